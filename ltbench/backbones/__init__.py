@@ -1,0 +1,1 @@
+"""Backbones: images (B, channels, height, width) to embeddings (B, D)."""

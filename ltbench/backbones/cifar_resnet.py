@@ -1,0 +1,144 @@
+"""The CIFAR ResNets (He et al., 2016, section 4.2) with option-A shortcuts, which have no parameters.
+
+A stem and three stages of (depth - 2) / 6 basic blocks on maps of 32, 16 and 8 pixels. The last stage stands apart from the
+rest, the trunk, so that a method can give several experts or branches a last stage each.
+"""
+
+from __future__ import annotations
+
+import re
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ltbench.backbones.request import BackboneRequest
+from ltbench.errors import UserError
+
+_NAME = re.compile(r"resnet(\d+)(?:x(\d+))?")
+_BASE_WIDTH = 16
+
+
+class BasicBlock(nn.Module):
+    """Add two 3 x 3 convolutions to a shortcut that only subsamples and pads channels with zeros.
+
+    Args:
+        in_channels: Of the input.
+        out_channels: Of the output, at least ``in_channels``.
+        stride: Of the first convolution and of the shortcut.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        extra = out_channels - in_channels
+        if extra < 0:
+            raise UserError(f"out_channels must be >= in_channels ({in_channels}): the shortcut only adds, got {out_channels}")
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.stride = stride
+        self.padding = (extra // 2, extra - extra // 2)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps of shape (B, out_channels, ceil(h / stride), ceil(w / stride))."""
+        residual = F.relu(self.norm1(self.conv1(maps)))
+        residual = self.norm2(self.conv2(residual))
+        shortcut = maps[:, :, :: self.stride, :: self.stride] if self.stride > 1 else maps
+        if any(self.padding):
+            shortcut = F.pad(shortcut, (0, 0, 0, 0, *self.padding))
+        return F.relu(residual + shortcut)
+
+
+def initialize(module: nn.Module) -> None:
+    """Draw every convolution's weights from Kaiming's normal distribution (fan-in, gain of ReLU), in place."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight)
+
+
+def make_stage(blocks: int, in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
+    """Build one stage, whose first block changes the width and the resolution.
+
+    Args:
+        blocks: How many, at least one.
+        in_channels: Of the input.
+        out_channels: Of the output.
+        stride: By what the resolution falls.
+    """
+    first = BasicBlock(in_channels, out_channels, stride)
+    return nn.Sequential(first, *(BasicBlock(out_channels, out_channels) for _ in range(blocks - 1)))
+
+
+class CifarResNet(nn.Module):
+    """Map images to the pooled output of the last stage: ``pool(last_stage(trunk(images)))``.
+
+    Args:
+        depth: 6 n + 2 layers, counting the classifier that is not part of this module: n blocks a stage.
+        width: Channels of the first stage; the second and the third have two and four times as many.
+        channels: Of an image.
+
+    Attributes:
+        trunk: Stem and first two stages, (B, channels, H, W) to (B, 2 width, ceil(H / 2), ceil(W / 2)).
+        last_stage: The third stage, to (B, 4 width, ceil(H / 4), ceil(W / 4)).
+        feature_dim: D, 4 width.
+    """
+
+    feature_dim: int
+
+    def __init__(self, depth: int = 32, *, width: int = _BASE_WIDTH, channels: int = 3) -> None:
+        super().__init__()
+        if depth < 8 or (depth - 2) % 6:
+            raise UserError(f"depth must be 6 n + 2 with n >= 1, got {depth}")
+        if width < 1:
+            raise UserError(f"width must be >= 1, got {width}")
+        self.blocks = (depth - 2) // 6
+        self.width = width
+        self.trunk = nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            make_stage(self.blocks, width, width, stride=1),
+            make_stage(self.blocks, width, 2 * width, stride=2),
+        )
+        initialize(self.trunk)
+        self.last_stage = self.make_last_stage()
+        self.feature_dim = 4 * width
+
+    def make_last_stage(self, width: float = 1.0) -> nn.Sequential:
+        """Build one more last stage, with fresh weights, for an expert or a branch.
+
+        Args:
+            width: As a fraction of the ordinary width; it cannot fall below the trunk's, which is 0.5.
+
+        Returns:
+            A module from the trunk's maps to maps with ``round(4 width)`` channels.
+        """
+        stage = make_stage(self.blocks, 2 * self.width, round(4 * self.width * width), stride=2)
+        initialize(stage)
+        return stage
+
+    @staticmethod
+    def pool(maps: Tensor) -> Tensor:
+        """Average maps (B, D, h, w) over space, shape (B, D)."""
+        return maps.mean(dim=(2, 3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return embeddings, shape (B, D)."""
+        return self.pool(self.last_stage(self.trunk(images)))
+
+
+def build(request: BackboneRequest) -> CifarResNet:
+    """Build ``resnet<depth>`` or, with the first stage's 16 channels multiplied, ``resnet<depth>x<factor>``.
+
+    Args:
+        request: Its name holds depth and factor.
+
+    Raises:
+        UserError: If the name is of another form or the images are smaller than 4 pixels.
+    """
+    match = _NAME.fullmatch(request.name)
+    if not match:
+        raise UserError(f"name must be resnet<depth> or resnet<depth>x<factor>, got {request.name!r}")
+    if request.image_size < 4:
+        raise UserError(f"image_size must be >= 4 for {request.name}, got {request.image_size}")
+    return CifarResNet(int(match[1]), width=_BASE_WIDTH * int(match[2] or 1), channels=request.channels)

@@ -1,0 +1,25 @@
+"""The backbones that come with ltbench, named without importing torch."""
+
+from __future__ import annotations
+
+from ltbench.hookspecs import hookimpl
+from ltbench.specs import BackboneSpec
+
+CIFAR_DEPTHS = (20, 32, 44, 56)
+# Widths found in published "ResNet-32" results: 16 channels in the first stage (d = 64), 32 (d = 128) and 64 (d = 256).
+CIFAR_WIDTHS = (1, 2, 4)
+
+
+@hookimpl
+def ltbench_backbones() -> list[BackboneSpec]:
+    """Return the CIFAR ResNets by depth and width, the digits network and the timm family."""
+    specs = [
+        BackboneSpec("digits", "ltbench.backbones.digits:build", "three convolutions for 8 x 8 digits, 64 features"),
+        BackboneSpec("timm:", "ltbench.backbones.timm_family:build", "any timm model, randomly initialized: timm:resnet50"),
+    ]
+    for depth in CIFAR_DEPTHS:
+        for width in CIFAR_WIDTHS:
+            name = f"resnet{depth}" + (f"x{width}" if width > 1 else "")
+            summary = f"ResNet-{depth} for 32 x 32 images, {64 * width} features"
+            specs.append(BackboneSpec(name, "ltbench.backbones.cifar_resnet:build", summary))
+    return specs

@@ -1,0 +1,37 @@
+"""What the listing verbs share: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+
+def show(rows: Sequence[dict[str, Any]], *, as_json: bool, problems: Sequence[str] = ()) -> int:
+    """Print rows, and plugin problems to stderr.
+
+    Args:
+        rows: With equal keys.
+        as_json: Whether for programs.
+        problems: One line each.
+
+    Returns:
+        The exit code, 0.
+    """
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(list(rows), indent=1))
+    elif rows:
+        from tabulate import tabulate
+
+        cells = [{key: _text(value) for key, value in row.items()} for row in rows]
+        print(tabulate(cells, headers="keys", disable_numparse=True))
+    return 0
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "—"
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

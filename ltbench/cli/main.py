@@ -1,0 +1,69 @@
+"""The ``ltbench`` program: finds plugins, reads arguments, turns a user's mistake into one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import ltbench
+from ltbench.errors import UserError
+from ltbench.registry import Registry, load_registry
+
+
+def common_options() -> argparse.ArgumentParser:
+    """Return the options that every verb takes."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--no-plugin", action="append", default=[], metavar="NAME",
+                         help="leave a plugin or a distribution out (also LTBENCH_DISABLE_PLUGINS)")
+    options.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return options
+
+
+def build_parser(registry: Registry) -> argparse.ArgumentParser:
+    """Return the parser with the verbs that the plugins contribute.
+
+    Args:
+        registry: Already loaded; verbs find it as ``args.registry``.
+    """
+    parser = argparse.ArgumentParser(prog="ltbench", parents=[common_options()],
+                                     description="Benchmark methods for long-tailed recognition under equal terms.")
+    parser.add_argument("--version", action="version", version=f"ltbench {ltbench.__version__}")
+    parser.set_defaults(registry=registry)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    registry.manager.hook.ltbench_commands(commands=commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Without the program's name; None for the process's own.
+
+    Returns:
+        0 for success, 1 if something that was run failed, 2 for a user's mistake, 130 for an interrupt.
+    """
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    early, rest = common_options().parse_known_args(argv)
+    try:
+        args = build_parser(load_registry(early.no_plugin)).parse_args(rest)
+        status: int = args.run(args)
+        return status
+    except UserError as error:
+        if early.debug:
+            traceback.print_exc()
+        print(f"ltbench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("ltbench: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of a pipe went away: nothing to report
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

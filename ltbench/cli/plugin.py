@@ -1,0 +1,20 @@
+"""The built-in verbs and the progress display, as an ordinary plugin."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from ltbench.hookspecs import hookimpl
+from ltbench.progress import ltbench_epoch_end, ltbench_run_end
+
+__all__ = ["ltbench_commands", "ltbench_epoch_end", "ltbench_run_end"]
+
+VERBS = ("run", "leaderboard", "show", "methods", "datasets", "plugins", "cache", "doctor")
+
+
+@hookimpl
+def ltbench_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add every verb; their modules import what is heavy only when they run."""
+    for verb in VERBS:
+        importlib.import_module(f"ltbench.cli.{verb}").register(commands)

@@ -1,0 +1,27 @@
+"""``ltbench plugins``: what is installed, and what is broken about it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ltbench.cli.listing import show
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = commands.add_parser("plugins", help="list the plugins, broken ones with their error",
+                                 description="List every installed plugin: what it offers, or why it is broken.")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """List plugins."""
+    rows: list[dict[str, Any]] = []
+    for info in args.registry.plugins:
+        offers = {kind: len(names) for kind, names in info.offers.items()} if not args.json else info.offers
+        state = info.error or ("disabled" if info.disabled else "ok")
+        rows.append({"name": info.name, "distribution": info.distribution, "version": info.version, "state": state,
+                     "offers": offers if args.json else [f"{count} {kind}s" for kind, count in offers.items()]})
+    return show(rows, as_json=args.json)

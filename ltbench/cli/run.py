@@ -1,0 +1,166 @@
+"""``ltbench run``: train and evaluate a matrix of methods, datasets and seeds."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltbench.errors import UserError
+from ltbench.settings import cache_limit, cache_root, data_root
+
+if TYPE_CHECKING:
+    from ltbench.data.base import Dataset
+    from ltbench.plan import RunPlan
+
+DEFAULT_DATASET = "digits-lt"
+ALL = "all"
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = commands.add_parser(
+        "run", help="train and evaluate methods",
+        description="Train and evaluate every method on every dataset with every seed; what has a record already is not run "
+                    f"again. Without arguments: every installed method, three seeds, {DEFAULT_DATASET}.")
+    matrix = parser.add_argument_group("what is run")
+    matrix.add_argument("--methods", default=ALL, metavar="EXPR,...",
+                        help="expressions such as ce,ncm,ldam+drw/crt (default: every installed method)")
+    matrix.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME[@RATIO],...", help=f"default: {DEFAULT_DATASET}")
+    matrix.add_argument("--seeds", default="0,1,2", metavar="S,...", help="of initialization and order (default: 0,1,2)")
+    matrix.add_argument("--split-seeds", default="0", metavar="S,...", help="of the long-tailed subset (default: 0)")
+    matrix.add_argument("--imbalance", choices=("exp", "step"), default="exp", help="shape of the class counts")
+    matrix.add_argument("--set", action="append", default=[], metavar="NAME.KEY=VALUE", help="set a method's hyperparameter")
+    terms = parser.add_argument_group("on which terms")
+    terms.add_argument("--protocol", default="quick", metavar="NAME", help="smoke, quick or common (default: quick)")
+    terms.add_argument("--track", choices=("common", "paper"), default="common", help="equal terms, or each paper's own settings")
+    terms.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
+    custom = parser.add_argument_group("by hand (makes the protocol custom, which no board ranks)")
+    for name, kind in (("epochs", int), ("batch-size", int), ("lr", float), ("weight-decay", float)):
+        custom.add_argument(f"--{name}", type=kind, metavar="N" if kind is int else "X")
+    custom.add_argument("--backbone", metavar="NAME", help="for example resnet32x2 or timm:resnet18")
+    place = parser.add_argument_group("where and how")
+    place.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of the records (default: runs)")
+    place.add_argument("--data-root", metavar="DIR", help="folder of the data (also LTBENCH_DATA)")
+    place.add_argument("--download", action="store_true", help="download data that is missing")
+    place.add_argument("--cache", metavar="DIR", help="folder of the stage store (also LTBENCH_CACHE)")
+    place.add_argument("--stage1", type=Path, metavar="FILE", help="your own first stage; its rows are marked external")
+    place.add_argument("--accumulate", type=int, default=1, metavar="K",
+                       help="split each global batch into K parts to save memory")
+    place.add_argument("--threads", type=int, metavar="N", help="CPU threads (1 is best where other programs are busy)")
+    place.add_argument("--cpu", action="store_true", help="leave accelerators alone")
+    place.add_argument("--rerun", action="store_true", help="run again what has a record")
+    place.add_argument("--dry-run", action="store_true", help="print the plan and an estimate, run nothing")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plan, then execute or describe."""
+    for name in ("epochs", "batch_size", "lr", "accumulate", "threads"):
+        value = getattr(args, name)
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise UserError(f"--{name.replace('_', '-')} must be > 0, got {value}")
+    if args.weight_decay is not None and not (math.isfinite(args.weight_decay) and args.weight_decay >= 0):
+        raise UserError(f"--weight-decay must be >= 0, got {args.weight_decay}")
+    datasets, plans = _plan(args)
+
+    import torch
+
+    from ltbench.runner import Options, Runner, report_failures
+    from ltbench.training.distributed import make_accelerator
+    from ltbench.training.store import StageStore
+
+    torch.set_flush_denormal(True)  # peaky softmaxes are several times slower without; before the first parallel operation
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    precision = {"fp32": "no"}.get(args.precision, args.precision)
+    try:
+        accelerator = make_accelerator(precision, cpu=args.cpu or not torch.cuda.is_available())
+    except ValueError as error:
+        raise UserError(f"precision {args.precision} does not work here: {error}") from error
+    if int(os.environ.get("WORLD_SIZE", "1")) != accelerator.num_processes:
+        raise UserError(f"WORLD_SIZE is {os.environ['WORLD_SIZE']} but {accelerator.num_processes} process runs; use torchrun")
+    options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, args.rerun, args.debug)
+    runner = Runner(args.registry, accelerator, StageStore(cache_root(args.cache), cache_limit()), datasets, options)
+    if args.dry_run:
+        from ltbench.estimate import print_plan
+
+        print_plan(plans, runner)
+        return 0
+    results = runner.run(plans)
+    if not accelerator.is_main_process:
+        return 0
+    _print_tables([args.out / f"{plan.file_name}.json" for plan in plans])
+    return report_failures(results)
+
+
+def _print_tables(paths: list[Path]) -> None:
+    from ltbench import records
+    from ltbench.leaderboard.collect import collect
+    from ltbench.leaderboard.tables import render
+
+    tables, problems = collect([records.Stored(path, records.read(path)) for path in paths if path.is_file()])
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    print(render(tables, "md"), end="")
+
+
+def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
+    """Resolve everything that was typed, before any data is read."""
+    from ltbench.expression import parse_settings, split_list
+    from ltbench.plan import name_protocol, plan_run
+    from ltbench.task import Task, parse_dataset
+
+    registry = args.registry
+    methods = list(registry.methods) if args.methods == ALL else split_list(args.methods)
+    settings = parse_settings(args.set, methods, registry)
+    changes = {name: getattr(args, name) for name in ("epochs", "batch_size", "lr", "weight_decay", "backbone")
+               if getattr(args, name) is not None}
+    external = _file_hash(args.stage1)
+    datasets: dict[str, Dataset] = {}
+    plans: list[RunPlan] = []
+    for text in split_list(args.dataset):
+        name = text.partition("@")[0]
+        entry = registry.datasets.get(name)
+        ratio = parse_dataset(text, entry.spec.default_ratio)
+        dataset = datasets.setdefault(name, entry.load()())
+        base = _protocol(dataset, "common" if args.track == "paper" else args.protocol)
+        protocol = name_protocol(base, changes)
+        for split_seed in _seeds(args.split_seeds, "--split-seeds"):
+            for seed in _seeds(args.seeds, "--seeds"):
+                task = Task(name, ratio, args.imbalance, split_seed, seed, args.track, protocol.name)
+                plans += [plan_run(method, task, protocol, registry, num_classes=dataset.num_classes, settings=settings,
+                                   precision=args.precision, external=external) for method in methods]
+    unique = {plan.file_name: plan for plan in plans}  # two spellings of one expression are one run
+    return datasets, list(unique.values())
+
+
+def _protocol(dataset: Dataset, name: str) -> Any:
+    from ltbench.errors import unknown
+
+    if name not in dataset.protocols:
+        raise unknown(f"protocol of {dataset.name!r}", name, dataset.protocols)
+    return dataset.protocols[name]
+
+
+def _file_hash(path: Path | None) -> str | None:
+    from ltbench.sources import file_hash
+
+    if path is None:
+        return None
+    if not path.is_file():
+        raise UserError(f"--stage1 must be a file, got {path}")
+    return file_hash(path)
+
+
+def _seeds(text: str, option: str) -> list[int]:
+    try:
+        seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(f"{option} must be whole numbers with commas, got {text!r}") from None
+    if min(seeds) < 0:
+        raise UserError(f"{option} must be >= 0, got {text!r}")
+    return seeds

@@ -1,0 +1,183 @@
+"""Augmentation of whole batches of uint8 images, on any device.
+
+What happens to an image is drawn on the CPU from (seed, epoch, index) alone and then carried out in integers, so a seed gives the
+same images on any machine, in any batch, on any number of processes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ltbench.data import autoaugment
+from ltbench.data.arrays import Floats, Ints
+from ltbench.data.randomness import derive_seed, uniform
+
+Uniforms = Mapping[str, Floats]
+
+
+def crop(images: Tensor, offsets: Tensor, padding: int) -> Tensor:
+    """Put zeros around each image and cut the old size out again, elsewhere.
+
+    Args:
+        images: uint8, shape (B, channels, height, width).
+        offsets: Top and left of the window, 0 to 2 padding, int64, shape (B, 2).
+        padding: Zeros on each side.
+    """
+    b, c, h, w = images.shape
+    wide = w + 2 * padding
+    flat = F.pad(images, (padding, padding, padding, padding)).contiguous().view(-1)
+    plane = torch.arange(b * c, device=images.device).view(b, c, 1) * (h + 2 * padding)
+    row = torch.arange(h, device=images.device)
+    starts = (plane + offsets[:, :1, None] + row) * wide + offsets[:, 1:, None]  # (B, channels, h)
+    # Every run of w bytes is a row of this overlapping view, so that index_select copies whole rows of the windows: measured at
+    # 0.05 ms for 128 images of 32 x 32, against 0.3 ms for a gather of single pixels.
+    runs = flat.as_strided((flat.numel() - w + 1, w), (1, 1))
+    return runs.index_select(0, starts.view(-1)).view(b, c, h, w)
+
+
+def flip(images: Tensor, mirrored: Tensor) -> Tensor:
+    """Mirror some images left to right.
+
+    Args:
+        images: Shape (B, channels, height, width).
+        mirrored: Which, 0 or 1, int64, shape (B,).
+    """
+    # Mirroring all and picking is 5 times quicker on a CPU than torch.where with a mask that varies by image.
+    both = torch.cat([images, images.flip(3)])
+    return both.index_select(0, torch.arange(len(images), device=images.device) + len(images) * mirrored)
+
+
+def cutout(images: Tensor, centers: Tensor, side: int) -> Tensor:
+    """Set a square to zero (DeVries & Taylor, 2017): its center lies anywhere, what sticks out is clipped.
+
+    Args:
+        images: Normalized, so that zero is the mean color, shape (B, channels, height, width).
+        centers: Row and column, int64, shape (B, 2).
+        side: Of the square; it covers center - side // 2 to center + side // 2 - 1.
+    """
+    def outside(length: int, middle: Tensor) -> Tensor:
+        offset = torch.arange(length, device=images.device) - middle[:, None] + side // 2
+        return (offset < 0) | (offset >= 2 * (side // 2))  # (B, length)
+
+    kept = outside(images.shape[2], centers[:, 0])[:, :, None] | outside(images.shape[3], centers[:, 1])[:, None, :]
+    return torch.where(kept[:, None], images, torch.zeros_like(images))
+
+
+def normalize(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Scale uint8 images to [0, 1] and standardize each channel.
+
+    Args:
+        images: uint8, shape (B, channels, height, width).
+        mean: Per channel, of pixels in [0, 1].
+        std: Likewise.
+
+    Returns:
+        float32, channels last in memory.
+    """
+    center = torch.tensor(mean, dtype=torch.float64)
+    spread = torch.tensor(std, dtype=torch.float64)
+    scale = (1 / (255 * spread)).float().view(1, -1, 1, 1)
+    shift = (-center / spread).float().view(1, -1, 1, 1)
+    # One product and one sum, each rounded once: the same floats on every device, which a fused multiply-add is not.
+    scaled = images.float().mul_(scale.to(images.device)).add_(shift.to(images.device))
+    return scaled.contiguous(memory_format=torch.channels_last)
+
+
+DRAWS = {"crop": 2, "flip": 1, "autoaugment": autoaugment.DRAWS, "cutout": 2}
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Turn uint8 images into what a model is fed.
+
+    Args:
+        names: ``crop``, ``flip``, ``autoaugment``, ``cutout``, in the order of application. Cutout erases with exactly the mean
+            color, so it comes after normalization and stands last. Empty: normalization alone.
+        padding: Zeros on each side before the crop.
+        mean: Per channel, of pixels in [0, 1].
+        std: Likewise.
+        cutout_size: Side of the erased square; None for half of the image's height, the usual 16 of 32.
+    """
+
+    names: tuple[str, ...]
+    padding: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    cutout_size: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.names))
+        for name in self.names:
+            if name not in DRAWS:
+                near = difflib.get_close_matches(name, DRAWS, n=1)
+                hint = f" did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"unknown augmentation {name!r};{hint} Known: {', '.join(sorted(DRAWS))}")
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"augmentation names must differ, got {', '.join(self.names)}")
+        if "cutout" in self.names[:-1]:
+            raise ValueError(f"'cutout' must be the last augmentation, got {', '.join(self.names)}")
+        if self.padding < 0:
+            raise ValueError(f"padding must be >= 0, got {self.padding}")
+        if self.cutout_size is not None and self.cutout_size < 1:
+            raise ValueError(f"cutout_size must be >= 1, got {self.cutout_size}")
+        if len(self.mean) != len(self.std) or min(self.std, default=0) <= 0:
+            raise ValueError(f"mean and std must have one number a channel, std above 0, got {self.mean} and {self.std}")
+
+    def __call__(self, pixels: Tensor, indices: Tensor | npt.ArrayLike, seed: int, epoch: int, view: int = 0) -> Tensor:
+        """Augment and normalize a batch.
+
+        Args:
+            pixels: uint8, shape (B, channels, height, width).
+            indices: What names each image, integers, shape (B,).
+            seed: Of the run.
+            epoch: From 0.
+            view: From 0, where an image comes in several.
+
+        Returns:
+            float32, shape (B, channels, height, width), channels last in memory.
+        """
+        numbers = indices.cpu().numpy() if isinstance(indices, Tensor) else np.asarray(indices)
+        return self.apply(pixels, self.draw(numbers, seed, epoch, view))
+
+    def draw(self, indices: npt.ArrayLike, seed: int, epoch: int, view: int = 0) -> dict[str, Floats]:
+        """Return the random numbers of each augmentation, by name, shape (N, draws).
+
+        Every name has a key of its own, so that adding one leaves the others as they were.
+        """
+        return {name: uniform(derive_seed(name, seed, view), epoch, indices, DRAWS[name]) for name in self.names}
+
+    def apply(self, pixels: Tensor, uniforms: Uniforms) -> Tensor:
+        """Augment and normalize a batch with given random numbers.
+
+        Args:
+            pixels: uint8, shape (B, channels, height, width).
+            uniforms: As :meth:`draw` gives them, by name, shape (B, draws).
+        """
+        if pixels.dtype != torch.uint8 or pixels.dim() != 4 or pixels.shape[1] != len(self.mean):
+            raise ValueError(f"pixels must be uint8 of shape (B, {len(self.mean)}, height, width), got {pixels.dtype} "
+                             f"{tuple(pixels.shape)}")
+        h, w = pixels.shape[2:]
+
+        def whole(name: str, scale: int | Ints) -> Tensor:
+            # Made integers here, on the CPU: some devices have no float64.
+            return torch.from_numpy((uniforms[name] * scale).astype(np.int64)).to(pixels.device, non_blocking=True)
+
+        steps: dict[str, Callable[[Tensor], Tensor]] = {
+            "crop": lambda images: crop(images, whole("crop", 2 * self.padding + 1), self.padding),
+            "flip": lambda images: flip(images, whole("flip", 2)[:, 0]),
+            "autoaugment": lambda images: autoaugment.autoaugment(images, uniforms["autoaugment"]),
+        }
+        for name in self.names:
+            pixels = steps[name](pixels) if name in steps else pixels
+        images = normalize(pixels, self.mean, self.std)
+        if "cutout" in self.names:
+            images = cutout(images, whole("cutout", np.array([h, w])), self.cutout_size or max(h // 2, 2))
+        return images

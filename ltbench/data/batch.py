@@ -1,0 +1,33 @@
+"""What a training step is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass
+class Batch:
+    """Hold this process's part of a global batch, for one accumulation step.
+
+    Args:
+        images: First view, float, shape (B, channels, height, width); None where a stage trains on cached features.
+        labels: int64, shape (B,).
+        targets: Weighted labels, ``[(labels (B,), weight), ...]``; a weight is a number or has shape (B,). Mixing adds to it.
+        indices: Positions in the training split, int64, shape (B,).
+        views: Every view of the images, the first included.
+        embedding: Cached features, shape (B, D), or None.
+        global_labels: Labels of the whole global batch, shape (G,): what a weighted loss is normalized by, without any
+            communication.
+        chunks: Into how many parts the global batch is cut: processes times accumulation steps.
+    """
+
+    images: Tensor | None
+    labels: Tensor
+    targets: list[tuple[Tensor, float | Tensor]]
+    indices: Tensor
+    global_labels: Tensor
+    views: list[Tensor] = field(default_factory=list)
+    embedding: Tensor | None = None
+    chunks: int = 1

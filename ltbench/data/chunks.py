@@ -1,0 +1,75 @@
+"""How the order of an epoch is cut into global batches, and these into parts for processes and accumulation steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ltbench.data.arrays import Ints
+from ltbench.errors import UserError
+
+
+def check_batch_size(batch_size: int, world: int, accumulation: int) -> None:
+    """Refuse a global batch that cannot be cut into equal parts: unequal ones would weigh images differently.
+
+    Raises:
+        UserError: Naming the numbers.
+    """
+    if min(batch_size, world, accumulation) < 1:
+        raise UserError(f"batch size, processes and accumulation steps must be >= 1, got {batch_size}, {world}, {accumulation}")
+    if batch_size % (world * accumulation):
+        raise UserError(f"batch size must divide by processes x accumulation, got {batch_size} over {world} x {accumulation}")
+
+
+def global_batches(order: npt.ArrayLike, batch_size: int, chunks: int) -> Ints:
+    """Cut an order into global batches.
+
+    The incomplete last batch is left out. An order shorter than a batch makes one batch of all its images, less the few that do
+    not divide by ``chunks``.
+
+    Args:
+        order: Positions, shape (n,).
+        batch_size: G, images in a global batch.
+        chunks: Parts that a batch is cut into.
+
+    Returns:
+        Positions, shape (steps, G).
+
+    Raises:
+        UserError: If there are fewer positions than parts.
+    """
+    positions = np.asarray(order, dtype=np.int64)
+    if len(positions) < chunks:
+        raise UserError(f"an epoch must draw at least one image for each of {chunks} processes and accumulation steps, "
+                        f"got {len(positions)}")
+    size = min(batch_size, len(positions) // chunks * chunks)
+    steps = len(positions) // size
+    return positions[:steps * size].reshape(steps, size)
+
+
+def chunk(step: int, rank: int, world: int, size: int) -> slice:
+    """Return the part of a global batch that a process trains on in an accumulation step.
+
+    Part number ``step * world + rank`` is contiguous, so gathering each step's parts over the processes and joining the steps
+    gives the global batch in its own order.
+
+    Args:
+        step: Of accumulation, from 0.
+        rank: Of the process.
+        world: Processes.
+        size: Images in a part.
+    """
+    number = step * world + rank
+    return slice(number * size, (number + 1) * size)
+
+
+def occurrences(order: npt.ArrayLike) -> Ints:
+    """Return how often each entry stood in the order before, shape (n,): 0 for the first time."""
+    positions = np.asarray(order, dtype=np.int64)
+    sorting = np.argsort(positions, kind="stable")
+    ordered = positions[sorting]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, np.int64)
+    lengths = np.diff(np.r_[starts, len(ordered)])
+    counted = np.empty(len(positions), np.int64)
+    counted[sorting] = np.arange(len(positions)) - np.repeat(starts, lengths)
+    return counted

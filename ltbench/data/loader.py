@@ -1,0 +1,170 @@
+"""Batches of images or of cached features, ready on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ltbench.data.arrays import Ints
+from ltbench.data.augment import Augmentation
+from ltbench.data.base import ImageSource, TensorImages
+from ltbench.data.batch import Batch
+from ltbench.data.chunks import check_batch_size, chunk, global_batches, occurrences
+
+
+class _Parts:
+    """Walk through an epoch's global batches and this process's parts of them.
+
+    Args:
+        labels: Of the training split, shape (n,).
+        batch_size: Images in a global batch.
+        device: Where batches are wanted.
+        rank: Of this process.
+        world: Processes.
+        accumulation: Parts of a global batch that one process takes, one after the other.
+    """
+
+    def __init__(self, labels: Tensor, batch_size: int, device: torch.device | str, rank: int, world: int,
+                 accumulation: int) -> None:
+        check_batch_size(batch_size, world, accumulation)
+        self._labels = labels.to(device)
+        self._batch_size, self._device = batch_size, torch.device(device)
+        self._rank, self._world, self._accumulation = rank, world, accumulation
+
+    def walk(self, order: npt.ArrayLike) -> Iterator[list[tuple[Batch, slice]]]:
+        """Yield, for every global batch, batches without contents and where in the order each stands."""
+        chunks = self._world * self._accumulation
+        batches = global_batches(order, self._batch_size, chunks)
+        size = batches.shape[1]
+        positions = torch.from_numpy(batches).to(self._device)  # moved once an epoch: small copies cost a GPU more than steps
+        labels = self._labels[positions]
+        for number in range(len(batches)):
+            parts = []
+            for step in range(self._accumulation):
+                part = chunk(step, self._rank, self._world, size // chunks)
+                own = labels[number, part]
+                batch = Batch(None, own, [(own, 1.0)], positions[number, part], labels[number], chunks=chunks)
+                parts.append((batch, slice(number * size + part.start, number * size + part.stop)))
+            yield parts
+
+
+class Loader:
+    """Serve augmented images.
+
+    Images that fit in memory stay on the device as uint8; others are fetched batch by batch. What happens to an image depends on
+    (seed, epoch, its index in the source, how often it was drawn before in this epoch), and on nothing else.
+
+    Args:
+        source: Holds the images of the whole training part.
+        indices: Which of them are the training split, int64, shape (n,); position i of an order is image ``indices[i]``.
+        views: One augmentation for each view of an image, at least one.
+        batch_size: Images in a global batch; divides by ``world * accumulation``.
+        seed: Of the augmentation.
+        device: Where batches are wanted.
+        rank: Of this process.
+        world: Processes.
+        accumulation: Parts of a global batch that one process takes, one after the other.
+
+    Raises:
+        UserError: If the batch cannot be cut into equal parts.
+    """
+
+    def __init__(self, source: ImageSource, indices: Tensor | npt.ArrayLike, views: Sequence[Augmentation], *, batch_size: int,
+                 seed: int, device: torch.device | str = "cpu", rank: int = 0, world: int = 1, accumulation: int = 1) -> None:
+        if not views:
+            raise ValueError("views must hold at least one augmentation, got none")
+        self._indices = torch.as_tensor(np.asarray(indices, dtype=np.int64))
+        self._parts = _Parts(source.labels.cpu()[self._indices], batch_size, device, rank, world, accumulation)
+        self._source, self._views, self._seed, self._device = source, tuple(views), seed, torch.device(device)
+        self._size = len(source.labels)
+        self._pixels = source.fetch(self._indices).to(device) if isinstance(source, TensorImages) else None
+
+    def epoch(self, order: npt.ArrayLike, epoch: int) -> Iterator[list[Batch]]:
+        """Yield, for every global batch, this process's part of it: one batch an accumulation step.
+
+        Args:
+            order: Positions in the split, in the order of training, the same on every process, int64, shape (draws,).
+            epoch: From 0.
+
+        Raises:
+            UserError: If the order holds fewer images than there are parts.
+        """
+        positions = np.asarray(order, dtype=np.int64)
+        # An image that a sampler repeats within the epoch must not come in the same crop each time.
+        names: Ints = self._indices.numpy()[positions] + self._size * occurrences(positions)
+        drawn = [view.draw(names, self._seed, epoch, number) for number, view in enumerate(self._views)]
+        for parts in self._parts.walk(positions):
+            filled = []
+            for batch, place in parts:
+                pixels = self._fetch(batch.indices, positions[place])
+                batch.views = [view.apply(pixels, {name: numbers[place] for name, numbers in uniforms.items()})
+                               for view, uniforms in zip(self._views, drawn, strict=True)]
+                batch.images = batch.views[0]
+                filled.append(batch)
+            yield filled
+
+    def _fetch(self, on_device: Tensor, positions: Ints) -> Tensor:
+        if self._pixels is not None:
+            return self._pixels.index_select(0, on_device)
+        return self._source.fetch(self._indices[torch.from_numpy(positions)]).to(self._device, non_blocking=True)
+
+
+class FeatureLoader:
+    """Serve cached features, cut into batches as :class:`Loader` cuts images.
+
+    Args:
+        features: Embedding of every training image, shape (n, D).
+        labels: int64, shape (n,).
+        batch_size: Samples in a global batch; divides by ``world * accumulation``.
+        device: Where batches are wanted.
+        rank: Of this process.
+        world: Processes.
+        accumulation: Parts of a global batch that one process takes, one after the other.
+
+    Raises:
+        UserError: If the batch cannot be cut into equal parts.
+    """
+
+    def __init__(self, features: Tensor, labels: Tensor, *, batch_size: int, device: torch.device | str = "cpu", rank: int = 0,
+                 world: int = 1, accumulation: int = 1) -> None:
+        if features.dim() != 2 or labels.shape != features.shape[:1]:
+            raise ValueError(f"features and labels must have shapes (n, D) and (n,), got {tuple(features.shape)} and "
+                             f"{tuple(labels.shape)}")
+        self._features = features.to(device)
+        self._parts = _Parts(labels, batch_size, device, rank, world, accumulation)
+
+    def epoch(self, order: npt.ArrayLike, epoch: int) -> Iterator[list[Batch]]:
+        """Yield, for every global batch, this process's part of it; cached features are the same in every epoch."""
+        for parts in self._parts.walk(order):
+            batches = [batch for batch, _ in parts]
+            for batch in batches:
+                batch.embedding = self._features.index_select(0, batch.indices)
+            yield batches
+
+
+def evaluation_batches(source: ImageSource, indices: Tensor | npt.ArrayLike, batch_size: int, device: torch.device | str,
+                       rank: int = 0, world: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield each image once over all processes: rank r takes positions r, r + world, r + 2 world and so on.
+
+    Padding the last batch, as distributed samplers do, would count images twice.
+
+    Args:
+        source: Holds the images.
+        indices: Which of them to go through, int64, shape (n,).
+        batch_size: Images that one process takes at a time.
+        device: Where images are wanted.
+        rank: Of this process.
+        world: Processes.
+
+    Yields:
+        Positions in ``indices``, int64, on the CPU, shape (B,), and images, uint8, shape (B, channels, height, width).
+    """
+    wanted = torch.as_tensor(np.asarray(indices, dtype=np.int64))
+    own = torch.arange(rank, len(wanted), world)
+    for start in range(0, len(own), batch_size):
+        positions = own[start:start + batch_size]
+        yield positions, source.fetch(wanted[positions]).to(device, non_blocking=True)

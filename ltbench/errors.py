@@ -1,0 +1,28 @@
+"""The errors that a user can cause."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Report something that the user can mend: one line on stderr and exit code 2, never a traceback."""
+
+
+class Diverged(Exception):
+    """Report that a training loss stopped being finite: the run gets a record with that status."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """Build the error for a name that nobody registered, with the nearest known one.
+
+    Args:
+        kind: What was looked up, for example ``method``.
+        name: What the user wrote.
+        known: The names that exist.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return UserError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}")

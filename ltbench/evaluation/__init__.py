@@ -1,0 +1,1 @@
+"""Evaluation: predictions, and every figure that follows from them."""

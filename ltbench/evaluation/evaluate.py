@@ -1,0 +1,47 @@
+"""Evaluation on the test images: the core's alone, once, after training."""
+
+from __future__ import annotations
+
+import torch
+from accelerate import Accelerator
+
+from ltbench.data.augment import Augmentation
+from ltbench.data.loader import evaluation_batches
+from ltbench.data.task_data import TaskData
+from ltbench.errors import Diverged
+from ltbench.evaluation.predictions import Predictions
+from ltbench.training.distributed import interleave
+from ltbench.training.engine import Engine
+
+BATCH = 500
+
+
+@torch.no_grad()
+def predict_test(engine: Engine, data: TaskData, accelerator: Accelerator, *, flip: bool) -> Predictions:
+    """Return the predictions for every test image, each once, whatever the number of processes.
+
+    Args:
+        engine: The last stage, in evaluation mode.
+        data: Of the task.
+        accelerator: Of the process.
+        flip: Whether probabilities are averaged over the image and its mirror image.
+
+    Raises:
+        Diverged: If a probability is not a number.
+    """
+    dataset = data.dataset
+    plain = Augmentation((), dataset.crop_padding, dataset.mean, dataset.std)
+    rows = []
+    for positions, pixels in evaluation_batches(data.parts.test, data.test_indices, BATCH, accelerator.device,
+                                                accelerator.process_index, accelerator.num_processes):
+        images = plain(pixels, positions, 0, 0)
+        log_probs = engine.predict(images).float().log_softmax(dim=1)
+        if flip:
+            mirrored = engine.predict(images.flip(3)).float().log_softmax(dim=1)
+            log_probs = torch.logaddexp(log_probs, mirrored) - torch.tensor(2.0).log()
+        rows.append(log_probs)
+    log_probs = interleave(torch.cat(rows), len(data.test_indices), accelerator).cpu()
+    if not torch.isfinite(log_probs).any(dim=1).all() or torch.isnan(log_probs).any():
+        raise Diverged("the logits of test images are not finite")
+    labels = data.parts.test.labels[data.test_indices]
+    return Predictions.from_log_probabilities(data.test_indices, labels, log_probs)

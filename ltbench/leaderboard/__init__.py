@@ -1,0 +1,3 @@
+"""The leaderboard: records to rows, rows to tables."""
+
+FORMATS = ("md", "json", "csv", "latex")

@@ -1,0 +1,97 @@
+"""Tables for programs: JSON with everything, CSV with one line a row; numbers in full precision."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ltbench.leaderboard.collect import Row, Table
+from ltbench.leaderboard.statistics import Estimate
+from ltbench.leaderboard.text import escape_spreadsheet, printable
+
+_CSV_METRICS = (
+    *("accuracy.all", "accuracy.many", "accuracy.medium", "accuracy.few"),
+    *("balanced_error", "worst_class", "worst_tenth", "harmonic_mean", "ece", "test_loss"),
+)
+
+
+def to_json(tables: Sequence[Table]) -> str:
+    """Write tables as a JSON list, every metric included, those of plugins too.
+
+    Args:
+        tables: In the order to show.
+    """
+    return json.dumps([_table(table) for table in tables], sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+
+def to_csv(tables: Sequence[Table]) -> str:
+    """Write all tables as one CSV; the columns to the left say what a row may be compared with.
+
+    Args:
+        tables: In the order to show.
+    """
+    lines = [line for table in tables for line in _csv_lines(table)]
+    columns = list(lines[0]) if lines else []
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return buffer.getvalue()
+
+
+def _csv_lines(table: Table) -> list[dict[str, Any]]:
+    shared = {
+        "dataset": table.dataset,
+        "imbalance_ratio": table.imbalance_ratio,
+        "imbalance": table.imbalance,
+        "split_seeds": " ".join(str(seed) for seed, _ in table.splits),
+        "train_images": table.train_images,
+        "track": table.track,
+        "protocol": json.dumps(table.protocol, sort_keys=True),
+        "precision": table.precision,
+        "selection": table.selection,
+    }
+    lines = []
+    for row, rank in zip(table.rows, table.ranks(), strict=True):
+        line = {**shared, "rank": rank, "method": row.method}
+        line["overrides"] = json.dumps(row.overrides, sort_keys=True) if row.overrides else ""
+        line |= {"external": row.external, "completed": len(row.completed), "diverged": row.diverged, "failed": row.failed}
+        for name in _CSV_METRICS:
+            value = row.figure(name)
+            line |= {name: value.mean, f"{name}_ci95": value.half_width}
+        line["seconds"] = row.seconds.mean
+        lines.append({name: escape_spreadsheet(printable(v)) if isinstance(v, str) else v for name, v in line.items()})
+    return lines
+
+
+def _table(table: Table) -> dict[str, Any]:
+    names = [field.name for field in dataclasses.fields(table) if field.name not in ("rows", "splits")]
+    return {
+        **{name: getattr(table, name) for name in names},
+        "splits": [{"seed": seed, "hash": digest} for seed, digest in table.splits],
+        "not_ranked": table.unranked,
+        "rows": [_row(row, rank) for row, rank in zip(table.rows, table.ranks(), strict=True)],
+    }
+
+
+def _row(row: Row, rank: int | None) -> dict[str, Any]:
+    runs = [{"seed": r["task"]["seed"], "split_seed": r["task"]["split_seed"], "key": r["key"]} for r in row.completed]
+    return {
+        "rank": rank,
+        "method": row.method,
+        "overrides": row.overrides,
+        "external": row.external,
+        "completed": runs,
+        "diverged": row.diverged,
+        "failed": row.failed,
+        "metrics": {name: _estimate(value) for name, value in row.figures.items()},
+        "seconds": _estimate(row.seconds),
+    }
+
+
+def _estimate(value: Estimate) -> dict[str, float | int | None]:
+    return {"mean": value.mean, "ci95": value.half_width, "runs": value.runs}

@@ -1,0 +1,136 @@
+"""Tables for people: markdown and LaTeX, with everything that is text escaped; :func:`render` knows every format."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from ltbench.leaderboard.collect import Row, Table
+from ltbench.leaderboard.export import to_csv, to_json
+from ltbench.leaderboard.statistics import Estimate
+from ltbench.leaderboard.text import escape_markdown, finish_latex, printable
+
+NOTHING = "—"
+# Heading, metric, decimals.
+COLUMNS = (
+    ("all", "accuracy.all", 1),
+    ("many", "accuracy.many", 1),
+    ("medium", "accuracy.medium", 1),
+    ("few", "accuracy.few", 1),
+    ("worst tenth", "worst_tenth", 1),
+    ("harmonic mean", "harmonic_mean", 1),
+    ("ECE", "ece", 3),
+)
+
+
+def render(tables: Sequence[Table], form: str) -> str:
+    """Write tables as one text that ends with a newline.
+
+    Args:
+        tables: In the order to show.
+        form: One of :data:`ltbench.leaderboard.FORMATS`.
+    """
+    if form == "json":
+        return to_json(tables)
+    if form == "csv":
+        return to_csv(tables)
+    write = {"md": _markdown, "latex": _latex}[form]
+    return "\n".join(write(table, heading) for table, heading in zip(tables, headings(tables), strict=True))
+
+
+def headings(tables: Sequence[Table]) -> list[str]:
+    """Say of each table what its rows share; two tables that would read alike also name the settings in which they differ.
+
+    Args:
+        tables: That are shown together.
+    """
+    base = [_heading(table) for table in tables]
+    alike: dict[str, list[Table]] = defaultdict(list)
+    for text, table in zip(base, tables, strict=True):
+        alike[text].append(table)
+    return [printable(", ".join([text, *_distinction(table, alike[text])])) for text, table in zip(base, tables, strict=True)]
+
+
+def format_estimate(value: Estimate, decimals: int) -> str:
+    """Write a mean with its interval, for example ``41.3 ± 0.4``; an em dash where there is no figure.
+
+    Args:
+        value: Over runs.
+        decimals: Of both numbers.
+    """
+    if value.mean is None:
+        return NOTHING
+    spread = "" if value.half_width is None else f" ± {value.half_width:.{decimals}f}"
+    return f"{value.mean:.{decimals}f}{spread}"
+
+
+def _heading(table: Table) -> str:
+    ratio = "" if table.imbalance_ratio is None else f"@{table.imbalance_ratio:g}"
+    step = "" if table.imbalance in (None, "exp") else f"-{table.imbalance}"
+    protocol = table.protocol
+    parts = [
+        f"{table.dataset}{ratio}{step}",
+        f"{table.track} track",
+        f"{protocol['name']} protocol",
+        protocol["backbone"],
+        f"{protocol['epochs']} epoch{'s' if protocol['epochs'] != 1 else ''}",
+        f"{table.train_images:,} training images",
+        table.precision,
+    ]
+    seeds = [seed for seed, _ in table.splits]
+    parts += [f"split seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"] if seeds != [0] else []
+    parts += [f"selection {table.selection}"] if table.selection != "last" else []
+    parts += [f"not ranked ({table.unranked})"] if table.unranked else []
+    return ", ".join(parts)
+
+
+def _distinction(table: Table, alike: Sequence[Table]) -> list[str]:
+    names = sorted({name for other in alike for name in other.protocol})
+    telling = [name for name in names if any(other.protocol.get(name) != table.protocol.get(name) for other in alike)]
+    parts = [f"{name}={table.protocol.get(name)}" for name in telling]
+    if any(other.splits != table.splits for other in alike):
+        parts.append(f"split {' '.join(digest[:8] for _, digest in table.splits)}")
+    return parts
+
+
+def _notes(row: Row) -> str:
+    """Say what sets a row apart: settings of its own, a first stage from elsewhere, runs that broke."""
+    notes = [f"{name}={value}" for name, value in row.overrides.items()]
+    notes += [f"external: {row.external}"] if row.external is not None else []
+    total = len(row.completed) + row.diverged + row.failed
+    notes += [f"{count} of {total} {status}" for status, count in (("diverged", row.diverged), ("failed", row.failed)) if count]
+    return "; ".join(notes)
+
+
+def _cells(table: Table) -> tuple[list[str], list[list[str]]]:
+    """Lay a table out as text: headings and rows, nothing escaped."""
+    ranked, noted = not table.unranked, any(_notes(row) for row in table.rows)
+    header = ["#"] if ranked else []
+    header += ["method", *(name for name, _, _ in COLUMNS), "seeds", "seconds"]
+    header += ["notes"] if noted else []
+    body = []
+    for row, rank in zip(table.rows, table.ranks(), strict=True):
+        cells = [NOTHING if rank is None else str(rank)] if ranked else []
+        cells.append(printable(row.method))
+        cells += [format_estimate(row.figure(metric), decimals) for _, metric, decimals in COLUMNS]
+        cells += [str(len(row.completed)), NOTHING if row.seconds.mean is None else f"{row.seconds.mean:.1f}"]
+        body.append([*cells, *([printable(_notes(row))] if noted else [])])
+    return header, body
+
+
+def _tabulate(header: list[str], body: list[list[str]], form: str) -> str:
+    from tabulate import tabulate
+
+    align = ["left" if name in ("method", "notes") else "right" for name in header]
+    return tabulate(body, headers=header, tablefmt=form, colalign=align, disable_numparse=True)
+
+
+def _markdown(table: Table, heading: str) -> str:
+    header, body = _cells(table)
+    escaped = [[escape_markdown(cell) for cell in cells] for cells in body]
+    return f"## {escape_markdown(heading)}\n\n{_tabulate(header, escaped, 'github')}\n"
+
+
+def _latex(table: Table, heading: str) -> str:
+    # A comment ends with its line, and a heading has no line breaks. tabulate escapes the cells.
+    return f"% {heading}\n{finish_latex(_tabulate(*_cells(table), 'latex_booktabs'))}\n"

@@ -1,0 +1,40 @@
+"""The progress display, an ordinary observer: bars with an ETA on a terminal, one line a run elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from ltbench.hookspecs import hookimpl
+from ltbench.run_info import RunInfo
+
+_bars: dict[int, Any] = {}
+
+
+@hookimpl
+def ltbench_epoch_end(run: RunInfo, stage: int, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
+    """Move the stage's bar; say nothing where nobody watches."""
+    if not sys.stderr.isatty():
+        return
+    from tqdm import tqdm
+
+    if stage not in _bars:
+        _bars[stage] = tqdm(total=epochs, initial=epoch - 1, desc=f"{run} stage {stage}", unit="epoch", leave=False)
+    _bars[stage].set_postfix(loss=f"{metrics['loss']:.3f}", refresh=False)
+    _bars[stage].update()
+    if epoch == epochs:
+        _bars.pop(stage).close()
+
+
+@hookimpl
+def ltbench_run_end(run: RunInfo, record: Mapping[str, Any]) -> None:
+    """Print how the run ended."""
+    for stage in list(_bars):
+        _bars.pop(stage).close()
+    seconds = sum(record["timing"]["seconds"].values())
+    if record["status"] == "completed":
+        result = f"{record['metrics']['accuracy']['all']:.2f} %"
+    else:
+        result = f"{record['status']}: {record['reason']}"
+    print(f"{run}: {result} ({seconds:.1f} s)", file=sys.stderr)

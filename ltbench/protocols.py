@@ -1,0 +1,106 @@
+"""Training protocols: named, frozen sets of everything that must be equal for a comparison to be fair."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+CUSTOM = "custom"
+PAPER = "paper"
+COMMON = "common"
+
+OPTIMIZERS = ("sgd", "adamw")
+SCHEDULES = ("constant", "step", "cosine", "one_cycle")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Hold a protocol's settings; two records with equal protocols had equal terms.
+
+    Milestones and warm-up are fractions of the training, so that a shorter run keeps its shape.
+
+    Args:
+        name: ``smoke``, ``quick``, ``common``, ``paper``, or ``custom`` once anything was changed by hand.
+        backbone: The backbone's name.
+        epochs: Passes over the training set in a stage that trains the backbone.
+        batch_size: Images in a global batch, over all processes and accumulation steps. The last, incomplete batch of an epoch
+            is left out.
+        optimizer: ``sgd`` (Nesterov off) or ``adamw``.
+        lr: Peak learning rate.
+        momentum: Of SGD.
+        weight_decay: On every parameter of the stage that a method gives none of its own.
+        schedule: ``constant``, ``step``, ``cosine`` (to 0) or ``one_cycle``.
+        warmup: Fraction of the training with a linearly growing rate (before ``step`` and ``cosine``); the rising part of
+            ``one_cycle``.
+        milestones: Where ``step`` decays, as fractions of the training.
+        gamma: By what ``step`` multiplies at each milestone.
+        augmentation: Names of training augmentations, in order: ``crop``, ``flip``, ``autoaugment``, ``cutout``.
+        grad_clip: Largest gradient norm, or None.
+        stage2_draws: Samples drawn by a learned later stage, as a multiple of the number of training images.
+        stage2_batch_size: Its global batch.
+        stage2_lr: Its learning rate, where a method has none of its own.
+        stage2_weight_decay: Likewise.
+        stage2_schedule: Likewise; milestones and warm-up do not apply to it.
+        per_class: At most this many images a class, in training and in testing; None for all. Only for smoke tests.
+        eval_flip: Whether probabilities are averaged over the image and its mirror image.
+    """
+
+    name: str
+    backbone: str
+    epochs: int
+    batch_size: int = 128
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: Literal["constant", "step", "cosine", "one_cycle"] = "cosine"
+    warmup: float = 0.025
+    milestones: tuple[float, ...] = (0.8, 0.9)
+    gamma: float = 0.1
+    augmentation: tuple[str, ...] = ("crop", "flip")
+    grad_clip: float | None = None
+    stage2_draws: float = 10.0
+    stage2_batch_size: int = 128
+    stage2_lr: float = 0.1
+    stage2_weight_decay: float = 5e-4
+    stage2_schedule: Literal["constant", "cosine"] = "cosine"
+    per_class: int | None = None
+    eval_flip: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "milestones", tuple(self.milestones))
+        object.__setattr__(self, "augmentation", tuple(self.augmentation))
+        positive = ("epochs", "batch_size", "lr", "gamma", "stage2_draws", "stage2_batch_size", "stage2_lr")
+        for field in positive:
+            if getattr(self, field) <= 0:
+                raise ValueError(f"{field} must be > 0, got {getattr(self, field)}")
+        for field in ("momentum", "weight_decay", "stage2_weight_decay"):
+            if getattr(self, field) < 0:
+                raise ValueError(f"{field} must be >= 0, got {getattr(self, field)}")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup must be in [0, 1), got {self.warmup}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        for field in ("schedule", "stage2_schedule"):
+            if getattr(self, field) not in SCHEDULES:
+                raise ValueError(f"{field} must be one of {', '.join(SCHEDULES)}, got {getattr(self, field)!r}")
+
+    def replace(self, **changes: Any) -> Protocol:
+        """Return a copy with some settings changed; it is named ``custom`` if any of them really differs.
+
+        Args:
+            changes: Field names and values.
+        """
+        changed = dataclasses.replace(self, **changes)
+        return changed if changed == self else dataclasses.replace(changed, name=changes.get("name", CUSTOM))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON types."""
+        values = dataclasses.asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Protocol:
+        """Rebuild a protocol from :meth:`as_dict`'s result."""
+        return cls(**values)

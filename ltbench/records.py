@@ -1,0 +1,261 @@
+"""Records: one JSON file a run, next to its predictions; what is shared, compared and recomputed.
+
+Two records are equal when they are equal outside ``timing`` and ``environment``: those say how long and on what, never what came
+out. Nothing in a record can run code. ``protocol`` holds the settings that all rows of a table share; what a method declares to
+change of them stands in its stage's ``protocol_overrides``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from ltbench.errors import UserError
+from ltbench.record_schema import check
+
+if TYPE_CHECKING:
+    from ltbench.evaluation.predictions import Predictions
+
+Record: TypeAlias = dict[str, Any]
+
+MAX_BYTES = 64 * 2**20
+CIRCUMSTANCES = ("timing", "environment")
+_SHOWN = 5  # problems in one line
+_MARKS = {"schema", "expression_hash"}  # a JSON object with neither is no record
+
+
+class Stored(NamedTuple):
+    """Hold a record and the file that it came from."""
+
+    path: Path
+    record: Record
+
+
+def write(record: Mapping[str, Any], predictions: Predictions | None, directory: Path, name: str) -> Path:
+    """Write a record and its predictions so that each appears whole or not at all, and return the record's path.
+
+    Numbers that JSON has none for (NaN, infinity) become null. The field ``predictions`` is filled in here.
+
+    Args:
+        record: As the schema says.
+        predictions: Of the test images; None for a run that has none.
+        directory: Made if it does not exist.
+        name: Of both files, without an ending.
+
+    Raises:
+        ValueError: If the record breaks the schema: a mistake of the program, not of a user.
+        UserError: If the folder cannot be written.
+    """
+    if not name or name.startswith(".") or set(name) & set("/\\:\0"):
+        raise ValueError(f"name must be a plain file name, got {name!r}")
+    target, arrays = directory / f"{name}.json", directory / f"{name}.npz"
+    entry = None if predictions is None else {"file": arrays.name, "sha256": predictions.sha256()}
+    plain = _plain({**record, "predictions": entry})
+    if problems := check(plain):
+        raise ValueError(f"record {name}: {_one_line(problems)}")
+    text = json.dumps(plain, sort_keys=True, indent=1, allow_nan=False) + "\n"
+    staged: list[Path] = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        staged.append(_stage(target, text.encode()))
+        if predictions is not None:
+            content = predictions.to_bytes()
+            staged.append(_stage(arrays, content))
+            if target.exists() and not (arrays.exists() and arrays.read_bytes() == content):
+                target.unlink()  # a crash between the two moves must not leave the old record with new predictions
+            os.replace(staged[1], arrays)
+        os.replace(staged[0], target)
+        if predictions is None:
+            arrays.unlink(missing_ok=True)
+        _sync_directory(directory)
+    except OSError as error:
+        raise UserError(f"output folder must be writable, got {directory}: {error.strerror}") from None
+    finally:
+        for temporary in staged:
+            temporary.unlink(missing_ok=True)
+    return target
+
+
+def read(path: Path) -> Record:
+    """Read one record and check it.
+
+    Args:
+        path: Of the JSON file.
+
+    Raises:
+        UserError: If the file is missing, too large, not JSON, or breaks the schema: one line with the file and the fields.
+    """
+    return _checked(path, _parse(path))
+
+
+def read_directory(directory: Path) -> tuple[list[Stored], list[str]]:
+    """Read every record below a folder; a broken one is named, and the others are used.
+
+    Hidden files and folders are left alone, and so is JSON that is no record (an object with neither ``schema`` nor
+    ``expression_hash``).
+
+    Args:
+        directory: Searched with all folders below it.
+
+    Returns:
+        The records in the order of their paths, and one line for each broken file.
+
+    Raises:
+        UserError: If there is no such folder.
+    """
+    if not directory.is_dir():
+        raise UserError(f"record folder must exist, got {directory}")
+    found, problems = [], []
+    for path in sorted(directory.rglob("*.json")):
+        if any(part.startswith(".") for part in path.relative_to(directory).parts) or not path.is_file():
+            continue
+        try:
+            value = _parse(path)
+            if not isinstance(value, dict) or _MARKS & set(value):
+                found.append(Stored(path, _checked(path, value)))
+        except UserError as error:
+            problems.append(str(error))
+    return found, problems
+
+
+def load_predictions(path: Path, record: Record) -> Predictions | None:
+    """Read the predictions that lie next to a record; None if it has none.
+
+    Args:
+        path: Of the record.
+        record: As read.
+
+    Raises:
+        UserError: If the file is missing or damaged.
+    """
+    from ltbench.evaluation.predictions import Predictions
+
+    return Predictions.load(path.parent / record["predictions"]["file"]) if record["predictions"] else None
+
+
+def comparable(record: Record) -> Record:
+    """Return a record without its timing and environment.
+
+    Args:
+        record: As read.
+    """
+    return {name: value for name, value in record.items() if name not in CIRCUMSTANCES}
+
+
+def equal(a: Record, b: Record) -> list[str]:
+    """Return the paths of the fields in which two records differ, timing and environment aside; empty if they are equal.
+
+    Args:
+        a: A record.
+        b: Another.
+    """
+    return list(_differences(comparable(a), comparable(b), ""))
+
+
+def verify(record: Record, predictions: Predictions) -> list[str]:
+    """Recompute what a record says from its predictions, exactly; return one line for each field that does not agree.
+
+    Args:
+        record: As read.
+        predictions: That lie next to it.
+    """
+    from ltbench.evaluation.accuracy import per_class_counts
+    from ltbench.evaluation.metrics import standard_metrics
+
+    counts = record["split"]["class_counts"]
+    try:
+        correct, total = per_class_counts(predictions, len(counts))
+        metrics = standard_metrics(predictions, counts)
+    except ValueError as error:
+        return [f"predictions: {error}"]
+    claimed = {
+        "metrics": {name: value for name, value in (record["metrics"] or {}).items() if name in metrics},
+        "per_class": record["per_class"],
+        "predictions": {"sha256": (record["predictions"] or {}).get("sha256")},
+    }
+    computed = {
+        "metrics": metrics,
+        "per_class": {"correct": correct.tolist(), "total": total.tolist()},
+        "predictions": {"sha256": predictions.sha256()},
+    }
+    return [f"{path} does not follow from the predictions" for path in _differences(claimed, computed, "")]
+
+
+def _parse(path: Path) -> Any:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"it must be at most {MAX_BYTES} bytes, got {path.stat().st_size}")
+        return json.loads(path.read_bytes(), parse_constant=_finite, parse_float=_finite)
+    except OSError as error:
+        raise UserError(f"record {path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"record {path} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _checked(path: Path, value: Any) -> Record:
+    if problems := check(value):
+        raise UserError(f"record {path}: {_one_line(problems)}")
+    return dict(value)
+
+
+def _finite(text: str) -> float:
+    """Read a number; JSON has no NaN, and 1e999 would come out infinite."""
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"every number must be finite, got {text[:40]}")
+    return value
+
+
+def _one_line(problems: list[str]) -> str:
+    more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+    return "; ".join(problems[:_SHOWN]) + more
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _differences(a: Any, b: Any, path: str) -> Iterator[str]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        for name in sorted(a.keys() | b.keys()):
+            inner = f"{path}.{name}" if path else name
+            if name in a and name in b:
+                yield from _differences(a[name], b[name], inner)
+            else:
+                yield inner
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for i, (left, right) in enumerate(zip(a, b, strict=True)):
+            yield from _differences(left, right, f"{path}[{i}]")
+    elif a != b or isinstance(a, bool) != isinstance(b, bool):
+        yield path
+
+
+def _stage(path: Path, content: bytes) -> Path:
+    """Write to a hidden file in the same folder, so that moving it is one step of the file system."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _sync_directory(directory: Path) -> None:
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

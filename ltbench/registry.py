@@ -1,0 +1,242 @@
+"""Discovery of plugins, isolation of broken ones, and look-up by name."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import pluggy
+
+from ltbench import hookspecs
+from ltbench.errors import UserError, unknown
+from ltbench.specs import BackboneSpec, DatasetSpec, MethodSpec, load_target
+
+SpecT = TypeVar("SpecT", MethodSpec, DatasetSpec, BackboneSpec)
+
+
+@dataclass(frozen=True)
+class Registered(Generic[SpecT]):
+    """Hold a spec with where it came from."""
+
+    spec: SpecT
+    plugin: str
+    distribution: str
+    version: str
+
+    def load(self) -> Any:
+        """Import what the spec points to.
+
+        Raises:
+            UserError: If that fails, naming the distribution.
+        """
+        try:
+            return load_target(self.spec.target)
+        except Exception as error:
+            raise UserError(f"{self.spec.name!r} of {self.distribution} cannot be imported: {_brief(error)}") from error
+
+
+@dataclass
+class PluginInfo:
+    """Describe one entry point: a working plugin, or a broken one with its error."""
+
+    name: str
+    distribution: str
+    version: str
+    error: str | None = None
+    disabled: bool = False
+    offers: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Catalog(Generic[SpecT]):
+    """Map names to registered specs; a name that two plugins offer belongs to neither."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Registered[SpecT]] = {}
+        self._aliases: dict[str, str] = {}
+        self._contested: dict[str, str] = {}
+
+    def add(self, entry: Registered[SpecT]) -> str | None:
+        """Take one entry in.
+
+        Returns:
+            What is wrong, if one of its names is taken already.
+        """
+        spec = entry.spec
+        aliases: tuple[str, ...] = getattr(spec, "aliases", ())  # only methods have some
+        for name in (spec.name, *aliases):
+            if name in self._contested:
+                return self._contested[name]
+            holder = self._entries.get(self._aliases.get(name, name))
+            if holder is not None:
+                problem = (f"{self.kind} {name!r} is offered by both {holder.distribution} ({holder.plugin}) and "
+                           f"{entry.distribution} ({entry.plugin}); leave one out with --no-plugin")
+                self._contested[name] = problem
+                self._entries.pop(name, None)
+                self._aliases.pop(name, None)
+                return problem
+        self._entries[spec.name] = entry
+        self._aliases.update(dict.fromkeys(aliases, spec.name))
+        return None
+
+    def get(self, name: str) -> Registered[SpecT]:
+        """Look a name or an alias up.
+
+        Raises:
+            UserError: If nobody or more than one plugin offers it.
+        """
+        if name in self._contested:
+            raise UserError(self._contested[name])
+        entry = self._entries.get(self._aliases.get(name, name))
+        if entry is None:
+            raise unknown(self.kind, name, self._entries)
+        return entry
+
+    def values(self) -> list[Registered[SpecT]]:
+        """Return all entries, sorted by name."""
+        return [self._entries[name] for name in sorted(self._entries)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._entries))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries or name in self._aliases
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class Registry:
+    """Hold everything that the installed plugins offer."""
+
+    def __init__(self) -> None:
+        self.methods: Catalog[MethodSpec] = Catalog("method")
+        self.datasets: Catalog[DatasetSpec] = Catalog("dataset")
+        self.backbones: Catalog[BackboneSpec] = Catalog("backbone")
+        self.plugins: list[PluginInfo] = []
+        self.problems: list[str] = []
+        self.manager = _new_manager()
+
+    @property
+    def base_method(self) -> str:
+        """The name of the method that an empty stack stands for.
+
+        Raises:
+            UserError: If not exactly one installed method is the base.
+        """
+        names = [entry.spec.name for entry in self.methods.values() if entry.spec.base]
+        if len(names) != 1:
+            raise UserError(f"exactly one installed method must be the base of all others, got {', '.join(names) or 'none'}")
+        return names[0]
+
+    def add(self, plugin: object, info: PluginInfo) -> None:
+        """Take a plugin in; what is broken about it is noted, never raised.
+
+        Args:
+            plugin: A module or object with hook implementations.
+            info: Where it came from; its error and offers are filled in.
+        """
+        self.plugins.append(info)
+        try:
+            trial = _new_manager()  # a misspelt hook must not spoil the shared manager
+            trial.register(plugin, info.name)
+            trial.check_pending()
+            hooks: tuple[tuple[str, Catalog[Any], type], ...] = (
+                ("ltbench_methods", self.methods, MethodSpec),
+                ("ltbench_datasets", self.datasets, DatasetSpec),
+                ("ltbench_backbones", self.backbones, BackboneSpec),
+            )
+            offers = [(catalog, _checked(trial, hook, kind)) for hook, catalog, kind in hooks]
+        except Exception as error:
+            self._fail(info, _brief(error))
+            return
+        for catalog, specs in offers:
+            for spec in specs:
+                problem = catalog.add(Registered(spec, info.name, info.distribution, info.version))
+                if problem:
+                    self._fail(info, problem)
+                else:
+                    info.offers.setdefault(catalog.kind, []).append(spec.name)
+        self.manager.register(plugin, f"{info.distribution}:{info.name}")
+
+    def fail(self, info: PluginInfo, error: BaseException) -> None:
+        """Note a plugin that could not even be imported."""
+        self.plugins.append(info)
+        self._fail(info, _brief(error))
+
+    def _fail(self, info: PluginInfo, problem: str) -> None:
+        info.error = problem
+        self.problems.append(f"plugin {info.name!r} of {info.distribution}: {problem}")
+
+
+def _new_manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def _checked(manager: pluggy.PluginManager, hook: str, kind: type) -> list[Any]:
+    specs = [spec for part in getattr(manager.hook, hook)() for spec in part]
+    for spec in specs:
+        if not isinstance(spec, kind):
+            raise TypeError(f"{hook} must return {kind.__name__} objects, got {type(spec).__name__}")
+    return specs
+
+
+def _brief(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _entry_points() -> Iterable[importlib.metadata.EntryPoint]:
+    seen: set[tuple[str, str, str]] = set()
+    for entry in importlib.metadata.entry_points(group=hookspecs.GROUP):
+        # The same distribution can be found twice on sys.path (an editable install run from its own folder).
+        identity = (entry.dist.name if entry.dist else "?", entry.name, entry.value)
+        if identity not in seen:
+            seen.add(identity)
+            yield entry
+
+
+def load_registry(disabled: Sequence[str] = (), *, strict: bool | None = None,
+                  entry_points: Callable[[], Iterable[importlib.metadata.EntryPoint]] = _entry_points) -> Registry:
+    """Find every installed plugin.
+
+    pluggy's own loader would let one bad import end the program and would silently drop the second of two entry points with one
+    name, so each is loaded here.
+
+    Args:
+        disabled: Plugins or distributions to leave out, besides those of ``LTBENCH_DISABLE_PLUGINS`` (comma-separated).
+        strict: Whether any problem is an error; None reads ``LTBENCH_STRICT``.
+        entry_points: Where to look.
+
+    Raises:
+        UserError: In strict mode, if any plugin has a problem; for a disabled name that no plugin has.
+    """
+    registry = Registry()
+    strict = os.environ.get("LTBENCH_STRICT", "") not in ("", "0") if strict is None else strict
+    from_environment = {name.strip() for name in os.environ.get("LTBENCH_DISABLE_PLUGINS", "").split(",")} - {""}
+    left_out = set(disabled) | from_environment
+    known: set[str] = set()
+    for entry in entry_points():
+        distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else ("?", "?")
+        info = PluginInfo(entry.name, distribution, version)
+        known |= {entry.name, distribution}
+        if left_out & {entry.name, distribution}:
+            info.disabled = True
+            registry.plugins.append(info)
+            continue
+        try:
+            plugin = entry.load()
+        except Exception as error:  # whatever a stranger's module does at import, the others must work
+            registry.fail(info, error)
+        else:
+            registry.add(plugin, info)
+    for name in sorted(set(disabled) - known):
+        raise unknown("plugin", name, known)
+    if strict and registry.problems:
+        raise UserError("strict mode: " + "; ".join(registry.problems))
+    return registry

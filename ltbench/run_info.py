@@ -1,0 +1,27 @@
+"""What observers are told about a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """Name one run: one expression on one split with one seed.
+
+    Args:
+        expression: The canonical expression.
+        dataset: Dataset with its ratio, for example ``cifar100-lt@100``.
+        seed: Of initialization and order.
+        number: Position in the matrix, from 1.
+        total: Runs in the matrix.
+    """
+
+    expression: str
+    dataset: str
+    seed: int
+    number: int = 1
+    total: int = 1
+
+    def __str__(self) -> str:
+        return f"[{self.number}/{self.total}] {self.expression} on {self.dataset}, seed {self.seed}"

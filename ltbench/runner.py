@@ -1,0 +1,239 @@
+"""Run a matrix of runs: whatever happens to one of them, the others go on and every one gets a record."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from ltbench import environment, records, sources
+from ltbench.data.base import Dataset, Parts
+from ltbench.data.chunks import check_batch_size
+from ltbench.data.task_data import TaskData, load_parts, load_task_data
+from ltbench.errors import Diverged, UserError
+from ltbench.evaluation.accuracy import per_class_counts
+from ltbench.evaluation.evaluate import predict_test
+from ltbench.evaluation.metrics import standard_metrics
+from ltbench.evaluation.predictions import Predictions
+from ltbench.observers import Observers
+from ltbench.plan import RunPlan, StagePlan
+from ltbench.record_schema import SCHEMA
+from ltbench.registry import Registry
+from ltbench.run_info import RunInfo
+from ltbench.training.loop import Row
+from ltbench.training.optimization import terms
+from ltbench.training.stages import Stage, StageRunner
+from ltbench.training.store import StageStore
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Say how a matrix is run: nothing here changes a result.
+
+    Args:
+        out: Folder of the records.
+        data_root: Folder of the data, or None.
+        download: Whether data may be downloaded.
+        accumulation: Parts that each process splits its share of a global batch into.
+        stage1: A user's own first stage.
+        rerun: Whether finished runs are run again.
+        debug: Whether tracebacks are shown.
+    """
+
+    out: Path
+    data_root: Path | None = None
+    download: bool = False
+    accumulation: int = 1
+    stage1: Path | None = None
+    rerun: bool = False
+    debug: bool = False
+
+
+class Runner:
+    """Execute planned runs one after the other.
+
+    Args:
+        registry: Where names are looked up.
+        accelerator: Of the process.
+        store: Of finished stages.
+        datasets: Loaded descriptions by name.
+        options: How to run.
+    """
+
+    def __init__(self, registry: Registry, accelerator: Accelerator, store: StageStore, datasets: dict[str, Dataset],
+                 options: Options) -> None:
+        self.registry = registry
+        self.accelerator = accelerator
+        self.datasets = datasets
+        self.options = options
+        self.observers = Observers(registry.manager, active=accelerator.is_main_process)
+        self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1)
+        self._parts: dict[str, Parts] = {}
+
+    def run(self, plans: Sequence[RunPlan]) -> list[Record]:
+        """Run what has no record yet.
+
+        Args:
+            plans: The matrix.
+
+        Returns:
+            One record a plan, in their order.
+
+        Raises:
+            UserError: If the data is not there, a batch does not divide or the output cannot be written: before any training.
+        """
+        self._check(plans)
+        results = []
+        for number, plan in enumerate(plans, start=1):
+            known = self.finished(plan)
+            if known is not None and not self.options.rerun:
+                results.append(known)
+                continue
+            info = RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number, len(plans))
+            self.observers.notify("ltbench_run_start", run=info)
+            record = self._run_one(plan, info)
+            self.observers.notify("ltbench_run_end", run=info, record=record)
+            results.append(record)
+        return results
+
+    def finished(self, plan: RunPlan) -> Record | None:
+        """Return a plan's record if it was run to its end with the same code and settings."""
+        path = self.options.out / f"{plan.file_name}.json"
+        if not path.is_file():
+            return None
+        try:
+            record = records.read(path)
+        except UserError:
+            return None  # damaged: it is run again
+        same = record["key"] == plan.key and record["status"] in ("completed", "diverged")
+        return record if same else None
+
+    def _check(self, plans: Sequence[RunPlan]) -> None:
+        try:
+            self.options.out.mkdir(parents=True, exist_ok=True)
+            probe = self.options.out / ".write-test"
+            probe.touch()
+            probe.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"the output folder {self.options.out} cannot be written: {error.strerror}") from error
+        for plan in plans:
+            self._data(plan)
+            for stage in plan.stages:
+                if not stage.trial.evaluation_only:
+                    check_batch_size(terms(stage.protocol, stage.number).batch_size, self.accelerator.num_processes,
+                                     self.options.accumulation)
+
+    def _data(self, plan: RunPlan) -> TaskData:
+        name = plan.task.dataset
+        if name not in self._parts:
+            with self.accelerator.main_process_first():  # one process downloads
+                self._parts[name] = load_parts(self.datasets[name], self.options.data_root, download=self.options.download)
+        return load_task_data(self.datasets[name], self._parts[name], plan.task, plan.protocol.per_class)
+
+    def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
+        data = self._data(plan)
+        record = self._describe(plan, data)
+        seconds: dict[str, float] = record["timing"]["seconds"]
+        predictions: Predictions | None = None
+        try:
+            stage: Stage | None = None
+            for stage_plan in plan.stages:
+                stage = self.stages.obtain(stage_plan, plan.task.seed, data, stage, self._observer(info, record))
+                record["curve"] = [row for row in record["curve"] if row["stage"] != stage_plan.number] + stage.curve
+                seconds[f"stage {stage_plan.number}"] = stage.seconds
+            assert stage is not None  # an expression has a stage
+            started = time.perf_counter()
+            predictions = predict_test(stage.engine, data, self.accelerator, flip=plan.stages[-1].protocol.eval_flip)
+            seconds["evaluation"] = time.perf_counter() - started
+            correct, total = per_class_counts(predictions, data.dataset.num_classes)
+            record["per_class"] = {"correct": correct.tolist(), "total": total.tolist()}
+            record["metrics"] = standard_metrics(predictions, data.class_counts.numpy())
+            record["status"] = "completed"
+        except Diverged as error:
+            record["status"], record["reason"] = "diverged", str(error)
+        except Exception as error:
+            if self.accelerator.num_processes > 1:
+                raise  # the other processes wait for this one: end all of them
+            record["status"], record["reason"] = "failed", self._reason(error)
+            if self.options.debug:
+                traceback.print_exc()
+        record["timing"]["peak_memory_bytes"] = environment.peak_memory(self.accelerator.device)
+        if self.accelerator.is_main_process:
+            records.write(record, predictions, self.options.out, plan.file_name)
+        return record
+
+    def _observer(self, info: RunInfo, record: Record) -> Any:
+        def observe(row: Row) -> None:
+            record["curve"].append(row)
+            figures = {name: value for name, value in row.items() if isinstance(value, float)}
+            self.observers.notify("ltbench_epoch_end", run=info, stage=row["stage"], epoch=row["epoch"], epochs=row["epochs"],
+                                  metrics=figures)
+        return observe
+
+    def _reason(self, error: Exception) -> str:
+        text = str(error).strip().splitlines()
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
+            return (f"out of memory on {self.accelerator.device}: run with --accumulate {2 * self.options.accumulation} or more, "
+                    "which leaves the global batch as it is")
+        first = text[0] if text else ""
+        return first if isinstance(error, UserError) and first else f"{type(error).__name__}: {first}".strip(": ")
+
+    def _describe(self, plan: RunPlan, data: TaskData) -> Record:
+        task = asdict(plan.task)
+        track, _ = task.pop("track"), task.pop("protocol")
+        test_labels = data.parts.test.labels[data.test_indices].numpy()
+        batch = terms(plan.protocol, 1).batch_size
+        return {
+            "schema": SCHEMA,
+            "expression": str(plan.expression),
+            "expression_hash": plan.expression.hash,
+            "key": plan.key,
+            "track": track,
+            "selection": "last",
+            "task": task,
+            "split": {"hash": data.split.hash, "class_counts": data.class_counts.tolist(),
+                      "test_counts": np.bincount(test_labels, minlength=data.dataset.num_classes).tolist()},
+            "protocol": plan.protocol.as_dict(),
+            "precision": plan.precision,
+            "external": plan.external,
+            "stages": [self._describe_stage(stage) for stage in plan.stages],
+            "core": sources.core_version(),
+            "status": "failed",
+            "reason": None,
+            "curve": [],
+            "metrics": None,
+            "per_class": None,
+            "predictions": None,
+            "timing": {"seconds": {}, "peak_memory_bytes": {}},
+            "environment": environment.describe(self.accelerator, batch, self.options.accumulation),
+        }
+
+    def _describe_stage(self, stage: StagePlan) -> Record:
+        return {
+            "expression": stage.text,
+            "key": stage.key,
+            "inputs": "none" if not stage.trial.trains else stage.trial.inputs,
+            "protocol": stage.protocol.as_dict(),
+            "protocol_overrides": dict(stage.overrides),
+            "methods": [{"name": choice.method.name, "hyperparameters": dict(choice.values),
+                         "distribution": choice.entry.distribution, "version": choice.entry.version,
+                         "sources": sources.source_hashes(choice.method)} for choice in stage.choices],
+        }
+
+
+def report_failures(results: Sequence[Record]) -> int:
+    """Print what failed, one line each, and return the exit code."""
+    failed = [record for record in results if record["status"] == "failed"]
+    for record in failed:
+        print(f"failed: {record['expression']}, seed {record['task']['seed']}: {record['reason']}", file=sys.stderr)
+    return 1 if failed else 0

@@ -1,0 +1,40 @@
+"""Where things are kept: environment variables and their defaults."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from ltbench.errors import UserError
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def data_root(given: str | Path | None = None) -> Path | None:
+    """Return the folder that datasets are read from: the argument, else ``LTBENCH_DATA``, else None."""
+    value = given or os.environ.get("LTBENCH_DATA")
+    return Path(value).expanduser() if value else None
+
+
+def cache_root(given: str | Path | None = None) -> Path:
+    """Return the folder of the stage store: the argument, else ``LTBENCH_CACHE``, else ``~/.cache/ltbench``."""
+    value = given or os.environ.get("LTBENCH_CACHE")
+    return Path(value).expanduser() if value else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ltbench"
+
+
+def parse_size(text: str) -> int:
+    """Read a size in bytes such as ``500M`` or ``20G``.
+
+    Raises:
+        UserError: If the text is no size.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip().upper())
+    if not match:
+        raise UserError(f"a size must be a number with K, M, G or T, got {text!r}")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def cache_limit() -> int:
+    """Return how many bytes the stage store may take: ``LTBENCH_CACHE_LIMIT``, else 20 GB."""
+    return parse_size(os.environ.get("LTBENCH_CACHE_LIMIT", "20G"))

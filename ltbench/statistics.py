@@ -1,0 +1,26 @@
+"""Statistics over classes, in one pass and with memory O(C D)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def class_means(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Average the features of each class.
+
+    Sums are kept in float64: iNaturalist's classes differ by three orders of magnitude in size, and a centroid of a large one
+    must not lose digits.
+
+    Args:
+        features: Shape (N, D).
+        labels: Shape (N,).
+        num_classes: C.
+
+    Returns:
+        Shape (C, D), in the type of the features; a class without samples gets zeros.
+    """
+    sums = torch.zeros(num_classes, features.shape[1], dtype=torch.float64, device=features.device)
+    sums.index_add_(0, labels, features.double())
+    counts = torch.bincount(labels, minlength=num_classes).clamp_min(1)
+    return (sums / counts[:, None]).to(features.dtype)

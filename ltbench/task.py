@@ -1,0 +1,63 @@
+"""A task: everything about a run that is not the method."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from ltbench.errors import UserError
+
+TRACKS = ("common", "paper")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Name a dataset, how it is made long-tailed, and the seeds.
+
+    Args:
+        dataset: The dataset's name.
+        imbalance_ratio: Largest over smallest class, at least 1; None where the data is used as it is.
+        imbalance: ``exp`` or ``step``.
+        split_seed: Of the long-tailed subset.
+        seed: Of initialization and order.
+        track: ``common`` (equal terms) or ``paper`` (each method's own).
+        protocol: The protocol's name.
+    """
+
+    dataset: str
+    imbalance_ratio: float | None
+    imbalance: Literal["exp", "step"] = "exp"
+    split_seed: int = 0
+    seed: int = 0
+    track: Literal["common", "paper"] = "common"
+    protocol: str = "quick"
+
+    def __str__(self) -> str:
+        ratio = "" if self.imbalance_ratio is None else f"@{self.imbalance_ratio:g}"
+        return f"{self.dataset}{ratio}{'-step' if self.imbalance == 'step' else ''}"
+
+
+def parse_dataset(text: str, default_ratio: float | None) -> float | None:
+    """Read the ratio of ``name@ratio``.
+
+    Args:
+        text: As typed.
+        default_ratio: The ratio of the bare name.
+
+    Raises:
+        UserError: If the ratio is no number of at least 1.
+    """
+    name, at, ratio_text = text.partition("@")
+    if not at:
+        return default_ratio
+    try:
+        ratio = float(ratio_text)
+    except ValueError:
+        raise UserError(f"the ratio in {text!r} must be a number, got {ratio_text!r}") from None
+    if not (math.isfinite(ratio) and ratio >= 1):
+        hint = f" (factor {ratio:g} is ratio {1 / ratio:g})" if 0 < ratio < 1 else ""
+        raise UserError(f"the imbalance ratio of {name!r} must be >= 1, got {ratio_text}{hint}")
+    if default_ratio is None:
+        raise UserError(f"dataset {name!r} is long-tailed as it is and takes no ratio, got {text!r}")
+    return ratio

@@ -1,0 +1,82 @@
+"""All checks of the kit, by name."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ltbench.testing import specification, training
+from ltbench.testing.processes import MEND, TWO_PROCESSES, check_two_processes
+from ltbench.testing.results import Result, brief
+from ltbench.testing.subject import Subject
+
+
+@dataclass(frozen=True)
+class Check:
+    """Hold one check.
+
+    Args:
+        run: Raises if the method does not pass.
+        mend: How methods usually come to pass it.
+    """
+
+    run: Callable[[Subject], None]
+    mend: str
+
+
+CHECKS = {
+    "spec": Check(specification.spec, "make the MethodSpec and the class say the same; hyperparameters are keyword-only, annotated, "
+                  "with defaults, and explained in the class's docstring"),
+    "refusals": Check(specification.refusals, "annotate hyperparameters with bool, int, float, str, Literal, tuple[...] or these "
+                      "with None; the core then converts and refuses by name"),
+    "trains": Check(training.trains, "look for a division by zero, a logarithm or square root of zero, or a slot that is missing"),
+    "deterministic": Check(training.deterministic, "draw random numbers from ctx.generator or torch's own generator while training, "
+                           "never from random, numpy or the clock"),
+    "save_and_load": Check(training.save_and_load, "keep every state in parameters and registered buffers: nothing else is saved"),
+    "resumes": Check(training.resumes, "keep every state in parameters and registered buffers: nothing else is in a checkpoint"),
+    "one_image": Check(training.one_image, "a class may have one training image: no variance, no n - 1"),
+    "one_class": Check(training.one_class, "a batch may hold one class: statistics over the classes present must bear that"),
+    "composes": Check(training.composes, "a step must return the output and the batch that belong together, row by row, and the "
+                      "stage's head must be one that a later stage can stand on"),
+}
+
+
+@functools.lru_cache(maxsize=64)
+def subject(method: str, plugins: tuple[str, ...] = (), stands_on: str | None = None) -> Subject:
+    """Return a method under test, the same one for all its checks."""
+    return Subject(method, plugins, stands_on)
+
+
+def run_check(check: str, method: str, *, plugins: tuple[str, ...] = (), stands_on: str | None = None) -> Result:
+    """Run one check in this process.
+
+    Args:
+        check: A name of ``CHECKS``.
+        method: The method's name.
+        plugins: Modules of plugins that are not installed.
+        stands_on: What the method stands on as a later stage; None for the base method.
+    """
+    try:
+        CHECKS[check].run(subject(method, plugins, stands_on))
+    except Exception as error:  # whatever a stranger's method does, the other checks go on
+        return Result(method, check, False, brief(error), CHECKS[check].mend)
+    return Result(method, check, True)
+
+
+def check_method(method: str, *, plugins: tuple[str, ...] = (), stands_on: str | None = None, processes: bool = True) -> list[Result]:
+    """Run every check on one method, without pytest.
+
+    Args:
+        method: The method's name.
+        plugins: Modules of plugins that are not installed.
+        stands_on: What the method stands on as a later stage; None for the base method.
+        processes: Whether to start two processes as well, which takes some seconds.
+    """
+    results = [run_check(check, method, plugins=plugins, stands_on=stands_on) for check in CHECKS]
+    if processes:
+        results.append(check_two_processes([method], plugins=plugins, stands_on=stands_on)[method])
+    return results
+
+
+__all__ = ["CHECKS", "MEND", "TWO_PROCESSES", "Check", "check_method", "run_check", "subject"]

@@ -1,0 +1,109 @@
+"""The check under two processes: one pair tries many methods in turn, for importing torch twice takes the longest."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ltbench.testing.results import Result
+from ltbench.testing.scene import scratch
+
+TWO_PROCESSES = "two_processes"
+MEND = ("change buffers only from what all processes know: seen (in after_step), ctx.gather(...), ctx.generator, ctx.class_counts; "
+        "every parameter that is trained must take part in the step")
+_WORLD = 2
+_SECONDS = 120.0  # for one method; far more than any takes
+
+
+def check_two_processes(methods: Sequence[str], *, plugins: tuple[str, ...] = (), stands_on: str | None = None) -> dict[str, Result]:
+    """Train methods under two gloo processes; loss, parameters and buffers must be equal on both.
+
+    Args:
+        methods: Names.
+        plugins: Modules of plugins that are not installed.
+        stands_on: What a later stage stands on; None for the base method.
+
+    Returns:
+        One result a method.
+    """
+    results: dict[str, Result] = {}
+    while waiting := [name for name in methods if name not in results]:
+        # A pair that lost one of its processes is of no use: the methods after the one that broke it get a new pair.
+        found = _try(waiting, plugins, stands_on)
+        results |= found
+        if not found:
+            raise RuntimeError("two processes could not be started: neither of them reported anything")
+    return results
+
+
+def _try(methods: Sequence[str], plugins: tuple[str, ...], stands_on: str | None) -> dict[str, Result]:
+    job = {"methods": list(methods), "plugins": list(plugins), "stands_on": stands_on}
+    with scratch() as folder:
+        (folder / "job.json").write_text(json.dumps(job))
+        launch([sys.executable, "-m", "ltbench.testing.worker", str(folder)], _WORLD, folder, timeout=_SECONDS * len(methods))
+        reports: dict[str, list[dict[str, str | float]]] = {}
+        for file in folder.glob("report-*.jsonl"):
+            for line in file.read_text().splitlines():
+                report = json.loads(line)
+                reports.setdefault(report["method"], []).append(report)
+        if not reports:
+            raise RuntimeError("two processes could not be started: " + last_words(folder, _WORLD))
+    results = {}
+    for name in methods:
+        if name in reports:
+            # Where one process fails, the other one only reports that it was left alone, later.
+            wrong = sorted((float(report["time"]), str(report["message"])) for report in reports[name] if report["message"])
+            alone = not wrong and len(reports[name]) < _WORLD
+            message = "one of the two processes hung or died" if alone else wrong[0][1] if wrong else ""
+            results[name] = Result(name, TWO_PROCESSES, not message, message, MEND if message else "")
+    return results
+
+
+def launch(command: Sequence[str], world: int, folder: Path, *, timeout: float, environment: Mapping[str, str] | None = None) -> list[int]:
+    """Run a command as the ranks of one process group, and end all of them when one fails.
+
+    Args:
+        command: Of each process; rank and address stand in its environment, as torchrun has them.
+        world: Processes.
+        folder: Where ``rank-R.log`` is written.
+        timeout: Seconds after which all are ended.
+        environment: More variables.
+
+    Returns:
+        The exit codes; that of a process that had to be ended is negative.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "WORLD_SIZE": str(world),
+              "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    running = []
+    for rank in range(world):
+        with (folder / f"rank-{rank}.log").open("wb") as log:
+            running.append(subprocess.Popen(command, env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stdout=log,
+                                            stderr=subprocess.STDOUT))
+    deadline = time.monotonic() + timeout
+    try:
+        while any(process.poll() is None for process in running) and time.monotonic() < deadline:
+            if any(process.poll() for process in running):
+                time.sleep(1.0)  # let the others notice by themselves, and write down what they saw
+                break
+            time.sleep(0.02)
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+    return [process.returncode for process in running]
+
+
+def last_words(folder: Path, world: int) -> str:
+    """Return the last line that each process of :func:`launch` wrote."""
+    logs = [(folder / f"rank-{rank}.log").read_text(errors="replace").strip().splitlines() for rank in range(world)]
+    return "; ".join(lines[-1] for lines in logs if lines) or "no output"

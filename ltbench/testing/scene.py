@@ -1,0 +1,140 @@
+"""Where checks play: real digits, a tiny network, two optimizer steps, and first stages that are trained once."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ltbench.data.augment import Augmentation
+from ltbench.data.digits import DigitsLT
+from ltbench.data.loader import evaluation_batches
+from ltbench.data.task_data import TaskData, load_parts, load_task_data
+from ltbench.plan import RunPlan, StagePlan, plan_run
+from ltbench.registry import PluginInfo, Registry, load_registry
+from ltbench.specs import load_target
+from ltbench.task import Task
+from ltbench.testing import probes
+from ltbench.training.distributed import make_accelerator
+from ltbench.training.engine import Engine
+from ltbench.training.loop import Row
+from ltbench.training.stages import Stage, StageRunner
+from ltbench.training.store import StageStore
+
+SEED = 0
+STEPS = 2
+BATCH = 64
+# One step an epoch, in either stage, so that two steps cross the end of an epoch and a checkpoint: 94 images at ratio 20.
+PROTOCOL = DigitsLT.protocols["smoke"].replace(epochs=STEPS, batch_size=BATCH, stage2_draws=float(STEPS), stage2_batch_size=BATCH)
+USUAL_RATIO = 20.0
+ONE_IMAGE_RATIO = 100.0  # int(120 / 100) = 1 image in the last class
+_LIMIT = 10**9
+
+
+@functools.cache
+def installed(plugins: tuple[str, ...] = ()) -> Registry:
+    """Return the installed plugins with the kit's own methods.
+
+    Args:
+        plugins: Modules of plugins that are not installed, as an entry point would name them.
+    """
+    registry = load_registry(strict=False)
+    registry.add(probes, PluginInfo("conformance", "ltbench", "0"))
+    for name in plugins:
+        module, _, attribute = name.partition(":")
+        __import__(module)
+        plugin = load_target(name) if attribute else sys.modules[module]
+        registry.add(plugin, PluginInfo(name, name, "0"))
+    return registry
+
+
+@functools.cache
+def task_data(ratio: float = USUAL_RATIO) -> TaskData:
+    """Return a slice of the digits at an imbalance ratio."""
+    dataset = DigitsLT()
+    task = Task(dataset.name, ratio)
+    return load_task_data(dataset, load_parts(dataset, None, download=False), task, PROTOCOL.per_class)
+
+
+def plan(text: str, registry: Registry, ratio: float = USUAL_RATIO) -> RunPlan:
+    """Plan an expression on the digits."""
+    task = Task(DigitsLT.name, ratio, seed=SEED, protocol=PROTOCOL.name)
+    return plan_run(text, task, PROTOCOL, registry, num_classes=len(DigitsLT.class_names))
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Hold a folder for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="ltbench-conformance-") as folder:
+        yield Path(folder)
+
+
+@functools.cache
+def _shared_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="ltbench-conformance-")  # removed when the interpreter ends
+
+
+@dataclass
+class Scene:
+    """Play expressions on one slice of the digits; stages before the last one are trained once and shared.
+
+    Args:
+        registry: Where names are looked up.
+        ratio: The imbalance ratio.
+        before: Finished earlier stages by key.
+    """
+
+    registry: Registry
+    ratio: float = USUAL_RATIO
+    before: dict[str, Stage] = field(default_factory=dict)
+
+    @property
+    def data(self) -> TaskData:
+        """The images."""
+        return task_data(self.ratio)
+
+    def runner(self, folder: Path) -> StageRunner:
+        """Return a runner with a store of its own."""
+        return StageRunner(make_accelerator(cpu=True), StageStore(folder, _LIMIT), self.registry)
+
+    def last(self, text: str) -> tuple[StagePlan, Stage | None]:
+        """Return the plan of an expression's last stage, and the finished stage before it."""
+        *earlier, last = plan(text, self.registry, self.ratio).stages
+        previous: Stage | None = None
+        for stage in earlier:
+            if stage.key not in self.before:
+                runner = self.runner(Path(_shared_folder().name) / f"{self.ratio:g}")
+                self.before[stage.key] = runner.obtain(stage, SEED, self.data, previous)
+            previous = self.before[stage.key]
+        return last, previous
+
+    def train(self, text: str, folder: Path, observe: Callable[[Row], None] = lambda row: None) -> Stage:
+        """Obtain an expression's last stage.
+
+        Args:
+            text: The expression.
+            folder: Of the store: an empty one makes it train anew.
+            observe: Called with every epoch's row.
+        """
+        last, previous = self.last(text)
+        return self.runner(folder).obtain(last, SEED, self.data, previous, observe)
+
+    def build(self, text: str, folder: Path) -> tuple[Engine, StageRunner, StagePlan]:
+        """Return the engine of an expression's last stage, not yet trained, with its runner and its plan."""
+        last, previous = self.last(text)
+        runner = self.runner(folder)
+        return runner.build(last, SEED, self.data, previous.engine if previous else None), runner, last
+
+    def logits(self, engine: Engine) -> Tensor:
+        """Return what an engine predicts for the test slice, shape (100, 10)."""
+        dataset, device = self.data.dataset, engine.ctx.device
+        plain = Augmentation((), dataset.crop_padding, dataset.mean, dataset.std)
+        batches = evaluation_batches(self.data.parts.test, self.data.test_indices, BATCH, device)
+        return torch.cat([engine.predict(plain(pixels, positions, 0, 0)) for positions, pixels in batches])

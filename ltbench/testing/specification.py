@@ -1,0 +1,80 @@
+"""Checks of what a method says about itself: its spec, its signature, its hyperparameters."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from typing import Any, Literal
+
+from ltbench import hyperparameters
+from ltbench.errors import UserError
+from ltbench.method import Method, PaperSetting
+from ltbench.task import TRACKS, Task
+from ltbench.testing.results import Failure
+from ltbench.testing.subject import Subject
+
+_NO_SUCH_NAME = "no_such_hyperparameter"
+_NO_SUCH_VALUE = "no such value"
+
+
+def spec(subject: Subject) -> None:
+    """Compare the spec with the class, and read the class as a user would."""
+    registered, method = subject.entry.spec, subject.entry.load()
+    if not (isinstance(method, type) and issubclass(method, Method)):
+        raise Failure(f"{registered.target} must be a class derived from ltbench.Method, got {method!r}")
+    if getattr(method, "name", None) != registered.name:
+        raise Failure(f"the class's name must be {registered.name!r}, as in the spec, got {getattr(method, 'name', None)!r}")
+    stages = getattr(method, "stages", None)
+    if stages != registered.stages:
+        raise Failure(f"the class's stages must be {set(registered.stages)}, as in the spec, got {stages}")
+    if not (vars(method).get("__doc__") or "").strip():
+        raise Failure(f"{method.__name__} must have a docstring of its own")
+    if not registered.summary.strip() or "\n" in registered.summary:
+        raise Failure(f"the spec's summary must be one line, got {registered.summary!r}")
+    _check_signature(method)
+    for track in TRACKS:
+        setting = method.paper(Task("digits-lt", 20.0, track=track))  # type: ignore[arg-type]
+        if setting is not None and not isinstance(setting, PaperSetting):
+            raise Failure(f"paper() must return a PaperSetting or None, got {type(setting).__name__}")
+
+
+def _check_signature(method: type[Method]) -> None:
+    _, first, *others = inspect.signature(method.__init__).parameters.values()
+    if first.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+        raise Failure(f"the constructor must take the facts first, got {first}")
+    for parameter in others:
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            raise Failure(f"hyperparameter {parameter.name!r} must be keyword-only, got {parameter.kind.description}")
+    for name in hyperparameters.declared(method):
+        if name not in (method.__doc__ or ""):
+            raise Failure(f"hyperparameter {name!r} must be explained in the docstring")
+
+
+def refusals(subject: Subject) -> None:
+    """Give wrong names and wrong types, which must be refused by name; and spell every default, which must be understood."""
+    method = subject.entry.load()
+    _expect_refusal(method, _NO_SUCH_NAME, _NO_SUCH_VALUE)
+    for name, (annotation, default) in hyperparameters.declared(method).items():
+        if _refusable(annotation):
+            _expect_refusal(method, name, _NO_SUCH_VALUE)
+        _expect_refusal(method, name, object())
+        spelled = hyperparameters.format_value(default)
+        understood = hyperparameters.resolve(method, {name: spelled})[name]
+        if understood != default:
+            raise Failure(f"the default of {name!r} must read back as it is written, got {understood!r} from {spelled!r}")
+
+
+def _expect_refusal(method: type[Method], name: str, value: object) -> None:
+    try:
+        hyperparameters.resolve(method, {name: value})
+    except UserError as error:
+        if name not in str(error):
+            raise Failure(f"a refusal must name {name!r}, got {error}") from error
+    else:
+        raise Failure(f"{name}={value!r} must be refused, got no error")
+
+
+def _refusable(annotation: Any) -> bool:
+    """Tell whether a nonsensical word can be of a wrong type: anything but free text."""
+    options = typing.get_args(annotation) if typing.get_origin(annotation) is not Literal else ()
+    return annotation is not str and str not in options

@@ -1,0 +1,68 @@
+"""The method under test, with what its checks share."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from ltbench.registry import Registered
+from ltbench.specs import MethodSpec
+from ltbench.testing import scene
+from ltbench.testing.scene import Scene
+from ltbench.training.engine import Engine
+
+
+@dataclass
+class Trained:
+    """Hold a trained stage's engine, its loss by epoch and its logits on the test slice."""
+
+    engine: Engine
+    losses: list[float]
+    logits: Tensor
+
+
+class Subject:
+    """Hold one registered method, and the expressions in which it can be tried.
+
+    Args:
+        method: Its name.
+        plugins: Modules of plugins that are not installed.
+        stands_on: What it stands on as a later stage; None for the base method.
+    """
+
+    def __init__(self, method: str, plugins: tuple[str, ...] = (), stands_on: str | None = None) -> None:
+        self.registry = scene.installed(plugins)
+        self.entry: Registered[MethodSpec] = self.registry.methods.get(method)
+        self.name = self.entry.spec.name
+        self.stands_on = stands_on
+        self.usual = _scene(plugins, scene.USUAL_RATIO)
+        self.one_image = _scene(plugins, scene.ONE_IMAGE_RATIO)
+        self._trained: dict[str, Trained] = {}
+
+    @property
+    def expressions(self) -> list[str]:
+        """The method as a first stage, as a later one, or both."""
+        stages = self.entry.spec.stages
+        later = f"{self.stands_on or self.registry.base_method}/{self.name}"
+        return [self.name] * (1 in stages) + [later] * (2 in stages)
+
+    def trained(self, text: str) -> Trained:
+        """Return an expression's last stage after two steps, trained once for all checks."""
+        if text not in self._trained:
+            with scene.scratch() as folder:
+                self._trained[text] = self.train_anew(text, folder)
+        return self._trained[text]
+
+    def train_anew(self, text: str, folder: Path, place: Scene | None = None) -> Trained:
+        """Train an expression's last stage, whatever was trained before."""
+        place = place or self.usual
+        stage = place.train(text, folder)
+        return Trained(stage.engine, [float(row["loss"]) for row in stage.curve], place.logits(stage.engine))
+
+
+@functools.cache
+def _scene(plugins: tuple[str, ...], ratio: float) -> Scene:
+    return Scene(scene.installed(plugins), ratio)

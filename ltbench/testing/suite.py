@@ -1,0 +1,70 @@
+"""The checks as a class of tests, for pytest or any runner that calls methods named ``test_...``."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ltbench.testing.kit import run_check
+from ltbench.testing.processes import check_two_processes
+from ltbench.testing.results import Result
+
+
+class MethodConformance:
+    """Test one registered method; derive a class whose name begins with ``Test``.
+
+    Attributes:
+        method: The method's name.
+        plugins: Modules of plugins that are not installed.
+        stands_on: What the method stands on as a later stage; None for the base method.
+    """
+
+    method: ClassVar[str]
+    plugins: ClassVar[tuple[str, ...]] = ()
+    stands_on: ClassVar[str | None] = None
+
+    def _require(self, check: str) -> None:
+        _require(run_check(check, self.method, plugins=self.plugins, stands_on=self.stands_on))
+
+    def test_spec_matches_the_class(self) -> None:
+        """The spec and the class say the same."""
+        self._require("spec")
+
+    def test_refuses_bad_hyperparameters_by_name(self) -> None:
+        """Unknown and ill-typed hyperparameters are refused by name."""
+        self._require("refusals")
+
+    def test_trains_two_steps(self) -> None:
+        """Two steps on real digits give a finite loss."""
+        self._require("trains")
+
+    def test_is_deterministic(self) -> None:
+        """One seed gives the same bits twice."""
+        self._require("deterministic")
+
+    def test_survives_saving_and_loading(self) -> None:
+        """A loaded stage predicts what the saved one did."""
+        self._require("save_and_load")
+
+    def test_resumes_where_it_was_interrupted(self) -> None:
+        """A checkpoint loses nothing."""
+        self._require("resumes")
+
+    def test_handles_a_class_with_one_image(self) -> None:
+        """A class of one image gives no NaN."""
+        self._require("one_image")
+
+    def test_handles_a_batch_with_one_class(self) -> None:
+        """A batch of one class gives no NaN."""
+        self._require("one_class")
+
+    def test_composes_with_others(self) -> None:
+        """Other methods can stand beside it and on it."""
+        self._require("composes")
+
+    def test_two_processes_agree(self) -> None:
+        """Two processes end with the same parameters and buffers."""
+        _require(check_two_processes([self.method], plugins=self.plugins, stands_on=self.stands_on)[self.method])
+
+
+def _require(result: Result) -> None:
+    assert result.ok, str(result)

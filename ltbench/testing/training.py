@@ -1,0 +1,167 @@
+"""Checks of how a method trains: two steps on real digits, again, interrupted, saved, on awkward data, beside others."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ltbench.method import Seen
+from ltbench.stack import evaluation_only
+from ltbench.testing import scene
+from ltbench.testing.probes import CLASSIFIER, OBSERVER, Observer
+from ltbench.testing.results import Failure
+from ltbench.testing.subject import Subject, Trained
+from ltbench.training.engine import Engine
+from ltbench.training.files import load_tensors, save_tensors
+from ltbench.training.loop import Budget, Row
+
+
+class _Interrupted(Exception):
+    """Stop a training at the end of an epoch, as a power cut would."""
+
+
+def trains(subject: Subject) -> None:
+    """Train two steps; the loss and every prediction must be finite."""
+    for text in subject.expressions:
+        _check_finite(text, subject.trained(text))
+
+
+def deterministic(subject: Subject) -> None:
+    """Train again from the same seed, with the global generators elsewhere: every bit must be the same."""
+    for text in subject.expressions:
+        first = subject.trained(text)
+        with scene.scratch() as folder, torch.random.fork_rng(devices=[]):
+            torch.manual_seed(12345)
+            again = subject.train_anew(text, folder)
+        _check_same(f"{text}, trained twice from one seed", first, again)
+
+
+def save_and_load(subject: Subject) -> None:
+    """Load the saved tensors into a newly built stage: it must say the same."""
+    for text in subject.expressions:
+        trained = subject.trained(text)
+        with scene.scratch() as folder:
+            save_tensors(folder / "engine.safetensors", trained.engine.state_dict(), {})
+            fresh, _, _ = subject.usual.build(text, folder)
+            fresh.load_state_dict(load_tensors(folder / "engine.safetensors")[0])
+            fresh.eval()
+            if not torch.equal(subject.usual.logits(fresh), trained.logits):
+                raise Failure(f"{text} predicts differently after saving and loading")
+
+
+def resumes(subject: Subject) -> None:
+    """Interrupt the training after its first epoch and go on from the checkpoint: nothing must have been lost."""
+    def interrupt(row: Row) -> None:
+        raise _Interrupted
+
+    for text in subject.expressions:
+        if not subject.trained(text).losses:
+            continue  # closed-form: there is no epoch to be interrupted in
+        with scene.scratch() as folder:
+            try:
+                subject.usual.train(text, folder, interrupt)
+            except _Interrupted:
+                pass
+            resumed = subject.train_anew(text, folder)
+        _check_same(f"{text}, interrupted and resumed", subject.trained(text), resumed)
+
+
+def one_image(subject: Subject) -> None:
+    """Train where the smallest class has a single image."""
+    for text in subject.expressions:
+        with scene.scratch() as folder:
+            _check_finite(f"{text} with a class of one image", subject.train_anew(text, folder, subject.one_image))
+
+
+def one_class(subject: Subject) -> None:
+    """Take a step on batches that hold a single class, the largest and then the smallest."""
+    for text in subject.expressions:
+        for label in (0, len(subject.usual.data.class_counts) - 1):
+            with scene.scratch() as folder:
+                _step_on_one_class(subject, text, label, folder)
+
+
+def _step_on_one_class(subject: Subject, text: str, label: int, folder: Path) -> None:
+    engine, runner, plan = subject.usual.build(text, folder)
+    for method in engine.stack.methods:
+        method.fit(engine.ctx)
+    if not engine.stack.trains:
+        return
+    labels = subject.usual.data.labels
+    order = np.flatnonzero(labels.numpy() == label)
+    engine.train()
+    for method in engine.stack.methods:
+        method.start_epoch(engine.ctx)
+    make = runner.loaders(engine, plan, Budget(1, len(order), len(order)), scene.SEED, subject.usual.data)
+    parts = {name: next(make(name).epoch(order, 0))[0] for name in engine.stack.owner("streams").streams(engine.ctx)}
+    loss, _, seen = engine(parts)
+    loss.backward()
+    _require_finite(f"the loss of {text} on class {label} alone", loss)
+    for name, parameter in engine.named_parameters():
+        if parameter.grad is not None:
+            _require_finite(f"the gradient of {name} in {text} on class {label} alone", parameter.grad)
+    engine.after_step(Seen(**seen))
+    for method in engine.stack.methods:
+        method.end_epoch(engine.ctx)
+    engine.eval()
+    _require_finite(f"the logits of {text} after class {label} alone", subject.usual.logits(engine))
+
+
+def composes(subject: Subject) -> None:
+    """Stand beside a method that only watches, and below a second stage."""
+    method = subject.entry.load()
+    for text in subject.expressions:
+        later = "/" in text
+        if not (later and evaluation_only(method)):  # a stage that only predicts has no training to watch
+            _check_watched(subject, f"{text}+{OBSERVER}")
+        if not later:
+            with scene.scratch() as folder:
+                _check_finite(f"{text}/{CLASSIFIER}", subject.train_anew(f"{text}/{CLASSIFIER}", folder))
+
+
+def _check_watched(subject: Subject, text: str) -> None:
+    with scene.scratch() as folder:
+        trained = subject.train_anew(text, folder)
+    _check_finite(text, trained)
+    observer = trained.engine.method(OBSERVER)
+    assert isinstance(observer, Observer)
+    expected = scene.STEPS * scene.BATCH if trained.losses else 0
+    watched = {"after_step(seen) shows": int(observer.samples), "extra_losses(step) shows": int(observer.outputs)}
+    for where, count in watched.items():
+        if count != expected:
+            raise Failure(f"in {text}, {where} {count} samples with as many rows of features as labels, expected {expected}")
+
+
+def _check_finite(what: str, trained: Trained) -> None:
+    for loss in trained.losses:
+        if not math.isfinite(loss):
+            raise Failure(f"the loss of {what} must be finite, got {loss}")
+    _require_finite(f"the logits of {what}", trained.logits)
+
+
+def _require_finite(what: str, value: Tensor) -> None:
+    # Minus infinity is a probability of zero; it is a row without any other value that says nothing.
+    if torch.isnan(value).any() or (value == math.inf).any() or not torch.isfinite(value).any():
+        raise Failure(f"{what} must be finite")
+
+
+def _check_same(what: str, first: Trained, second: Trained) -> None:
+    difference = first_difference(first.engine, second.engine)
+    if difference:
+        raise Failure(f"{what}: {difference} differs")
+    if first.losses != second.losses:
+        raise Failure(f"{what}: the losses differ, {first.losses} and {second.losses}")
+    if not torch.equal(first.logits, second.logits):
+        raise Failure(f"{what}: the logits differ, though every parameter and buffer is the same")
+
+
+def first_difference(first: Engine, second: Engine) -> str | None:
+    """Return the name of the first tensor in which two engines differ, or None."""
+    others = second.state_dict()
+    return next((name for name, value in first.state_dict().items() if not torch.equal(value, others[name])), None)
+
+

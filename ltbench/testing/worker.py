@@ -1,0 +1,71 @@
+"""One of the two processes that try methods in turn."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from accelerate import InitProcessGroupKwargs, PartialState
+from torch import Tensor
+
+from ltbench.testing import scene
+from ltbench.testing.results import Failure, brief
+from ltbench.testing.subject import Subject
+from ltbench.training.loop import Row
+
+_TIMEOUT = timedelta(seconds=60)
+
+
+def main(folder: Path) -> int:
+    """Try every method of the job; write one line for each, and stop at the first that this process cannot go on from."""
+    job = json.loads((folder / "job.json").read_text())
+    PartialState(cpu=True, **InitProcessGroupKwargs(timeout=_TIMEOUT).to_kwargs())
+    rank, world = dist.get_rank(), dist.get_world_size()
+    with (folder / f"report-{rank}.jsonl").open("a") as reports:
+        for name in job["methods"]:
+            lost, message = False, ""
+            try:
+                subject = Subject(name, tuple(job["plugins"]), job["stands_on"])
+                for number, text in enumerate(subject.expressions):
+                    message = message or _compare(subject, text, folder / f"{name}-{number}", world)
+            except Exception as error:
+                lost, message = True, brief(error)
+            reports.write(json.dumps({"method": name, "message": message, "time": time.time()}) + "\n")
+            reports.flush()
+            if lost:
+                return 1
+    dist.destroy_process_group()
+    return 0
+
+
+def _compare(subject: Subject, text: str, folder: Path, world: int) -> str:
+    """Train without reading anything back from the store, which would make the processes equal."""
+    engine, runner, plan = subject.usual.build(text, folder)
+    if engine.stack.evaluation_only and plan.previous is not None:
+        return ""
+    if runner.accelerator.num_processes != world:
+        raise Failure(f"{world} processes must work together, got {runner.accelerator.num_processes}")
+    losses: list[float] = []
+
+    def observe(row: Row) -> None:
+        losses.append(float(row["loss"]))
+
+    runner.train(engine, plan, scene.SEED, subject.usual.data, observe)
+    state = {name: value.detach().cpu() for name, value in engine.state_dict().items()}
+    everyone: list[dict[str, Tensor]] = [{} for _ in range(world)]
+    dist.all_gather_object(everyone, state)
+    first, *others = everyone
+    for rank, other in enumerate(others, start=1):
+        for name, value in first.items():
+            if not torch.equal(value, other[name]):
+                return f"in {text}, {name} differs between processes 0 and {rank}"
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

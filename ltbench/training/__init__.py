@@ -1,0 +1,1 @@
+"""Training: one engine, one loop for every stage, checkpoints, and the store of finished stages."""

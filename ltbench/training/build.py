@@ -1,0 +1,82 @@
+"""Build the engine of a stage: backbone, head and methods, from seeds of their own."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from ltbench import hyperparameters
+from ltbench.backbones.request import BackboneRequest
+from ltbench.data.randomness import derive_seed
+from ltbench.data.task_data import TaskData
+from ltbench.errors import UserError
+from ltbench.method import Facts
+from ltbench.plan import StagePlan
+from ltbench.registry import Registry
+from ltbench.stack import Stack
+from ltbench.training.engine import Engine
+from ltbench.training.factories import BackboneFactory, HeadFactory
+
+
+def make_backbone(name: str, data: TaskData, registry: Registry) -> nn.Module:
+    """Build a registered backbone for a dataset's images.
+
+    Args:
+        name: As in a protocol; ``family:member`` for a family.
+        data: Tells channels and image size.
+        registry: Where names are looked up.
+
+    Raises:
+        UserError: If there is no such backbone, or it has no ``feature_dim``.
+    """
+    family, colon, member = name.partition(":")
+    build = registry.backbones.get(family + colon).load()
+    dataset = data.dataset
+    backbone: nn.Module = build(BackboneRequest(member if colon else name, dataset.channels, dataset.image_size))
+    if not isinstance(getattr(backbone, "feature_dim", None), int):
+        raise UserError(f"backbone {name!r} must have an int feature_dim, got {getattr(backbone, 'feature_dim', None)!r}")
+    return backbone
+
+
+def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, registry: Registry, previous: Engine | None) -> Engine:
+    """Build a stage's engine on the CPU, with its initial weights; the global generator is left as it was.
+
+    Backbone, methods and head draw from seeds of their own, so that stacks which differ in one of them share the rest.
+
+    Args:
+        plan: Of the stage.
+        seed: Of the run.
+        epochs: Of the stage.
+        data: Of the task.
+        registry: Where backbones are looked up.
+        previous: The finished stage before.
+    """
+    with torch.random.fork_rng(devices=[]):
+        name = plan.protocol.backbone
+
+        def fresh_backbone() -> nn.Module:
+            torch.manual_seed(derive_seed("backbone", seed))
+            return make_backbone(name, data, registry)
+
+        factory = BackboneFactory(name, fresh_backbone)
+        feature_dim = _feature_dim(previous.backbone) if previous else factory.feature_dim
+        facts = Facts(data.class_counts, feature_dim, epochs)
+        torch.manual_seed(derive_seed("methods", seed, plan.number))
+        stack = Stack([hyperparameters.build(choice.method, facts, choice.values) for choice in plan.choices], plan.number)
+        if previous is None:
+            torch.manual_seed(derive_seed("branches", seed))
+            backbone = stack.owner("build_backbone").build_backbone(factory)
+        else:
+            backbone = copy.deepcopy(previous.backbone) if stack.backbone != "frozen" else previous.backbone
+        heads = HeadFactory(stack.owner("make_classifier").make_classifier, _feature_dim(backbone), facts.num_classes)
+        torch.manual_seed(derive_seed("head", seed, plan.number))
+        head = stack.owner("build_head").build_head(heads)
+    engine = Engine(backbone, head, stack)
+    engine.backbone.requires_grad_(stack.backbone == "tuned")
+    return engine.to(memory_format=torch.channels_last)
+
+
+def _feature_dim(backbone: nn.Module) -> int:
+    return int(backbone.feature_dim)  # type: ignore[arg-type]

@@ -1,0 +1,65 @@
+"""What several processes must agree on."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch import Tensor, nn
+
+
+def make_accelerator(precision: str = "no", *, cpu: bool) -> Accelerator:
+    """Return an accelerator on whose processes each keeps its own buffers during an epoch.
+
+    The usual broadcast of buffers at every forward pass would throw away what all processes but the first saw: their batch-norm
+    statistics are averaged once an epoch instead, and methods change their own buffers equally everywhere.
+
+    Args:
+        precision: As accelerate names it: ``no``, ``bf16`` or ``fp16``.
+        cpu: Whether to leave accelerators alone.
+
+    Raises:
+        ValueError: If the precision does not work here.
+    """
+    keep_buffers = DistributedDataParallelKwargs(broadcast_buffers=False)
+    return Accelerator(mixed_precision=precision, cpu=cpu, kwargs_handlers=[keep_buffers])
+
+
+def gather_rows(tensor: Tensor, accelerator: Accelerator) -> Tensor:
+    """Join equally many rows of every process along the first dimension, in rank order."""
+    if accelerator.num_processes == 1:
+        return tensor
+    gathered: Tensor = accelerator.gather(tensor.contiguous())
+    return gathered
+
+
+def interleave(parts: Tensor, total: int, accelerator: Accelerator) -> Tensor:
+    """Put rows back in order where rank r computed rows r, r + world, r + 2 world, ...
+
+    Args:
+        parts: This process's rows.
+        total: N, rows over all processes.
+        accelerator: Knows the processes.
+
+    Returns:
+        Shape (N, ...), on every process.
+    """
+    world = accelerator.num_processes
+    if world == 1:
+        return parts
+    longest = -(-total // world)
+    padded = torch.cat([parts, parts.new_zeros(longest - len(parts), *parts.shape[1:])])
+    rows = gather_rows(padded, accelerator).view(world, longest, *parts.shape[1:])
+    return rows.transpose(0, 1).reshape(world * longest, *parts.shape[1:])[:total]
+
+
+def average_batch_norm(module: nn.Module, accelerator: Accelerator) -> None:
+    """Average batch-norm statistics over the processes, each of which saw its own part of every batch."""
+    if accelerator.num_processes == 1:
+        return
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            for statistic in (layer.running_mean, layer.running_var):
+                if statistic is not None:
+                    dist.all_reduce(statistic)
+                    statistic /= accelerator.num_processes

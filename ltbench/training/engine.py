@@ -1,0 +1,129 @@
+"""The engine: the one module of a stage, whose forward pass is the training step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from ltbench.data.batch import Batch
+from ltbench.method import Method, Output, Seen
+from ltbench.stack import Stack, evaluation_only
+
+if TYPE_CHECKING:
+    from ltbench.training.context import Context
+
+StepResult = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
+
+
+class Engine(nn.Module):
+    """Hold backbone, head and methods of one stage.
+
+    Only this module is handed to ``accelerator.prepare()``. Because its forward pass is the whole step, a method may call the
+    backbone any number of times and distributed training still sees one forward and one backward pass.
+
+    Args:
+        backbone: Images -> embedding (B, D).
+        head: Embedding -> :class:`Output`.
+        stack: The stage's methods.
+    """
+
+    ctx: Context
+
+    def __init__(self, backbone: nn.Module, head: nn.Module, stack: Stack) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.methods = nn.ModuleDict({method.name: method for method in stack.methods})
+        self.stack = stack
+
+    def method(self, name: str) -> Method:
+        """Return a method of this stage by its name."""
+        return cast(Method, self.methods[name])
+
+    def train(self, mode: bool = True) -> Engine:
+        """Set the mode of all parts; a frozen backbone stays in evaluation mode."""
+        super().train(mode)
+        if self.stack.backbone == "frozen":
+            self.backbone.eval()
+        return self
+
+    def embed(self, batch: Batch | Tensor) -> Tensor:
+        """Return the embedding (B, D) of a batch: cached, or computed from its images."""
+        if isinstance(batch, Tensor):
+            return cast(Tensor, self.backbone(batch))
+        if batch.embedding is not None:
+            return batch.embedding
+        if batch.images is None:
+            raise ValueError("a batch must have images or an embedding, got neither")
+        if self.stack.backbone == "tuned":
+            return cast(Tensor, self.backbone(batch.images))
+        with torch.no_grad():
+            return cast(Tensor, self.backbone(batch.images))
+
+    def output(self, batch: Batch | Tensor) -> Output:
+        """Return what the model says of a batch or of images (B, channels, H, W)."""
+        return cast(Output, self.head(self.embed(batch)))
+
+    def forward(self, batches: Mapping[str, Batch]) -> StepResult:
+        """Do one training step's forward pass.
+
+        Args:
+            batches: One batch a stream.
+
+        Returns:
+            The loss, figures to log, and what :class:`Seen` needs.
+        """
+        step = self.stack.owner("step").step(self.ctx, batches)
+        loss, logs = step.loss, {}
+        for method in self.stack.methods:
+            for name, extra in method.extra_losses(self.ctx, step).items():
+                loss = loss + extra
+                logs[name] = extra.detach()
+        logs["loss"] = loss.detach()
+        logs["train_accuracy"] = (step.output.logits.detach().argmax(dim=1) == step.batch.labels).float().mean() * 100
+        seen = {"features": step.output.features.detach(), "labels": step.batch.labels, "indices": step.batch.indices}
+        return loss, logs, seen
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Return the tensors that training made: all but those of methods that only change predictions.
+
+        Stages with and without such methods share one result.
+        """
+        left_out = tuple(f"methods.{method.name}." for method in self.stack.methods if evaluation_only(type(method)))
+        return {name: value for name, value in self.state_dict().items() if not name.startswith(left_out)}
+
+    def load_trained_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what :meth:`trained_state` gave.
+
+        Raises:
+            RuntimeError: If the names differ.
+        """
+        differing = sorted(self.trained_state().keys() ^ tensors.keys())
+        if differing:
+            raise RuntimeError(f"the stored stage does not fit: {len(differing)} tensors differ, first {differing[0]!r}")
+        self.load_state_dict(dict(tensors), strict=False)
+
+    @torch.no_grad()
+    def predict(self, batch: Batch | Tensor) -> Tensor:
+        """Return the logits (B, C) whose softmax is the stage's probability, in evaluation mode."""
+        previous = self.ctx.previous
+        if self.stack.evaluation_only and previous is not None:
+            # The stage only changes predictions: it stands on all that the stage before says.
+            output = previous.output(batch)
+            logits = self.stack.owner("predict").predict(self.ctx, output) if self.stack.owns("predict") \
+                else previous.predict(batch)
+        else:
+            output = self.output(batch)
+            logits = self.stack.owner("predict").predict(self.ctx, output)
+        for method in self.stack.methods:
+            logits = method.adjust_logits(self.ctx, logits)
+        return logits
+
+    def after_step(self, seen: Seen) -> None:
+        """Let every method act on the global batch."""
+        with torch.no_grad():
+            for method in self.stack.methods:
+                method.after_step(self.ctx, seen)

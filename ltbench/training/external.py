@@ -1,0 +1,81 @@
+"""A user's own checkpoint in place of the first stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ltbench.errors import UserError
+from ltbench.training.engine import Engine
+
+_WRAPPERS = ("module.", "_orig_mod.", "model.")
+_CLASSIFIERS = ("fc.", "linear.", "classifier.", "head.classifier.")
+
+
+class NoHead(nn.Module):
+    """Stand where a checkpoint brought no classifier; later stages may not need one."""
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Refuse.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError("the --stage1 file holds no classifier that fits, so its own stage cannot be evaluated; add a second one")
+
+
+def load_external(engine: Engine, path: Path) -> None:
+    """Load a backbone, and a linear classifier if there is one, into a first stage.
+
+    Files written by ltbench and bare state dicts of the same backbone are read (safetensors, or torch files without pickled
+    code).
+
+    Args:
+        engine: Of the first stage.
+        path: The file.
+
+    Raises:
+        UserError: If it cannot be read or does not fit, naming the first tensors that differ.
+    """
+    tensors = {_bare(name): value for name, value in _read(path).items()}
+    backbone = {name.removeprefix("backbone."): value for name, value in tensors.items()}
+    wanted = engine.backbone.state_dict()
+    wrong = [name for name, value in wanted.items() if name not in backbone or backbone[name].shape != value.shape]
+    if wrong:
+        raise UserError(f"{path} does not fit the backbone: {len(wrong)} of {len(wanted)} tensors are missing or of another "
+                        f"shape, first {wrong[0]!r}")
+    engine.backbone.load_state_dict({name: backbone[name] for name in wanted})
+    classifier = getattr(engine.head, "classifier", None)
+    state = classifier.state_dict() if isinstance(classifier, nn.Module) else {}
+    for prefix in _CLASSIFIERS:
+        found = {name: tensors[prefix + name] for name in state if prefix + name in tensors}
+        if state and len(found) == len(state) and all(found[name].shape == value.shape for name, value in state.items()):
+            classifier.load_state_dict(found)  # type: ignore[union-attr]
+            return
+    engine.head = NoHead()
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"--stage1 must be a file, got {path}") from None
+    except Exception as error:
+        raise UserError(f"{path} cannot be read as safetensors or as a plain torch file: {str(error).splitlines()[0]}") from error
+    for name in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(name), dict):
+            content = content[name]
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold a state dict, got {type(content).__name__}")
+    return {name: value for name, value in content.items() if isinstance(value, Tensor)}
+
+
+def _bare(name: str) -> str:
+    for wrapper in _WRAPPERS:
+        name = name.removeprefix(wrapper)
+    return name

@@ -1,0 +1,94 @@
+"""Feature banks: the embeddings of a whole split, computed once where the backbone does not change."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from ltbench.data.augment import Augmentation
+from ltbench.data.loader import evaluation_batches
+from ltbench.data.randomness import derive_seed
+from ltbench.data.task_data import TaskData
+from ltbench.protocols import Protocol
+from ltbench.training.context import Bank
+from ltbench.training.distributed import interleave
+from ltbench.training.engine import Engine
+from ltbench.training.files import load_tensors, save_tensors
+
+BATCH = 512
+
+
+class FeatureReader:
+    """Compute banks, and keep those of a frozen backbone.
+
+    Args:
+        engine: Whose backbone embeds.
+        data: Of the task.
+        protocol: Names the training augmentation.
+        seed: Of the augmented view.
+        accelerator: Of the process.
+        folder: Of the stage that the frozen backbone came from; None where there is none.
+    """
+
+    def __init__(self, engine: Engine, data: TaskData, protocol: Protocol, seed: int, accelerator: Accelerator,
+                 folder: Path | None) -> None:
+        self._engine = weakref.ref(engine)
+        self._data = data
+        self._protocol = protocol
+        self._seed = seed
+        self._accelerator = accelerator
+        self._folder = folder
+        self._banks: dict[str, Bank] = {}
+
+    def read(self, split: str, view: str) -> Bank:
+        """Return a bank.
+
+        Args:
+            split: ``train``.
+            view: ``plain`` or ``augmented``.
+
+        Raises:
+            ValueError: For any other split or view.
+        """
+        if split != "train":
+            raise ValueError(f"split must be 'train', got {split!r}: a method never sees other images")
+        if view not in ("plain", "augmented"):
+            raise ValueError(f"view must be 'plain' or 'augmented', got {view!r}")
+        engine = self._engine()
+        if engine is None:
+            raise RuntimeError("the engine of this bank is gone")
+        if engine.stack.backbone != "frozen":
+            return self._compute(engine, view)
+        if view not in self._banks:
+            self._banks[view] = self._stored(engine, view)
+        return self._banks[view]
+
+    def _stored(self, engine: Engine, view: str) -> Bank:
+        names = "" if view == "plain" else "-" + "-".join(self._protocol.augmentation) + f"-{self._seed}"
+        file = self._folder / f"bank-{view}{names}.safetensors" if self._folder and self._folder.is_dir() else None
+        if file is None or not file.is_file():
+            bank = self._compute(engine, view)
+            if file is None or not self._accelerator.is_main_process:
+                return bank
+            save_tensors(file, {"embedding": bank.embedding}, {})
+        tensors, _ = load_tensors(file, self._accelerator.device)
+        return Bank(tensors["embedding"], self._data.labels.to(self._accelerator.device))
+
+    @torch.no_grad()
+    def _compute(self, engine: Engine, view: str) -> Bank:
+        dataset, accelerator = self._data.dataset, self._accelerator
+        names = self._protocol.augmentation if view == "augmented" else ()
+        augment = Augmentation(names, dataset.crop_padding, dataset.mean, dataset.std)
+        was_training = engine.backbone.training
+        engine.backbone.eval()
+        rows = []
+        for positions, pixels in evaluation_batches(self._data.parts.train, self._data.indices, BATCH, accelerator.device,
+                                                    accelerator.process_index, accelerator.num_processes):
+            images = augment(pixels, positions, derive_seed("bank", self._seed), 0)
+            rows.append(engine.backbone(images).float())
+        engine.backbone.train(was_training)
+        embedding = interleave(torch.cat(rows), len(self._data.labels), accelerator)
+        return Bank(embedding, self._data.labels.to(accelerator.device))

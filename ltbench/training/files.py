@@ -1,0 +1,62 @@
+"""Tensor files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ltbench.errors import UserError
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+    """Write tensors and JSON metadata to one safetensors file, atomically.
+
+    Args:
+        path: The file.
+        tensors: By name.
+        meta: Anything that JSON holds.
+
+    Raises:
+        UserError: If the disk is full or the folder cannot be written.
+    """
+    owned = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+        os.close(handle)
+        try:
+            save_file(owned, temporary, metadata={"ltbench": json.dumps(meta)})
+            os.replace(temporary, path)
+        finally:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+    except (OSError, SafetensorError) as error:  # safetensors wraps the system's error in its own type
+        if getattr(error, "errno", None) == errno.ENOSPC or "os error 28" in str(error):
+            raise UserError(f"no space is left for {path}: free some, or run 'ltbench cache prune'") from error
+        raise UserError(f"{path} cannot be written: {error}") from error
+
+
+def load_tensors(path: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`save_tensors` wrote.
+
+    Raises:
+        UserError: If the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            return tensors, json.loads((file.metadata() or {}).get("ltbench", "{}"))
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path} is damaged ({error}); remove it and run again") from error

@@ -1,0 +1,188 @@
+"""The one training loop, for every stage."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from typing import Protocol as Interface
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from ltbench.data.batch import Batch
+from ltbench.data.randomness import derive_seed
+from ltbench.data.samplers import Sampler
+from ltbench.errors import Diverged
+from ltbench.method import Seen
+from ltbench.training.distributed import average_batch_norm, gather_rows
+from ltbench.training.engine import Engine
+from ltbench.training.files import load_tensors, save_tensors
+from ltbench.training.optimization import Optimization
+
+Row = dict[str, Any]
+
+
+class BatchLoader(Interface):
+    """Serve the batches of an epoch."""
+
+    def epoch(self, order: np.ndarray[Any, np.dtype[np.int64]], epoch: int) -> Iterator[list[Batch]]:
+        """Yield, for every global batch, this process's part of it: one batch an accumulation step."""
+        ...
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Say how much a stage trains.
+
+    Args:
+        epochs: How many.
+        draws: Samples drawn an epoch.
+        batch_size: Global.
+    """
+
+    epochs: int
+    draws: int
+    batch_size: int
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps an epoch: incomplete batches are left out, but there is always one."""
+        return max(1, self.draws // self.batch_size)
+
+
+class Loop:
+    """Train one stage, from wherever its checkpoint left it.
+
+    Everything random is a function of (seed, stage, epoch), so a checkpoint holds tensors and a position, and a resumed run
+    equals an uninterrupted one.
+
+    Args:
+        engine: Built, on the device.
+        budget: Of the stage.
+        make_loader: Stream name -> its loader.
+        labels: Of the training split, shape (N,), for the samplers.
+        seed: Of the run.
+        accelerator: Knows device, processes and precision.
+        checkpoint: The file to resume from and to write.
+        observe: Called on the main process with each finished epoch's row.
+    """
+
+    def __init__(self, engine: Engine, budget: Budget, make_loader: Callable[[str], BatchLoader], labels: Tensor, seed: int,
+                 accelerator: Accelerator, checkpoint: Path, observe: Callable[[Row], None]) -> None:
+        self.engine = engine
+        self.budget = budget
+        self.curve: list[Row] = []
+        self.seconds = 0.0
+        self._make_loader = make_loader
+        self._loaders: dict[str, BatchLoader] = {}
+        self._labels = labels.cpu().numpy()
+        self._seed = seed
+        self._accelerator = accelerator
+        self._checkpoint = checkpoint
+        self._observe = observe
+        self._optimization = Optimization(engine, engine.ctx.protocol, budget.epochs * budget.steps)
+        self._prepared: nn.Module
+        self._prepared, self._optimizer = accelerator.prepare(engine, self._optimization.optimizer)
+
+    def run(self) -> None:
+        """Train to the last epoch.
+
+        Raises:
+            Diverged: If the loss stops being finite.
+        """
+        for epoch in range(self._resume(), self.budget.epochs):
+            started = time.perf_counter()
+            row = self._epoch(epoch)
+            self.seconds += time.perf_counter() - started
+            self.curve.append(row)
+            if not math.isfinite(row["loss"]):
+                raise Diverged(f"the loss is {row['loss']} in epoch {epoch + 1} of stage {self.engine.stack.stage}")
+            if self._accelerator.is_main_process:
+                self._save(epoch + 1)
+                self._observe(row)
+
+    def _epoch(self, epoch: int) -> Row:
+        ctx, stage = self.engine.ctx, self.engine.stack.stage
+        ctx.epoch = epoch
+        torch.manual_seed(derive_seed("step", self._seed, stage, epoch, self._accelerator.process_index))
+        ctx.generator.manual_seed(derive_seed("context", self._seed, stage, epoch))
+        self._prepared.train()
+        for method in self.engine.stack.methods:
+            method.start_epoch(ctx)
+        streams = self.engine.stack.owner("streams").streams(ctx)
+        iterators = {name: self._loader(name).epoch(self._order(name, sampler, epoch), epoch)
+                     for name, sampler in streams.items()}
+        sums: dict[str, Tensor] = {}
+        factor = 0.0
+        for step in range(self.budget.steps):
+            factor = self._optimization.set_rates(epoch * self.budget.steps + step)
+            parts = {name: next(iterator) for name, iterator in iterators.items()}
+            for name, value in self._step(parts).items():
+                sums[name] = sums[name] + value if name in sums else value
+        for method in self.engine.stack.methods:
+            method.end_epoch(ctx)
+        average_batch_norm(self.engine, self._accelerator)
+        means = torch.stack([gather_rows(value.float().reshape(1), self._accelerator).mean() for value in sums.values()])
+        figures = dict(zip(sums, (means / self.budget.steps).tolist(), strict=True))  # the epoch's one wait for the device
+        return {"stage": stage, "epoch": epoch + 1, "epochs": self.budget.epochs, "rate": factor, **figures}
+
+    def _step(self, parts: Mapping[str, list[Batch]]) -> dict[str, Tensor]:
+        """Take one optimizer step over the accumulation steps of a global batch."""
+        count = len(next(iter(parts.values())))
+        logs: dict[str, Tensor] = {}
+        seen: list[dict[str, Tensor]] = []
+        for i in range(count):
+            waits = nullcontext() if i == count - 1 else self._accelerator.no_sync(self._prepared)
+            with waits:
+                loss, micro_logs, micro_seen = self._prepared({name: micro[i] for name, micro in parts.items()})
+                self._accelerator.backward(loss / count)
+            for name, value in micro_logs.items():
+                logs[name] = logs.get(name, 0.0) + value / count
+            seen.append(micro_seen)
+        if self._optimization.clips:
+            self._accelerator.unscale_gradients(self._optimizer)
+            self._optimization.clip()
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        if self.engine.stack.owns("after_step"):
+            joined = {name: gather_rows(torch.cat([part[name] for part in seen]), self._accelerator) for name in seen[0]}
+            self.engine.after_step(Seen(**joined))
+        return logs
+
+    def _loader(self, stream: str) -> BatchLoader:
+        if stream not in self._loaders:
+            self._loaders[stream] = self._make_loader(stream)
+        return self._loaders[stream]
+
+    def _order(self, stream: str, sampler: Sampler, epoch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        generator = np.random.default_rng(derive_seed("order", self._seed, self.engine.stack.stage, stream, epoch))
+        return sampler.draw(self._labels, max(self.budget.draws, self.budget.batch_size), generator)
+
+    def _resume(self) -> int:
+        if not self._checkpoint.is_file():
+            return 0
+        tensors, meta = load_tensors(self._checkpoint)
+        parts: dict[str, dict[str, Tensor]] = {"engine": {}, "optimizer": {}}
+        for path, value in tensors.items():
+            part, _, name = path.partition(":")
+            parts[part][name] = value
+        self.engine.load_trained_state(parts["engine"])
+        self._optimization.restore(parts["optimizer"])
+        if self._accelerator.scaler is not None and meta["scaler"]:
+            self._accelerator.scaler.load_state_dict(meta["scaler"])
+        self.curve, self.seconds = meta["curve"], meta["seconds"]
+        return int(meta["epoch"])
+
+    def _save(self, epoch: int) -> None:
+        tensors = {f"engine:{name}": value for name, value in self.engine.trained_state().items()}
+        tensors |= {f"optimizer:{name}": value for name, value in self._optimization.state().items()}
+        scaler = self._accelerator.scaler.state_dict() if self._accelerator.scaler is not None else None
+        save_tensors(self._checkpoint, tensors,
+                     {"epoch": epoch, "curve": self.curve, "seconds": self.seconds, "scaler": scaler})

@@ -1,0 +1,117 @@
+"""From a protocol and the methods' parameter groups to one optimizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ltbench.protocols import Protocol
+from ltbench.training import schedules
+from ltbench.training.engine import Engine
+
+
+@dataclass(frozen=True)
+class StageTerms:
+    """Hold what a protocol says of one stage.
+
+    Args:
+        lr: Peak learning rate.
+        weight_decay: Of parameters without their own.
+        batch_size: Global.
+    """
+
+    lr: float
+    weight_decay: float
+    batch_size: int
+
+
+def terms(protocol: Protocol, stage: int) -> StageTerms:
+    """Return a stage's learning rate, weight decay and global batch."""
+    if stage == 1:
+        return StageTerms(protocol.lr, protocol.weight_decay, protocol.batch_size)
+    return StageTerms(protocol.stage2_lr, protocol.stage2_weight_decay, protocol.stage2_batch_size)
+
+
+class Optimization:
+    """Drive the optimizer: rates by step, clipping by group.
+
+    Args:
+        engine: Its trainable parameters are optimized; methods' own groups first, the rest by the protocol.
+        protocol: As realized for the stage.
+        total_steps: Of the stage.
+    """
+
+    def __init__(self, engine: Engine, protocol: Protocol, total_steps: int) -> None:
+        stage = engine.stack.stage
+        stage_terms = terms(protocol, stage)
+        self._follow = schedules.for_stage(protocol, stage, total_steps)
+        self._clip = protocol.grad_clip
+        self._clips: list[float | None] = []
+        self._base: list[tuple[float, bool]] = []
+        groups: list[dict[str, Any]] = []
+        taken: set[int] = set()
+        for method in engine.stack.methods:
+            for group in method.parameter_groups(engine.ctx):
+                parameters = [p for p in group.parameters if p.requires_grad]
+                if taken & {id(p) for p in parameters}:
+                    raise ValueError(f"method {method.name!r} puts a parameter into two groups")
+                taken |= {id(p) for p in parameters}
+                self._add(groups, parameters, group.lr if group.lr is not None else stage_terms.lr,
+                          group.weight_decay if group.weight_decay is not None else stage_terms.weight_decay,
+                          group.momentum if group.momentum is not None else protocol.momentum,
+                          group.clip_norm, group.schedule == "follow")
+        rest = [p for p in engine.parameters() if p.requires_grad and id(p) not in taken]
+        self._add(groups, rest, stage_terms.lr, stage_terms.weight_decay, protocol.momentum, None, True)
+        if not groups:
+            raise ValueError("a stage that trains must have trainable parameters, got none")
+        self.optimizer = _make(protocol.optimizer, groups)
+
+    def _add(self, groups: list[dict[str, Any]], parameters: list[nn.Parameter], lr: float, weight_decay: float, momentum: float,
+             clip: float | None, follow: bool) -> None:
+        if parameters:
+            groups.append({"params": parameters, "lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+            self._base.append((lr, follow))
+            self._clips.append(clip)
+
+    def set_rates(self, step: int) -> float:
+        """Set every group's learning rate for a step and return the factor of the schedule."""
+        factor = self._follow(step)
+        for group, (lr, follow) in zip(self.optimizer.param_groups, self._base, strict=True):
+            group["lr"] = lr * factor if follow else lr
+        return factor
+
+    @property
+    def clips(self) -> bool:
+        """Whether any gradient is clipped."""
+        return self._clip is not None or any(clip is not None for clip in self._clips)
+
+    def clip(self) -> None:
+        """Clip gradients by norm: the protocol's limit over everything, then each group's own."""
+        if self._clip is not None:
+            torch.nn.utils.clip_grad_norm_([p for group in self.optimizer.param_groups for p in group["params"]], self._clip)
+        for group, limit in zip(self.optimizer.param_groups, self._clips, strict=True):
+            if limit is not None:
+                torch.nn.utils.clip_grad_norm_(group["params"], limit)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the optimizer's state as named tensors."""
+        return {f"{index}/{name}": value if isinstance(value, Tensor) else torch.tensor(value)
+                for index, entries in self.optimizer.state_dict()["state"].items()
+                for name, value in entries.items() if value is not None}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take a state back."""
+        state: dict[int, dict[str, Tensor]] = {}
+        for path, value in tensors.items():
+            index, _, name = path.partition("/")
+            state.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+
+
+def _make(name: str, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    if name == "adamw":
+        return torch.optim.AdamW([{key: value for key, value in group.items() if key != "momentum"} for group in groups])
+    return torch.optim.SGD(groups, lr=0.1)

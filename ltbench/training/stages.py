@@ -1,0 +1,211 @@
+"""Obtain a stage's result: from the store, from a checkpoint, or by training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from ltbench.data.augment import Augmentation
+from ltbench.data.loader import FeatureLoader, Loader
+from ltbench.data.randomness import derive_seed
+from ltbench.data.task_data import TaskData
+from ltbench.plan import StagePlan
+from ltbench.protocols import Protocol
+from ltbench.registry import Registry
+from ltbench.training.build import build_engine
+from ltbench.training.context import Context
+from ltbench.training.distributed import gather_rows
+from ltbench.training.engine import Engine
+from ltbench.training.external import load_external
+from ltbench.training.features import FeatureReader
+from ltbench.training.files import load_tensors, save_tensors
+from ltbench.training.loop import BatchLoader, Budget, Loop, Row
+from ltbench.training.optimization import terms
+from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
+
+
+@dataclass
+class Stage:
+    """Hold a finished stage.
+
+    Args:
+        engine: Frozen, in evaluation mode.
+        curve: One row an epoch.
+        seconds: That its training took, wherever it was done.
+        reused: Whether it came from the store.
+    """
+
+    engine: Engine
+    curve: list[Row] = field(default_factory=list)
+    seconds: float = 0.0
+    reused: bool = False
+
+
+def budget_of(protocol: Protocol, stage: int, images: int) -> Budget:
+    """Return how much a stage trains.
+
+    A later stage draws ``stage2_draws`` times the number of training images; an "epoch" of it is one pass's worth of draws.
+
+    Args:
+        protocol: As realized.
+        stage: From 1.
+        images: N, training images.
+    """
+    batch_size = terms(protocol, stage).batch_size
+    if stage == 1:
+        return Budget(protocol.epochs, images, batch_size)
+    epochs = max(1, round(protocol.stage2_draws))
+    return Budget(epochs, round(protocol.stage2_draws * images / epochs), batch_size)
+
+
+class StageRunner:
+    """Train stages, or find them done.
+
+    Args:
+        accelerator: Of the process.
+        store: Of finished stages.
+        registry: Where backbones are looked up.
+        accumulation: Parts that each process splits its share of a global batch into.
+        stage1: A user's own first stage, instead of training one.
+    """
+
+    def __init__(self, accelerator: Accelerator, store: StageStore, registry: Registry, *, accumulation: int = 1,
+                 stage1: Path | None = None) -> None:
+        self.accelerator = accelerator
+        self.store = store
+        self.registry = registry
+        self.accumulation = accumulation
+        self.stage1 = stage1
+
+    def obtain(self, plan: StagePlan, seed: int, data: TaskData, previous: Stage | None,
+               observe: Callable[[Row], None] = lambda row: None) -> Stage:
+        """Return a stage's result.
+
+        Args:
+            plan: Of the stage.
+            seed: Of the run.
+            data: Of the task.
+            previous: The stage before.
+            observe: Called with every finished epoch's row.
+
+        Raises:
+            Diverged: If training stops being finite.
+        """
+        before = previous.engine if previous else None
+        engine = self.build(plan, seed, data, before)
+        if engine.stack.evaluation_only and before is not None:
+            return Stage(_finished(engine))
+        if plan.number == 1 and self.stage1 is not None:
+            load_external(engine, self.stage1)
+            return Stage(_finished(engine), reused=True)
+        main = self.accelerator.is_main_process
+        with self.store.lock(plan.key) if main else nullcontext():
+            self.accelerator.wait_for_everyone()
+            reused = self.store.has(plan.key)
+            if not reused:
+                self.train(engine, plan, seed, data, observe)
+            self.accelerator.wait_for_everyone()
+        tensors, _ = load_tensors(self.store.path(plan.key) / ENGINE)
+        engine.load_trained_state(tensors)
+        meta = self.store.meta(plan.key)
+        return Stage(_finished(engine), meta["curve"], meta["seconds"], reused)
+
+    def build(self, plan: StagePlan, seed: int, data: TaskData, previous: Engine | None) -> Engine:
+        """Return a stage's engine with its context, set up and not yet trained.
+
+        Args:
+            plan: Of the stage.
+            seed: Of the run.
+            data: Of the task.
+            previous: The finished stage before.
+        """
+        epochs = budget_of(plan.protocol, plan.number, len(data.labels)).epochs
+        engine = build_engine(plan, seed, epochs, data, self.registry, previous).to(self.accelerator.device)
+        reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator,
+                               self.store.path(plan.previous.key) if plan.previous else None)
+        engine.ctx = Context(engine, engine.stack, engine.stack.methods[0].facts, plan.protocol, previous,
+                             self.accelerator.device, reader.read, lambda rows: gather_rows(rows, self.accelerator))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed("setup", seed, plan.number))
+            engine.ctx.generator.manual_seed(derive_seed("setup", seed, plan.number))
+            for method in engine.stack.methods:
+                method.setup(engine.ctx)
+        return engine
+
+    def train(self, engine: Engine, plan: StagePlan, seed: int, data: TaskData,
+              observe: Callable[[Row], None] = lambda row: None) -> None:
+        """Fit and train an engine from its start or from its checkpoint, and store the result.
+
+        Args:
+            engine: As :meth:`build` gives it.
+            plan: Of the stage.
+            seed: Of the run.
+            data: Of the task.
+            observe: Called with every finished epoch's row.
+
+        Raises:
+            Diverged: If training stops being finite.
+        """
+        budget = budget_of(plan.protocol, plan.number, len(data.labels))
+        folder = self.store.path(plan.key)
+        checkpoint = folder / CHECKPOINT
+        started = time.perf_counter()
+        ctx = engine.ctx
+        if not checkpoint.is_file():  # a checkpoint holds what fitting gave
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(derive_seed("fit", seed, plan.number))
+                ctx.generator.manual_seed(derive_seed("fit", seed, plan.number))
+                for method in engine.stack.methods:
+                    method.fit(ctx)
+        curve: list[Row] = []
+        seconds = time.perf_counter() - started
+        if engine.stack.trains:
+            with torch.random.fork_rng():
+                loop = Loop(engine, budget, self.loaders(engine, plan, budget, seed, data), data.labels, seed, self.accelerator,
+                            checkpoint, observe)
+                try:
+                    loop.run()
+                finally:
+                    self.accelerator.unwrap_model(engine, keep_fp32_wrapper=False)
+                    self.accelerator.free_memory()
+            curve, seconds = loop.curve, loop.seconds + seconds
+        if self.accelerator.is_main_process:
+            save_tensors(folder / ENGINE, engine.trained_state(), {})
+            self.store.finish(plan.key, {"what": f"stage {plan.number} of {plan.text} on {data.dataset.name}, seed {seed}",
+                                         "curve": curve, "seconds": seconds, "steps": budget.steps * len(curve)})
+
+    def loaders(self, engine: Engine, plan: StagePlan, budget: Budget, seed: int, data: TaskData) -> Callable[[str], BatchLoader]:
+        """Return what makes the loader of a stream: of images, or of cached features where the stage trains on them.
+
+        Args:
+            engine: Of the stage.
+            plan: Of the stage.
+            budget: Its batch size counts.
+            seed: Of the run.
+            data: Of the task.
+        """
+        accelerator = self.accelerator
+        places: dict[str, Any] = {"batch_size": budget.batch_size, "device": accelerator.device,
+                                  "rank": accelerator.process_index, "world": accelerator.num_processes,
+                                  "accumulation": self.accumulation}
+        if engine.stack.inputs == "features":
+            bank = engine.ctx.features("train", "plain")
+            return lambda stream: FeatureLoader(bank.embedding, bank.labels, **places)
+        dataset = data.dataset
+        views = [Augmentation(names, dataset.crop_padding, dataset.mean, dataset.std)
+                 for names in engine.stack.owner("views").views(engine.ctx)]
+        return lambda stream: Loader(data.parts.train, data.indices, views, seed=derive_seed("images", seed, plan.number, stream),
+                                     **places)
+
+
+def _finished(engine: Engine) -> Engine:
+    engine.eval()
+    engine.requires_grad_(False)
+    return engine

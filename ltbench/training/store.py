@@ -1,0 +1,137 @@
+"""The store of finished stages, addressed by content: what two runs have in common is trained once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ltbench.errors import UserError
+
+ENGINE = "engine.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+META = "meta.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Describe one stored stage.
+
+    Args:
+        key: Its content key.
+        path: Its folder.
+        size: Bytes.
+        used: When it was last read, in seconds since 1970.
+        meta: What it is; empty while it is unfinished.
+    """
+
+    key: str
+    path: Path
+    size: int
+    used: float
+    meta: dict[str, Any]
+
+
+class StageStore:
+    """Keep stages in folders named by their keys.
+
+    A stage is finished when its metadata file is there, which is written last. Locks are the operating system's, so a killed
+    owner never blocks others.
+
+    Args:
+        root: The cache folder.
+        limit: Bytes that finished stages may take; the least recently used go first.
+    """
+
+    def __init__(self, root: Path, limit: int) -> None:
+        self.root = root / "stages"
+        self.limit = limit
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"the cache folder {root} cannot be written: {error.strerror}") from error
+
+    def path(self, key: str) -> Path:
+        """Return the folder of a stage."""
+        return self.root / key[:2] / key
+
+    def has(self, key: str) -> bool:
+        """Tell whether a stage is finished."""
+        return (self.path(key) / META).is_file()
+
+    def partial(self, key: str) -> Path | None:
+        """Return the checkpoint of an unfinished stage, if there is one."""
+        checkpoint = self.path(key) / CHECKPOINT
+        return checkpoint if checkpoint.is_file() and not self.has(key) else None
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Hold a stage against other processes; wait for the one that has it."""
+        folder = self.path(key)
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.parent / f"{key}.lock"):
+            folder.mkdir(exist_ok=True)
+            yield
+
+    def meta(self, key: str) -> dict[str, Any]:
+        """Read a finished stage's metadata and mark it as used."""
+        file = self.path(key) / META
+        os.utime(file)
+        meta: dict[str, Any] = json.loads(file.read_text())
+        return meta
+
+    def finish(self, key: str, meta: dict[str, Any]) -> None:
+        """Mark a stage as finished, whose engine file has been written, and make room."""
+        file = self.path(key) / META
+        temporary = file.with_suffix(".tmp")
+        temporary.write_text(json.dumps(meta, sort_keys=True))
+        os.replace(temporary, file)
+        (self.path(key) / CHECKPOINT).unlink(missing_ok=True)
+        self.prune(self.limit, keep={key})
+
+    def entries(self) -> list[Entry]:
+        """Return all stages, the least recently used first."""
+        found = []
+        for folder in self.root.glob("??/*/"):
+            files = [file for file in folder.iterdir() if file.is_file()]
+            meta = folder / META
+            found.append(Entry(folder.name, folder, sum(file.stat().st_size for file in files),
+                               (meta if meta.is_file() else folder).stat().st_mtime,
+                               json.loads(meta.read_text()) if meta.is_file() else {}))
+        return sorted(found, key=lambda entry: entry.used)
+
+    def prune(self, limit: int, *, keep: set[str] | None = None, older_than: float = 0.0) -> list[Entry]:
+        """Remove the least recently used stages until the rest fits; a stage that somebody holds stays.
+
+        Args:
+            limit: Bytes that may stay.
+            keep: Keys that must stay.
+            older_than: Seconds since the last use below which a stage stays.
+
+        Returns:
+            What was removed.
+        """
+        entries = self.entries()
+        size = sum(entry.size for entry in entries)
+        removed = []
+        for entry in entries:
+            if size <= limit or time.time() - entry.used < older_than:
+                break
+            if entry.key in (keep or ()):
+                continue
+            try:
+                with FileLock(entry.path.parent / f"{entry.key}.lock", timeout=0):
+                    shutil.rmtree(entry.path)
+            except Timeout:
+                continue
+            size -= entry.size
+            removed.append(entry)
+        return removed

@@ -1,0 +1,47 @@
+"""Registration of the baselines; imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ltbench import MethodSpec, hookimpl
+
+_BOTH = frozenset({1, 2})
+_LATER = frozenset({2})
+
+
+def _spec(name: str, target: str, summary: str, paper: str, stages: frozenset[int] = _BOTH, aliases: tuple[str, ...] = (),
+          base: bool = False) -> MethodSpec:
+    return MethodSpec(name, f"ltbench_baselines.{target}", summary, stages, paper, aliases, base)
+
+
+@hookimpl
+def ltbench_methods() -> Iterable[MethodSpec]:
+    """Describe the baselines."""
+    return [
+        _spec("ce", "ce:CrossEntropy", "cross-entropy on instance-balanced samples", "", aliases=("cross_entropy",), base=True),
+        _spec("focal", "focal:Focal", "down-weights samples that are already classified well", "Lin et al., 2017",
+              aliases=("focal_loss",)),
+        _spec("cb", "cb:ClassBalancedWeights", "weights classes by their effective number of samples", "Cui et al., 2019",
+              aliases=("class_balanced",)),
+        _spec("rw", "rw:InverseFrequencyWeights", "weights classes by their inverse frequency", "Cao et al., 2019",
+              aliases=("reweighting",)),
+        _spec("rs", "rs:ClassBalancedSampling", "draws every class equally often", "Cao et al., 2019", aliases=("resampling",)),
+        _spec("drw", "drw:DeferredReweighting", "class-balanced weights in the last fifth of the training", "Cao et al., 2019"),
+        _spec("drs", "drs:DeferredResampling", "class-balanced sampling in the last fifth of the training", "Cao et al., 2019"),
+        _spec("ldam", "ldam:LDAM", "cosine classifier with larger margins for smaller classes", "Cao et al., 2019"),
+        _spec("la", "la:LogitAdjustment", "trains on logits shifted by the log class prior", "Menon et al., 2021",
+              aliases=("logit_adjustment",)),
+        _spec("post_la", "post_la:PostHocLogitAdjustment", "subtracts the log class prior from the logits at evaluation",
+              "Menon et al., 2021", aliases=("post_hoc_logit_adjustment",)),
+        _spec("balanced_softmax", "balanced_softmax:BalancedSoftmax", "softmax with terms multiplied by the class sizes",
+              "Ren et al., 2020"),
+        _spec("mixup", "mixup:Mixup", "trains on convex combinations of pairs of images", "Zhang et al., 2018"),
+        _spec("wd", "wd:WeightDecay", "weight decay tuned for long tails", "Alshammari et al., 2022", aliases=("weight_decay",)),
+        _spec("crt", "crt:ClassifierRetraining", "trains a new classifier, class-balanced", "Kang et al., 2020", _LATER),
+        _spec("lws", "lws:LearnableWeightScaling", "learns one scale a class for the classifier", "Kang et al., 2020", _LATER),
+        _spec("tau_norm", "tau_norm:TauNormalization", "divides each class's weight vector by its norm to the power tau",
+              "Kang et al., 2020", _LATER, aliases=("tau_normalization",)),
+        _spec("maxnorm", "maxnorm:MaxNorm", "fine-tunes the classifier with weight vectors kept in a ball",
+              "Alshammari et al., 2022", _LATER),
+    ]

@@ -1,0 +1,39 @@
+"""Weight decay tuned for long tails (Alshammari et al., 2022, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import ltbench
+
+
+class WeightDecay(ltbench.Method):
+    """Train with a weight decay ten times the usual: the classifier's weight vectors then stay small and nearly equal.
+
+    Args:
+        weight_decay: In place of the protocol's, on whatever the stage trains.
+    """
+
+    name = "wd"
+    stages = frozenset({1, 2})
+
+    def __init__(self, facts: ltbench.Facts, *, weight_decay: float = 5e-3) -> None:
+        super().__init__(facts)
+        if not weight_decay >= 0:
+            raise ValueError(f"weight_decay must be >= 0, got {weight_decay}")
+        self.weight_decay = weight_decay
+
+    @classmethod
+    def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
+        """Return the setting on CIFAR-100: 200 epochs at batch 64 and lr .01, cosine, crop and flip."""
+        if task.dataset != "cifar100-lt":
+            return None
+        return ltbench.PaperSetting(protocol={
+            "epochs": 200, "batch_size": 64, "lr": 0.01, "momentum": 0.9, "schedule": "cosine", "warmup": 0.0,
+            "augmentation": ("crop", "flip"),
+        })
+
+    def protocol_overrides(self) -> Mapping[str, Any]:
+        """Return the weight decay."""
+        return {"weight_decay": self.weight_decay}

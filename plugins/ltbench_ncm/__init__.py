@@ -1,0 +1,1 @@
+"""Nearest class mean (Mensink et al., 2013)."""

@@ -1,0 +1,1 @@
+"""Prototype classifiers (Sharma et al., 2023)."""

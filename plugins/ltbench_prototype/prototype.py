@@ -1,0 +1,100 @@
+"""Prototype classifier (Sharma et al., 2023, eqs. 1 to 5 and algorithm 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import ltbench
+
+
+class PrototypeClassifier(ltbench.Method):
+    """Learn one prototype a class on the frozen backbone, from the class's centroid on; the nearest prototype wins.
+
+    A distance leaves a class no way to win by a longer weight vector, which is what large classes do to a softmax.
+
+    Args:
+        distance: ``euclidean`` (eq. 2), whose gradients have equal length whatever the distance; ``squared``; ``cosine``.
+        cdt: Whether channel temperatures are learned (eq. 4).
+        tau: Weight of the logit adjustment in training (eq. 5); 0 for none.
+        lr: Of the prototypes.
+        temperature_lr: Of the channel temperatures.
+        temperature_weight_decay: Likewise; it draws temperatures to 1.
+        inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
+        centroid_view: Whether the centroids to start from are those of ``plain`` or of ``augmented`` images.
+    """
+
+    name = "prototype"
+    stages = frozenset({2})
+    shift: Tensor
+
+    def __init__(self, facts: ltbench.Facts, *, distance: Literal["euclidean", "squared", "cosine"] = "euclidean",
+                 cdt: bool = True, tau: float = 0.25, lr: float = 4.0, temperature_lr: float = 0.005,
+                 temperature_weight_decay: float = 0.0, inputs: Literal["features", "images"] = "features",
+                 centroid_view: Literal["plain", "augmented"] = "plain") -> None:
+        super().__init__(facts)
+        for key, value in (("tau", tau), ("temperature_weight_decay", temperature_weight_decay)):
+            if not value >= 0:
+                raise ValueError(f"{key} must be >= 0, got {value}")
+        for key, value in (("lr", lr), ("temperature_lr", temperature_lr)):
+            if not value > 0:
+                raise ValueError(f"{key} must be > 0, got {value}")
+        self.distance = distance
+        self.cdt = cdt
+        self.lr = lr
+        self.temperature_lr = temperature_lr
+        self.temperature_weight_decay = temperature_weight_decay
+        self.inputs = "images" if inputs == "images" else None  # features are a stage's default
+        self.centroid_view = centroid_view
+        self.register_buffer("shift", (tau * facts.class_counts.double().clamp_min(1).log()).float())  # tau log N_y, (C,)
+
+    @classmethod
+    def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
+        """Return the setting of section 4.3 on CIFAR-100; mirror averaging is the public code's."""
+        if task.dataset != "cifar100-lt":
+            return None
+        protocol = {"stage2_draws": 1.0, "stage2_batch_size": 64, "stage2_schedule": "constant", "momentum": 0.9,
+                    "augmentation": ("crop", "flip", "autoaugment", "cutout"), "eval_flip": True}
+        return ltbench.PaperSetting(protocol=protocol, hyperparameters={"inputs": "images"}, stage1="wd")
+
+    def build_head(self, make: ltbench.HeadFactory) -> nn.Module:
+        """Return the head with eq. 1's classifier."""
+        return make.head(ltbench.DistanceClassifier(make.feature_dim, make.num_classes, self.distance, temperatures=self.cdt))
+
+    def fit(self, ctx: ltbench.Context) -> None:
+        """Start from the class centroids."""
+        bank = ctx.features("train", self.centroid_view)
+        centroids = ltbench.class_means(bank.embedding, bank.labels, self.facts.num_classes)
+        # The centroid of no images would be the origin, where a cosine has no meaning: such a class starts in the middle.
+        present = torch.bincount(bank.labels, minlength=len(centroids)) > 0
+        centroids[~present] = centroids[present].mean(dim=0)
+        with torch.no_grad():
+            self._classifier(ctx).prototypes.copy_(centroids)
+
+    def streams(self, ctx: ltbench.Context) -> Mapping[str, ltbench.Sampler]:
+        """Return the class-balanced stream."""
+        return {"main": ltbench.ClassBalanced()}
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return eq. 5, shape (B,); the adjustment is for training only."""
+        return F.cross_entropy(logits + self.shift, labels, reduction="none")
+
+    def parameter_groups(self, ctx: ltbench.Context) -> list[ltbench.ParameterGroup]:
+        """Return the prototypes, which weight decay would draw to an arbitrary origin, and the temperatures."""
+        classifier = self._classifier(ctx)
+        groups = [ltbench.ParameterGroup([classifier.prototypes], lr=self.lr, weight_decay=0.0)]
+        if classifier.log_temperatures is not None:
+            groups.append(ltbench.ParameterGroup([classifier.log_temperatures], lr=self.temperature_lr,
+                                                 weight_decay=self.temperature_weight_decay))
+        return groups
+
+    @staticmethod
+    def _classifier(ctx: ltbench.Context) -> ltbench.DistanceClassifier:
+        classifier = ctx.engine.head.classifier
+        if not isinstance(classifier, ltbench.DistanceClassifier):
+            raise TypeError(f"the classifier must be a DistanceClassifier, got {type(classifier).__name__}")
+        return classifier

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ltbench import records
+from ltbench.cli import leaderboard
+from ltbench.errors import UserError
+from tests import record_factory
+
+
+def _call(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    leaderboard.register(parser.add_subparsers(required=True))
+    args = parser.parse_args(["leaderboard", *arguments])
+    status: int = args.run(args)
+    return status
+
+
+def _write(directory: Path, name: str, **changes: Any) -> None:
+    given = record_factory.predictions()
+    records.write(record_factory.record(given, **changes), given, directory, name)
+
+
+def test_the_default_folder_is_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    _write(tmp_path / "runs", "a")
+    monkeypatch.chdir(tmp_path)
+    assert _call() == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("## digits-lt@20, common track") and "| ce " in out and err == ""
+
+
+def test_folders_within_folders_count_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write(tmp_path / "in", "a")
+    _write(tmp_path, "b", task__seed=1)
+    assert _call(str(tmp_path), str(tmp_path / "in"), "--format", "json") == 0
+    assert [run["seed"] for run in json.loads(capsys.readouterr().out)[0]["rows"][0]["completed"]] == [0, 1]
+
+
+def test_broken_files_are_named_and_the_rest_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write(tmp_path, "a")
+    (tmp_path / "b.json").write_text('{"schema": 1, "expression"')
+    (tmp_path / "c.json").write_text('{"schema": 9}')
+    assert _call(str(tmp_path)) == 1
+    out, err = capsys.readouterr()
+    assert "| ce " in out
+    assert [line.split(":")[0] for line in err.splitlines()] == ["warning", "warning"]
+    assert "b.json" in err and "schema must be 1, got 9" in err
+
+
+def test_contradicting_records_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write(tmp_path, "a")
+    _write(tmp_path, "b", curve=[])
+    _write(tmp_path, "c", expression="la")
+    assert _call(str(tmp_path), "--format", "csv") == 1
+    out, err = capsys.readouterr()
+    assert "differ in curve: neither is used" in err and "a.json" in err and "b.json" in err
+    assert len(out.splitlines()) == 2
+
+
+def test_out_is_written_as_utf8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write(tmp_path, "a", metrics__accuracy__few=None)
+    assert _call(str(tmp_path), "--out", str(tmp_path / "table.md")) == 0
+    assert "—" in (tmp_path / "table.md").read_bytes().decode("utf-8") and capsys.readouterr().out == ""
+    with pytest.raises(UserError, match="--out must be a writable file"):
+        _call(str(tmp_path), "--out", str(tmp_path / "nowhere" / "table.md"))
+
+
+def test_missing_folders_and_records_are_the_users(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="record folder must exist, got .*nowhere"):
+        _call(str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="record folder must hold at least one usable record"):
+        _call(str(tmp_path))
+
+
+def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
+    _write(tmp_path, "a")
+    code = ("import argparse, sys; from ltbench.cli import leaderboard; p = argparse.ArgumentParser(); "
+            "leaderboard.register(p.add_subparsers()); a = p.parse_args(sys.argv[1:]); a.run(a); "
+            "print(sorted({'torch', 'numpy', 'scipy'} & set(sys.modules)))")
+    done = subprocess.run([sys.executable, "-c", code, "leaderboard", str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"  # one seed: not even an interval to compute

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ltbench import records
+from ltbench.cli import show
+from ltbench.errors import UserError
+from tests import record_factory
+
+
+def _call(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    show.register(parser.add_subparsers(required=True))
+    args = parser.parse_args(["show", *arguments])
+    status: int = args.run(args)
+    return status
+
+
+def _write(directory: Path, **changes: Any) -> str:
+    given = record_factory.predictions()
+    return str(records.write(record_factory.record(given, **changes), given, directory, "run"))
+
+
+def test_a_record_for_a_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stages = record_factory.record()["stages"]
+    stages[0]["methods"][0]["hyperparameters"] = {"tau": 1.5, "distance": "cosine"}
+    stages[0]["protocol_overrides"] = {"weight_decay": 0.005}
+    assert _call(_write(tmp_path, stages=stages)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:6] == [
+        "ce on digits-lt@20, seed 0, split seed 0",
+        "status: completed",
+        "track: common, selection: last, precision: fp32",
+        "stage 1: ce(weight_decay=0.005)",
+        "  ce(distance=cosine, tau=1.5) from ltbench 0.1.0",
+        next(line for line in lines if line.startswith("protocol: ")),
+    ]
+    assert "batch_size=128" in lines[5] and "epochs=16" in lines[5]
+    assert f"split: 4 classes of 101 to 19 training images, 240 in all; 12 test images; exp; sha256 {'ab' * 32}" in lines
+    assert {"accuracy.many: 100.0000", "accuracy.few: 0.0000", "test_loss: 1.0000"} <= set(lines)
+    assert "seconds: evaluation=2.5, stage 1=10.0" in lines
+    assert lines[-1] == "verified: every figure follows from the 12 predictions"
+
+
+def test_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _call(_write(tmp_path), "--classes") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row for row in rows if row[0].isdigit()] == [
+        ["0", "101", "3", "3", "100.0"],
+        ["1", "100", "2", "3", "66.7"],
+        ["2", "20", "1", "3", "33.3"],
+        ["3", "19", "0", "3", "0.0"],
+    ]
+
+
+def test_a_diverged_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = records.write(record_factory.broken("diverged"), None, tmp_path, "run")
+    assert _call(str(path), "--classes") == 0
+    out = capsys.readouterr().out
+    assert "status: diverged (loss is NaN)" in out and "verified" not in out
+    assert "no figures of the classes: the run did not complete" in out
+
+
+def test_json_is_the_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _call(_write(tmp_path), "--json") == 0
+    assert json.loads(capsys.readouterr().out) == record_factory.record()
+
+
+def test_a_tampered_record_is_shown_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = _write(tmp_path, metrics__accuracy__few=90.0)
+    assert _call(path) == 1
+    out, err = capsys.readouterr()
+    assert "accuracy.few: 90.0000" in out and "verified" not in out
+    assert err == "warning: metrics.accuracy.few does not follow from the predictions\n"
+
+
+def test_missing_predictions_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = _write(tmp_path)
+    (tmp_path / "run.npz").unlink()
+    assert _call(path) == 1
+    assert "No such file" in capsys.readouterr().err
+
+
+def test_control_characters_do_not_reach_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _call(_write(tmp_path, expression="ce\x1b[2J\nverified: all")) == 0
+    assert capsys.readouterr().out.startswith("ce [2J verified: all on digits-lt")
+
+
+def test_a_missing_record_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"record .*none\.json cannot be read: No such file or directory"):
+        _call(str(tmp_path / "none.json"))

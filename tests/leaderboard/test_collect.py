@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ltbench.leaderboard.collect import collect, total_seconds
+from tests.record_factory import broken, predictions, record, stored
+
+
+def _seeds(*figures: float, **changes: Any) -> list[dict[str, Any]]:
+    """One record a figure, which is its accuracy over all classes."""
+    return [record(task__seed=seed, metrics__accuracy__all=figure, **changes) for seed, figure in enumerate(figures)]
+
+
+def test_seeds_make_a_row() -> None:
+    tables, problems = collect(stored(*_seeds(40.0, 42.0, 44.0)))
+    assert problems == []
+    (row,) = tables[0].rows
+    # Deviation 2: 4.302653 * 2 / sqrt(3) = 4.968.
+    assert (row.figure("accuracy.all").mean, row.figure("accuracy.all").runs) == (42.0, 3)
+    assert row.figure("accuracy.all").half_width == pytest.approx(4.968, abs=1e-3)
+    assert row.seconds.mean == 12.5
+    assert [item["task"]["seed"] for item in row.completed] == [0, 1, 2]
+    assert (tables[0].train_images, tables[0].splits) == (240, ((0, "ab" * 32),))
+
+
+def test_rows_are_ranked_by_their_mean() -> None:
+    values = [*_seeds(41.0, 42.0), *_seeds(45.0, 46.0, expression="la")]
+    values += [*_seeds(45.5, expression="nc"), *_seeds(30.0, expression="rs")]
+    (table,), _ = collect(stored(*values))
+    assert [row.method for row in table.rows] == ["la", "nc", "ce", "rs"]
+    assert table.ranks() == [1, 1, 3, 4]  # 45.5 twice: equal means share a rank
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task__dataset": "cifar100-lt"},
+        {"task__imbalance_ratio": 50.0},
+        {"task__imbalance": "step"},
+        {"task__split_seed": 1},
+        {"track": "paper"},
+        {"selection": "val"},
+        {"precision": "bf16"},
+        {"external": "their checkpoint"},
+        {"protocol__epochs": 17},
+        {"protocol__lr": 0.2},
+        {"protocol__augmentation": []},
+        {"split__hash": "cd" * 32},
+    ],
+)
+def test_other_terms_never_share_a_table(changes: dict[str, Any]) -> None:
+    tables, problems = collect(stored(record(), record(expression="la", **changes)))
+    assert len(tables) == 2 and problems == []
+
+
+def test_other_split_seeds_never_share_a_table() -> None:
+    both = [record(task__split_seed=seed) for seed in (0, 1)]
+    tables, _ = collect(stored(*both, record(expression="la")))
+    assert sorted(len(table.splits) for table in tables) == [1, 2]
+
+
+def test_ten_and_ten_point_zero_are_one() -> None:
+    tables, _ = collect(stored(record(task__imbalance_ratio=20), record(expression="la", protocol__stage2_draws=10)))
+    assert len(tables) == 1
+
+
+def test_a_declared_override_stays_in_the_table_and_is_shown() -> None:
+    tuned = record(expression="wd")
+    tuned["stages"][0]["protocol_overrides"] = {"weight_decay": 0.005}
+    (table,), _ = collect(stored(record(), tuned))
+    assert {row.method: row.overrides for row in table.rows} == {"ce": {}, "wd": {"weight_decay": 0.005}}
+
+
+def test_other_hyperparameters_are_another_row() -> None:
+    one, other = record(), record(expression_hash="fedcba9876543210", task__seed=1)
+    (table,), _ = collect(stored(one, other))
+    assert [row.method for row in table.rows] == ["ce #01234567", "ce #fedcba98"]
+
+
+def test_equal_records_of_one_run_count_once() -> None:
+    copied = record(timing__seconds={"total": 1.0}, predictions__file="copy.npz")
+    (table,), problems = collect(stored(record(), copied))
+    assert problems == [] and len(table.rows[0].completed) == 1
+
+
+def test_contradicting_records_of_one_run_are_both_left_out() -> None:
+    other = record(metrics__accuracy__all=99.0)
+    tables, problems = collect(stored(record(), other, record(expression="la")))
+    assert problems == ["records a.json and b.json are of one run (seed 0, split seed 0) and differ in metrics.accuracy.all: "
+                        "neither is used"]
+    assert [row.method for row in tables[0].rows] == ["la"]
+
+
+def test_broken_runs_stand_last_and_unranked() -> None:
+    values = [
+        *_seeds(90.0, expression="half"),
+        broken("diverged", expression="half", task__seed=1),
+        broken("failed", expression="none"),
+        *_seeds(40.0),
+    ]
+    (table,), _ = collect(stored(*values))
+    assert [(row.method, len(row.completed), row.diverged, row.failed) for row in table.rows] == [
+        ("ce", 1, 0, 0), ("half", 1, 1, 0), ("none", 0, 0, 1),
+    ]
+    assert table.ranks() == [1, None, None]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"protocol__name": "custom"}, "custom protocol"),
+        ({"protocol__name": "smoke"}, "smoke protocol"),
+        ({"external": "their checkpoint"}, "external first stages"),
+    ],
+)
+def test_some_tables_are_not_ranked(changes: dict[str, Any], reason: str) -> None:
+    (table,), _ = collect(stored(record(**changes)))
+    assert table.unranked == reason and table.ranks() == [None]
+
+
+def test_a_figure_that_one_run_lacks_has_no_mean() -> None:
+    (table,), _ = collect(stored(record(), record(predictions(right=(1, 1, 1, 1)), task__seed=1, metrics__accuracy__few=None)))
+    assert table.rows[0].figure("accuracy.few").mean is None
+    assert table.rows[0].figure("accuracy.many").mean == pytest.approx((100 + 100 / 3) / 2)
+
+
+def test_plugin_figures_are_kept() -> None:
+    values = [record(task__seed=seed, metrics__extra={"angles": {"mean": 10.0 * seed}, "note": "text"}) for seed in (1, 2)]
+    (table,), _ = collect(stored(*values))
+    assert table.rows[0].figure("extra.angles.mean").mean == 15
+    assert "extra.note" not in table.rows[0].figures
+
+
+def test_seconds_are_the_total_or_the_sum() -> None:
+    assert total_seconds(record()) == 12.5
+    assert total_seconds(record(timing__seconds={"total": 11.0, "stage 1": 10.0})) == 11.0
+    assert total_seconds(record(timing__seconds={})) is None

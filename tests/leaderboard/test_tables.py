@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+from ltbench.leaderboard.collect import Table, collect
+from ltbench.leaderboard.statistics import Estimate
+from ltbench.leaderboard.tables import format_estimate, headings, render
+from tests.record_factory import broken, record, stored
+
+HOSTILE = "<script>|\\x[a](b)\n\x1b[2J100%_$#{}~^&"
+
+
+def _tables(*values: dict[str, Any]) -> list[Table]:
+    tables, problems = collect(stored(*values))
+    assert problems == []
+    return tables
+
+
+def _board() -> list[dict[str, Any]]:
+    """Two seeds of one method (mean 51, interval 12.706 * sqrt(2) / sqrt(2)), one of another, and one that diverged."""
+    tuned = record(expression="wd", metrics__accuracy__all=48.0, metrics__accuracy__few=None, metrics__ece=0.25)
+    tuned["stages"][0]["protocol_overrides"] = {"weight_decay": 0.005}
+    two = [record(task__seed=seed, metrics__accuracy__all=50.0 + 2 * seed) for seed in (0, 1)]
+    return [tuned, *two, broken("diverged", expression="focal")]
+
+
+def test_markdown() -> None:
+    assert render(_tables(*_board()), "md") == """\
+## digits-lt@20, common track, quick protocol, resnet20, 16 epochs, 240 training images, fp32
+
+|   # | method   |         all |        many |     medium |       few |   worst tenth |   harmonic mean |           ECE |   seeds |   seconds | notes              |
+|-----|----------|-------------|-------------|------------|-----------|---------------|-----------------|---------------|---------|-----------|--------------------|
+|   1 | ce       | 51.0 ± 12.7 | 100.0 ± 0.0 | 50.0 ± 0.0 | 0.0 ± 0.0 |     0.0 ± 0.0 |       0.0 ± 0.0 | 0.000 ± 0.000 |       2 |      12.5 |                    |
+|   2 | wd       |        48.0 |       100.0 |       50.0 |         — |           0.0 |             0.0 |         0.250 |       1 |      12.5 | weight_decay=0.005 |
+|   — | focal    |           — |           — |          — |         — |             — |               — |             — |       0 |         — | 1 of 1 diverged    |
+"""  # noqa: E501
+
+
+def test_latex() -> None:
+    assert render(_tables(*_board()[1:]), "latex") == r"""% digits-lt@20, common track, quick protocol, resnet20, 16 epochs, 240 training images, fp32
+\begin{tabular}{rlrrrrrrrrrl}
+\toprule
+   \# & method   &         all &        many &     medium &       few &   worst tenth &   harmonic mean &           ECE &   seeds &   seconds & notes           \\
+\midrule
+   1 & ce       & 51.0 $\pm$ 12.7 & 100.0 $\pm$ 0.0 & 50.0 $\pm$ 0.0 & 0.0 $\pm$ 0.0 &     0.0 $\pm$ 0.0 &       0.0 $\pm$ 0.0 & 0.000 $\pm$ 0.000 &       2 &      12.5 &                 \\
+   --- & focal    &           --- &           --- &          --- &         --- &             --- &               --- &             --- &       0 &         --- & 1 of 1 diverged \\
+\bottomrule
+\end{tabular}
+"""  # noqa: E501
+
+
+def test_csv_is_in_full_precision() -> None:
+    lines = list(csv.DictReader(io.StringIO(render(_tables(*_board()), "csv"))))
+    assert [(line["rank"], line["method"]) for line in lines] == [("1", "ce"), ("2", "wd"), ("", "focal")]
+    first, second, third = lines
+    assert (first["dataset"], first["imbalance_ratio"]) == ("digits-lt", "20.0")
+    assert (first["split_seeds"], first["train_images"]) == ("0", "240")
+    assert float(first["accuracy.all"]) == 51
+    assert float(first["accuracy.all_ci95"]) == pytest.approx(12.7062047, abs=1e-6)
+    assert (second["accuracy.all_ci95"], second["accuracy.few"], second["overrides"]) == ("", "", '{"weight_decay": 0.005}')
+    assert (third["completed"], third["diverged"], third["accuracy.all"]) == ("0", "1", "")
+
+
+def test_json_has_everything() -> None:
+    values = [record(task__seed=seed, metrics__extra={"angle": float(seed)}) for seed in (0, 2)]
+    (table,) = json.loads(render(_tables(*values), "json"))
+    assert (table["dataset"], table["protocol"]["epochs"], table["not_ranked"]) == ("digits-lt", 16, None)
+    assert table["splits"] == [{"seed": 0, "hash": "ab" * 32}]
+    (row,) = table["rows"]
+    assert row["completed"] == [{"seed": seed, "split_seed": 0, "key": "f" * 8} for seed in (0, 2)]
+    assert (row["rank"], row["metrics"]["extra.angle"]["mean"], row["metrics"]["accuracy.all"]["mean"]) == (1, 1.0, 50.0)
+    assert row["metrics"]["test_loss"] == {"mean": 1.0, "ci95": 0.0, "runs": 2}
+
+
+def test_hostile_names_stay_names_in_markdown() -> None:
+    text = render(_tables(record(expression=HOSTILE, protocol__backbone="<b>|\n")), "md")
+    assert r"&lt;script&gt;\|\\x\[a\](b)  \[2J100%_$#{}~^&amp;" in text
+    assert "<" not in text and "\x1b" not in text
+    assert len(text.splitlines()) == 5
+    bars = {line.replace(r"\|", "").count("|") for line in text.splitlines()[2:]}
+    assert bars == {12}  # 11 columns: nothing within a cell ends it
+
+
+def test_hostile_names_stay_names_in_latex() -> None:
+    text = render(_tables(record(expression=HOSTILE)), "latex")
+    escaped = r"\ensuremath{<}script\ensuremath{>}\textbar{}\textbackslash{}x[a](b)  [2J100\%\_\$\#\{\}\textasciitilde{}\^{}\&"
+    assert escaped in text
+    assert text.count("\\\\\n") == 2  # the heading's and one row's
+
+
+def test_formulas_stay_text_in_a_spreadsheet() -> None:
+    (line,) = csv.DictReader(io.StringIO(render(_tables(record(expression='=HYPERLINK("x")', metrics__test_loss=-1.0)), "csv")))
+    assert line["method"] == "'=HYPERLINK(\"x\")"
+    assert line["test_loss"] == "-1.0"  # a number is no formula
+
+
+def test_what_looks_like_a_number_stays_as_it_was_written() -> None:
+    line = render(_tables(record(expression="1e5", metrics__accuracy__all=100.0)), "md").splitlines()[-1]
+    assert [cell.strip() for cell in line.split("|")[1:4]] == ["1", "1e5", "100.0"]
+
+
+def test_unranked_tables_say_so_and_have_no_ranks() -> None:
+    text = render(_tables(record(protocol__name="custom", protocol__epochs=1)), "md")
+    assert "custom protocol, resnet20, 1 epoch, 240 training images, fp32, not ranked (custom protocol)\n" in text
+    assert "#" not in text.splitlines()[2]
+
+
+def test_a_heading_names_what_is_unusual() -> None:
+    tables = _tables(record(task__imbalance="step", selection="val", task__split_seed=3, task__imbalance_ratio=12.5))
+    assert headings(tables) == ["digits-lt@12.5-step, common track, quick protocol, resnet20, 16 epochs, 240 training images, "
+                                "fp32, split seed 3, selection val"]
+    assert headings(_tables(record(task__imbalance_ratio=None)))[0].startswith("digits-lt, common track")
+
+
+def test_headings_that_would_read_alike_name_their_difference() -> None:
+    tables = _tables(*(record(protocol__name="custom", protocol__lr=lr) for lr in (0.1, 0.2)))
+    assert sorted(heading.rpartition(", ")[2] for heading in headings(tables)) == ["lr=0.1", "lr=0.2"]
+    tables = _tables(record(), record(expression="la", split__hash="cd" * 32))
+    assert sorted(heading.rpartition(", ")[2] for heading in headings(tables)) == ["split abababab", "split cdcdcdcd"]
+
+
+def test_tables_are_separated_by_a_line() -> None:
+    text = render(_tables(record(), record(task__dataset="cifar100-lt")), "md")
+    assert text.count("\n\n## ") == 1 and text.startswith("## cifar100-lt@20")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Estimate(41.25, 0.38, 3), "41.2 ± 0.4"),
+        (Estimate(41.34, None, 1), "41.3"),
+        (Estimate(None, None, 0), "—"),
+        (Estimate(0.0, 0.0, 2), "0.0 ± 0.0"),
+    ],
+)
+def test_an_estimate_as_text(value: Estimate, text: str) -> None:
+    assert format_estimate(value, 1) == text

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ltbench.errors import UserError
+from ltbench.plan import RunPlan, plan_run
+from ltbench.protocols import Protocol
+from ltbench.task import Task, parse_dataset
+from tests.toys import toy_registry
+
+PROTOCOL = Protocol("common", backbone="resnet32", epochs=200)
+TASK = Task("cifar100-lt", 100.0, protocol="common")
+
+
+def plan(text: str, task: Task = TASK, protocol: Protocol = PROTOCOL, **options: object) -> RunPlan:
+    return plan_run(text, task, protocol, toy_registry(), num_classes=10, **options)  # type: ignore[arg-type]
+
+
+def test_second_stages_share_the_first() -> None:
+    first = {plan(text).stages[0].key for text in ("base", "retrain", "base/drift", "base/shift", "shift", "retrain/base")}
+    assert len(first) == 1
+    assert plan("margin").stages[0].key not in first
+
+
+def test_what_changes_predictions_alone_shares_the_stage_and_not_the_run() -> None:
+    shifted = plan("base/shift")
+    assert shifted.stages[1].key == shifted.stages[0].key == plan("base").stages[0].key
+    assert len({plan(text).key for text in ("base", "base/shift", "base/shift(tau=2)")}) == 3
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"split_seed": 1}, {"imbalance_ratio": 50.0}, {"imbalance": "step"}])
+def test_the_key_holds_the_task(change: dict[str, object]) -> None:
+    assert plan("base", dataclasses.replace(TASK, **change)).stages[0].key != plan("base").stages[0].key  # type: ignore[arg-type]
+
+
+def test_the_key_holds_what_trains_and_nothing_else() -> None:
+    first = plan("retrain").stages
+    changed = plan("retrain", protocol=PROTOCOL.replace(stage2_lr=1.0)).stages
+    assert changed[0].key == first[0].key and changed[1].key != first[1].key
+    flipped = plan("retrain", protocol=PROTOCOL.replace(eval_flip=True, name="common"))
+    assert [s.key for s in flipped.stages] == [s.key for s in first]
+    assert flipped.key != plan("retrain").key
+    assert plan("base", precision="bf16").stages[0].key != first[0].key
+    assert plan("base", external="abc").stages[0].key != first[0].key
+
+
+def test_an_override_enters_the_stage_and_leaves_the_tables_protocol() -> None:
+    tuned = plan("tuned/tuned+retrain")
+    assert [dict(stage.overrides) for stage in tuned.stages] == [{"weight_decay": 0.5}, {"stage2_weight_decay": 0.5}]
+    assert tuned.stages[0].protocol.weight_decay == 0.5
+    assert tuned.protocol == PROTOCOL
+    assert tuned.stages[0].key != plan("base").stages[0].key
+
+
+def test_paper_track_takes_the_papers_own_setting() -> None:
+    task = dataclasses.replace(TASK, track="paper")
+    found = plan("retrain", task)
+    assert str(found.expression) == "tuned/retrain+shift"
+    assert (found.stages[0].protocol.lr, found.stages[0].protocol.epochs) == (0.01, 7)
+    assert found.stages[1].protocol.stage2_draws == 1.0
+    assert found.protocol.name == "paper"
+    with pytest.raises(UserError, match="no method of margin states a paper setting"):
+        plan("margin", task)
+
+
+def test_a_constructors_refusal_is_the_users_error_before_any_data() -> None:
+    with pytest.raises(UserError, match="method 'margin': margin must be >= 0, got -1.0"):
+        plan("margin(margin=-1)")
+
+
+def test_names_of_records_do_not_collide() -> None:
+    names = {plan(text, dataclasses.replace(TASK, seed=seed)).file_name
+             for text in ("base", "shift", "shift(tau=2)", "margin+weights", "retrain") for seed in (0, 1)}
+    assert len(names) == 10
+    assert plan("weights+margin").file_name == plan("margin+weights").file_name
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("x@0.01", "must be >= 1, got 0.01 (factor 0.01 is ratio 100)"),
+    ("x@0", "must be >= 1, got 0"),
+    ("x@ten", "must be a number, got 'ten'"),
+    ("x@nan", "must be >= 1, got nan"),
+    ("x@inf", "must be >= 1, got inf"),
+])
+def test_ratios_are_at_least_one(text: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_dataset(text, 100.0)
+    assert message in str(caught.value)
+
+
+def test_ratio_defaults_to_the_datasets() -> None:
+    assert parse_dataset("x", 100.0) == 100.0
+    assert parse_dataset("x@50", 100.0) == 50.0
+    with pytest.raises(UserError, match="takes no ratio"):
+        parse_dataset("x@50", None)
+
+
+def test_a_protocol_changed_by_hand_is_custom() -> None:
+    assert PROTOCOL.replace(epochs=200).name == "common"
+    assert PROTOCOL.replace(epochs=3).name == "custom"
+    assert Protocol.from_dict(PROTOCOL.as_dict()) == PROTOCOL
+    with pytest.raises(ValueError, match="epochs must be > 0, got 0"):
+        PROTOCOL.replace(epochs=0)

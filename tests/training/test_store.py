@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from ltbench.errors import UserError
+from ltbench.training.files import load_tensors, save_tensors
+from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
+
+
+def fill(store: StageStore, key: str, nbytes: int) -> None:
+    save_tensors(store.path(key) / ENGINE, {"x": torch.zeros(nbytes, dtype=torch.uint8)}, {})
+    store.finish(key, {"what": key})
+
+
+def test_a_stage_is_finished_when_its_metadata_is_there(tmp_path: Path) -> None:
+    store = StageStore(tmp_path, 10**9)
+    save_tensors(store.path("ab1") / CHECKPOINT, {"x": torch.ones(2)}, {"epoch": 3})
+    assert not store.has("ab1")
+    assert store.partial("ab1") is not None
+    fill(store, "ab1", 10)
+    assert store.has("ab1") and store.partial("ab1") is None
+    assert store.meta("ab1") == {"what": "ab1"}
+
+
+def test_pruning_takes_the_least_recently_used_and_never_a_held_one(tmp_path: Path) -> None:
+    store = StageStore(tmp_path, 10**9)
+    for age, key in ((300, "aa1"), (200, "bb2"), (100, "cc3")):
+        fill(store, key, 1000)
+        os.utime(store.path(key) / "meta.json", (time.time() - age, time.time() - age))
+    store.meta("aa1")  # used now
+    with store.lock("bb2"):
+        # A lock of this process's other handle counts as somebody else's.
+        removed = StageStore(tmp_path, 0).prune(2500)
+    assert [entry.key for entry in removed] == ["cc3"]
+    assert store.has("aa1") and store.has("bb2")
+
+
+def test_finishing_makes_room_but_keeps_itself(tmp_path: Path) -> None:
+    store = StageStore(tmp_path, 1500)
+    fill(store, "aa1", 1000)
+    fill(store, "bb2", 1000)
+    assert not store.has("aa1") and store.has("bb2")
+
+
+def _hold(root: Path, ready: object) -> None:
+    with StageStore(root, 0).lock("aa1"):
+        ready.set()  # type: ignore[attr-defined]
+        time.sleep(60)
+
+
+def test_a_killed_owner_blocks_nobody(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=_hold, args=(tmp_path, ready))
+    process.start()
+    assert ready.wait(60)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    with StageStore(tmp_path, 0).lock("aa1"):
+        pass
+
+
+def test_tensors_come_back_bit_for_bit(tmp_path: Path) -> None:
+    tensors = {"a": torch.randn(3, 4).to(memory_format=torch.contiguous_format).T, "b": torch.tensor(7), "c": torch.zeros(0, 2)}
+    save_tensors(tmp_path / "f.safetensors", tensors, {"epoch": 2, "curve": [{"loss": 0.1}]})
+    back, meta = load_tensors(tmp_path / "f.safetensors")
+    assert meta == {"epoch": 2, "curve": [{"loss": 0.1}]}
+    for name, value in tensors.items():
+        assert torch.equal(back[name], value) and back[name].dtype == value.dtype
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "f.safetensors"
+    path.write_bytes(b"nonsense")
+    with pytest.raises(UserError, match=r"f\.safetensors is damaged"):
+        load_tensors(path)
+
+
+def test_a_folder_that_cannot_be_made_is_the_users_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        StageStore(tmp_path / "file", 0)
+    with pytest.raises(UserError, match="cannot be written"):
+        save_tensors(tmp_path / "file" / "f.safetensors", {"a": torch.ones(1)}, {})
+
+
+def test_a_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("Error while serializing: IoError(Os { code: 28, kind: StorageFull }) No space left (os error 28)")
+
+    monkeypatch.setattr("ltbench.training.files.save_file", full)
+    with pytest.raises(UserError, match="no space is left .* 'ltbench cache prune'"):
+        save_tensors(tmp_path / "f.safetensors", {"a": torch.ones(1)}, {})
+    assert list(tmp_path.iterdir()) == []
