@@ -62,7 +62,7 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
 
 def _cost(stage: StagePlan, plan: RunPlan, runner: Runner, seconds: dict[tuple[str, int], float]) -> tuple[float, int]:
     """Estimate seconds and bytes of one stage."""
-    data = runner._data(plan)
+    data = runner.data_of(plan)
     budget = budget_of(stage.protocol, stage.number, len(data.labels))
     name, batch = stage.protocol.backbone, terms(stage.protocol, stage.number).batch_size
     backbone = make_backbone(name, data, runner.registry)

@@ -75,7 +75,7 @@ def _convert(name: str, value: Any, annotation: Any) -> Any:
     for option in _options(annotation):
         try:
             return _as(value, option)
-        except (ValueError, SyntaxError):
+        except (ValueError, TypeError, SyntaxError):
             continue
     raise UserError(f"{name} must be {describe(annotation)}, got {value!r}")
 

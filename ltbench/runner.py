@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from ltbench.plan import RunPlan, StagePlan
 from ltbench.record_schema import SCHEMA
 from ltbench.registry import Registry
 from ltbench.run_info import RunInfo
+from ltbench.task import Task
+from ltbench.training.build import make_backbone
 from ltbench.training.loop import Row
 from ltbench.training.optimization import terms
 from ltbench.training.stages import Stage, StageRunner
@@ -79,6 +81,7 @@ class Runner:
         self.observers = Observers(registry.manager, active=accelerator.is_main_process)
         self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1)
         self._parts: dict[str, Parts] = {}
+        self._tasks: dict[tuple[Task, int | None], TaskData] = {}
 
     def run(self, plans: Sequence[RunPlan]) -> list[Record]:
         """Run what has no record yet.
@@ -90,7 +93,8 @@ class Runner:
             One record a plan, in their order.
 
         Raises:
-            UserError: If the data is not there, a batch does not divide or the output cannot be written: before any training.
+            UserError: If the data or the backbone is not there, a batch does not divide or the output cannot be written: before
+                any training.
         """
         self._check(plans)
         results = []
@@ -126,22 +130,37 @@ class Runner:
             probe.unlink(missing_ok=True)
         except OSError as error:
             raise UserError(f"the output folder {self.options.out} cannot be written: {error.strerror}") from error
+        backbones: set[tuple[str, str]] = set()
         for plan in plans:
-            self._data(plan)
+            data = self.data_of(plan)
+            backbone = (plan.task.dataset, plan.stages[0].protocol.backbone)
+            if backbone not in backbones:
+                with torch.random.fork_rng(devices=[]):
+                    make_backbone(backbone[1], data, self.registry)
+                backbones.add(backbone)
             for stage in plan.stages:
                 if not stage.trial.evaluation_only:
                     check_batch_size(terms(stage.protocol, stage.number).batch_size, self.accelerator.num_processes,
                                      self.options.accumulation)
 
-    def _data(self, plan: RunPlan) -> TaskData:
-        name = plan.task.dataset
+    def data_of(self, plan: RunPlan) -> TaskData:
+        """Return the data that a plan reads; runs that differ in their seed alone share it.
+
+        Args:
+            plan: Of the run.
+        """
+        name, per_class = plan.task.dataset, plan.protocol.per_class
+        key = (replace(plan.task, seed=0), per_class)
+        if key in self._tasks:
+            return self._tasks[key]
         if name not in self._parts:
             with self.accelerator.main_process_first():  # one process downloads
                 self._parts[name] = load_parts(self.datasets[name], self.options.data_root, download=self.options.download)
-        return load_task_data(self.datasets[name], self._parts[name], plan.task, plan.protocol.per_class)
+        self._tasks[key] = load_task_data(self.datasets[name], self._parts[name], plan.task, per_class)
+        return self._tasks[key]
 
     def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
-        data = self._data(plan)
+        data = self.data_of(plan)
         record = self._describe(plan, data)
         seconds: dict[str, float] = record["timing"]["seconds"]
         predictions: Predictions | None = None
@@ -172,12 +191,13 @@ class Runner:
             records.write(record, predictions, self.options.out, plan.file_name)
         return record
 
-    def _observer(self, info: RunInfo, record: Record) -> Any:
+    def _observer(self, info: RunInfo, record: Record) -> Callable[[Row], None]:
         def observe(row: Row) -> None:
             record["curve"].append(row)
             figures = {name: value for name, value in row.items() if isinstance(value, float)}
             self.observers.notify("ltbench_epoch_end", run=info, stage=row["stage"], epoch=row["epoch"], epochs=row["epochs"],
                                   metrics=figures)
+
         return observe
 
     def _reason(self, error: Exception) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
+import importlib.util
 import inspect
 import subprocess
 import sys
@@ -27,7 +29,8 @@ def file_hash(path: Path) -> str:
 
 
 def source_hashes(kind: type[Any]) -> dict[str, str]:
-    """Return the files that a class and its bases outside torch and the core are written in, with their sha256.
+    """Return the files that a class is written in, with their sha256: its module, its bases', and what these import of their
+    own package.
 
     Args:
         kind: The class.
@@ -35,16 +38,36 @@ def source_hashes(kind: type[Any]) -> dict[str, str]:
     Returns:
         ``package/file.py`` -> hash; no path of a machine.
     """
-    found = {}
-    for base in kind.__mro__:
-        root = base.__module__.partition(".")[0]
-        if root in ("ltbench", "torch", "builtins", "typing", "abc"):
+    found: dict[str, str] = {}
+    todo = [base.__module__ for base in kind.__mro__]
+    seen: set[str] = set()
+    while todo:
+        name = todo.pop()
+        root = name.partition(".")[0]
+        module = sys.modules.get(name)
+        if name in seen or module is None or root in ("ltbench", "torch", *sys.stdlib_module_names):
             continue
-        name = inspect.getsourcefile(sys.modules[base.__module__])
-        if name:
-            path = Path(name)
-            found[f"{'/'.join(base.__module__.split('.')[:-1]) or root}/{path.name}"] = file_hash(path)
+        seen.add(name)
+        file = inspect.getsourcefile(module)
+        if file:
+            path = Path(file)
+            folders = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+            found["/".join([*folders, path.name])] = file_hash(path)
+            todo += _imports(path, module.__package__ or "", root)
     return found
+
+
+@functools.cache
+def _imports(path: Path, package: str, root: str) -> tuple[str, ...]:
+    """Return the modules of the package ``root`` that a file imports."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package) if node.level else node.module
+            names += [str(base), *(f"{base}.{alias.name}" for alias in node.names)]
+    return tuple(name for name in names if name.partition(".")[0] == root)
 
 
 @functools.cache

@@ -28,7 +28,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
                     f"again. Without arguments: every installed method, three seeds, {DEFAULT_DATASET}.")
     matrix = parser.add_argument_group("what is run")
     matrix.add_argument("--methods", default=ALL, metavar="EXPR,...",
-                        help="expressions such as ce,ncm,ldam+drw/crt (default: every installed method)")
+                        help="expressions: A+B joins methods in a stage, A/B makes stages (default: every installed method)")
     matrix.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME[@RATIO],...", help=f"default: {DEFAULT_DATASET}")
     matrix.add_argument("--seeds", default="0,1,2", metavar="S,...", help="of initialization and order (default: 0,1,2)")
     matrix.add_argument("--split-seeds", default="0", metavar="S,...", help="of the long-tailed subset (default: 0)")

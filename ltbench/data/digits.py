@@ -25,6 +25,7 @@ _BRIGHTEST = 16
 # A crop moves a digit by one of its eight pixels. No flips: a mirrored 2 is not a 2, and a 6 could pass for a 9 upside down.
 _AUGMENTATION = ("crop",)
 
+# Learning rates are the defaults of a protocol: none was tuned, on these images least of all.
 PROTOCOLS = {
     "smoke": Protocol("smoke", "digits", epochs=2, batch_size=32, schedule="one_cycle", warmup=0.25, augmentation=_AUGMENTATION,
                       stage2_draws=1.0, stage2_batch_size=32, per_class=10),

@@ -25,6 +25,15 @@ def make_accelerator(precision: str = "no", *, cpu: bool) -> Accelerator:
     return Accelerator(mixed_precision=precision, cpu=cpu, kwargs_handlers=[keep_buffers])
 
 
+def release(accelerator: Accelerator) -> None:
+    """Let go of what was prepared, so that a finished stage's optimizer does not outlive it.
+
+    ``Accelerator.free_memory`` also walks the whole heap for garbage: 0.28 s on two cores, several times what a small stage takes.
+    """
+    for kept in (accelerator._models, accelerator._optimizers, accelerator._schedulers, accelerator._dataloaders):
+        kept.clear()
+
+
 def gather_rows(tensor: Tensor, accelerator: Accelerator) -> Tensor:
     """Join equally many rows of every process along the first dimension, in rank order."""
     if accelerator.num_processes == 1:

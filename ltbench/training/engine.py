@@ -39,6 +39,16 @@ class Engine(nn.Module):
         self.methods = nn.ModuleDict({method.name: method for method in stack.methods})
         self.stack = stack
 
+    @property
+    def below(self) -> Engine | None:
+        """The engine that speaks for this one: that of the stage before, where this stage only changes predictions."""
+        return self.ctx.previous if self.stack.evaluation_only else None
+
+    @property
+    def trained(self) -> Engine:
+        """The engine whose head and methods were trained: this one, or the nearest one below."""
+        return self.below.trained if self.below is not None else self
+
     def method(self, name: str) -> Method:
         """Return a method of this stage by its name."""
         return cast(Method, self.methods[name])
@@ -65,7 +75,8 @@ class Engine(nn.Module):
 
     def output(self, batch: Batch | Tensor) -> Output:
         """Return what the model says of a batch or of images (B, channels, H, W)."""
-        return cast(Output, self.head(self.embed(batch)))
+        below = self.below
+        return below.output(batch) if below is not None else cast(Output, self.head(self.embed(batch)))
 
     def forward(self, batches: Mapping[str, Batch]) -> StepResult:
         """Do one training step's forward pass.
@@ -109,15 +120,11 @@ class Engine(nn.Module):
     @torch.no_grad()
     def predict(self, batch: Batch | Tensor) -> Tensor:
         """Return the logits (B, C) whose softmax is the stage's probability, in evaluation mode."""
-        previous = self.ctx.previous
-        if self.stack.evaluation_only and previous is not None:
-            # The stage only changes predictions: it stands on all that the stage before says.
-            output = previous.output(batch)
-            logits = self.stack.owner("predict").predict(self.ctx, output) if self.stack.owns("predict") \
-                else previous.predict(batch)
+        below = self.below
+        if below is not None and not self.stack.owns("predict"):
+            logits = below.predict(batch)
         else:
-            output = self.output(batch)
-            logits = self.stack.owner("predict").predict(self.ctx, output)
+            logits = self.stack.owner("predict").predict(self.ctx, self.output(batch))
         for method in self.stack.methods:
             logits = method.adjust_logits(self.ctx, logits)
         return logits

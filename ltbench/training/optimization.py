@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ltbench.errors import UserError
 from ltbench.protocols import Protocol
 from ltbench.training import schedules
 from ltbench.training.engine import Engine
@@ -42,6 +43,10 @@ class Optimization:
         engine: Its trainable parameters are optimized; methods' own groups first, the rest by the protocol.
         protocol: As realized for the stage.
         total_steps: Of the stage.
+
+    Raises:
+        UserError: If nothing can be trained.
+        ValueError: If a parameter stands in two groups.
     """
 
     def __init__(self, engine: Engine, protocol: Protocol, total_steps: int) -> None:
@@ -66,7 +71,8 @@ class Optimization:
         rest = [p for p in engine.parameters() if p.requires_grad and id(p) not in taken]
         self._add(groups, rest, stage_terms.lr, stage_terms.weight_decay, protocol.momentum, None, True)
         if not groups:
-            raise ValueError("a stage that trains must have trainable parameters, got none")
+            names = "+".join(method.name for method in engine.stack.methods)
+            raise UserError(f"stage {stage} ({names}) has nothing to train: its head is fixed and its backbone frozen")
         self.optimizer = _make(protocol.optimizer, groups)
 
     def _add(self, groups: list[dict[str, Any]], parameters: list[nn.Parameter], lr: float, weight_decay: float, momentum: float,

@@ -21,7 +21,7 @@ from ltbench.protocols import Protocol
 from ltbench.registry import Registry
 from ltbench.training.build import build_engine
 from ltbench.training.context import Context
-from ltbench.training.distributed import gather_rows
+from ltbench.training.distributed import gather_rows, release
 from ltbench.training.engine import Engine
 from ltbench.training.external import load_external
 from ltbench.training.features import FeatureReader
@@ -98,10 +98,9 @@ class StageRunner:
         Raises:
             Diverged: If training stops being finite.
         """
-        before = previous.engine if previous else None
-        engine = self.build(plan, seed, data, before)
-        if engine.stack.evaluation_only and before is not None:
-            return Stage(_finished(engine))
+        if previous and plan.trial.evaluation_only:
+            return Stage(_finished(self.build(plan, seed, data, previous.engine)))
+        engine = self.build(plan, seed, data, previous.engine.trained if previous else None)
         if plan.number == 1 and self.stage1 is not None:
             load_external(engine, self.stage1)
             return Stage(_finished(engine), reused=True)
@@ -174,7 +173,7 @@ class StageRunner:
                     loop.run()
                 finally:
                     self.accelerator.unwrap_model(engine, keep_fp32_wrapper=False)
-                    self.accelerator.free_memory()
+                    release(self.accelerator)
             curve, seconds = loop.curve, loop.seconds + seconds
         if self.accelerator.is_main_process:
             save_tensors(folder / ENGINE, engine.trained_state(), {})

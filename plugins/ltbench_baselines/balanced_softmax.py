@@ -1,4 +1,4 @@
-"""Balanced softmax (Ren et al., 2020, eq. 3)."""
+"""Balanced softmax (Ren et al., 2020, theorem 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Class-balanced loss weights by the effective number of samples (Cui et al., 2019, eq. 2 and section 4)."""
+"""Class-balanced loss weights by the effective number of samples (Cui et al., 2019, proposition 1 and section 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classifier retraining, cRT (Kang et al., 2020, section 4.1)."""
+"""Classifier retraining, cRT (Kang et al., 2020, section 4)."""
 
 from __future__ import annotations
 

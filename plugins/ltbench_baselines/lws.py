@@ -1,4 +1,4 @@
-"""Learnable weight scaling, LWS (Kang et al., 2020, section 4.1, eq. 6)."""
+"""Learnable weight scaling, LWS (Kang et al., 2020, section 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MaxNorm (Alshammari et al., 2022, section 3.3): the second stage of weight balancing."""
+"""MaxNorm (Alshammari et al., 2022): the second stage of weight balancing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mixup (Zhang et al., 2018, eq. 1)."""
+"""Mixup (Zhang et al., 2018, section 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tau-normalization of the classifier (Kang et al., 2020, section 4.1, eq. 4)."""
+"""Tau-normalization of the classifier (Kang et al., 2020, section 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weight decay tuned for long tails (Alshammari et al., 2022, section 3.2)."""
+"""Weight decay tuned for long tails (Alshammari et al., 2022): the first stage of weight balancing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nearest class mean (Mensink et al., 2013, eq. 4), with the probability of Sharma et al. (2023, eq. 1)."""
+"""Nearest class mean (Mensink et al., 2013), with the probability of Sharma et al. (2023, eq. 1)."""
 
 from __future__ import annotations
 

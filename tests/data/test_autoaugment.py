@@ -84,8 +84,8 @@ def test_flat_images_stay_as_they_are() -> None:
 
 def test_policy_and_magnitudes_are_torchvisions() -> None:
     reference = AutoAugment(AutoAugmentPolicy.CIFAR10)
-    plain = ("Invert", "AutoContrast", "Equalize", "Rotate", "Color", "Contrast", "Brightness", "Sharpness", "Posterize", "Solarize")
-    names = {name: name.lower() for name in plain}
+    names = {name: name.lower() for name in ("Invert", "AutoContrast", "Equalize", "Rotate", "Color", "Contrast", "Brightness",
+                                             "Sharpness", "Posterize", "Solarize")}
     names |= {"ShearX": "shear_x", "ShearY": "shear_y", "TranslateX": "translate_x", "TranslateY": "translate_y"}
     theirs = tuple(tuple((names[name], p, magnitude or 0) for name, p, magnitude in row) for row in reference.policies)
     assert theirs == autoaugment.POLICY

@@ -52,4 +52,6 @@ def test_protocols() -> None:
     assert {name: protocol.name for name, protocol in DigitsLT.protocols.items()} == {"smoke": "smoke", "quick": "quick",
                                                                                       "common": "common"}
     assert [protocol.epochs for protocol in DigitsLT.protocols.values()] == [2, 16, 60]
+    quick = DigitsLT.protocols["quick"]
+    assert (quick.schedule, quick.lr, quick.batch_size) == ("one_cycle", 0.1, 32)
     assert all("flip" not in protocol.augmentation for protocol in DigitsLT.protocols.values())

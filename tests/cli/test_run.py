@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ltbench import records
+from ltbench.cli.main import main
+
+SMOKE = ["run", "--cpu", "--protocol", "smoke", "--seeds", "0"]
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LTBENCH_DATA", raising=False)
+
+
+def found(out: Path) -> dict[str, records.Record]:
+    stored, problems = records.read_directory(out)
+    assert problems == []
+    return {item.record["expression"]: item.record for item in stored}
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run what must be refused and return its one line."""
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("ltbench: ") and captured.err.count("\n") == 1, captured.err
+    return captured.err.removeprefix("ltbench: ").strip()
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--methods", "prototpe"], "unknown method 'prototpe'; did you mean 'prototype'?"),
+    (["--dataset", "digit-lt"], "unknown dataset 'digit-lt'; did you mean 'digits-lt'?"),
+    (["--dataset", "digits-lt@0.01"], "must be >= 1, got 0.01 (factor 0.01 is ratio 100)"),
+    (["--dataset", "digits-lt@500"], "got 500: class 7 would have no image"),
+    (["--methods", "ldam+la"], "'ldam' and 'la' cannot stand in one stack: both own 'criterion'"),
+    (["--methods", "ce/ncm/ldam+crt+ncm"], "cannot stand in one stack"),
+    (["--methods", "la", "--set", "la.tua=1"], "unknown hyperparameter of 'la' 'tua'; did you mean 'tau'?"),
+    (["--methods", "la", "--set", "la.tau=x"], "la.tau must be a number, got 'x'"),
+    (["--methods", "la", "--set", "la.tau=-1"], "tau must be >= 0, got -1"),
+    (["--methods", "la", "--set", "crt.x=1"], "unknown method of this run in --set 'crt'"),
+    (["--epochs", "-1"], "--epochs must be > 0, got -1"),
+    (["--lr", "nan"], "--lr must be > 0, got nan"),
+    (["--weight-decay", "-1"], "--weight-decay must be >= 0, got -1"),
+    (["--seeds", "a"], "--seeds must be whole numbers with commas, got 'a'"),
+    (["--seeds", "-1"], "--seeds must be >= 0, got '-1'"),
+    (["--protocol", "comon"], "did you mean 'common'?"),
+    (["--backbone", "resnet31"], "resnet31"),
+    (["--methods", "ce", "--accumulate", "3"], "batch size must divide by processes x accumulation, got 32 over 1 x 3"),
+    (["--stage1", "absent.pt"], "--stage1 must be a file, got absent.pt"),
+    (["--track", "paper", "--methods", "ce"], "states a paper setting"),
+])
+def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert message in refusal(capsys, *SMOKE, *arguments)
+
+
+def test_missing_data_says_how_to_get_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = refusal(capsys, *SMOKE, "--dataset", "cifar100-lt", "--data-root", str(tmp_path / "nowhere"), "--methods", "ce")
+    assert "--download" in line and "LTBENCH_DATA" in line and "nowhere" in line
+
+
+def test_damaged_data_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "data" / "cifar-100-python"
+    folder.mkdir(parents=True)
+    for name in ("train", "test", "meta"):
+        (folder / name).write_bytes(b"not what it was")
+    line = refusal(capsys, *SMOKE, "--dataset", "cifar100-lt", "--data-root", str(tmp_path / "data"), "--methods", "ce")
+    assert "cifar-100-python" in line and any(name in line for name in ("train", "test", "meta"))
+
+
+def test_an_output_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    line = refusal(capsys, *SMOKE, "--methods", "ce", "--out", str(tmp_path / "file" / "runs"))
+    assert "cannot be written" in line and not (tmp_path / "cache" / "stages").is_dir() or "file" in line
+
+
+def test_a_run_leaves_a_record_and_is_not_run_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMOKE, "--methods", "ce,ncm,ce+post_la"]) == 0
+    first = found(tmp_path / "runs")
+    assert set(first) == {"ce", "ce/ncm", "post_la"}
+    assert len({record["stages"][0]["key"] for record in first.values()}) == 1  # one first stage for all
+    assert "| ce/ncm" in capsys.readouterr().out
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
+    assert main([*SMOKE, "--methods", "ce,ncm,post_la"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()} == times
+
+
+def test_stages_that_change_predictions_alone_add_up_and_are_stepped_over(tmp_path: Path) -> None:
+    chained, summed, beyond = "ce/post_la/post_la(tau=0.5)", "ce/post_la(tau=1.5)", "ce/post_la/lws"
+    assert main([*SMOKE, "--methods", f"{chained},{summed},{beyond},lws,ce/crt/post_la"]) == 0
+    runs = found(tmp_path / "runs")
+    assert runs[chained]["per_class"] == runs[summed]["per_class"]
+    assert runs[chained]["metrics"]["test_loss"] == pytest.approx(runs[summed]["metrics"]["test_loss"], rel=1e-5)
+    # What stands on such a stage stands on the one below, which was trained.
+    assert runs[beyond]["stages"][1]["key"] == runs[beyond]["stages"][0]["key"]
+    assert runs[beyond]["metrics"].keys() == runs["ce/lws"]["metrics"].keys()
+
+
+def test_a_stage_with_nothing_to_train_is_named(tmp_path: Path) -> None:
+    assert main([*SMOKE, "--methods", "ce/ncm+la"]) == 1
+    assert "has nothing to train" in found(tmp_path / "runs")["ce/la+ncm"]["reason"]
+
+
+def test_rerunning_without_the_store_gives_an_equal_record(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert main([*SMOKE, "--methods", "drw/crt", "--cache", str(tmp_path / name), "--out", str(tmp_path / f"out-{name}")]) == 0
+    one, two = (found(tmp_path / f"out-{name}")["drw/crt"] for name in ("a", "b"))
+    assert records.equal(one, two) == []
+
+
+def test_one_failing_run_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    from ltbench_ncm.ncm import NearestClassMean
+
+    def broken(self: object, ctx: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(NearestClassMean, "fit", broken)
+    assert main([*SMOKE, "--methods", "ncm,ce"]) == 1
+    record = found(tmp_path / "runs")["ce/ncm"]
+    assert record["status"] == "failed" and "--accumulate 2" in record["reason"] and record["metrics"] is None
+    assert found(tmp_path / "runs")["ce"]["status"] == "completed"
+    assert "failed: ce/ncm, seed 0: out of memory" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert main([*SMOKE, "--methods", "ncm,ce"]) == 0  # what failed is run again
+    assert found(tmp_path / "runs")["ce/ncm"]["status"] == "completed"
+
+
+def test_a_diverging_run_is_a_result(tmp_path: Path) -> None:
+    assert main([*SMOKE, "--methods", "ce", "--lr", "1e30", "--backbone", "digits"]) == 0
+    record = found(tmp_path / "runs")["ce"]
+    assert record["status"] == "diverged" and "epoch 1 of stage 1" in record["reason"]
+    assert record["protocol"]["name"] == "custom" and record["predictions"] is None
+
+
+def test_dry_run_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMOKE, "--methods", "ce,ncm,crt", "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert "3 of 3 runs and 3 stages to do" in text
+    assert list((tmp_path / "runs").glob("*.json")) == []
+    assert main([*SMOKE, "--methods", "ce"]) == 0
+    capsys.readouterr()
+    assert main([*SMOKE, "--methods", "ce,ncm", "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert "1 of 2 runs and 1 stages to do" in text and "stored" in text
+
+
+def test_a_users_own_first_stage_is_marked_external(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMOKE, "--methods", "ce", "--out", "own"]) == 0
+    engine = next((tmp_path / "cache" / "stages").glob("*/*/engine.safetensors"))
+    assert main([*SMOKE, "--methods", "ce,ncm", "--stage1", str(engine), "--out", "external"]) == 0
+    own, external = found(tmp_path / "own")["ce"], found(tmp_path / "external")["ce"]
+    assert external["external"] is not None and own["external"] is None
+    assert external["metrics"] == own["metrics"]  # the same weights
+    assert external["stages"][0]["key"] != own["stages"][0]["key"]
+    capsys.readouterr()
+    (tmp_path / "other.safetensors").write_bytes(b"x")
+    assert main([*SMOKE, "--methods", "ncm", "--stage1", "other.safetensors", "--out", "bad"]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_listings_speak_json(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb, known in (("methods", "ce"), ("datasets", "digits-lt"), ("plugins", "baselines")):
+        assert main([verb, "--json"]) == 0
+        assert known in {row["name"] for row in json.loads(capsys.readouterr().out)}
+    assert main(["methods", "ldam"]) == 0
+    assert "hyperparameter" in capsys.readouterr().out
+
+
+def test_cache_is_listed_and_pruned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMOKE, "--methods", "ce"]) == 0
+    capsys.readouterr()
+    assert main(["cache", "ls"]) == 0
+    assert "stage 1 of ce on digits-lt" in capsys.readouterr().out
+    assert main(["cache", "prune", "--to", "0"]) == 0
+    assert "removed 1 stages" in capsys.readouterr().out
+    assert main(["cache", "prune", "--to", "many"]) == 2
