@@ -150,7 +150,7 @@ class Registry:
                 ("ltbench_backbones", self.backbones, BackboneSpec),
             )
             offers = [(catalog, _checked(trial, hook, kind)) for hook, catalog, kind in hooks]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._fail(info, _brief(error))
             return
         for catalog, specs in offers:
@@ -231,7 +231,7 @@ def load_registry(disabled: Sequence[str] = (), *, strict: bool | None = None,
             continue
         try:
             plugin = entry.load()
-        except Exception as error:  # whatever a stranger's module does at import, the others must work
+        except (Exception, SystemExit) as error:  # whatever a stranger's module does at import, the others must work
             registry.fail(info, error)
         else:
             registry.add(plugin, info)

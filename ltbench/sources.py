@@ -48,7 +48,7 @@ def source_hashes(kind: type[Any]) -> dict[str, str]:
         if name in seen or module is None or root in ("ltbench", "torch", *sys.stdlib_module_names):
             continue
         seen.add(name)
-        file = inspect.getsourcefile(module)
+        file = inspect.getsourcefile(module) if getattr(module, "__file__", None) else None  # a namespace package has no file
         if file:
             path = Path(file)
             folders = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
+from ltbench.protocols import OPTIMIZERS, SCHEDULES
 from ltbench.settings import cache_limit, cache_root, data_root
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     custom = parser.add_argument_group("by hand (makes the protocol custom, which no board ranks)")
     for name, kind in (("epochs", int), ("batch-size", int), ("lr", float), ("weight-decay", float)):
         custom.add_argument(f"--{name}", type=kind, metavar="N" if kind is int else "X")
+    for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        custom.add_argument(f"--{name}", choices=choices)
     custom.add_argument("--backbone", metavar="NAME", help="for example resnet32x2 or timm:resnet18")
     place = parser.add_argument_group("where and how")
     place.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of the records (default: runs)")
@@ -117,7 +120,7 @@ def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
     registry = args.registry
     methods = list(registry.methods) if args.methods == ALL else split_list(args.methods)
     settings = parse_settings(args.set, methods, registry)
-    changes = {name: getattr(args, name) for name in ("epochs", "batch_size", "lr", "weight_decay", "backbone")
+    changes = {name: getattr(args, name) for name in ("epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "backbone")
                if getattr(args, name) is not None}
     external = _file_hash(args.stage1)
     datasets: dict[str, Dataset] = {}

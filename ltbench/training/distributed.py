@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 
@@ -21,6 +22,8 @@ def make_accelerator(precision: str = "no", *, cpu: bool) -> Accelerator:
     Raises:
         ValueError: If the precision does not work here.
     """
+    # Accelerate keeps one state a process and refuses another precision than the first; each run names its own.
+    AcceleratorState._reset_state(reset_partial_state=False)
     keep_buffers = DistributedDataParallelKwargs(broadcast_buffers=False)
     return Accelerator(mixed_precision=precision, cpu=cpu, kwargs_handlers=[keep_buffers])
 

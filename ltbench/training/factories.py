@@ -57,6 +57,19 @@ class HeadFactory:
         return Head(classifier, projection)
 
 
+class _Pooled(nn.Module):
+    """Follow a stage by the backbone's pooling."""
+
+    def __init__(self, stage: nn.Module, pool: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.stage = stage
+        self._pool = pool
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the embedding of trunk output, shape (B, d)."""
+        return self._pool(self.stage(maps))
+
+
 class BackboneFactory:
     """Offer the task's backbone, whole or in parts, to the method that owns it.
 
@@ -82,23 +95,26 @@ class BackboneFactory:
         return self._full
 
     def trunk(self) -> nn.Module:
-        """Return all of the backbone but its last stage."""
-        return self._part(self.full(), "trunk")
+        """Return all of the backbone but its last stage.
+
+        Raises:
+            UserError: If the backbone cannot be split.
+        """
+        trunk = getattr(self.full(), "trunk", None)
+        if not isinstance(trunk, nn.Module):
+            raise UserError(f"backbone {self._name!r} cannot be split: it has no trunk")
+        return trunk
 
     def last_stage(self, width: float = 1.0) -> nn.Module:
-        """Return a new last stage, trunk output -> embedding.
+        """Return a new last stage, trunk output -> embedding, with weights of its own.
 
         Args:
             width: Of its channels, as a fraction of the backbone's own.
-        """
-        make: Any = getattr(self.full(), "make_last_stage", None)
-        if make is None:
-            raise UserError(f"backbone {self._name!r} cannot be split: it offers no make_last_stage(width)")
-        stage: nn.Module = make(width)
-        return stage
 
-    def _part(self, module: nn.Module, name: str) -> nn.Module:
-        part = getattr(module, name, None)
-        if not isinstance(part, nn.Module):
-            raise UserError(f"backbone {self._name!r} cannot be split: it has no {name!r}")
-        return part
+        Raises:
+            UserError: If the backbone cannot be split.
+        """
+        full: Any = self.full()
+        if not (hasattr(full, "make_last_stage") and hasattr(full, "pool")):
+            raise UserError(f"backbone {self._name!r} cannot be split: it offers no make_last_stage(width) and pool(maps)")
+        return _Pooled(full.make_last_stage(width), full.pool)

@@ -14,7 +14,7 @@ from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.protocols import Protocol
 from ltbench.training.context import Bank
-from ltbench.training.distributed import interleave
+from ltbench.training.distributed import gather_rows, interleave
 from ltbench.training.engine import Engine
 from ltbench.training.files import load_tensors, save_tensors
 
@@ -69,11 +69,12 @@ class FeatureReader:
     def _stored(self, engine: Engine, view: str) -> Bank:
         names = "" if view == "plain" else "-" + "-".join(self._protocol.augmentation) + f"-{self._seed}"
         file = self._folder / f"bank-{view}{names}.safetensors" if self._folder and self._folder.is_dir() else None
-        if file is None or not file.is_file():
+        there = torch.tensor([file is not None and file.is_file()], device=self._accelerator.device)
+        if file is None or not gather_rows(there, self._accelerator).all():  # all compute, or none: they wait for each other
             bank = self._compute(engine, view)
-            if file is None or not self._accelerator.is_main_process:
-                return bank
-            save_tensors(file, {"embedding": bank.embedding}, {})
+            if file is not None and self._accelerator.is_main_process:
+                save_tensors(file, {"embedding": bank.embedding}, {})
+            return bank
         tensors, _ = load_tensors(file, self._accelerator.device)
         return Bank(tensors["embedding"], self._data.labels.to(self._accelerator.device))
 

@@ -111,9 +111,10 @@ class StageRunner:
             if not reused:
                 self.train(engine, plan, seed, data, observe)
             self.accelerator.wait_for_everyone()
-        tensors, _ = load_tensors(self.store.path(plan.key) / ENGINE)
-        engine.load_trained_state(tensors)
-        meta = self.store.meta(plan.key)
+            tensors, _ = load_tensors(self.store.path(plan.key) / ENGINE)
+            engine.load_trained_state(tensors)
+            meta = self.store.meta(plan.key)
+            self.accelerator.wait_for_everyone()  # while the lock is held, nobody prunes what others still read
         return Stage(_finished(engine), meta["curve"], meta["seconds"], reused)
 
     def build(self, plan: StagePlan, seed: int, data: TaskData, previous: Engine | None) -> Engine:
