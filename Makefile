@@ -9,12 +9,13 @@ TESTS ?= tests
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))))')
 PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: help board test quick lint environment test-environment clean
+.PHONY: help board test quick bench lint environment test-environment clean
 
 help:
 	@echo "make board   run a small leaderboard on real images (RUN='--methods ... --seeds ...' adds options)"
 	@echo "make test    linters, types and all tests"
 	@echo "make quick   the same without the slow tests"
+	@echo "make bench   speed against other ways of doing the same, in one run"
 	@echo "make clean   remove what was built; runs/ stays"
 
 board: environment
@@ -26,6 +27,9 @@ test: lint
 
 quick: lint
 	$(PYTEST) -m "not slow" $(TESTS)
+
+bench: test-environment
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -n 0 --benchmark-columns=min,median,rounds --benchmark-sort=min
 
 lint: test-environment
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -114,7 +115,10 @@ def _as(value: Any, kind: Any) -> Any:
     if kind in (int, float):
         if isinstance(value, bool) or (kind is int and isinstance(value, float)):
             raise ValueError
-        return kind(value)
+        number = kind(value)
+        if not math.isfinite(number):
+            raise ValueError
+        return number
     if kind is str and isinstance(value, str):
         return value
     raise ValueError
@@ -127,4 +131,4 @@ def _describe(kind: Any) -> str:
         return "one of " + ", ".join(str(choice) for choice in typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
         return f"a list of {typing.get_args(kind)[0].__name__}"
-    return {bool: "true or false", int: "an integer", float: "a number", str: "a word"}.get(kind, str(kind))
+    return {bool: "true or false", int: "an integer", float: "a finite number", str: "a word"}.get(kind, str(kind))

@@ -15,7 +15,7 @@ from ltbench import hyperparameters, sources
 from ltbench.errors import UserError
 from ltbench.expression import Choice, Expression, resolve
 from ltbench.method import Facts, PaperSetting
-from ltbench.protocols import CUSTOM, PAPER, Protocol
+from ltbench.protocols import PAPER, Protocol
 from ltbench.registry import Registry
 from ltbench.stack import Stack, evaluation_only
 from ltbench.task import Task
@@ -216,6 +216,3 @@ def name_protocol(base: Protocol, changes: Mapping[str, Any]) -> Protocol:
         return base.replace(**changes)
     except ValueError as error:
         raise UserError(str(error)) from error
-
-
-__all__ = ["CUSTOM", "RunPlan", "StagePlan", "name_protocol", "plan_run"]

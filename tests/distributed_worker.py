@@ -87,7 +87,8 @@ def registry() -> Registry:
 
 def slice_of_digits() -> TaskData:
     dataset = DigitsLT()
-    data = load_task_data(dataset, load_parts(dataset, None, download=False), ltbench.Task(dataset.name, 20.0), PROTOCOL.per_class)
+    parts = load_parts(dataset, None, download=False)
+    data = load_task_data(dataset, parts, ltbench.Task(dataset.name, 20.0), PROTOCOL.per_class)
     return TaskData(data.dataset, data.parts, data.split, torch.arange(TESTED), data.labels)
 
 

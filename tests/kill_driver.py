@@ -1,8 +1,8 @@
 """Run the program several times, each killed at a point of its own; one import of torch serves all of them.
 
-Usage: kill_driver.py JSON ARGUMENT..., where JSON lists the kills: [where, stage, call] or null. Each attempt is a process of its own,
-forked before torch has computed anything; it gets SIGKILL at the given call of the given stage. The number of optimizer steps that
-the last attempt took, by stage, is printed at the end, after the exit code of every attempt.
+Usage: kill_driver.py JSON ARGUMENT..., where JSON lists the kills: [where, stage, call] or null. Each attempt is a process of its
+own, forked before torch has computed anything; it gets SIGKILL at the given call of the given stage. The number of optimizer
+steps that the last attempt took, by stage, is printed at the end, and then the exit code of every attempt.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,36 +18,48 @@ from ltbench.training.files import load_tensors
 from tests import distributed_worker
 from tests.distributed_worker import BATCH, STEPS, TESTED
 
-WORLDS = (1, 2, 3)
-SPLITS = [(world, accumulation) for world in WORLDS for accumulation in (1, 2)]
+SLOW = pytest.param(3, marks=pytest.mark.slow)
 State = dict[str, Tensor]
 
 
+@functools.cache
+def state(world: int, accumulation: int, root: Path) -> State:
+    """Return what one way to split the global batch came to."""
+    folder = root / f"world-{world}"
+    if not folder.exists():
+        folder.mkdir()
+        if world == 1:
+            distributed_worker.main(folder)
+        else:
+            codes = launch([sys.executable, distributed_worker.__file__, str(folder)], world, folder, timeout=300)
+            assert codes == [0] * world, last_words(folder, world)
+    tensors, _ = load_tensors(folder / f"world-{world}.safetensors")
+    prefixes = (f"{accumulation}:", "batch_norm:")
+    return {name.removeprefix(prefixes[0]): value for name, value in tensors.items() if name.startswith(prefixes)}
+
+
 @pytest.fixture(scope="module")
-def states(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, int], State]:
-    """Return what every way to split the batch came to: (processes, accumulation steps) -> tensors."""
-    found: dict[tuple[int, int], State] = {}
-    for world in WORLDS:
-        folder = tmp_path_factory.mktemp(f"world-{world}")
-        codes = launch([sys.executable, distributed_worker.__file__, str(folder)], world, folder, timeout=300)
-        assert codes == [0] * world, last_words(folder, world)
-        tensors, _ = load_tensors(folder / f"world-{world}.safetensors")
-        for accumulation in (1, 2):
-            prefix = f"{accumulation}:"
-            found[world, accumulation] = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-            found[world, accumulation] |= {name: value for name, value in tensors.items() if name.startswith("batch_norm:")}
-    return found
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("worlds")
 
 
-@pytest.fixture(params=SPLITS[1:], ids=lambda split: f"{split[0]} processes, {split[1]} steps")
-def split(request: pytest.FixtureRequest) -> tuple[int, int]:
-    chosen: tuple[int, int] = request.param
-    return chosen
+@pytest.fixture
+def one(root: Path) -> State:
+    return state(1, 1, root)
 
 
-def test_the_loss_is_normalized_over_the_global_batch(states: dict[tuple[int, int], State], split: tuple[int, int]) -> None:
+@pytest.fixture(params=[1, 2, SLOW], ids=lambda world: f"{world} processes")
+def world(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture(params=[1, 2], ids=lambda accumulation: f"{accumulation} steps")
+def other(request: pytest.FixtureRequest, world: int, root: Path) -> State:
+    return state(world, request.param, root)
+
+
+def test_the_loss_is_normalized_over_the_global_batch(one: State, other: State) -> None:
     """Class weights from 1 to 10 make the parts of a batch weigh differently: averaging their means would show."""
-    one, other = states[1, 1], states[split]
     trained = [name for name in one if name.startswith(("backbone.", "head."))]
     assert len(trained) == 6
     for name in trained:
@@ -53,32 +67,29 @@ def test_the_loss_is_normalized_over_the_global_batch(states: dict[tuple[int, in
     torch.testing.assert_close(other["curve"], one["curve"], atol=1e-4, rtol=1e-5)
 
 
-def test_methods_see_the_global_batch_in_its_own_order(states: dict[tuple[int, int], State]) -> None:
+def test_methods_see_the_global_batch_in_its_own_order(one: State, other: State) -> None:
     labels = distributed_worker.slice_of_digits().labels.numpy()
     generator = np.random.default_rng(derive_seed("order", 0, 1, "main", 0))
     order = InstanceBalanced().draw(labels, len(labels), generator)[:STEPS * BATCH].reshape(STEPS, BATCH)
-    for state in states.values():
-        np.testing.assert_array_equal(state["methods.recorder.indices"].numpy(), order)
-        assert int(state["methods.recorder.step_count"]) == STEPS
-        torch.testing.assert_close(state["methods.recorder.features"], states[1, 1]["methods.recorder.features"], atol=1e-6, rtol=1e-5)
+    np.testing.assert_array_equal(other["methods.recorder.indices"].numpy(), order)
+    assert int(other["methods.recorder.step_count"]) == STEPS
+    torch.testing.assert_close(other["methods.recorder.features"], one["methods.recorder.features"], atol=1e-6, rtol=1e-5)
 
 
-def test_every_test_image_is_evaluated_once(states: dict[tuple[int, int], State], split: tuple[int, int]) -> None:
-    one, other = states[1, 1], states[split]
+def test_every_test_image_is_evaluated_once(one: State, other: State) -> None:
     assert other["ids"].tolist() == list(range(TESTED))
     for name in ("labels", "argmax"):
         assert torch.equal(other[name], one[name])
     torch.testing.assert_close(other["log_prob"], one["log_prob"], atol=1e-5, rtol=1e-5)
 
 
-def test_a_feature_bank_is_in_the_order_of_the_split(states: dict[tuple[int, int], State], split: tuple[int, int]) -> None:
-    one, other = states[1, 1]["bank"], states[split]["bank"]
-    assert len(one) == len(distributed_worker.slice_of_digits().labels)
-    torch.testing.assert_close(other, one, atol=1e-5, rtol=1e-5)
+def test_a_feature_bank_is_in_the_order_of_the_split(one: State, other: State) -> None:
+    assert len(one["bank"]) == len(distributed_worker.slice_of_digits().labels)
+    torch.testing.assert_close(other["bank"], one["bank"], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("world", "variance"), [(1, 1.0), (2, (1 + 4) / 2), (3, (1 + 4 + 16) / 3)])
-def test_batch_norm_statistics_are_averaged(states: dict[tuple[int, int], State], world: int, variance: float) -> None:
-    state = states[world, 1]
-    torch.testing.assert_close(state["batch_norm:mean"], torch.full((2,), (world - 1) / 2))
-    torch.testing.assert_close(state["batch_norm:var"], torch.full((2,), variance))
+def test_batch_norm_statistics_are_averaged(world: int, root: Path) -> None:
+    """Process r comes with mean r and variance 4 ** r."""
+    found = state(world, 1, root)
+    torch.testing.assert_close(found["batch_norm:mean"], torch.full((2,), {1: 0.0, 2: 0.5, 3: 1.0}[world]))
+    torch.testing.assert_close(found["batch_norm:var"], torch.full((2,), {1: 1.0, 2: 2.5, 3: 7.0}[world]))

@@ -53,11 +53,12 @@ def test_hash_sees_hyperparameters() -> None:
     ("base/margin", "'margin' fits the first stage only, got it in stage 2"),
     ("margin/base/retrain+drift/weights", "'weights' fits the first stage only, got it in stage 4"),
     ("margin(margn=1)", "unknown hyperparameter of 'margin' 'margn'; did you mean 'margin'?"),
-    ("margin(margin=x)", "margin.margin must be a number, got 'x'"),
+    ("margin(margin=x)", "margin.margin must be a finite number, got 'x'"),
     ("margin(steps=1.5)", "margin.steps must be an integer, got '1.5'"),
+    ("margin(margin=nan)", "margin.margin must be a finite number, got 'nan'"),
     ("margin(mode=mild)", "margin.mode must be one of hard, soft, got 'mild'"),
     ("margin(smooth=2)", "margin.smooth must be true or false, got '2'"),
-    ("margin(clip=x)", "margin.clip must be a number or none, got 'x'"),
+    ("margin(clip=x)", "margin.clip must be a finite number or none, got 'x'"),
     ("margin(scales=3)", "margin.scales must be a list of float, got '3'"),
 ])
 def test_mistakes_are_named(text: str, message: str) -> None:

@@ -15,8 +15,8 @@ import pytest
 from ltbench import records
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
-# The first has a schedule and a cosine head of its own, the second draws while it mixes and keeps norms after every step, the third
-# re-initializes its head and resamples.
+# The first has a schedule and a cosine head of its own, the second draws while it mixes and bounds norms after every step, the
+# third starts a new head and resamples.
 METHODS = "ldam+drw,mixup/maxnorm,ce/crt"
 EPOCHS, STEPS = 4, 12  # 405 images in batches of 32
 KILLS = [
@@ -32,10 +32,12 @@ KILLS = [
 
 def run(folder: Path, kills: list[Any]) -> tuple[list[int], dict[str, int]]:
     """Run the driver; return the exit code of each attempt and the steps by stage of the last."""
-    arguments = ["run", "--methods", METHODS, "--dataset", "digits-lt", "--protocol", "quick", "--epochs", str(EPOCHS), "--seeds", "3",
-                 "--out", str(folder / "runs"), "--cache", str(folder / "cache"), "--cpu"]
-    done = subprocess.run([sys.executable, str(DRIVER), json.dumps(kills), *arguments], capture_output=True, text=True, check=True,
-                          env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)})
+    arguments = ["run", "--methods", METHODS, "--dataset", "digits-lt", "--protocol", "quick", "--epochs", str(EPOCHS),
+                 "--seeds", "3", "--out", str(folder / "runs"), "--cache", str(folder / "cache"), "--cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run([sys.executable, str(DRIVER), json.dumps(kills), *arguments], capture_output=True, text=True,
+                          env=environment)
+    assert done.returncode == 0, done.stderr
     lines = dict(line.split(" ", 1) for line in done.stdout.splitlines() if line.startswith(("steps ", "codes ")))
     return json.loads(lines["codes"]), json.loads(lines["steps"])
 

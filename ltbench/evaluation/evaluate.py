@@ -31,7 +31,7 @@ def predict_test(engine: Engine, data: TaskData, accelerator: Accelerator, *, fl
     """
     dataset = data.dataset
     plain = Augmentation((), dataset.crop_padding, dataset.mean, dataset.std)
-    rows = []
+    rows = [torch.empty(0, dataset.num_classes, device=accelerator.device)]  # a process may have no image at all
     for positions, pixels in evaluation_batches(data.parts.test, data.test_indices, BATCH, accelerator.device,
                                                 accelerator.process_index, accelerator.num_processes):
         images = plain(pixels, positions, 0, 0)

@@ -1,11 +1,13 @@
-"""The conformance kit: what every method must do, built-in or a stranger's. A whole test file is::
+"""The conformance kit: what every method must do, built-in or a stranger's.
+
+A whole test file is::
 
     from ltbench.testing import MethodConformance
 
     class TestMyMethod(MethodConformance):
         method = "my_method"
 
-Every check trains for two steps on real images, the digits that come with scikit-learn. :func:`check_method` does the same without
+Checks train for two steps on real images, the digits that come with scikit-learn. :func:`check_method` does the same without
 pytest.
 """
 

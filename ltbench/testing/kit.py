@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ltbench.testing import specification, training
-from ltbench.testing.processes import MEND, TWO_PROCESSES, check_two_processes
+from ltbench.testing.processes import check_two_processes
 from ltbench.testing.results import Result, brief
 from ltbench.testing.subject import Subject
 
@@ -25,20 +25,30 @@ class Check:
     mend: str
 
 
+_STATE = "keep every state in parameters and registered buffers: nothing else is in a file of weights or in a checkpoint"
+
 CHECKS = {
-    "spec": Check(specification.spec, "make the MethodSpec and the class say the same; hyperparameters are keyword-only, annotated, "
-                  "with defaults, and explained in the class's docstring"),
-    "refusals": Check(specification.refusals, "annotate hyperparameters with bool, int, float, str, Literal, tuple[...] or these "
-                      "with None; the core then converts and refuses by name"),
-    "trains": Check(training.trains, "look for a division by zero, a logarithm or square root of zero, or a slot that is missing"),
-    "deterministic": Check(training.deterministic, "draw random numbers from ctx.generator or torch's own generator while training, "
-                           "never from random, numpy or the clock"),
-    "save_and_load": Check(training.save_and_load, "keep every state in parameters and registered buffers: nothing else is saved"),
-    "resumes": Check(training.resumes, "keep every state in parameters and registered buffers: nothing else is in a checkpoint"),
+    "spec": Check(
+        specification.spec,
+        "make the MethodSpec and the class say the same; hyperparameters are keyword-only, annotated, with defaults, and "
+        "explained in the class's docstring"),
+    "refusals": Check(
+        specification.refusals,
+        "annotate hyperparameters with bool, int, float, str, Literal, tuple[...] or one of these with None; the core then "
+        "converts and refuses by name"),
+    "trains": Check(
+        training.trains, "look for a division by zero, a logarithm or square root of zero, or a slot that is missing"),
+    "deterministic": Check(
+        training.deterministic,
+        "draw random numbers from ctx.generator or torch's own generator, never from random, numpy or the clock"),
+    "save_and_load": Check(training.save_and_load, _STATE),
+    "resumes": Check(training.resumes, _STATE),
     "one_image": Check(training.one_image, "a class may have one training image: no variance, no n - 1"),
     "one_class": Check(training.one_class, "a batch may hold one class: statistics over the classes present must bear that"),
-    "composes": Check(training.composes, "a step must return the output and the batch that belong together, row by row, and the "
-                      "stage's head must be one that a later stage can stand on"),
+    "composes": Check(
+        training.composes,
+        "a step must return the output and the batch that belong together, row by row, and the stage's head must be one that a "
+        "later stage can stand on"),
 }
 
 
@@ -64,7 +74,8 @@ def run_check(check: str, method: str, *, plugins: tuple[str, ...] = (), stands_
     return Result(method, check, True)
 
 
-def check_method(method: str, *, plugins: tuple[str, ...] = (), stands_on: str | None = None, processes: bool = True) -> list[Result]:
+def check_method(method: str, *, plugins: tuple[str, ...] = (), stands_on: str | None = None,
+                 processes: bool = True) -> list[Result]:
     """Run every check on one method, without pytest.
 
     Args:
@@ -78,5 +89,3 @@ def check_method(method: str, *, plugins: tuple[str, ...] = (), stands_on: str |
         results.append(check_two_processes([method], plugins=plugins, stands_on=stands_on)[method])
     return results
 
-
-__all__ = ["CHECKS", "MEND", "TWO_PROCESSES", "Check", "check_method", "run_check", "subject"]

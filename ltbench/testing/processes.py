@@ -8,20 +8,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ltbench.testing.results import Result
 from ltbench.testing.scene import scratch
 
-TWO_PROCESSES = "two_processes"
-MEND = ("change buffers only from what all processes know: seen (in after_step), ctx.gather(...), ctx.generator, ctx.class_counts; "
-        "every parameter that is trained must take part in the step")
+_CHECK = "two_processes"
+_MEND = ("change buffers only from what all processes know: seen (in after_step), ctx.gather(...), ctx.generator, "
+         "ctx.class_counts; every parameter that is trained must take part in the step")
 _WORLD = 2
 _SECONDS = 120.0  # for one method; far more than any takes
 
 
-def check_two_processes(methods: Sequence[str], *, plugins: tuple[str, ...] = (), stands_on: str | None = None) -> dict[str, Result]:
+def check_two_processes(methods: Sequence[str], *, plugins: tuple[str, ...] = (),
+                        stands_on: str | None = None) -> dict[str, Result]:
     """Train methods under two gloo processes; loss, parameters and buffers must be equal on both.
 
     Args:
@@ -61,11 +62,11 @@ def _try(methods: Sequence[str], plugins: tuple[str, ...], stands_on: str | None
             wrong = sorted((float(report["time"]), str(report["message"])) for report in reports[name] if report["message"])
             alone = not wrong and len(reports[name]) < _WORLD
             message = "one of the two processes hung or died" if alone else wrong[0][1] if wrong else ""
-            results[name] = Result(name, TWO_PROCESSES, not message, message, MEND if message else "")
+            results[name] = Result(name, _CHECK, not message, message, _MEND if message else "")
     return results
 
 
-def launch(command: Sequence[str], world: int, folder: Path, *, timeout: float, environment: Mapping[str, str] | None = None) -> list[int]:
+def launch(command: Sequence[str], world: int, folder: Path, *, timeout: float) -> list[int]:
     """Run a command as the ranks of one process group, and end all of them when one fails.
 
     Args:
@@ -73,7 +74,6 @@ def launch(command: Sequence[str], world: int, folder: Path, *, timeout: float, 
         world: Processes.
         folder: Where ``rank-R.log`` is written.
         timeout: Seconds after which all are ended.
-        environment: More variables.
 
     Returns:
         The exit codes; that of a process that had to be ended is negative.
@@ -81,8 +81,9 @@ def launch(command: Sequence[str], world: int, folder: Path, *, timeout: float, 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    shared = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "WORLD_SIZE": str(world),
-              "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    shared = {**os.environ, "PYTHONPATH": path, "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "OMP_NUM_THREADS": "1",
+              "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     running = []
     for rank in range(world):
         with (folder / f"rank-{rank}.log").open("wb") as log:

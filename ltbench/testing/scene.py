@@ -77,7 +77,7 @@ def scratch() -> Iterator[Path]:
 
 
 @functools.cache
-def _shared_folder() -> tempfile.TemporaryDirectory[str]:
+def _own_folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="ltbench-conformance-")  # removed when the interpreter ends
 
 
@@ -88,11 +88,13 @@ class Scene:
     Args:
         registry: Where names are looked up.
         ratio: The imbalance ratio.
+        folder: Where earlier stages are stored; several processes must share it. None for one of this process's own.
         before: Finished earlier stages by key.
     """
 
     registry: Registry
     ratio: float = USUAL_RATIO
+    folder: Path | None = None
     before: dict[str, Stage] = field(default_factory=dict)
 
     @property
@@ -110,7 +112,7 @@ class Scene:
         previous: Stage | None = None
         for stage in earlier:
             if stage.key not in self.before:
-                runner = self.runner(Path(_shared_folder().name) / f"{self.ratio:g}")
+                runner = self.runner((self.folder or Path(_own_folder().name)) / f"{self.ratio:g}")
                 self.before[stage.key] = runner.obtain(stage, SEED, self.data, previous)
             previous = self.before[stage.key]
         return last, previous

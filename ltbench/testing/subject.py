@@ -31,15 +31,17 @@ class Subject:
         method: Its name.
         plugins: Modules of plugins that are not installed.
         stands_on: What it stands on as a later stage; None for the base method.
+        folder: That several processes share, or None.
     """
 
-    def __init__(self, method: str, plugins: tuple[str, ...] = (), stands_on: str | None = None) -> None:
+    def __init__(self, method: str, plugins: tuple[str, ...] = (), stands_on: str | None = None,
+                 folder: Path | None = None) -> None:
         self.registry = scene.installed(plugins)
         self.entry: Registered[MethodSpec] = self.registry.methods.get(method)
         self.name = self.entry.spec.name
         self.stands_on = stands_on
-        self.usual = _scene(plugins, scene.USUAL_RATIO)
-        self.one_image = _scene(plugins, scene.ONE_IMAGE_RATIO)
+        self.usual = _scene(plugins, scene.USUAL_RATIO, folder)
+        self.one_image = _scene(plugins, scene.ONE_IMAGE_RATIO, folder)
         self._trained: dict[str, Trained] = {}
 
     @property
@@ -64,5 +66,5 @@ class Subject:
 
 
 @functools.cache
-def _scene(plugins: tuple[str, ...], ratio: float) -> Scene:
-    return Scene(scene.installed(plugins), ratio)
+def _scene(plugins: tuple[str, ...], ratio: float, folder: Path | None) -> Scene:
+    return Scene(scene.installed(plugins), ratio, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from datetime import timedelta
@@ -30,7 +31,7 @@ def main(folder: Path) -> int:
         for name in job["methods"]:
             lost, message = False, ""
             try:
-                subject = Subject(name, tuple(job["plugins"]), job["stands_on"])
+                subject = Subject(name, tuple(job["plugins"]), job["stands_on"], folder / "earlier")
                 for number, text in enumerate(subject.expressions):
                     message = message or _compare(subject, text, folder / f"{name}-{number}", world)
             except Exception as error:
@@ -68,4 +69,7 @@ def _compare(subject: Subject, text: str, folder: Path, world: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    status = main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # leaving in order would wait for the other process, which may have gone

@@ -31,7 +31,7 @@ def make_accelerator(precision: str = "no", *, cpu: bool) -> Accelerator:
 def release(accelerator: Accelerator) -> None:
     """Let go of what was prepared, so that a finished stage's optimizer does not outlive it.
 
-    ``Accelerator.free_memory`` also walks the whole heap for garbage: 0.28 s on two cores, several times what a small stage takes.
+    ``Accelerator.free_memory`` also walks the whole heap for garbage: 0.28 s, several times what a stage on digits takes.
     """
     for kept in (accelerator._models, accelerator._optimizers, accelerator._schedulers, accelerator._dataloaders):
         kept.clear()

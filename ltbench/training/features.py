@@ -85,7 +85,7 @@ class FeatureReader:
         augment = Augmentation(names, dataset.crop_padding, dataset.mean, dataset.std)
         was_training = engine.backbone.training
         engine.backbone.eval()
-        rows = []
+        rows = [torch.empty(0, int(engine.backbone.feature_dim), device=accelerator.device)]  # type: ignore[arg-type]
         for positions, pixels in evaluation_batches(self._data.parts.train, self._data.indices, BATCH, accelerator.device,
                                                     accelerator.process_index, accelerator.num_processes):
             images = augment(pixels, positions, derive_seed("bank", self._seed), 0)

@@ -152,7 +152,8 @@ class Loop:
         self._optimizer.step()
         self._optimizer.zero_grad()
         if self.engine.stack.owns("after_step"):
-            joined = {name: gather_rows(torch.cat([part[name] for part in seen]), self._accelerator) for name in seen[0]}
+            # Gathered step by step: the global batch in its own order, however it was split.
+            joined = {name: torch.cat([gather_rows(part[name], self._accelerator) for part in seen]) for name in seen[0]}
             self.engine.after_step(Seen(**joined))
         return logs
 

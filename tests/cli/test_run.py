@@ -40,7 +40,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     (["--methods", "ldam+la"], "'ldam' and 'la' cannot stand in one stack: both own 'criterion'"),
     (["--methods", "ce/ncm/ldam+crt+ncm"], "cannot stand in one stack"),
     (["--methods", "la", "--set", "la.tua=1"], "unknown hyperparameter of 'la' 'tua'; did you mean 'tau'?"),
-    (["--methods", "la", "--set", "la.tau=x"], "la.tau must be a number, got 'x'"),
+    (["--methods", "la", "--set", "la.tau=x"], "la.tau must be a finite number, got 'x'"),
     (["--methods", "la", "--set", "la.tau=-1"], "tau must be >= 0, got -1"),
     (["--methods", "la", "--set", "crt.x=1"], "unknown method of this run in --set 'crt'"),
     (["--epochs", "-1"], "--epochs must be > 0, got -1"),

@@ -1,0 +1,5 @@
+from ltbench.testing import MethodConformance
+
+
+class TestLabelAwareSmoothing(MethodConformance):
+    method = "label_aware_smoothing"

@@ -1,0 +1,76 @@
+"""The conformance kit must find what is wrong: each planted method fails the check that is there for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ltbench.testing import CHECKS, MethodConformance, check_method, check_two_processes
+from ltbench.testing.kit import run_check
+
+PLANTED = ("tests.planted_methods",)
+
+# Method -> the checks that must fail, with a word of their message; every other check must pass.
+EXPECTED = {
+    "planted_unseeded": {"deterministic": "differs", "resumes": "differs"},
+    "planted_forgetful": {"resumes": "differs"},
+    "planted_forgetful_predictor": {"save_and_load": "predicts differently"},
+    "planted_one_image": {"one_image": "Diverged"},
+    "planted_one_class": {"one_class": "the loss of planted_one_class on class 0 alone must be finite"},
+    "planted_local_mean": {},
+    "planted_mismatch": {"composes": "after_step(seen) shows 0 samples"},
+    "planted_positional": {"spec": "'tau' must be keyword-only"},
+    "planted_unconvertible": {"refusals": "planted_unconvertible.table must be"},
+}
+
+
+@pytest.mark.parametrize("method", sorted(EXPECTED))
+def test_a_planted_method_fails_its_check_and_no_other(method: str) -> None:
+    found = {result.check: result for result in check_method(method, plugins=PLANTED, processes=False)}
+    assert set(found) == set(CHECKS)
+    assert {check for check, result in found.items() if not result.ok} == set(EXPECTED[method])
+    for check, word in EXPECTED[method].items():
+        assert word in found[check].message
+        assert found[check].mend in str(found[check])
+
+
+def test_a_loss_that_is_not_a_number_is_found() -> None:
+    result = run_check("trains", "planted_nan", plugins=PLANTED)
+    assert not result.ok and "the loss is nan in epoch 1" in result.message
+
+
+def test_a_spec_that_disagrees_with_its_class_is_found() -> None:
+    result = run_check("spec", "planted_misdescribed", plugins=PLANTED)
+    assert not result.ok and result.message == "the class's stages must be {1}, as in the spec, got frozenset({2})"
+
+
+def test_two_processes_show_what_one_process_alone_keeps() -> None:
+    found = check_two_processes(["planted_local_mean", "planted_one_image"], plugins=PLANTED)
+    assert found["planted_one_image"].ok
+    assert found["planted_local_mean"].message == ("in planted_local_mean, methods.planted_local_mean.mean differs between "
+                                                   "processes 0 and 1")
+
+
+@pytest.mark.slow
+def test_a_method_that_ends_a_process_leaves_those_around_it_judged() -> None:
+    found = check_two_processes(["planted_forgetful", "planted_nan", "planted_one_image"], plugins=PLANTED)
+    assert found["planted_forgetful"].ok and found["planted_one_image"].ok
+    assert "the loss is nan" in found["planted_nan"].message
+
+
+def test_the_class_of_tests_runs_every_check() -> None:
+    tests = [name for name in dir(MethodConformance) if name.startswith("test_")]
+    assert len(tests) == len(CHECKS) + 1
+
+    class Planted(MethodConformance):
+        method = "planted_forgetful"
+        plugins = PLANTED
+
+    failed = set()
+    for name in tests:
+        if name != "test_two_processes_agree":
+            try:
+                getattr(Planted(), name)()
+            except AssertionError as error:
+                failed.add(name)
+                assert "how to mend it" in str(error)
+    assert failed == {"test_resumes_where_it_was_interrupted"}

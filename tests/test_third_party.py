@@ -1,0 +1,115 @@
+"""A stranger's distribution, installed into a fresh environment beside a regular install of ltbench."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "examples" / "ltbench-example"
+Program = Callable[..., subprocess.CompletedProcess[str]]
+
+pytestmark = pytest.mark.slow
+
+
+def copy_source(folder: Path) -> list[Path]:
+    """Copy both distributions, so that building them leaves nothing behind in the checkout."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    core = folder / "core"
+    core.mkdir()
+    for name in ("ltbench", "plugins", "pyproject.toml", "README.md", "LICENSE"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, core / name, ignore=ignore)
+        else:
+            shutil.copy(source, core / name)
+    return [core, Path(shutil.copytree(EXAMPLE, folder / "example", ignore=ignore))]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an environment that is lent the heavy libraries of this one, but not its ltbench, and install both into it."""
+    pytest.importorskip("hatchling")
+    folder = tmp_path_factory.mktemp("stranger")
+    venv.create(folder / "env", with_pip=False)
+    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder / "env"), "platbase": str(folder / "env")}))
+    lent = folder / "lent"
+    lent.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if "ltbench" not in entry.name.lower() and entry.suffix != ".pth":
+            (lent / entry.name).symlink_to(entry)
+    (site / "lent.pth").write_text(f"{lent}\n")
+    install = [sys.executable, "-m", "pip", "--python", str(folder / "env" / "bin" / "python"), "install", "--no-deps",
+               "--no-index", "--no-build-isolation", "--disable-pip-version-check"]
+    for source in copy_source(folder):
+        done = subprocess.run([*install, str(source)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def program(folder: Path) -> Program:
+    """Return what runs a program of the environment, away from the checkout."""
+    def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        environment |= {"LTBENCH_STRICT": "1", "LTBENCH_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+        command = [str(folder / "env" / "bin" / name), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    return run
+
+
+def records(folder: Path) -> dict[str, dict[str, object]]:
+    return {record["expression"]: record for record in (json.loads(path.read_text()) for path in folder.glob("*.json"))}
+
+
+def test_the_plugin_is_found(program: Program, folder: Path) -> None:
+    listed = {row["name"]: row for row in json.loads(program("ltbench", "methods", "--json").stdout)}
+    assert listed["label_aware_smoothing"]["distribution"] == "ltbench-example" and listed["ce"]["distribution"] == "ltbench"
+    where = program("python", "-c", "import ltbench, ltbench_example; print(ltbench.__file__); print(ltbench_example.__file__)")
+    assert all(Path(line).is_relative_to(folder / "env") for line in where.stdout.split())
+
+
+def test_its_method_runs_next_to_and_with_built_in_ones(program: Program, folder: Path) -> None:
+    out = folder / "digits"
+    done = program("ltbench", "run", "--methods", "ce,label_aware_smoothing,label_aware_smoothing+drw,ce/label_aware_smoothing",
+                   "--dataset", "digits-lt", "--protocol", "smoke", "--seeds", "0", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    found = records(out)
+    assert set(found) == {"ce", "label_aware_smoothing", "label_aware_smoothing+drw", "ce/label_aware_smoothing"}
+    assert {record["status"] for record in found.values()} == {"completed"}
+    (method,) = found["label_aware_smoothing"]["stages"][0]["methods"]  # type: ignore[index]
+    assert (method["distribution"], method["version"]) == ("ltbench-example", "0.1.0")
+    assert list(method["sources"]) == ["ltbench_example/label_aware_smoothing.py"]
+    assert found["ce"]["key"] != found["label_aware_smoothing"]["key"]
+
+
+def test_its_dataset_runs(program: Program, folder: Path) -> None:
+    out = folder / "patches"
+    done = program("ltbench", "run", "--methods", "label_aware_smoothing,ce/ncm", "--dataset", "patches-lt",
+                   "--protocol", "smoke", "--seeds", "0", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    found = records(out)
+    assert set(found) == {"label_aware_smoothing", "ce/ncm"}
+    # 150, 97, 63, 41, 27, 17, 11 and 7 images at ratio 20; a smoke test keeps ten of each at most.
+    assert found["ce/ncm"]["split"]["class_counts"] == [10, 10, 10, 10, 10, 10, 10, 7]  # type: ignore[index]
+
+
+def test_its_own_tests_pass(program: Program, folder: Path) -> None:
+    done = program("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder / "example"),
+                   str(folder / "example" / "tests"))
+    assert done.returncode == 0, done.stdout
+    assert "16 passed" in done.stdout
+
+
+def test_a_method_of_a_plugin_that_is_left_out_is_unknown(program: Program) -> None:
+    done = program("ltbench", "run", "--methods", "label_aware_smoothing", "--no-plugin", "ltbench-example", "--dry-run")
+    assert done.returncode == 2 and done.stderr.startswith("ltbench: unknown method 'label_aware_smoothing'")
