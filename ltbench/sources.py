@@ -29,8 +29,9 @@ def file_hash(path: Path) -> str:
 
 
 def source_hashes(kind: type[Any]) -> dict[str, str]:
-    """Return the files that a class is written in, with their sha256: its module, its bases', and what these import of their
-    own package.
+    """Return the sha256 of the files that a class is written in.
+
+    Its own module counts, those of its bases, and what these import of their own package.
 
     Args:
         kind: The class.

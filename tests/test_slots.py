@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 import torch
@@ -211,8 +210,8 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
 
 
 @pytest.mark.parametrize("text", [
-    "toy_experts", "toy_experts+ldam+drw", "toy_experts+mixup/crt", "toy_branches+la/ncm", "toy_distill", "toy_distill+mixup", "toy_fixed",
-    "toy_fixed/tau_norm", "toy_means+ldam+drw/lws", "toy_moco+la/prototype", "toy_means+toy_moco"])
+    "toy_experts", "toy_experts+ldam+drw", "toy_experts+mixup/crt", "toy_branches+la/ncm", "toy_distill", "toy_distill+mixup",
+    "toy_fixed", "toy_fixed/tau_norm", "toy_means+ldam+drw/lws", "toy_moco+la/prototype", "toy_means+toy_moco"])
 def test_it_trains_and_composes(text: str, runner: Runner) -> None:
     dataset = runner.datasets["digits-lt"]
     protocol = dataset.protocols["smoke"]

@@ -22,7 +22,8 @@ def test_what_a_method_imports_of_its_own_package_counts(tmp_path: Path, monkeyp
     (package / "shared.py").write_text("from . import deep\nSCALE = 2\n")
     (package / "deep.py").write_text("import torch\n")
     (package / "unused.py").write_text("")
-    (package / "method.py").write_text("import ltbench\nfrom grown.shared import SCALE\n\n\nclass Mine(ltbench.Method):\n    pass\n")
+    source = "import ltbench\nfrom grown.shared import SCALE\n\n\nclass Mine(ltbench.Method):\n    pass\n"
+    (package / "method.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     try:
         mine = importlib.import_module("grown.method").Mine

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DATASET = "digits-lt"
 ALL = "all"
+_BY_HAND = ("epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "backbone")
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -120,8 +121,7 @@ def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
     registry = args.registry
     methods = list(registry.methods) if args.methods == ALL else split_list(args.methods)
     settings = parse_settings(args.set, methods, registry)
-    changes = {name: getattr(args, name) for name in ("epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "backbone")
-               if getattr(args, name) is not None}
+    changes = {name: getattr(args, name) for name in _BY_HAND if getattr(args, name) is not None}
     external = _file_hash(args.stage1)
     datasets: dict[str, Dataset] = {}
     plans: list[RunPlan] = []

@@ -107,7 +107,8 @@ def test_a_stage_with_nothing_to_train_is_named(tmp_path: Path) -> None:
 
 def test_rerunning_without_the_store_gives_an_equal_record(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        assert main([*SMOKE, "--methods", "drw/crt", "--cache", str(tmp_path / name), "--out", str(tmp_path / f"out-{name}")]) == 0
+        places = ["--cache", str(tmp_path / name), "--out", str(tmp_path / f"out-{name}")]
+        assert main([*SMOKE, "--methods", "drw/crt", *places]) == 0
     one, two = (found(tmp_path / f"out-{name}")["drw/crt"] for name in ("a", "b"))
     assert records.equal(one, two) == []
 
