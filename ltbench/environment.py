@@ -24,7 +24,7 @@ def describe(accelerator: Accelerator, batch_size: int, accumulation: int) -> di
         "accumulation": accumulation,
         "batch_per_device": batch_size // (accelerator.num_processes * accumulation),
         "device": torch.cuda.get_device_name(device) if cuda else device.type,
-        "driver": torch.version.cuda if cuda else None,
+        "cuda": torch.version.cuda if cuda else None,
         "processor": platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),

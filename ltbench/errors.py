@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class UserError(Exception):
@@ -11,7 +12,16 @@ class UserError(Exception):
 
 
 class Diverged(Exception):
-    """Report that a training loss stopped being finite: the run gets a record with that status."""
+    """Report that a training loss stopped being finite: the run gets a record with that status.
+
+    Args:
+        message: Where it happened.
+        curve: The finished epochs of the stage before that.
+    """
+
+    def __init__(self, message: str, curve: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.curve = list(curve)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:

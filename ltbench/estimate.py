@@ -24,6 +24,7 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
         plans: The matrix.
         runner: Knows data, store and device.
     """
+    runner.check(plans)
     seconds: dict[tuple[str, int], float] = {}
     stages: dict[str, tuple[StagePlan, int, float, int]] = {}
     rows = []

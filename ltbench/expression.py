@@ -34,11 +34,13 @@ class Choice:
         entry: Where it is registered.
         method: The class.
         values: Every hyperparameter.
+        given: Names of those that the user typed.
     """
 
     entry: Registered[MethodSpec]
     method: type[Method]
     values: Mapping[str, Any]
+    given: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         changed = {name: self.values[name] for name, (_, default) in hyperparameters.declared(self.method).items()
@@ -138,13 +140,32 @@ def resolve(text: str, registry: Registry, settings: Mapping[str, Mapping[str, A
     if any(1 not in choice.method.stages for choice in stages[0]):
         below = resolve(stage1 or registry.base_method, registry, settings)
         stages = [*(list(stage) for stage in below.stages), *stages]
-    ordered = []
-    for number, stage in enumerate(stages, start=1):
-        stack.check([choice.method for choice in stage], number)
-        # The base method is what every stack starts from: beside others it says nothing.
-        kept = [choice for choice in stage if not choice.entry.spec.base] or stage
-        ordered.append(tuple(kept[i] for i in stack.canonical_order([choice.method for choice in kept])))
-    return Expression(tuple(ordered))
+    return Expression(tuple(order_stage(stage, number) for number, stage in enumerate(stages, start=1)))
+
+
+def order_stage(stage: Sequence[Choice], number: int) -> tuple[Choice, ...]:
+    """Check a stage's methods and put them in canonical order.
+
+    Args:
+        stage: As written.
+        number: From 1.
+
+    Raises:
+        UserError: If they cannot stand together or there.
+    """
+    stack.check([choice.method for choice in stage], number)
+    # The base method is what every stack starts from: beside others it says nothing.
+    kept = [choice for choice in stage if not choice.entry.spec.base] or list(stage)
+    return tuple(kept[i] for i in stack.canonical_order([choice.method for choice in kept]))
+
+
+def choose(name: str, registry: Registry) -> Choice:
+    """Return a method with its defaults.
+
+    Raises:
+        UserError: If there is none of that name.
+    """
+    return _choose(Node(name), registry, {})
 
 
 def _choose(node: Node, registry: Registry, settings: Mapping[str, Mapping[str, Any]]) -> Choice:
@@ -153,7 +174,10 @@ def _choose(node: Node, registry: Registry, settings: Mapping[str, Mapping[str, 
     if not (isinstance(method, type) and issubclass(method, Method)):
         raise UserError(f"{entry.spec.target} of {entry.distribution} is no ltbench.Method")
     given = {**settings.get(entry.spec.name, {}), **dict(node.options)}
-    return Choice(entry, method, hyperparameters.resolve(method, given))
+    try:
+        return Choice(entry, method, hyperparameters.resolve(method, given), frozenset(given))
+    except (TypeError, NameError) as error:  # the method's mistake, not the user's: name whose it is
+        raise UserError(f"method {node.name!r} of {entry.distribution} cannot be used: {error}") from error
 
 
 def parse_settings(items: Sequence[str], expressions: Sequence[str], registry: Registry) -> dict[str, dict[str, Any]]:

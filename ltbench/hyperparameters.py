@@ -47,7 +47,10 @@ def resolve(method: type[Method], given: Mapping[str, Any]) -> dict[str, Any]:
             raise unknown(f"hyperparameter of {method.name!r}", name, known)
     values = {}
     for name, (annotation, default) in known.items():
-        values[name] = _convert(f"{method.name}.{name}", given[name], annotation) if name in given else default
+        if name in given:
+            values[name] = _convert(f"{method.name}.{name}", given[name], annotation)
+        else:  # 1 and 1.0 for a float are one value
+            values[name] = float(default) if annotation is float and type(default) is int else default
     return values
 
 

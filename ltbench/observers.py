@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from typing import Any
 
@@ -10,6 +11,8 @@ import pluggy
 
 class Observers:
     """Call the event hooks of every plugin; one that raises is reported once and then left out.
+
+    Observers get copies, so that nothing they do to a record reaches the file.
 
     Args:
         manager: Holds the plugins.
@@ -34,8 +37,8 @@ class Observers:
             if implementation.plugin_name in self._silenced:
                 continue
             try:
-                implementation.function(*(arguments[name] for name in implementation.argnames))
-            except Exception as error:  # an observer must never end a run
+                implementation.function(*(copy.deepcopy(arguments[name]) for name in implementation.argnames))
+            except (Exception, SystemExit) as error:  # an observer must never end a run
                 self._silenced.add(implementation.plugin_name)
                 print(f"warning: observer {implementation.plugin_name} raised {type(error).__name__}: {error}; it is left out",
                       file=sys.stderr)

@@ -35,6 +35,8 @@ def ltbench_run_end(run: RunInfo, record: Mapping[str, Any]) -> None:
     seconds = sum(record["timing"]["seconds"].values())
     if record["status"] == "completed":
         result = f"{record['metrics']['accuracy']['all']:.2f} %"
+    elif record["status"] == "failed":
+        return  # the runner has said so
     else:
         result = f"{record['status']}: {record['reason']}"
     print(f"{run}: {result} ({seconds:.1f} s)", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ PAPER = "paper"
 COMMON = "common"
 
 OPTIMIZERS = ("sgd", "adamw")
+AUGMENTATIONS = ("crop", "flip", "autoaugment", "cutout")
 SCHEDULES = ("constant", "step", "cosine", "one_cycle")
 
 
@@ -71,20 +73,26 @@ class Protocol:
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
         object.__setattr__(self, "augmentation", tuple(self.augmentation))
-        positive = ("epochs", "batch_size", "lr", "gamma", "stage2_draws", "stage2_batch_size", "stage2_lr")
-        for field in positive:
-            if getattr(self, field) <= 0:
-                raise ValueError(f"{field} must be > 0, got {getattr(self, field)}")
-        for field in ("momentum", "weight_decay", "stage2_weight_decay"):
-            if getattr(self, field) < 0:
-                raise ValueError(f"{field} must be >= 0, got {getattr(self, field)}")
-        if not 0 <= self.warmup < 1:
-            raise ValueError(f"warmup must be in [0, 1), got {self.warmup}")
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
-        for field in ("schedule", "stage2_schedule"):
-            if getattr(self, field) not in SCHEDULES:
-                raise ValueError(f"{field} must be one of {', '.join(SCHEDULES)}, got {getattr(self, field)!r}")
+        for name in ("epochs", "batch_size", "stage2_batch_size", "per_class"):
+            value = getattr(self, name)
+            if not (isinstance(value, int) and value >= 1 or name == "per_class" and value is None):
+                raise ValueError(f"{name} must be an integer >= 1, got {value}")
+        for name in ("lr", "gamma", "stage2_draws", "stage2_lr", "grad_clip"):
+            value = getattr(self, name)
+            if not (name == "grad_clip" and value is None or 0 < value < math.inf):
+                raise ValueError(f"{name} must be > 0 and finite, got {value}")
+        for name in ("momentum", "weight_decay", "stage2_weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
+        for name, values in (("warmup", (self.warmup,)), ("milestones", self.milestones)):
+            if not all(0 <= value < 1 for value in values):
+                raise ValueError(f"{name} must be fractions of the training in [0, 1), got {getattr(self, name)}")
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("stage2_schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        unknown = set(self.augmentation) - set(AUGMENTATIONS)
+        if unknown:
+            raise ValueError(f"augmentation must be of {', '.join(AUGMENTATIONS)}, got {', '.join(sorted(unknown))}")
 
     def replace(self, **changes: Any) -> Protocol:
         """Return a copy with some settings changed; it is named ``custom`` if any of them really differs.

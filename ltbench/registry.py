@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -70,13 +71,16 @@ class Catalog(Generic[SpecT]):
         for name in (spec.name, *aliases):
             if name in self._contested:
                 return self._contested[name]
-            holder = self._entries.get(self._aliases.get(name, name))
+            holder: Registered[SpecT] | None = self._entries.get(self._aliases.get(name, name))
             if holder is not None:
                 problem = (f"{self.kind} {name!r} is offered by both {holder.distribution} ({holder.plugin}) and "
                            f"{entry.distribution} ({entry.plugin}); leave one out with --no-plugin")
-                self._contested[name] = problem
-                self._entries.pop(name, None)
-                self._aliases.pop(name, None)
+                # Whoever had the name loses it with all its aliases: any of them would lead to a winner.
+                held: SpecT = holder.spec
+                for lost in (name, held.name, *getattr(held, "aliases", ())):
+                    self._contested[lost] = problem
+                    self._entries.pop(lost, None)
+                    self._aliases.pop(lost, None)
                 return problem
         self._entries[spec.name] = entry
         self._aliases.update(dict.fromkeys(aliases, spec.name))
@@ -132,6 +136,21 @@ class Registry:
             raise UserError(f"exactly one installed method must be the base of all others, got {', '.join(names) or 'none'}")
         return names[0]
 
+    def backbone(self, name: str) -> tuple[Registered[BackboneSpec], str]:
+        """Look a backbone up.
+
+        Args:
+            name: As in a protocol; ``family:member`` for a family.
+
+        Returns:
+            Its entry, and what its builder is asked for: the member, or the name itself.
+
+        Raises:
+            UserError: If there is none of that name.
+        """
+        family, colon, member = name.partition(":")
+        return self.backbones.get(family + colon), member if colon else name
+
     def add(self, plugin: object, info: PluginInfo) -> None:
         """Take a plugin in; what is broken about it is noted, never raised.
 
@@ -150,6 +169,7 @@ class Registry:
                 ("ltbench_backbones", self.backbones, BackboneSpec),
             )
             offers = [(catalog, _checked(trial, hook, kind)) for hook, catalog, kind in hooks]
+            self.manager.register(plugin, f"{info.distribution}:{info.name}")
         except (Exception, SystemExit) as error:
             self._fail(info, _brief(error))
             return
@@ -160,12 +180,35 @@ class Registry:
                     self._fail(info, problem)
                 else:
                     info.offers.setdefault(catalog.kind, []).append(spec.name)
-        self.manager.register(plugin, f"{info.distribution}:{info.name}")
 
     def fail(self, info: PluginInfo, error: BaseException) -> None:
         """Note a plugin that could not even be imported."""
         self.plugins.append(info)
         self._fail(info, _brief(error))
+
+    def add_commands(self, commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+        """Let every plugin add its verbs; one that cannot is noted, and the others work.
+
+        Args:
+            commands: Where verbs are added.
+        """
+        for hook in reversed(self.manager.hook.ltbench_commands.get_hookimpls()):  # registered last comes first
+            try:
+                hook.function(*(commands for _ in hook.argnames))
+            except (Exception, SystemExit) as error:
+                problem = f"its commands are left out: {_brief(error)}"
+                for info in self.plugins:
+                    if hook.plugin_name == f"{info.distribution}:{info.name}":
+                        self._fail(info, problem)
+
+    def require_sound(self) -> None:
+        """Refuse any problem, for strict mode.
+
+        Raises:
+            UserError: Naming all.
+        """
+        if self.problems:
+            raise UserError("strict mode: " + "; ".join(self.problems))
 
     def _fail(self, info: PluginInfo, problem: str) -> None:
         info.error = problem
@@ -201,6 +244,11 @@ def _entry_points() -> Iterable[importlib.metadata.EntryPoint]:
             yield entry
 
 
+def is_strict() -> bool:
+    """Tell whether ``LTBENCH_STRICT`` makes any problem of a plugin an error."""
+    return os.environ.get("LTBENCH_STRICT", "") not in ("", "0")
+
+
 def load_registry(disabled: Sequence[str] = (), *, strict: bool | None = None,
                   entry_points: Callable[[], Iterable[importlib.metadata.EntryPoint]] = _entry_points) -> Registry:
     """Find every installed plugin.
@@ -217,7 +265,7 @@ def load_registry(disabled: Sequence[str] = (), *, strict: bool | None = None,
         UserError: In strict mode, if any plugin has a problem; for a disabled name that no plugin has.
     """
     registry = Registry()
-    strict = os.environ.get("LTBENCH_STRICT", "") not in ("", "0") if strict is None else strict
+    strict = is_strict() if strict is None else strict
     from_environment = {name.strip() for name in os.environ.get("LTBENCH_DISABLE_PLUGINS", "").split(",")} - {""}
     left_out = set(disabled) | from_environment
     known: set[str] = set()
@@ -237,6 +285,6 @@ def load_registry(disabled: Sequence[str] = (), *, strict: bool | None = None,
             registry.add(plugin, info)
     for name in sorted(set(disabled) - known):
         raise unknown("plugin", name, known)
-    if strict and registry.problems:
-        raise UserError("strict mode: " + "; ".join(registry.problems))
+    if strict:
+        registry.require_sound()
     return registry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 import traceback
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 
 from ltbench import environment, records, sources
 from ltbench.data.base import Dataset, Parts
@@ -30,6 +32,7 @@ from ltbench.registry import Registry
 from ltbench.run_info import RunInfo
 from ltbench.task import Task
 from ltbench.training.build import make_backbone
+from ltbench.training.external import read_backbone
 from ltbench.training.loop import Row
 from ltbench.training.optimization import terms
 from ltbench.training.stages import Stage, StageRunner
@@ -40,7 +43,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Options:
-    """Say how a matrix is run: nothing here changes a result.
+    """Say how a matrix is run. Only a first stage of the user's own changes what is computed (and is marked).
 
     Args:
         out: Folder of the records.
@@ -93,14 +96,14 @@ class Runner:
             One record a plan, in their order.
 
         Raises:
-            UserError: If the data or the backbone is not there, a batch does not divide or the output cannot be written: before
-                any training.
+            UserError: See :meth:`check`; and if the output cannot be written.
         """
-        self._check(plans)
+        self.check(plans)
+        self._check_output()
         results = []
         for number, plan in enumerate(plans, start=1):
-            known = self.finished(plan)
-            if known is not None and not self.options.rerun:
+            known = None if self.options.rerun else self._agreed(self.finished(plan))
+            if known is not None:
                 results.append(known)
                 continue
             info = RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number, len(plans))
@@ -119,10 +122,15 @@ class Runner:
             record = records.read(path)
         except UserError:
             return None  # damaged: it is run again
-        same = record["key"] == plan.key and record["status"] in ("completed", "diverged")
-        return record if same else None
+        same = record["key"] == plan.key and record["split"]["hash"] == self.data_of(plan).split.hash
+        return record if same and record["status"] in ("completed", "diverged") else None
 
-    def _check(self, plans: Sequence[RunPlan]) -> None:
+    def _agreed(self, record: Record | None) -> Record | None:
+        """Return what the main process found: another job may write the record between two processes' looks."""
+        found: list[Record | None] = broadcast_object_list([record])
+        return found[0]
+
+    def _check_output(self) -> None:
         try:
             self.options.out.mkdir(parents=True, exist_ok=True)
             probe = self.options.out / ".write-test"
@@ -130,14 +138,27 @@ class Runner:
             probe.unlink(missing_ok=True)
         except OSError as error:
             raise UserError(f"the output folder {self.options.out} cannot be written: {error.strerror}") from error
+
+    def check(self, plans: Sequence[RunPlan]) -> None:
+        """Refuse what cannot run, before anything is trained or written.
+
+        Args:
+            plans: The matrix.
+
+        Raises:
+            UserError: If the data or the backbone is not there, a user's own first stage does not fit, or a batch does not
+                divide.
+        """
         backbones: set[tuple[str, str]] = set()
         for plan in plans:
             data = self.data_of(plan)
             backbone = (plan.task.dataset, plan.stages[0].protocol.backbone)
             if backbone not in backbones:
                 with torch.random.fork_rng(devices=[]):
-                    make_backbone(backbone[1], data, self.registry)
+                    built = make_backbone(backbone[1], data, self.registry)
                 backbones.add(backbone)
+                if self.options.stage1 is not None:
+                    read_backbone(self.options.stage1, built)
             for stage in plan.stages:
                 if not stage.trial.evaluation_only:
                     check_batch_size(terms(stage.protocol, stage.number).batch_size, self.accelerator.num_processes,
@@ -170,6 +191,7 @@ class Runner:
                 stage = self.stages.obtain(stage_plan, plan.task.seed, data, stage, self._observer(info, record))
                 record["curve"] = [row for row in record["curve"] if row["stage"] != stage_plan.number] + stage.curve
                 seconds[f"stage {stage_plan.number}"] = stage.seconds
+                record["timing"]["reused"][f"stage {stage_plan.number}"] = stage.reused
             assert stage is not None  # an expression has a stage
             started = time.perf_counter()
             predictions = predict_test(stage.engine, data, self.accelerator, flip=plan.stages[-1].protocol.eval_flip)
@@ -180,10 +202,14 @@ class Runner:
             record["status"] = "completed"
         except Diverged as error:
             record["status"], record["reason"] = "diverged", str(error)
+            if error.curve:  # whole, also where the run was resumed or the stage is another run's
+                record["curve"] = [row for row in record["curve"] if row["stage"] != error.curve[0]["stage"]] + error.curve
         except Exception as error:
             if self.accelerator.num_processes > 1:
                 raise  # the other processes wait for this one: end all of them
-            record["status"], record["reason"] = "failed", self._reason(error)
+            reason = self._reason(error)
+            print(f"failed: {info}: {reason}", file=sys.stderr)
+            record["status"], record["reason"] = "failed", _without_paths(reason)
             if self.options.debug:
                 traceback.print_exc()
         record["timing"]["peak_memory_bytes"] = environment.peak_memory(self.accelerator.device)
@@ -234,7 +260,7 @@ class Runner:
             "metrics": None,
             "per_class": None,
             "predictions": None,
-            "timing": {"seconds": {}, "peak_memory_bytes": {}},
+            "timing": {"seconds": {}, "reused": {}, "peak_memory_bytes": {}},
             "environment": environment.describe(self.accelerator, batch, self.options.accumulation),
         }
 
@@ -251,9 +277,6 @@ class Runner:
         }
 
 
-def report_failures(results: Sequence[Record]) -> int:
-    """Print what failed, one line each, and return the exit code."""
-    failed = [record for record in results if record["status"] == "failed"]
-    for record in failed:
-        print(f"failed: {record['expression']}, seed {record['task']['seed']}: {record['reason']}", file=sys.stderr)
-    return 1 if failed else 0
+def _without_paths(text: str) -> str:
+    """Leave only the last part of every path: a record speaks of no machine."""
+    return re.sub(r"(?<![\w.~)])(?:[A-Za-z]:)?(?:[/\\][^\s'\":;,()/\\]+)*[/\\]([^\s'\":;,()/\\]+)", r"\1", text)

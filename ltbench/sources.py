@@ -6,9 +6,9 @@ import ast
 import functools
 import hashlib
 import importlib.util
-import inspect
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,33 +29,50 @@ def file_hash(path: Path) -> str:
 
 
 def source_hashes(kind: type[Any]) -> dict[str, str]:
-    """Return the sha256 of the files that a class is written in.
-
-    Its own module counts, those of its bases, and what these import of their own package.
+    """Return the sha256 of the files that a class is written in: its own module's and its bases', see :func:`module_hashes`.
 
     Args:
         kind: The class.
+    """
+    return module_hashes(base.__module__ for base in kind.__mro__)
+
+
+def module_hashes(modules: Iterable[str]) -> dict[str, str]:
+    """Return the sha256 of modules and of all that they import of their own packages, imported yet or not.
+
+    The core and libraries are left out: versions stand for them.
+
+    Args:
+        modules: Names.
 
     Returns:
         ``package/file.py`` -> hash; no path of a machine.
     """
     found: dict[str, str] = {}
-    todo = [base.__module__ for base in kind.__mro__]
-    seen: set[str] = set()
+    todo, seen = list(modules), set()
     while todo:
         name = todo.pop()
         root = name.partition(".")[0]
-        module = sys.modules.get(name)
-        if name in seen or module is None or root in ("ltbench", "torch", *sys.stdlib_module_names):
+        if name in seen or root in ("ltbench", "torch", *sys.stdlib_module_names):
             continue
         seen.add(name)
-        file = inspect.getsourcefile(module) if getattr(module, "__file__", None) else None  # a namespace package has no file
-        if file:
-            path = Path(file)
-            folders = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-            found["/".join([*folders, path.name])] = file_hash(path)
-            todo += _imports(path, module.__package__ or "", root)
+        file = _source(name)
+        if file is not None:
+            package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+            found["/".join([*package.split("."), file.name] if package else [file.name])] = file_hash(file)
+            todo += _imports(file, package, root)
     return found
+
+
+@functools.cache
+def _source(module: str) -> Path | None:
+    """Return a module's file; None for what is no module, or has no source (a namespace package, a compiled module)."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):  # an attribute of a module, not a module; or the script that is being run
+        spec = None
+    origin = spec.origin if spec else getattr(sys.modules.get(module), "__file__", None)
+    return Path(origin) if origin and origin.endswith(".py") and Path(origin).is_file() else None
 
 
 @functools.cache

@@ -71,13 +71,13 @@ def canonical_order(methods: Sequence[type[Method]]) -> list[int]:
 
     Owners of the criterion come first, then the rest by name; methods whose order has a meaning come last, as written.
     """
-    def rank(position: int) -> tuple[int, str | int]:
+    def rank(position: int) -> tuple[int, int, str]:
         method = methods[position]
         if any(overrides(method, slot) for slot in ORDERED):
-            return (2, position)
-        return (0 if overrides(method, "criterion") else 1, method.name)
+            return (2, position, "")
+        return (0 if overrides(method, "criterion") else 1, 0, method.name)
 
-    return sorted(range(len(methods)), key=lambda position: (rank(position)[0], str(rank(position)[1]).zfill(4)))
+    return sorted(range(len(methods)), key=rank)
 
 
 class Stack:

@@ -95,7 +95,7 @@ def slice_of_digits() -> TaskData:
 def train(accelerator: Accelerator, folder: Path, accumulation: int) -> dict[str, Tensor]:
     """Train on the global batch and return everything that must not depend on how it was split."""
     found, data = registry(), slice_of_digits()
-    plan = plan_run("recorder", ltbench.Task(data.dataset.name, 20.0), PROTOCOL, found, num_classes=10).stages[0]
+    plan = plan_run("recorder", ltbench.Task(data.dataset.name, 20.0), PROTOCOL, found, data.dataset).stages[0]
     runner = StageRunner(accelerator, StageStore(folder, 10**9), found, accumulation=accumulation)
     engine = runner.build(plan, 0, data, None)
     rows: list[dict[str, float]] = []

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
+from ltbench.data.cifar import Cifar100LT
 from ltbench.errors import UserError
 from ltbench.plan import RunPlan, plan_run
 from ltbench.protocols import Protocol
@@ -15,7 +17,7 @@ TASK = Task("cifar100-lt", 100.0, protocol="common")
 
 
 def plan(text: str, task: Task = TASK, protocol: Protocol = PROTOCOL, **options: object) -> RunPlan:
-    return plan_run(text, task, protocol, toy_registry(), num_classes=10, **options)  # type: ignore[arg-type]
+    return plan_run(text, task, protocol, toy_registry(), Cifar100LT(), **options)  # type: ignore[arg-type]
 
 
 def test_second_stages_share_the_first() -> None:
@@ -61,8 +63,43 @@ def test_paper_track_takes_the_papers_own_setting() -> None:
     assert (found.stages[0].protocol.lr, found.stages[0].protocol.epochs) == (0.01, 7)
     assert found.stages[1].protocol.stage2_draws == 1.0
     assert found.protocol.name == "paper"
-    with pytest.raises(UserError, match="no method of margin states a paper setting"):
-        plan("margin", task)
+    with pytest.raises(UserError, match="no method of weights states a paper setting"):
+        plan("weights", task)
+
+
+def test_paper_track_keeps_what_was_typed_and_passes_over_stages_that_only_predict() -> None:
+    task = dataclasses.replace(TASK, track="paper")
+    assert str(plan("retrain/shift", task).expression) == "tuned/retrain+shift/shift"
+    typed = plan("margin(steps=3)+tuned", task)
+    assert dict(typed.expression.stages[0][0].values)["steps"] == 3
+    assert str(typed.expression) == "margin(margin=0.25)+tuned"  # the paper's margin; its steps would be 9, typed is the default
+    assert str(plan("margin+tuned", task).expression) == "margin(margin=0.25,steps=9)+tuned"
+    assert plan("retrain", task).protocol.eval_flip  # of the last stage, which is what is evaluated
+    assert plan("retrain/shift", task).stages[2].protocol.eval_flip
+
+
+def test_the_key_holds_the_datasets_constants() -> None:
+    class Darker(Cifar100LT):
+        mean = (0.1, 0.1, 0.1)
+
+    def key(dataset: Cifar100LT) -> str:
+        return plan_run("base", TASK, PROTOCOL, toy_registry(), dataset).stages[0].key
+
+    assert key(Cifar100LT()) == plan("base").stages[0].key != key(Darker())
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"milestones": (80,)}, "milestones must be fractions of the training"),
+    ({"augmentation": ("cropp",)}, "augmentation must be of crop, flip, autoaugment, cutout, got cropp"),
+    ({"per_class": 0}, "per_class must be an integer >= 1, got 0"),
+    ({"grad_clip": -1.0}, "grad_clip must be > 0 and finite, got -1.0"),
+    ({"lr": float("nan")}, "lr must be > 0 and finite, got nan"),
+    ({"epochs": 1.5}, "epochs must be an integer >= 1, got 1.5"),
+    ({"optimizer": "adam"}, "optimizer must be one of sgd, adamw, got 'adam'"),
+])
+def test_protocols_refuse_nonsense(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        PROTOCOL.replace(**change)
 
 
 def test_a_constructors_refusal_is_the_users_error_before_any_data() -> None:
@@ -101,5 +138,5 @@ def test_a_protocol_changed_by_hand_is_custom() -> None:
     assert PROTOCOL.replace(epochs=200).name == "common"
     assert PROTOCOL.replace(epochs=3).name == "custom"
     assert Protocol.from_dict(PROTOCOL.as_dict()) == PROTOCOL
-    with pytest.raises(ValueError, match="epochs must be > 0, got 0"):
+    with pytest.raises(ValueError, match="epochs must be an integer >= 1, got 0"):
         PROTOCOL.replace(epochs=0)

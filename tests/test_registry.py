@@ -118,3 +118,32 @@ def test_names_are_plain(name: str) -> None:
 def test_stages_are_first_or_later() -> None:
     with pytest.raises(ValueError, match="stages must be a part of"):
         ltbench.MethodSpec("x", "a:b", "x", frozenset({3}))
+
+
+def test_a_plugin_whose_commands_fail_is_noted_and_the_others_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ltbench.cli import plugin as verbs
+    from ltbench.cli.main import build_parser
+
+    @ltbench.hookimpl
+    def ltbench_commands(commands: object) -> None:
+        raise SystemExit("boom")
+
+    found = registry(("verbs", verbs), ("wrong", types.SimpleNamespace(ltbench_commands=ltbench_commands)))
+    assert build_parser(found).parse_args(["methods"]).json is False
+    assert "its commands are left out: SystemExit: boom" in str(found.plugins[1].error)
+    monkeypatch.setenv("LTBENCH_STRICT", "1")
+    with pytest.raises(UserError, match="strict mode: plugin 'wrong'"):
+        build_parser(found)
+
+
+def test_one_module_under_two_names_is_noted() -> None:
+    both = plugin(spec("mine"))
+    found = registry(("one", both), ("two", both))
+    assert found.plugins[0].error is None and found.plugins[1].error is not None
+
+
+def test_whoever_loses_a_name_loses_its_aliases() -> None:
+    found = registry(("one", plugin(spec("same", aliases=("short",)))), ("two", plugin(spec("same"))))
+    for name in ("same", "short"):
+        with pytest.raises(UserError, match="offered by both dist-one .* and dist-two"):
+            found.methods.get(name)

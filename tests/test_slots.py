@@ -215,7 +215,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
 def test_it_trains_and_composes(text: str, runner: Runner) -> None:
     dataset = runner.datasets["digits-lt"]
     protocol = dataset.protocols["smoke"]
-    plan = plan_run(text, Task("digits-lt", 20.0, protocol="smoke"), protocol, runner.registry, num_classes=10)
+    plan = plan_run(text, Task("digits-lt", 20.0, protocol="smoke"), protocol, runner.registry, dataset)
     (record,) = runner.run([plan])
     if text in ("toy_fixed/tau_norm", "toy_means+ldam+drw/lws"):  # these reuse a linear classifier, and say so
         assert record["status"] == "failed" and "must be linear" in record["reason"]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import ltbench
+from ltbench.backbones import plugin as backbones
 from ltbench.registry import PluginInfo, Registry
 
 ONE, TWO, BOTH = frozenset({1}), frozenset({2}), frozenset({1, 2})
@@ -33,6 +34,10 @@ class Margin(ltbench.Method):
         if margin < 0:
             raise ValueError(f"margin must be >= 0, got {margin}")
         self.margin = margin
+
+    @classmethod
+    def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
+        return ltbench.PaperSetting(hyperparameters={"margin": 0.25, "steps": 9})
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         return torch.nn.functional.multi_margin_loss(logits, labels, margin=self.margin, reduction="none")
@@ -98,7 +103,7 @@ class Retrain(ltbench.Method):
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
-        return ltbench.PaperSetting(protocol={"stage2_draws": 1.0}, companions=("shift",), stage1="tuned")
+        return ltbench.PaperSetting(protocol={"stage2_draws": 1.0, "eval_flip": True}, companions=("shift",), stage1="tuned")
 
 
 class Drift(ltbench.Method):
@@ -123,7 +128,8 @@ class Plugin:
 
 
 def toy_registry() -> Registry:
-    """Return a registry that holds the toys alone."""
+    """Return a registry that holds the toys and the core's backbones."""
     registry = Registry()
     registry.add(Plugin(), PluginInfo("toys", "toy-box", "1.0"))
+    registry.add(backbones, PluginInfo("backbones", "ltbench", "1.0"))
     return registry

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import ltbench
 from ltbench.errors import UserError
-from ltbench.registry import Registry, load_registry
+from ltbench.registry import Registry, is_strict, load_registry
 
 
 def common_options() -> argparse.ArgumentParser:
@@ -33,7 +33,9 @@ def build_parser(registry: Registry) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ltbench {ltbench.__version__}")
     parser.set_defaults(registry=registry)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    registry.manager.hook.ltbench_commands(commands=commands)
+    registry.add_commands(commands)
+    if is_strict():
+        registry.require_sound()
     return parser
 
 

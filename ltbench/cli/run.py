@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
-from ltbench.protocols import OPTIMIZERS, SCHEDULES
+from ltbench.protocols import COMMON, OPTIMIZERS, PAPER, SCHEDULES
 from ltbench.settings import cache_limit, cache_root, data_root
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ltbench.plan import RunPlan
 
 DEFAULT_DATASET = "digits-lt"
+DEFAULT_PROTOCOL = "quick"
 ALL = "all"
 _BY_HAND = ("epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "backbone")
 
@@ -37,7 +38,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     matrix.add_argument("--imbalance", choices=("exp", "step"), default="exp", help="shape of the class counts")
     matrix.add_argument("--set", action="append", default=[], metavar="NAME.KEY=VALUE", help="set a method's hyperparameter")
     terms = parser.add_argument_group("on which terms")
-    terms.add_argument("--protocol", default="quick", metavar="NAME", help="smoke, quick or common (default: quick)")
+    terms.add_argument("--protocol", metavar="NAME", help=f"smoke, quick or common (default: {DEFAULT_PROTOCOL})")
     terms.add_argument("--track", choices=("common", "paper"), default="common", help="equal terms, or each paper's own settings")
     terms.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
     custom = parser.add_argument_group("by hand (makes the protocol custom, which no board ranks)")
@@ -70,10 +71,12 @@ def run(args: argparse.Namespace) -> int:
     if args.weight_decay is not None and not (math.isfinite(args.weight_decay) and args.weight_decay >= 0):
         raise UserError(f"--weight-decay must be >= 0, got {args.weight_decay}")
     datasets, plans = _plan(args)
+    for problem in args.registry.problems:
+        print(f"warning: {problem}", file=sys.stderr)
 
     import torch
 
-    from ltbench.runner import Options, Runner, report_failures
+    from ltbench.runner import Options, Runner
     from ltbench.training.distributed import make_accelerator
     from ltbench.training.store import StageStore
 
@@ -98,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     if not accelerator.is_main_process:
         return 0
     _print_tables([args.out / f"{plan.file_name}.json" for plan in plans])
-    return report_failures(results)
+    return 1 if any(record["status"] == "failed" for record in results) else 0
 
 
 def _print_tables(paths: list[Path]) -> None:
@@ -115,13 +118,16 @@ def _print_tables(paths: list[Path]) -> None:
 def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
     """Resolve everything that was typed, before any data is read."""
     from ltbench.expression import parse_settings, split_list
-    from ltbench.plan import name_protocol, plan_run
+    from ltbench.plan import change_protocol, plan_run
     from ltbench.task import Task, parse_dataset
 
     registry = args.registry
     methods = list(registry.methods) if args.methods == ALL else split_list(args.methods)
     settings = parse_settings(args.set, methods, registry)
     changes = {name: getattr(args, name) for name in _BY_HAND if getattr(args, name) is not None}
+    if args.track == PAPER and (changes or args.protocol):
+        typed = ", ".join(f"--{name.replace('_', '-')}" for name in [*changes, *(["protocol"] if args.protocol else [])])
+        raise UserError(f"--track paper takes each paper's own settings; leave out {typed}")
     external = _file_hash(args.stage1)
     datasets: dict[str, Dataset] = {}
     plans: list[RunPlan] = []
@@ -130,13 +136,24 @@ def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
         entry = registry.datasets.get(name)
         ratio = parse_dataset(text, entry.spec.default_ratio)
         dataset = datasets.setdefault(name, entry.load()())
-        base = _protocol(dataset, "common" if args.track == "paper" else args.protocol)
-        protocol = name_protocol(base, changes)
+        base = _protocol(dataset, COMMON if args.track == PAPER else args.protocol or DEFAULT_PROTOCOL)
+        protocol = change_protocol(base, changes)
+        registry.backbone(protocol.backbone)
         for split_seed in _seeds(args.split_seeds, "--split-seeds"):
             for seed in _seeds(args.seeds, "--seeds"):
                 task = Task(name, ratio, args.imbalance, split_seed, seed, args.track, protocol.name)
-                plans += [plan_run(method, task, protocol, registry, num_classes=dataset.num_classes, settings=settings,
-                                   precision=args.precision, external=external) for method in methods]
+                for method in list(methods):
+                    try:
+                        plans.append(plan_run(method, task, protocol, registry, dataset, settings=settings,
+                                              precision=args.precision, external=external))
+                    except UserError as error:
+                        if args.methods != ALL:
+                            raise
+                        # Nobody asked for this one by name: one installed method must not keep all others from running.
+                        print(f"warning: {method} is left out: {error}", file=sys.stderr)
+                        methods.remove(method)
+    if not plans:
+        raise UserError("none of the installed methods can be run like this")
     unique = {plan.file_name: plan for plan in plans}  # two spellings of one expression are one run
     return datasets, list(unique.values())
 

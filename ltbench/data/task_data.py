@@ -36,12 +36,12 @@ class TaskData:
     @property
     def class_counts(self) -> Tensor:
         """Realized training images of each class, int64, shape (C,)."""
-        return torch.as_tensor(np.asarray(self.split.class_counts), dtype=torch.int64)
+        return torch.tensor(np.asarray(self.split.class_counts), dtype=torch.int64)  # a copy: a method must not reach the split
 
     @property
     def indices(self) -> Tensor:
         """Kept training images, as positions in the training part, int64, shape (N,)."""
-        return torch.as_tensor(self.split.indices)
+        return torch.tensor(self.split.indices)
 
 
 def load_task_data(dataset: Dataset, parts: Parts, task: Task, per_class: int | None) -> TaskData:
@@ -58,6 +58,8 @@ def load_task_data(dataset: Dataset, parts: Parts, task: Task, per_class: int | 
     """
     if task.imbalance_ratio is not None and dataset.max_per_class is None:
         raise UserError(f"dataset {dataset.name!r} takes no imbalance ratio, got {task.imbalance_ratio:g}")
+    if task.imbalance_ratio is None and task.imbalance != "exp":
+        raise UserError(f"dataset {dataset.name!r} is used as it is: --imbalance {task.imbalance} has no meaning for it")
     split = make_split(parts.train.labels, dataset.num_classes, dataset.max_per_class, task.imbalance_ratio,
                        imbalance=task.imbalance, split_seed=task.split_seed, per_class=per_class)
     kept = torch.as_tensor(split.indices)

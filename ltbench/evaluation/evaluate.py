@@ -8,8 +8,7 @@ from accelerate import Accelerator
 from ltbench.data.augment import Augmentation
 from ltbench.data.loader import evaluation_batches
 from ltbench.data.task_data import TaskData
-from ltbench.errors import Diverged
-from ltbench.evaluation.predictions import Predictions
+from ltbench.evaluation.predictions import Predictions, summarize
 from ltbench.training.distributed import interleave
 from ltbench.training.engine import Engine
 
@@ -31,7 +30,8 @@ def predict_test(engine: Engine, data: TaskData, accelerator: Accelerator, *, fl
     """
     dataset = data.dataset
     plain = Augmentation((), dataset.crop_padding, dataset.mean, dataset.std)
-    rows = [torch.empty(0, dataset.num_classes, device=accelerator.device)]  # a process may have no image at all
+    labels = data.parts.test.labels[data.test_indices]
+    rows = [torch.empty(0, 3, device=accelerator.device)]  # a process may have no image at all
     for positions, pixels in evaluation_batches(data.parts.test, data.test_indices, BATCH, accelerator.device,
                                                 accelerator.process_index, accelerator.num_processes):
         images = plain(pixels, positions, 0, 0)
@@ -39,9 +39,7 @@ def predict_test(engine: Engine, data: TaskData, accelerator: Accelerator, *, fl
         if flip:
             mirrored = engine.predict(images.flip(3)).float().log_softmax(dim=1)
             log_probs = torch.logaddexp(log_probs, mirrored) - torch.tensor(2.0).log()
-        rows.append(log_probs)
-    log_probs = interleave(torch.cat(rows), len(data.test_indices), accelerator).cpu()
-    if not torch.isfinite(log_probs).any(dim=1).all() or torch.isnan(log_probs).any():
-        raise Diverged("the logits of test images are not finite")
-    labels = data.parts.test.labels[data.test_indices]
-    return Predictions.from_log_probabilities(data.test_indices, labels, log_probs)
+        rows.append(summarize(log_probs, labels[positions].to(log_probs.device)))
+    # Gathered before it is judged: a process that gave up alone would leave the others waiting.
+    summary = interleave(torch.cat(rows), len(labels), accelerator)
+    return Predictions.from_summary(data.test_indices, labels, summary)

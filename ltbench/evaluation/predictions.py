@@ -72,8 +72,6 @@ class Predictions:
     ) -> Predictions:
         """Reduce log-probabilities to what is kept, and sort by id.
 
-        Only (N,) values leave the device: at 8,142 classes the whole matrix would be 3,000 times as much.
-
         Args:
             ids: Position of each image in the whole test part, in any order, shape (N,).
             labels: True classes, shape (N,).
@@ -91,18 +89,36 @@ class Predictions:
         truth = torch.as_tensor(labels, dtype=torch.int64, device=log_probs.device)  # (N,)
         if len(truth) and not 0 <= int(truth.min()) <= int(truth.max()) < log_probs.shape[1]:
             raise ValueError(f"labels must be in [0, {log_probs.shape[1]}), got {int(truth.min())} to {int(truth.max())}")
-        largest, argmax = log_probs.max(dim=1)  # (N,), (N,)
+        return cls.from_summary(ids, labels, summarize(log_probs, truth))
+
+    @classmethod
+    def from_summary(
+        cls, ids: Tensor | npt.NDArray[np.int64], labels: Tensor | npt.NDArray[np.int64], summary: Tensor
+    ) -> Predictions:
+        """Build predictions from what :func:`summarize` kept, and sort by id.
+
+        Args:
+            ids: Position of each image in the whole test part, in any order, shape (N,).
+            labels: True classes, shape (N,).
+            summary: Shape (N, 3).
+
+        Raises:
+            Diverged: If an image has no finite largest log-probability: a NaN would otherwise count as a class.
+            ValueError: If an image stands twice.
+        """
+        import torch
+
+        argmax, largest, of_truth = summary.double().cpu().unbind(dim=1)  # each (N,)
         broken = int((~torch.isfinite(largest)).sum())
         if broken:
-            raise Diverged(f"the log-probabilities of {broken} of {len(truth)} test images are not finite")
-        of_truth = log_probs.gather(1, truth[:, None])[:, 0]  # (N,)
+            raise Diverged(f"the log-probabilities of {broken} of {len(summary)} test images are not finite")
         unsorted: dict[str, Any] = {
             "ids": torch.as_tensor(ids).cpu().numpy(),
-            "labels": truth.cpu().numpy(),
-            "argmax": argmax.cpu().numpy(),
+            "labels": torch.as_tensor(labels).cpu().numpy(),
+            "argmax": argmax.numpy(),
             # An average over views may pass 1 by a rounding error.
-            "confidence": largest.double().exp().clamp(max=1).float().cpu().numpy(),
-            "log_prob": of_truth.float().cpu().numpy(),
+            "confidence": largest.exp().clamp(max=1).numpy(),
+            "log_prob": of_truth.numpy(),
         }
         order = np.argsort(unsorted["ids"], kind="stable")
         return cls(**{name: unsorted[name][order].astype(dtype) for name, dtype in _DTYPES.items()})
@@ -165,3 +181,19 @@ class Predictions:
             text = str(error.strerror if isinstance(error, OSError) else error)
             reason = " ".join(text.split()) or type(error).__name__
             raise UserError(f"predictions {path} cannot be read: {reason}") from None
+
+
+def summarize(log_probs: Tensor, labels: Tensor) -> Tensor:
+    """Keep three numbers an image: at 8,142 classes the whole row would be 3,000 times as much.
+
+    Args:
+        log_probs: Shape (N, C).
+        labels: True classes, on the same device, shape (N,).
+
+    Returns:
+        Predicted class, largest log-probability and that of the true class, float32 (which is exact for a class), shape (N, 3).
+    """
+    import torch
+
+    largest, argmax = log_probs.float().max(dim=1)
+    return torch.stack([argmax.float(), largest, log_probs.float().gather(1, labels[:, None])[:, 0]], dim=1)

@@ -66,7 +66,7 @@ def task_data(ratio: float = USUAL_RATIO) -> TaskData:
 def plan(text: str, registry: Registry, ratio: float = USUAL_RATIO) -> RunPlan:
     """Plan an expression on the digits."""
     task = Task(DigitsLT.name, ratio, seed=SEED, protocol=PROTOCOL.name)
-    return plan_run(text, task, PROTOCOL, registry, num_classes=len(DigitsLT.class_names))
+    return plan_run(text, task, PROTOCOL, registry, DigitsLT())
 
 
 @contextmanager

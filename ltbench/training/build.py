@@ -31,10 +31,9 @@ def make_backbone(name: str, data: TaskData, registry: Registry) -> nn.Module:
     Raises:
         UserError: If there is no such backbone, or it has no ``feature_dim``.
     """
-    family, colon, member = name.partition(":")
-    build = registry.backbones.get(family + colon).load()
+    entry, member = registry.backbone(name)
     dataset = data.dataset
-    backbone: nn.Module = build(BackboneRequest(member if colon else name, dataset.channels, dataset.image_size))
+    backbone: nn.Module = entry.load()(BackboneRequest(member, dataset.channels, dataset.image_size))
     if not isinstance(getattr(backbone, "feature_dim", None), int):
         raise UserError(f"backbone {name!r} must have an int feature_dim, got {getattr(backbone, 'feature_dim', None)!r}")
     return backbone

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """Hold the embeddings of a whole split.
+    """Hold the embeddings of a whole split; other stages read the same ones, so change a copy only.
 
     Args:
         embedding: Shape (N, D), float32.

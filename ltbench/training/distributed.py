@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import torch
 import torch.distributed as dist
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
@@ -25,7 +27,9 @@ def make_accelerator(precision: str = "no", *, cpu: bool) -> Accelerator:
     # Accelerate keeps one state a process and refuses another precision than the first; each run names its own.
     AcceleratorState._reset_state(reset_partial_state=False)
     keep_buffers = DistributedDataParallelKwargs(broadcast_buffers=False)
-    return Accelerator(mixed_precision=precision, cpu=cpu, kwargs_handlers=[keep_buffers])
+    # One process may wait for hours, for a stage that another job trains, while the others wait for it.
+    patience = InitProcessGroupKwargs(timeout=timedelta(days=7))
+    return Accelerator(mixed_precision=precision, cpu=cpu, kwargs_handlers=[keep_buffers, patience])
 
 
 def release(accelerator: Accelerator) -> None:

@@ -15,6 +15,9 @@ from ltbench.stack import Stack, evaluation_only
 if TYPE_CHECKING:
     from ltbench.training.context import Context
 
+# Names of a curve's own figures.
+RESERVED = frozenset({"loss", "train_accuracy", "stage", "epoch", "epochs", "rate"})
+
 StepResult = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
 
 
@@ -91,6 +94,8 @@ class Engine(nn.Module):
         loss, logs = step.loss, {}
         for method in self.stack.methods:
             for name, extra in method.extra_losses(self.ctx, step).items():
+                if name in logs or name in RESERVED:
+                    raise ValueError(f"extra losses must have names of their own, got {name!r} from {method.name!r}")
                 loss = loss + extra
                 logs[name] = extra.detach()
         logs["loss"] = loss.detach()

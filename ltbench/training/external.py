@@ -40,14 +40,7 @@ def load_external(engine: Engine, path: Path) -> None:
     Raises:
         UserError: If it cannot be read or does not fit, naming the first tensors that differ.
     """
-    tensors = {_bare(name): value for name, value in _read(path).items()}
-    backbone = {name.removeprefix("backbone."): value for name, value in tensors.items()}
-    wanted = engine.backbone.state_dict()
-    wrong = [name for name, value in wanted.items() if name not in backbone or backbone[name].shape != value.shape]
-    if wrong:
-        raise UserError(f"{path} does not fit the backbone: {len(wrong)} of {len(wanted)} tensors are missing or of another "
-                        f"shape, first {wrong[0]!r}")
-    engine.backbone.load_state_dict({name: backbone[name] for name in wanted})
+    tensors = read_backbone(path, engine.backbone)
     classifier = getattr(engine.head, "classifier", None)
     state = classifier.state_dict() if isinstance(classifier, nn.Module) else {}
     for prefix in _CLASSIFIERS:
@@ -58,6 +51,27 @@ def load_external(engine: Engine, path: Path) -> None:
     engine.head = NoHead()
 
 
+def read_backbone(path: Path, backbone: nn.Module) -> dict[str, Tensor]:
+    """Load a backbone from a file, and return all tensors of the file.
+
+    Args:
+        path: The file.
+        backbone: Gets the weights.
+
+    Raises:
+        UserError: If the file cannot be read or does not fit.
+    """
+    tensors = {_bare(name): value for name, value in _read(path).items()}
+    own = {name.removeprefix("backbone."): value for name, value in tensors.items()}
+    wanted = backbone.state_dict()
+    wrong = [name for name, value in wanted.items() if name not in own or own[name].shape != value.shape]
+    if wrong:
+        raise UserError(f"{path} does not fit the backbone: {len(wrong)} of {len(wanted)} tensors are missing or of another "
+                        f"shape, first {wrong[0]!r}")
+    backbone.load_state_dict({name: own[name] for name in wanted})
+    return tensors
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
@@ -66,7 +80,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise UserError(f"--stage1 must be a file, got {path}") from None
     except Exception as error:
-        raise UserError(f"{path} cannot be read as safetensors or as a plain torch file: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{path} cannot be read: it must be a safetensors file, or a torch file of tensors alone") from error
     for name in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(name), dict):
             content = content[name]

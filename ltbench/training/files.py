@@ -33,6 +33,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, A
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+        os.fchmod(handle, 0o666 & ~_umask())  # a shared store is for others too; temporary files are private
         os.close(handle)
         try:
             save_file(owned, temporary, metadata={"ltbench": json.dumps(meta)})
@@ -60,3 +61,9 @@ def load_tensors(path: Path, device: torch.device | str = "cpu") -> tuple[dict[s
         raise
     except Exception as error:
         raise UserError(f"{path} is damaged ({error}); remove it and run again") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

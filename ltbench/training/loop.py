@@ -101,9 +101,9 @@ class Loop:
             started = time.perf_counter()
             row = self._epoch(epoch)
             self.seconds += time.perf_counter() - started
-            self.curve.append(row)
             if not math.isfinite(row["loss"]):
-                raise Diverged(f"the loss is {row['loss']} in epoch {epoch + 1} of stage {self.engine.stack.stage}")
+                raise Diverged(f"the loss is {row['loss']} in epoch {epoch + 1} of stage {self.engine.stack.stage}", self.curve)
+            self.curve.append(row)
             if self._accelerator.is_main_process:
                 self._save(epoch + 1)
                 self._observe(row)
@@ -126,12 +126,12 @@ class Loop:
             parts = {name: next(iterator) for name, iterator in iterators.items()}
             for name, value in self._step(parts).items():
                 sums[name] = sums[name] + value if name in sums else value
+        average_batch_norm(self.engine, self._accelerator)  # first: a method may embed images at the end of an epoch
         for method in self.engine.stack.methods:
             method.end_epoch(ctx)
-        average_batch_norm(self.engine, self._accelerator)
         means = torch.stack([gather_rows(value.float().reshape(1), self._accelerator).mean() for value in sums.values()])
         figures = dict(zip(sums, (means / self.budget.steps).tolist(), strict=True))  # the epoch's one wait for the device
-        return {"stage": stage, "epoch": epoch + 1, "epochs": self.budget.epochs, "rate": factor, **figures}
+        return {**figures, "stage": stage, "epoch": epoch + 1, "epochs": self.budget.epochs, "rate": factor}
 
     def _step(self, parts: Mapping[str, list[Batch]]) -> dict[str, Tensor]:
         """Take one optimizer step over the accumulation steps of a global batch."""

@@ -99,11 +99,11 @@ class StageRunner:
             Diverged: If training stops being finite.
         """
         if previous and plan.trial.evaluation_only:
-            return Stage(_finished(self.build(plan, seed, data, previous.engine)))
+            return Stage(_finished(self.build(plan, seed, data, previous.engine), seed))
         engine = self.build(plan, seed, data, previous.engine.trained if previous else None)
         if plan.number == 1 and self.stage1 is not None:
             load_external(engine, self.stage1)
-            return Stage(_finished(engine), reused=True)
+            return Stage(_finished(engine, seed), reused=True)
         main = self.accelerator.is_main_process
         with self.store.lock(plan.key) if main else nullcontext():
             self.accelerator.wait_for_everyone()
@@ -115,7 +115,7 @@ class StageRunner:
             engine.load_trained_state(tensors)
             meta = self.store.meta(plan.key)
             self.accelerator.wait_for_everyone()  # while the lock is held, nobody prunes what others still read
-        return Stage(_finished(engine), meta["curve"], meta["seconds"], reused)
+        return Stage(_finished(engine, seed), meta["curve"], meta["seconds"], reused)
 
     def build(self, plan: StagePlan, seed: int, data: TaskData, previous: Engine | None) -> Engine:
         """Return a stage's engine with its context, set up and not yet trained.
@@ -167,7 +167,8 @@ class StageRunner:
         curve: list[Row] = []
         seconds = time.perf_counter() - started
         if engine.stack.trains:
-            with torch.random.fork_rng():
+            device = self.accelerator.device
+            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                 loop = Loop(engine, budget, self.loaders(engine, plan, budget, seed, data), data.labels, seed, self.accelerator,
                             checkpoint, observe)
                 try:
@@ -179,7 +180,7 @@ class StageRunner:
         if self.accelerator.is_main_process:
             save_tensors(folder / ENGINE, engine.trained_state(), {})
             self.store.finish(plan.key, {"what": f"stage {plan.number} of {plan.text} on {data.dataset.name}, seed {seed}",
-                                         "curve": curve, "seconds": seconds, "steps": budget.steps * len(curve)})
+                                         "curve": curve, "seconds": seconds})
 
     def loaders(self, engine: Engine, plan: StagePlan, budget: Budget, seed: int, data: TaskData) -> Callable[[str], BatchLoader]:
         """Return what makes the loader of a stream: of images, or of cached features where the stage trains on them.
@@ -205,7 +206,10 @@ class StageRunner:
                                      **places)
 
 
-def _finished(engine: Engine) -> Engine:
+def _finished(engine: Engine, seed: int) -> Engine:
+    """Freeze a stage, and leave its context as it would be had the stage just been trained, wherever it came from."""
     engine.eval()
     engine.requires_grad_(False)
+    engine.ctx.epoch = engine.ctx.facts.epochs
+    engine.ctx.generator.manual_seed(derive_seed("finished", seed, engine.stack.stage))
     return engine

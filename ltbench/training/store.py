@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,18 +94,20 @@ class StageStore:
         temporary = file.with_suffix(".tmp")
         temporary.write_text(json.dumps(meta, sort_keys=True))
         os.replace(temporary, file)
-        (self.path(key) / CHECKPOINT).unlink(missing_ok=True)
-        self.prune(self.limit, keep={key})
+        with suppress(OSError):  # housekeeping must not fail a finished stage
+            for left in (CHECKPOINT, f"{CHECKPOINT}*.tmp", f"{ENGINE}*.tmp"):
+                for path in self.path(key).glob(left):
+                    path.unlink(missing_ok=True)
+            self.prune(self.limit, keep={key})
 
     def entries(self) -> list[Entry]:
         """Return all stages, the least recently used first."""
         found = []
         for folder in self.root.glob("??/*/"):
-            files = [file for file in folder.iterdir() if file.is_file()]
-            meta = folder / META
-            found.append(Entry(folder.name, folder, sum(file.stat().st_size for file in files),
-                               (meta if meta.is_file() else folder).stat().st_mtime,
-                               json.loads(meta.read_text()) if meta.is_file() else {}))
+            try:
+                found.append(_entry(folder))
+            except FileNotFoundError:  # another process removed it meanwhile
+                continue
         return sorted(found, key=lambda entry: entry.used)
 
     def prune(self, limit: int, *, keep: set[str] | None = None, older_than: float = 0.0) -> list[Entry]:
@@ -129,9 +131,20 @@ class StageStore:
                 continue
             try:
                 with FileLock(entry.path.parent / f"{entry.key}.lock", timeout=0):
-                    shutil.rmtree(entry.path)
+                    shutil.rmtree(entry.path, ignore_errors=True)
             except Timeout:
                 continue
             size -= entry.size
             removed.append(entry)
         return removed
+
+
+def _entry(folder: Path) -> Entry:
+    size = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):  # temporary files come and go
+            size += file.stat().st_size
+    meta = folder / META
+    if meta.is_file():
+        return Entry(folder.name, folder, size, meta.stat().st_mtime, json.loads(meta.read_text()))
+    return Entry(folder.name, folder, size, folder.stat().st_mtime, {})

@@ -51,8 +51,10 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     (["--protocol", "comon"], "did you mean 'common'?"),
     (["--backbone", "resnet31"], "resnet31"),
     (["--methods", "ce", "--accumulate", "3"], "batch size must divide by processes x accumulation, got 32 over 1 x 3"),
+    (["--methods", "ce", "--dry-run", "--accumulate", "3"], "got 32 over 1 x 3"),
+    (["--methods", "ce", "--seeds", "0", "--batch-size", "0"], "--batch-size must be > 0, got 0"),
     (["--stage1", "absent.pt"], "--stage1 must be a file, got absent.pt"),
-    (["--track", "paper", "--methods", "ce"], "states a paper setting"),
+    (["--track", "paper", "--methods", "ce"], "--track paper takes each paper's own settings; leave out --protocol"),
 ])
 def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert message in refusal(capsys, *SMOKE, *arguments)
@@ -125,7 +127,7 @@ def test_one_failing_run_does_not_stop_the_others(tmp_path: Path, monkeypatch: p
     record = found(tmp_path / "runs")["ce/ncm"]
     assert record["status"] == "failed" and "--accumulate 2" in record["reason"] and record["metrics"] is None
     assert found(tmp_path / "runs")["ce"]["status"] == "completed"
-    assert "failed: ce/ncm, seed 0: out of memory" in capsys.readouterr().err
+    assert "failed: [1/2] ce/ncm on digits-lt@20, seed 0: out of memory" in capsys.readouterr().err
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert main([*SMOKE, "--methods", "ncm,ce"]) == 0  # what failed is run again
@@ -137,6 +139,49 @@ def test_a_diverging_run_is_a_result(tmp_path: Path) -> None:
     record = found(tmp_path / "runs")["ce"]
     assert record["status"] == "diverged" and "epoch 1 of stage 1" in record["reason"]
     assert record["protocol"]["name"] == "custom" and record["predictions"] is None
+
+
+def test_a_diverged_curve_is_whole_in_every_record_of_its_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ltbench.training.loop import Loop
+
+    epoch = Loop._epoch
+
+    def lost_at_the_second(self: Loop, number: int) -> dict[str, object]:
+        return {**epoch(self, number), **({"loss": float("nan")} if number == 1 else {})}
+
+    monkeypatch.setattr(Loop, "_epoch", lost_at_the_second)
+    assert main([*SMOKE, "--methods", "ce,ncm"]) == 0
+    runs = found(tmp_path / "runs")
+    assert {record["status"] for record in runs.values()} == {"diverged"}
+    assert runs["ce"]["curve"] == runs["ce/ncm"]["curve"] and [row["epoch"] for row in runs["ce"]["curve"]] == [1]
+
+
+def test_no_record_names_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from ltbench_ncm.ncm import NearestClassMean
+
+    def broken(self: object, ctx: object) -> None:
+        raise OSError(5, "Input/output error", "/home/somebody/cache/stages/ab/x.safetensors")
+
+    monkeypatch.setattr(NearestClassMean, "fit", broken)
+    assert main([*SMOKE, "--methods", "ncm"]) == 1
+    assert "/home/somebody" in capsys.readouterr().err  # the user is told
+    reason = found(tmp_path / "runs")["ce/ncm"]["reason"]
+    assert "x.safetensors" in reason and "somebody" not in reason
+    assert str(tmp_path) not in next((tmp_path / "runs").glob("*.json")).read_text()
+
+
+def test_a_method_cannot_move_the_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ltbench_ncm.ncm import NearestClassMean
+
+    fit = NearestClassMean.fit
+
+    def greedy(self: NearestClassMean, ctx: object) -> None:
+        fit(self, ctx)  # type: ignore[arg-type]
+        self.facts.class_counts.fill_(500)
+
+    monkeypatch.setattr(NearestClassMean, "fit", greedy)
+    assert main([*SMOKE, "--methods", "ncm,ce"]) == 0
+    assert {max(record["split"]["class_counts"]) for record in found(tmp_path / "runs").values()} == {10}
 
 
 def test_dry_run_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,8 +206,7 @@ def test_a_users_own_first_stage_is_marked_external(tmp_path: Path, capsys: pyte
     assert external["stages"][0]["key"] != own["stages"][0]["key"]
     capsys.readouterr()
     (tmp_path / "other.safetensors").write_bytes(b"x")
-    assert main([*SMOKE, "--methods", "ncm", "--stage1", "other.safetensors", "--out", "bad"]) == 1
-    assert "cannot be read" in capsys.readouterr().err
+    assert "cannot be read" in refusal(capsys, *SMOKE, "--methods", "ncm", "--stage1", "other.safetensors", "--out", "bad")
 
 
 def test_listings_speak_json(capsys: pytest.CaptureFixture[str]) -> None:
