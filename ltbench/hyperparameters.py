@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import math
 import types
@@ -79,7 +78,7 @@ def _convert(name: str, value: Any, annotation: Any) -> Any:
     for option in _options(annotation):
         try:
             return _as(value, option)
-        except (ValueError, TypeError, SyntaxError):
+        except (ValueError, TypeError):
             continue
     raise UserError(f"{name} must be {describe(annotation)}, got {value!r}")
 
@@ -106,7 +105,11 @@ def _as(value: Any, kind: Any) -> Any:
                 return choice
         raise ValueError
     if typing.get_origin(kind) is tuple:
-        items = ast.literal_eval(value) if isinstance(value, str) else value
+        items = value
+        if isinstance(value, str):
+            if not (value.startswith("[") and value.endswith("]")):
+                raise ValueError
+            items = [item.strip() for item in value[1:-1].split(",")] if value[1:-1].strip() else []
         if not isinstance(items, (tuple, list)):
             raise ValueError
         return tuple(_as(item, typing.get_args(kind)[0]) for item in items)
@@ -133,5 +136,5 @@ def _describe(kind: Any) -> str:
     if typing.get_origin(kind) is Literal:
         return "one of " + ", ".join(str(choice) for choice in typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
-        return f"a list of {typing.get_args(kind)[0].__name__}"
+        return f"a list such as [a,b], each {_describe(typing.get_args(kind)[0])}"
     return {bool: "true or false", int: "an integer", float: "a finite number", str: "a word"}.get(kind, str(kind))

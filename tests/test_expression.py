@@ -30,6 +30,8 @@ def test_what_is_no_expression_is_refused(text: str) -> None:
     ("margin(margin=0.5)", "margin"),  # a default says nothing
     ("margin(steps=4,margin=1)", "margin(margin=1.0,steps=4)"),
     ("margin(clip=none,scales=[1,3])", "margin(scales=[1.0,3.0])"),
+    ("margin(scales=[])", "margin(scales=[])"),
+    ("margin(words=[a, b])", "margin(words=[a,b])"),
     ("tuned+shift/retrain+shift(tau=2)", "tuned+shift/retrain+shift(tau=2.0)"),
 ])
 def test_canonical_form(typed: str, canonical: str) -> None:
@@ -59,7 +61,7 @@ def test_hash_sees_hyperparameters() -> None:
     ("margin(mode=mild)", "margin.mode must be one of hard, soft, got 'mild'"),
     ("margin(smooth=2)", "margin.smooth must be true or false, got '2'"),
     ("margin(clip=x)", "margin.clip must be a finite number or none, got 'x'"),
-    ("margin(scales=3)", "margin.scales must be a list of float, got '3'"),
+    ("margin(scales=3)", "margin.scales must be a list such as [a,b], each a finite number, got '3'"),
 ])
 def test_mistakes_are_named(text: str, message: str) -> None:
     with pytest.raises(UserError) as caught:

@@ -29,7 +29,8 @@ class Margin(ltbench.Method):
     stages = ONE
 
     def __init__(self, facts: ltbench.Facts, *, margin: float = 0.5, mode: Literal["hard", "soft"] = "hard", steps: int = 3,
-                 clip: float | None = None, smooth: bool = False, scales: tuple[float, ...] = (1.0, 2.0)) -> None:
+                 clip: float | None = None, smooth: bool = False, scales: tuple[float, ...] = (1.0, 2.0),
+                 words: tuple[str, ...] = ()) -> None:
         super().__init__(facts)
         if margin < 0:
             raise ValueError(f"margin must be >= 0, got {margin}")

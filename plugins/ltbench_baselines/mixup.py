@@ -14,7 +14,7 @@ import ltbench
 class Mixup(ltbench.Method):
     """Train on convex combinations of pairs of images, with their labels in the same proportion.
 
-    One proportion is drawn a step, the same on every process; partners come from the same part of the batch.
+    One proportion is drawn for each part of a batch, the same on every process; partners come from the same part.
 
     Args:
         alpha: Both parameters of the Beta distribution of the proportion: 1 is uniform, towards 0 hardly anything is mixed.
