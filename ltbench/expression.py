@@ -114,11 +114,13 @@ def _parse_method(text: str) -> Node:
     match = _METHOD.fullmatch(text)
     if not match:
         raise UserError(f"a method must be written as name or name(key=value), got {text!r}")
-    options = []
+    options: list[tuple[str, str]] = []
     for option in split_list(match[2]) if match[2] and match[2].strip() else []:
         key, equals, value = option.partition("=")
         if not equals:
             raise UserError(f"an option must be written as key=value, got {option!r} in {text!r}")
+        if key.strip() in dict(options):
+            raise UserError(f"option {key.strip()!r} stands twice in {text!r}")
         options.append((key.strip(), value.strip()))
     return Node(match[1], tuple(options))
 
@@ -202,5 +204,7 @@ def parse_settings(items: Sequence[str], expressions: Sequence[str], registry: R
         canonical = registry.methods.get(name).spec.name
         if canonical not in used:
             raise unknown("method of this run in --set", name, used)
-        settings.setdefault(canonical, {})[key] = value.strip()
+        if key in settings.setdefault(canonical, {}):
+            raise UserError(f"--set {canonical}.{key} stands twice")
+        settings[canonical][key] = value.strip()
     return settings

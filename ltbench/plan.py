@@ -83,8 +83,8 @@ class RunPlan:
     @property
     def file_name(self) -> str:
         """The stem of the record's file: readable, and equal for runs that should replace each other."""
-        identity = _digest([self.expression.hash, str(self.task), self.task.split_seed, self.task.track, self.protocol.as_dict(),
-                            self.precision, self.external])
+        identity = _digest([self.expression.hash, str(self.task), self.task.imbalance_ratio, self.task.split_seed,
+                            self.task.track, self.protocol.as_dict(), self.precision, self.external])
         text = re.sub(r"[^a-z0-9.@-]+", "-", f"{self.task}_{self.protocol.name}_{self.expression}".lower()).strip("-")
         return f"{text[:120]}_s{self.task.seed}_{identity[:8]}"
 
@@ -113,7 +113,8 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         written = [PaperStage(stage, {}) for stage in resolve(text, registry, settings).stages]
     expression = Expression(tuple(stage.choices for stage in written))
     facts = Facts(torch.arange(dataset.num_classes, 0, -1) * 10, feature_dim=max(2, dataset.num_classes), epochs=protocol.epochs)
-    ground = {"dataset": _facts_of(dataset), "task": [str(task), task.split_seed, task.seed], "precision": precision}
+    ground = {"dataset": _facts_of(dataset), "precision": precision,
+              "task": [task.dataset, task.imbalance_ratio, task.imbalance, task.split_seed, task.seed]}
     stages: list[StagePlan] = []
     terms: list[Protocol] = []  # of each stage, before its methods change them
     for number, stage in enumerate(written, start=1):

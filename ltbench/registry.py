@@ -133,7 +133,8 @@ class Registry:
         """
         names = [entry.spec.name for entry in self.methods.values() if entry.spec.base]
         if len(names) != 1:
-            raise UserError(f"exactly one installed method must be the base of all others, got {', '.join(names) or 'none'}")
+            found = "; ".join([", ".join(names) or "none", *self.problems])
+            raise UserError(f"exactly one installed method must be the base of all others, got {found}")
         return names[0]
 
     def backbone(self, name: str) -> tuple[Registered[BackboneSpec], str]:
@@ -180,13 +181,20 @@ class Registry:
                     self._fail(info, problem)
                 else:
                     info.offers.setdefault(catalog.kind, []).append(spec.name)
+        for catalog, _ in offers:
+            for other in self.plugins:  # whoever held a name that is contested now has lost it
+                kept = [name for name in other.offers.get(catalog.kind, []) if name in catalog]
+                if len(kept) < len(other.offers.get(catalog.kind, [])):
+                    lost = sorted(set(other.offers[catalog.kind]) - set(kept))
+                    other.offers[catalog.kind] = kept
+                    other.error = other.error or f"{catalog.kind} {', '.join(lost)} is offered by {info.distribution} too"
 
     def fail(self, info: PluginInfo, error: BaseException) -> None:
         """Note a plugin that could not even be imported."""
         self.plugins.append(info)
         self._fail(info, _brief(error))
 
-    def add_commands(self, commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    def add_commands(self, commands: argparse._SubParsersAction[Any]) -> None:
         """Let every plugin add its verbs; one that cannot is noted, and the others work.
 
         Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -35,7 +36,7 @@ from ltbench.training.build import make_backbone
 from ltbench.training.external import read_backbone
 from ltbench.training.loop import Row
 from ltbench.training.optimization import terms
-from ltbench.training.stages import Stage, StageRunner
+from ltbench.training.stages import Stage, StageRunner, budget_of
 from ltbench.training.store import StageStore
 
 Record = dict[str, Any]
@@ -100,6 +101,7 @@ class Runner:
         """
         self.check(plans)
         self._check_output()
+        self.stages.store.require_writable()
         results = []
         for number, plan in enumerate(plans, start=1):
             known = None if self.options.rerun else self._agreed(self.finished(plan))
@@ -160,9 +162,12 @@ class Runner:
                 if self.options.stage1 is not None:
                     read_backbone(self.options.stage1, built)
             for stage in plan.stages:
-                if not stage.trial.evaluation_only:
-                    check_batch_size(terms(stage.protocol, stage.number).batch_size, self.accelerator.num_processes,
-                                     self.options.accumulation)
+                if stage.trial.trains:
+                    budget = budget_of(stage.protocol, stage.number, len(data.labels))
+                    check_batch_size(budget.batch_size, self.accelerator.num_processes, self.options.accumulation)
+                    if budget.batch_size > budget.draws:
+                        raise UserError(f"batch size must be at most the {budget.draws} images that an epoch draws, got "
+                                        f"{budget.batch_size}")
 
     def data_of(self, plan: RunPlan) -> TaskData:
         """Return the data that a plan reads; runs that differ in their seed alone share it.
@@ -204,12 +209,13 @@ class Runner:
             record["status"], record["reason"] = "diverged", str(error)
             if error.curve:  # whole, also where the run was resumed or the stage is another run's
                 record["curve"] = [row for row in record["curve"] if row["stage"] != error.curve[0]["stage"]] + error.curve
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a method that ends the program must not end the matrix
             if self.accelerator.num_processes > 1:
                 raise  # the other processes wait for this one: end all of them
             reason = self._reason(error)
             print(f"failed: {info}: {reason}", file=sys.stderr)
-            record["status"], record["reason"] = "failed", _without_paths(reason)
+            folders = (self.stages.store.root, self.stages.store.root.parent, self.options.out, self.options.data_root)
+            record["status"], record["reason"] = "failed", _without_paths(reason, [f for f in folders if f is not None])
             if self.options.debug:
                 traceback.print_exc()
         record["timing"]["peak_memory_bytes"] = environment.peak_memory(self.accelerator.device)
@@ -226,7 +232,7 @@ class Runner:
 
         return observe
 
-    def _reason(self, error: Exception) -> str:
+    def _reason(self, error: BaseException) -> str:
         text = str(error).strip().splitlines()
         if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
             return (f"out of memory on {self.accelerator.device}: run with --accumulate {2 * self.options.accumulation} or more, "
@@ -277,6 +283,8 @@ class Runner:
         }
 
 
-def _without_paths(text: str) -> str:
-    """Leave only the last part of every path: a record speaks of no machine."""
+def _without_paths(text: str, folders: Sequence[Path]) -> str:
+    """Leave out the folders of this run, and of other absolute paths all but the last part: a record speaks of no machine."""
+    for folder in folders:
+        text = text.replace(f"{folder}{os.sep}", "")
     return re.sub(r"(?<![\w.~)])(?:[A-Za-z]:)?(?:[/\\][^\s'\":;,()/\\]+)*[/\\]([^\s'\":;,()/\\]+)", r"\1", text)

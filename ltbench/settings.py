@@ -37,4 +37,7 @@ def parse_size(text: str) -> int:
 
 def cache_limit() -> int:
     """Return how many bytes the stage store may take: ``LTBENCH_CACHE_LIMIT``, else 20 GB."""
-    return parse_size(os.environ.get("LTBENCH_CACHE_LIMIT", "20G"))
+    try:
+        return parse_size(os.environ.get("LTBENCH_CACHE_LIMIT") or "20G")
+    except UserError as error:
+        raise UserError(f"LTBENCH_CACHE_LIMIT: {error}") from None

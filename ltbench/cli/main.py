@@ -7,15 +7,31 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import ltbench
 from ltbench.errors import UserError
 from ltbench.registry import Registry, is_strict, load_registry
 
 
+class Parser(argparse.ArgumentParser):
+    """Refuse what was typed in one line, like every other mistake, and take no abbreviations."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{**options, "allow_abbrev": False})
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
 def common_options() -> argparse.ArgumentParser:
     """Return the options that every verb takes."""
-    options = argparse.ArgumentParser(add_help=False)
+    options = Parser(add_help=False, prog="ltbench")
     options.add_argument("--no-plugin", action="append", default=[], metavar="NAME",
                          help="leave a plugin or a distribution out (also LTBENCH_DISABLE_PLUGINS)")
     options.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -28,7 +44,7 @@ def build_parser(registry: Registry) -> argparse.ArgumentParser:
     Args:
         registry: Already loaded; verbs find it as ``args.registry``.
     """
-    parser = argparse.ArgumentParser(prog="ltbench", parents=[common_options()],
+    parser = Parser(prog="ltbench", parents=[common_options()],
                                      description="Benchmark methods for long-tailed recognition under equal terms.")
     parser.add_argument("--version", action="version", version=f"ltbench {ltbench.__version__}")
     parser.set_defaults(registry=registry)
@@ -49,13 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 for success, 1 if something that was run failed, 2 for a user's mistake, 130 for an interrupt.
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    early, rest = common_options().parse_known_args(argv)
+    debug = "--debug" in argv
     try:
+        early, rest = common_options().parse_known_args(argv)
         args = build_parser(load_registry(early.no_plugin)).parse_args(rest)
         status: int = args.run(args)
         return status
     except UserError as error:
-        if early.debug:
+        if debug:
             traceback.print_exc()
         print(f"ltbench: {error}", file=sys.stderr)
         return 2

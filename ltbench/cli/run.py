@@ -70,6 +70,11 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f"--{name.replace('_', '-')} must be > 0, got {value}")
     if args.weight_decay is not None and not (math.isfinite(args.weight_decay) and args.weight_decay >= 0):
         raise UserError(f"--weight-decay must be >= 0, got {args.weight_decay}")
+    if args.threads is not None and args.threads > (os.cpu_count() or 1):
+        raise UserError(f"--threads must be at most the {os.cpu_count()} cores, got {args.threads}")
+    for name in ("methods", "dataset"):
+        if not getattr(args, name).strip():
+            raise UserError(f"--{name} must not be empty")
     datasets, plans = _plan(args)
     for problem in args.registry.problems:
         print(f"warning: {problem}", file=sys.stderr)
@@ -87,8 +92,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         accelerator = make_accelerator(precision, cpu=args.cpu or not torch.cuda.is_available())
     except ValueError as error:
-        raise UserError(f"precision {args.precision} does not work here: {error}") from error
-    if int(os.environ.get("WORLD_SIZE", "1")) != accelerator.num_processes:
+        raise UserError(f"processes or precision {args.precision} do not work here: {error}") from error
+    if os.environ.get("WORLD_SIZE", "1") != str(accelerator.num_processes):
         raise UserError(f"WORLD_SIZE is {os.environ['WORLD_SIZE']} but {accelerator.num_processes} process runs; use torchrun")
     options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, args.rerun, args.debug)
     runner = Runner(args.registry, accelerator, StageStore(cache_root(args.cache), cache_limit()), datasets, options)
@@ -181,6 +186,6 @@ def _seeds(text: str, option: str) -> list[int]:
         seeds = [int(part) for part in text.split(",")]
     except ValueError:
         raise UserError(f"{option} must be whole numbers with commas, got {text!r}") from None
-    if min(seeds) < 0:
-        raise UserError(f"{option} must be >= 0, got {text!r}")
+    if min(seeds) < 0 or max(seeds) >= 2**63:
+        raise UserError(f"{option} must be >= 0 and below 2^63, got {text!r}")
     return seeds

@@ -177,7 +177,8 @@ def _one_a_run(items: list[Stored], problems: list[str]) -> list[Record]:
 
 
 def _table(groups: list[list[Record]]) -> Table:
-    names = Counter(records[0]["expression"] for records in groups)
+    hashes = {(records[0]["expression"], records[0]["expression_hash"]) for records in groups}
+    names = Counter(expression for expression, _ in hashes)  # rows of two first stages from elsewhere differ in their notes
     rows = [_row(records, distinct=names[records[0]["expression"]] > 1) for records in groups]
     rows.sort(key=lambda row: (not row.whole, -_or_lowest(row.figure("accuracy.all").mean), row.method))
     record = groups[0][0]

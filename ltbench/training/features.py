@@ -7,11 +7,13 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 
 from ltbench.data.augment import Augmentation
 from ltbench.data.loader import evaluation_batches
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
+from ltbench.errors import UserError
 from ltbench.protocols import Protocol
 from ltbench.training.context import Bank
 from ltbench.training.distributed import gather_rows, interleave
@@ -69,13 +71,13 @@ class FeatureReader:
     def _stored(self, engine: Engine, view: str) -> Bank:
         names = "" if view == "plain" else "-" + "-".join(self._protocol.augmentation) + f"-{self._seed}"
         file = self._folder / f"bank-{view}{names}.safetensors" if self._folder and self._folder.is_dir() else None
-        there = torch.tensor([file is not None and file.is_file()], device=self._accelerator.device)
-        if file is None or not gather_rows(there, self._accelerator).all():  # all compute, or none: they wait for each other
+        tensors = _read(file, self._accelerator.device)
+        there = torch.tensor(["embedding" in tensors], device=self._accelerator.device)
+        if not gather_rows(there, self._accelerator).all():  # all compute, or none: they wait for each other
             bank = self._compute(engine, view)
             if file is not None and self._accelerator.is_main_process:
                 save_tensors(file, {"embedding": bank.embedding}, {})
             return bank
-        tensors, _ = load_tensors(file, self._accelerator.device)
         return Bank(tensors["embedding"], self._data.labels.to(self._accelerator.device))
 
     @torch.no_grad()
@@ -93,3 +95,11 @@ class FeatureReader:
         engine.backbone.train(was_training)
         embedding = interleave(torch.cat(rows), len(self._data.labels), accelerator)
         return Bank(embedding, self._data.labels.to(accelerator.device))
+
+
+def _read(file: Path | None, device: torch.device) -> dict[str, Tensor]:
+    """Return a stored bank's tensors; none where there is no bank, or a damaged one, which is computed again."""
+    try:
+        return load_tensors(file, device)[0] if file is not None else {}
+    except (FileNotFoundError, UserError):
+        return {}

@@ -60,7 +60,7 @@ def load_tensors(path: Path, device: torch.device | str = "cpu") -> tuple[dict[s
     except FileNotFoundError:
         raise
     except Exception as error:
-        raise UserError(f"{path} is damaged ({error}); remove it and run again") from error
+        raise UserError(f"{path} is damaged ({error})") from error
 
 
 def _umask() -> int:

@@ -53,8 +53,8 @@ class Budget:
 
     @property
     def steps(self) -> int:
-        """Optimizer steps an epoch: incomplete batches are left out, but there is always one."""
-        return max(1, self.draws // self.batch_size)
+        """Optimizer steps an epoch: incomplete batches are left out."""
+        return self.draws // self.batch_size
 
 
 class Loop:
@@ -164,7 +164,7 @@ class Loop:
 
     def _order(self, stream: str, sampler: Sampler, epoch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         generator = np.random.default_rng(derive_seed("order", self._seed, self.engine.stack.stage, stream, epoch))
-        return sampler.draw(self._labels, max(self.budget.draws, self.budget.batch_size), generator)
+        return sampler.draw(self._labels, self.budget.draws, generator)
 
     def _resume(self) -> int:
         if not self._checkpoint.is_file():

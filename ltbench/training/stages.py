@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ from ltbench.data.augment import Augmentation
 from ltbench.data.loader import FeatureLoader, Loader
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
+from ltbench.errors import UserError
 from ltbench.plan import StagePlan
 from ltbench.protocols import Protocol
 from ltbench.registry import Registry
@@ -106,6 +108,8 @@ class StageRunner:
             return Stage(_finished(engine, seed), reused=True)
         main = self.accelerator.is_main_process
         with self.store.lock(plan.key) if main else nullcontext():
+            if main:
+                self._discard_damaged(plan.key)
             self.accelerator.wait_for_everyone()
             reused = self.store.has(plan.key)
             if not reused:
@@ -116,6 +120,16 @@ class StageRunner:
             meta = self.store.meta(plan.key)
             self.accelerator.wait_for_everyone()  # while the lock is held, nobody prunes what others still read
         return Stage(_finished(engine, seed), meta["curve"], meta["seconds"], reused)
+
+    def _discard_damaged(self, key: str) -> None:
+        """Remove a stored or half-trained stage that cannot be read, so that it is trained again."""
+        kept = self.store.path(key) / ENGINE if self.store.has(key) else self.store.partial(key)
+        try:
+            if kept is not None:
+                load_tensors(kept)
+        except UserError as error:
+            print(f"warning: {error}: it is trained again", file=sys.stderr)
+            self.store.discard(key)
 
     def build(self, plan: StagePlan, seed: int, data: TaskData, previous: Engine | None) -> Engine:
         """Return a stage's engine with its context, set up and not yet trained.

@@ -54,10 +54,20 @@ class StageStore:
     def __init__(self, root: Path, limit: int) -> None:
         self.root = root / "stages"
         self.limit = limit
+
+    def require_writable(self) -> None:
+        """Make the folder.
+
+        Raises:
+            UserError: If it cannot be written.
+        """
+        probe = self.root / f".write-test-{os.getpid()}"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
         except OSError as error:
-            raise UserError(f"the cache folder {root} cannot be written: {error.strerror}") from error
+            raise UserError(f"the cache folder {self.root.parent} cannot be written: {error.strerror}") from error
 
     def path(self, key: str) -> Path:
         """Return the folder of a stage."""
@@ -65,7 +75,12 @@ class StageStore:
 
     def has(self, key: str) -> bool:
         """Tell whether a stage is finished."""
-        return (self.path(key) / META).is_file()
+        return bool(_read_meta(self.path(key))) and (self.path(key) / ENGINE).is_file()
+
+    def discard(self, key: str) -> None:
+        """Remove what is kept of a stage, because it is damaged."""
+        shutil.rmtree(self.path(key), ignore_errors=True)
+        self.path(key).mkdir(parents=True, exist_ok=True)
 
     def partial(self, key: str) -> Path | None:
         """Return the checkpoint of an unfinished stage, if there is one."""
@@ -83,10 +98,9 @@ class StageStore:
 
     def meta(self, key: str) -> dict[str, Any]:
         """Read a finished stage's metadata and mark it as used."""
-        file = self.path(key) / META
-        os.utime(file)
-        meta: dict[str, Any] = json.loads(file.read_text())
-        return meta
+        with suppress(OSError):  # a store that others own can be read all the same
+            os.utime(self.path(key) / META)
+        return _read_meta(self.path(key))
 
     def finish(self, key: str, meta: dict[str, Any]) -> None:
         """Mark a stage as finished, whose engine file has been written, and make room."""
@@ -132,7 +146,7 @@ class StageStore:
             try:
                 with FileLock(entry.path.parent / f"{entry.key}.lock", timeout=0):
                     shutil.rmtree(entry.path, ignore_errors=True)
-            except Timeout:
+            except (Timeout, OSError):
                 continue
             size -= entry.size
             removed.append(entry)
@@ -144,7 +158,14 @@ def _entry(folder: Path) -> Entry:
     for file in folder.iterdir():
         with suppress(FileNotFoundError):  # temporary files come and go
             size += file.stat().st_size
-    meta = folder / META
-    if meta.is_file():
-        return Entry(folder.name, folder, size, meta.stat().st_mtime, json.loads(meta.read_text()))
-    return Entry(folder.name, folder, size, folder.stat().st_mtime, {})
+    meta = _read_meta(folder)
+    return Entry(folder.name, folder, size, (folder / META if meta else folder).stat().st_mtime, meta)
+
+
+def _read_meta(folder: Path) -> dict[str, Any]:
+    """Return a finished stage's metadata; nothing for an unfinished one, or where the file is damaged."""
+    try:
+        meta = json.loads((folder / META).read_text())
+    except (OSError, ValueError):
+        return {}
+    return meta if isinstance(meta, dict) and {"what", "curve", "seconds"} <= meta.keys() else {}

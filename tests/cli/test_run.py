@@ -47,10 +47,19 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     (["--lr", "nan"], "--lr must be > 0, got nan"),
     (["--weight-decay", "-1"], "--weight-decay must be >= 0, got -1"),
     (["--seeds", "a"], "--seeds must be whole numbers with commas, got 'a'"),
-    (["--seeds", "-1"], "--seeds must be >= 0, got '-1'"),
+    (["--seeds", "-1"], "--seeds must be >= 0 and below 2^63, got '-1'"),
     (["--protocol", "comon"], "did you mean 'common'?"),
     (["--backbone", "resnet31"], "resnet31"),
     (["--methods", "ce", "--accumulate", "3"], "batch size must divide by processes x accumulation, got 32 over 1 x 3"),
+    (["--seeds", "99999999999999999999"], "--seeds must be >= 0 and below 2^63"),
+    (["--threads", "100000"], "--threads must be at most the"),
+    (["--methods", ""], "--methods must not be empty"),
+    (["--methods", "ce", "--batch-size", "100000"], "batch size must be at most the 94 images that an epoch draws, got 100000"),
+    (["--methods", "ldam(scale=1,scale=2)"], "option 'scale' stands twice"),
+    (["--methods", "ldam", "--set", "ldam.scale=1", "--set", "ldam.scale=2"], "--set ldam.scale stands twice"),
+    (["--epochs", "1.5"], "argument --epochs: invalid int value: '1.5' (see ltbench run --help)"),
+    (["--imbalance", "steps"], "argument --imbalance: invalid choice: 'steps'"),
+    (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
     (["--methods", "ce", "--dry-run", "--accumulate", "3"], "got 32 over 1 x 3"),
     (["--methods", "ce", "--seeds", "0", "--batch-size", "0"], "--batch-size must be > 0, got 0"),
     (["--stage1", "absent.pt"], "--stage1 must be a file, got absent.pt"),
@@ -168,6 +177,47 @@ def test_no_record_names_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     reason = found(tmp_path / "runs")["ce/ncm"]["reason"]
     assert "x.safetensors" in reason and "somebody" not in reason
     assert str(tmp_path) not in next((tmp_path / "runs").glob("*.json")).read_text()
+
+
+def test_near_ratios_have_records_of_their_own(tmp_path: Path) -> None:
+    assert main([*SMOKE, "--methods", "ce", "--dataset", "digits-lt@20,digits-lt@20.0000001"]) == 0
+    assert len(list((tmp_path / "runs").glob("*.json"))) == 2
+
+
+@pytest.mark.parametrize("damage", ["engine", "meta", "list", "bank", "checkpoint"])
+def test_what_is_damaged_in_the_store_is_made_again(damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMOKE, "--methods", "ncm", "--out", "sound"]) == 0
+    for path in (tmp_path / "cache" / "stages").glob("*/*/*.*"):
+        if path.name == "engine.safetensors" and damage in ("engine", "checkpoint"):
+            path.write_bytes(path.read_bytes()[:100])
+        if path.name == "meta.json" and damage in ("meta", "list"):
+            path.write_text("{" if damage == "meta" else "[]")
+        if path.name == "engine.safetensors" and damage == "checkpoint":
+            path.rename(path.with_name("checkpoint.safetensors"))
+            path.with_name("meta.json").unlink()
+        if path.name.startswith("bank") and damage == "bank":
+            path.write_bytes(b"x")
+    assert main(["cache", "ls"]) == 0
+    assert main([*SMOKE, "--methods", "ncm", "--out", "again"]) == 0
+    sound, again = (found(tmp_path / name)["ce/ncm"] for name in ("sound", "again"))
+    assert records.equal(sound, again) == []
+
+
+def test_a_method_that_ends_the_program_ends_its_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ltbench_ncm.ncm import NearestClassMean
+
+    def leave(self: object, ctx: object) -> None:
+        raise SystemExit(5)
+
+    monkeypatch.setattr(NearestClassMean, "fit", leave)
+    assert main([*SMOKE, "--methods", "ncm,ce"]) == 1
+    runs = found(tmp_path / "runs")
+    assert (runs["ce"]["status"], runs["ce/ncm"]["status"]) == ("completed", "failed")
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cache folder" in refusal(capsys, *SMOKE, "--methods", "ce", "--cache", str(tmp_path / "file"))
 
 
 def test_a_method_cannot_move_the_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,13 @@ from ltbench.training.files import load_tensors, save_tensors
 from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
 
 
+def meta_of(key: str) -> dict[str, object]:
+    return {"what": key, "curve": [], "seconds": 0.0}
+
+
 def fill(store: StageStore, key: str, nbytes: int) -> None:
     save_tensors(store.path(key) / ENGINE, {"x": torch.zeros(nbytes, dtype=torch.uint8)}, {})
-    store.finish(key, {"what": key})
+    store.finish(key, meta_of(key))
 
 
 def test_a_stage_is_finished_when_its_metadata_is_there(tmp_path: Path) -> None:
@@ -27,7 +31,7 @@ def test_a_stage_is_finished_when_its_metadata_is_there(tmp_path: Path) -> None:
     assert store.partial("ab1") is not None
     fill(store, "ab1", 10)
     assert store.has("ab1") and store.partial("ab1") is None
-    assert store.meta("ab1") == {"what": "ab1"}
+    assert store.meta("ab1") == meta_of("ab1")
 
 
 def test_pruning_takes_the_least_recently_used_and_never_a_held_one(tmp_path: Path) -> None:
@@ -88,7 +92,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_the_users_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
-        StageStore(tmp_path / "file", 0)
+        StageStore(tmp_path / "file", 0).require_writable()
     with pytest.raises(UserError, match="cannot be written"):
         save_tensors(tmp_path / "file" / "f.safetensors", {"a": torch.ones(1)}, {})
 
