@@ -20,7 +20,6 @@ help:
 
 board: environment
 	$(BIN)/ltbench run --out $(OUT) $(RUN)
-	$(BIN)/ltbench leaderboard $(OUT)
 
 test: lint
 	$(PYTEST) $(TESTS)
