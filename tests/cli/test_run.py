@@ -169,11 +169,11 @@ def test_no_record_names_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     from ltbench_ncm.ncm import NearestClassMean
 
     def broken(self: object, ctx: object) -> None:
-        raise OSError(5, "Input/output error", "/home/somebody/cache/stages/ab/x.safetensors")
+        raise OSError(5, "Input/output error", "/srv/somebody/cache/stages/ab/x.safetensors")
 
     monkeypatch.setattr(NearestClassMean, "fit", broken)
     assert main([*SMOKE, "--methods", "ncm"]) == 1
-    assert "/home/somebody" in capsys.readouterr().err  # the user is told
+    assert "/srv/somebody" in capsys.readouterr().err  # the user is told
     reason = found(tmp_path / "runs")["ce/ncm"]["reason"]
     assert "x.safetensors" in reason and "somebody" not in reason
     assert str(tmp_path) not in next((tmp_path / "runs").glob("*.json")).read_text()
