@@ -138,6 +138,8 @@ def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
         typed = ", ".join(f"--{name.replace('_', '-')}" for name in [*changes, *(["protocol"] if args.protocol else [])])
         raise UserError(f"--track paper takes each paper's own settings; leave out {typed}")
     external = _file_hash(args.stage1)
+    seeds = [(split_seed, seed) for split_seed in _seeds(args.split_seeds, "--split-seeds")
+             for seed in _seeds(args.seeds, "--seeds")]
     datasets: dict[str, Dataset] = {}
     plans: list[RunPlan] = []
     for text in split_list(args.dataset):
@@ -148,19 +150,18 @@ def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
         base = _protocol(dataset, COMMON if args.track == PAPER else args.protocol or DEFAULT_PROTOCOL)
         protocol = change_protocol(base, changes)
         registry.backbone(protocol.backbone)
-        for split_seed in _seeds(args.split_seeds, "--split-seeds"):
-            for seed in _seeds(args.seeds, "--seeds"):
-                task = Task(name, ratio, args.imbalance, split_seed, seed, args.track, protocol.name)
-                for method in list(methods):
-                    try:
-                        plans.append(plan_run(method, task, protocol, registry, dataset, settings=settings,
-                                              precision=args.precision, external=external))
-                    except UserError as error:
-                        if args.methods != ALL:
-                            raise
-                        # Nobody asked for this one by name: one installed method must not keep all others from running.
-                        print(f"warning: {method} is left out: {error}", file=sys.stderr)
-                        methods.remove(method)
+        for split_seed, seed in seeds:
+            task = Task(name, ratio, args.imbalance, split_seed, seed, args.track, protocol.name)
+            for method in list(methods):
+                try:
+                    plans.append(plan_run(method, task, protocol, registry, dataset, settings=settings,
+                                          precision=args.precision, external=external))
+                except UserError as error:
+                    if args.methods != ALL:
+                        raise
+                    # Nobody asked for this one by name: one installed method must not keep all others from running.
+                    print(f"warning: {method} is left out: {error}", file=sys.stderr)
+                    methods.remove(method)
     if not plans:
         raise UserError("none of the installed methods can be run like this")
     unique = {plan.file_name: plan for plan in plans}  # two spellings of one expression are one run

@@ -6,7 +6,8 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,26 @@ def load_tensors(path: Path, device: torch.device | str = "cpu") -> tuple[dict[s
     Raises:
         UserError: If the file is damaged.
     """
+    with _opened(path, device) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        return tensors, json.loads((file.metadata() or {}).get("ltbench", "{}"))
+
+
+def check_tensors(path: Path) -> None:
+    """Check that a file is whole, by its header alone.
+
+    Raises:
+        UserError: If the file is damaged.
+    """
+    with _opened(path, "cpu"):
+        pass
+
+
+@contextmanager
+def _opened(path: Path, device: torch.device | str) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            return tensors, json.loads((file.metadata() or {}).get("ltbench", "{}"))
+            yield file
     except FileNotFoundError:
         raise
     except Exception as error:

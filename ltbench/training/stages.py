@@ -27,7 +27,7 @@ from ltbench.training.distributed import gather_rows, release
 from ltbench.training.engine import Engine
 from ltbench.training.external import load_external
 from ltbench.training.features import FeatureReader
-from ltbench.training.files import load_tensors, save_tensors
+from ltbench.training.files import check_tensors, load_tensors, save_tensors
 from ltbench.training.loop import BatchLoader, Budget, Loop, Row
 from ltbench.training.optimization import terms
 from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
@@ -126,7 +126,7 @@ class StageRunner:
         kept = self.store.path(key) / ENGINE if self.store.has(key) else self.store.partial(key)
         try:
             if kept is not None:
-                load_tensors(kept)
+                check_tensors(kept)
         except UserError as error:
             print(f"warning: {error}: it is trained again", file=sys.stderr)
             self.store.discard(key)
