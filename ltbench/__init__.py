@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.distances import euclidean_distance as euclidean_distance
     from ltbench.distances import pairwise_squared_distance as pairwise_squared_distance
     from ltbench.errors import UserError as UserError
+    from ltbench.geometry_file import read_geometry as read_geometry
     from ltbench.heads import CosineClassifier as CosineClassifier
     from ltbench.heads import DistanceClassifier as DistanceClassifier
     from ltbench.hookspecs import hookimpl as hookimpl
@@ -37,10 +38,12 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.method import Seen as Seen
     from ltbench.method import Step as Step
     from ltbench.protocols import Protocol as Protocol
+    from ltbench.records import read_record as read_record
     from ltbench.run_info import RunInfo as RunInfo
     from ltbench.specs import BackboneSpec as BackboneSpec
     from ltbench.specs import DatasetSpec as DatasetSpec
     from ltbench.specs import MethodSpec as MethodSpec
+    from ltbench.specs import MetricSpec as MetricSpec
     from ltbench.statistics import class_means as class_means
     from ltbench.task import Task as Task
     from ltbench.training.context import Bank as Bank
@@ -71,6 +74,7 @@ __all__ = [
     "InstanceBalanced",
     "Method",
     "MethodSpec",
+    "MetricSpec",
     "Output",
     "PaperSetting",
     "ParameterGroup",
@@ -89,6 +93,8 @@ __all__ = [
     "euclidean_distance",
     "hookimpl",
     "pairwise_squared_distance",
+    "read_geometry",
+    "read_record",
 ]
 
 _HOMES = {
@@ -112,6 +118,7 @@ _HOMES = {
     "InstanceBalanced": "ltbench.data.samplers",
     "Method": "ltbench.method",
     "MethodSpec": "ltbench.specs",
+    "MetricSpec": "ltbench.specs",
     "Output": "ltbench.method",
     "PaperSetting": "ltbench.method",
     "ParameterGroup": "ltbench.method",
@@ -129,6 +136,8 @@ _HOMES = {
     "euclidean_distance": "ltbench.distances",
     "hookimpl": "ltbench.hookspecs",
     "pairwise_squared_distance": "ltbench.distances",
+    "read_geometry": "ltbench.geometry_file",
+    "read_record": "ltbench.records",
 }
 
 

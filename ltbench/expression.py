@@ -133,16 +133,25 @@ def resolve(text: str, registry: Registry, settings: Mapping[str, Mapping[str, A
         text: The expression.
         registry: Where names are looked up.
         settings: Hyperparameters from ``--set``: canonical method name -> key -> value. An expression's own options win.
-        stage1: What a second-stage name alone stands on; None for the base method.
+        stage1: What a second-stage name alone stands on; None for what its methods say, or the base method.
 
     Raises:
         UserError: For unknown names, ill-typed values and conflicts.
     """
     stages = [[_choose(node, registry, settings or {}) for node in stage] for stage in parse(text)]
     if any(1 not in choice.method.stages for choice in stages[0]):
-        below = resolve(stage1 or registry.base_method, registry, settings)
+        below = resolve(stage1 or _below(stages[0]) or registry.base_method, registry, settings)
         stages = [*(list(stage) for stage in below.stages), *stages]
     return Expression(tuple(order_stage(stage, number) for number, stage in enumerate(stages, start=1)))
+
+
+def _below(stage: Sequence[Choice]) -> str | None:
+    """Return what the methods of a later stage say that it stands on."""
+    wishes = {choice.method.below: choice.method.name for choice in stage if choice.method.below is not None}
+    if len(wishes) > 1:
+        told = " and ".join(f"{name!r} on {wish}" for wish, name in wishes.items())
+        raise UserError(f"methods of one stack must stand on the same stage, got {told}; type the stage below")
+    return next(iter(wishes), None)
 
 
 def order_stage(stage: Sequence[Choice], number: int) -> tuple[Choice, ...]:
@@ -182,19 +191,16 @@ def _choose(node: Node, registry: Registry, settings: Mapping[str, Mapping[str, 
         raise UserError(f"method {node.name!r} of {entry.distribution} cannot be used: {error}") from error
 
 
-def parse_settings(items: Sequence[str], expressions: Sequence[str], registry: Registry) -> dict[str, dict[str, Any]]:
-    """Read ``--set name.key=value`` options.
+def parse_settings(items: Sequence[str], registry: Registry) -> dict[str, dict[str, Any]]:
+    """Read ``--set name.key=value`` options; :func:`check_settings` tells which of them say nothing.
 
     Args:
         items: As typed.
-        expressions: The expressions that they apply to: setting a method that none of them names is a mistake.
         registry: Where names are looked up.
 
     Raises:
-        UserError: If one is malformed or names a method that is not run.
+        UserError: If one is malformed or names no method.
     """
-    used = {registry.methods.get(node.name).spec.name for text in expressions for stage in parse(text) for node in stage}
-    used.add(registry.base_method)
     settings: dict[str, dict[str, Any]] = {}
     for item in items:
         path, equals, value = item.partition("=")
@@ -202,9 +208,23 @@ def parse_settings(items: Sequence[str], expressions: Sequence[str], registry: R
         if not (equals and dot and key):
             raise UserError(f"--set must be name.key=value, got {item!r}")
         canonical = registry.methods.get(name).spec.name
-        if canonical not in used:
-            raise unknown("method of this run in --set", name, used)
         if key in settings.setdefault(canonical, {}):
             raise UserError(f"--set {canonical}.{key} stands twice")
         settings[canonical][key] = value.strip()
     return settings
+
+
+def check_settings(settings: Mapping[str, Mapping[str, Any]], expressions: Sequence[Expression]) -> None:
+    """Refuse to set a method that no expression holds.
+
+    Args:
+        settings: From :func:`parse_settings`.
+        expressions: Resolved, with what they stand on.
+
+    Raises:
+        UserError: Naming the method.
+    """
+    used = {choice.method.name for expression in expressions for stage in expression.stages for choice in stage}
+    for name in settings:
+        if name not in used:
+            raise unknown("method of this run in --set", name, used)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from ltbench.specs import BackboneSpec, DatasetSpec, MethodSpec
+from ltbench.specs import BackboneSpec, DatasetSpec, MethodSpec, MetricSpec
 
 if TYPE_CHECKING:
     from ltbench.run_info import RunInfo
@@ -45,6 +45,15 @@ def ltbench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
 @hookspec
 def ltbench_backbones() -> Iterable[BackboneSpec]:  # type: ignore[empty-body]
     """Return a light description of each backbone that this plugin contributes; the same terms as for methods."""
+
+
+@hookspec
+def ltbench_metrics() -> Iterable[MetricSpec]:  # type: ignore[empty-body]
+    """Return a light description of figures that this plugin adds to every record; the same terms as for methods.
+
+    They are computed at the end of a run from statistics of the training features, the head and the methods' tensors. They
+    describe a model and never rank it.
+    """
 
 
 @hookspec

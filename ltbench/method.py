@@ -114,12 +114,18 @@ class PaperSetting:
         hyperparameters: Where they differ from the constructor's defaults.
         companions: Methods that the paper always adds to the stage.
         stage1: For a later stage: the expression that the paper stands on.
+        stage1_protocol: For a later stage: how the paper trains a first stage that states no setting of its own, as changes to
+            the dataset's common protocol.
+        alternatives: Further values of protocol fields that the paper prints rows for (``backbone``, ``epochs``); a user may
+            ask for one of these, and for no other.
     """
 
     protocol: Mapping[str, Any] = field(default_factory=dict)
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     companions: tuple[str, ...] = ()
     stage1: str | None = None
+    stage1_protocol: Mapping[str, Any] = field(default_factory=dict)
+    alternatives: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 class Method(nn.Module):
@@ -138,6 +144,8 @@ class Method(nn.Module):
         inputs: What a later stage trains on: ``images``, or cached ``features``; None for no opinion.
         backbone: In a later stage: ``frozen``, ``drifting`` (weights frozen, batch-norm statistics in training mode) or
             ``tuned``; None for no opinion. The last two need ``images``.
+        below: For a later stage: the expression that it stands on where the user typed none, in the common track; None for
+            the base method.
     """
 
     name: ClassVar[str]
@@ -145,6 +153,7 @@ class Method(nn.Module):
     trains: ClassVar[bool] = True
     inputs: Literal["images", "features"] | None = None
     backbone: Literal["frozen", "drifting", "tuned"] | None = None
+    below: ClassVar[str | None] = None
 
     def __init__(self, facts: Facts) -> None:
         super().__init__()
@@ -214,6 +223,13 @@ class Method(nn.Module):
     def parameter_groups(self, ctx: Context) -> list[ParameterGroup]:
         """Return the parameters that are optimized in a way of their own."""
         return []
+
+    def measure(self, ctx: Context) -> Mapping[str, float]:
+        """Return figures for the training curve, by name: before the first step (a row of epoch 0) and after every epoch.
+
+        Called on every process, with gradients off and the model in evaluation mode; it must change nothing.
+        """
+        return {}
 
     def fit(self, ctx: Context) -> None:
         """Do the closed-form part of a stage, before any step: centroids, norms, a starting point."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ltbench import hyperparameters
 from ltbench.errors import UserError
 from ltbench.expression import Choice, Expression, choose, order_stage, parse, resolve
+from ltbench.method import Method, PaperSetting
 from ltbench.registry import Registry
 from ltbench.task import Task
+
+# What a user may ask of a paper, where the paper prints rows for it.
+ALTERNATIVES = ("backbone", "epochs")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class PaperStage:
         return "+".join(str(choice) for choice in self.choices)
 
 
-def apply_papers(text: str, task: Task, registry: Registry, settings: Mapping[str, Mapping[str, Any]]) -> list[PaperStage]:
+def apply_papers(text: str, task: Task, registry: Registry, settings: Mapping[str, Mapping[str, Any]], *,
+                 paper: str | None = None, asked: Mapping[str, Any] | None = None) -> list[PaperStage]:
     """Add what the papers of an expression's methods say: hyperparameters, companions, protocols, the stage below.
 
     What the user typed stays as typed.
@@ -41,33 +46,83 @@ def apply_papers(text: str, task: Task, registry: Registry, settings: Mapping[st
         task: The task.
         registry: Where names are looked up.
         settings: Hyperparameters from ``--set``.
+        paper: The method on whose paper's terms every stage is run: for the baselines that a paper ran itself. None where each
+            method brings its own.
+        asked: Fields among ``ALTERNATIVES`` that the user wants otherwise.
 
     Raises:
-        UserError: If no method states a setting for the task, or two disagree.
+        UserError: If no method states a setting for the task, two disagree, or a paper has no row for what is asked.
     """
+    reference = choose(paper, registry).method if paper else None
+    terms = reference.paper(task) if reference else None
+    if reference and terms is None:
+        raise UserError(f"the paper of {reference.name} states no setting for {task}; use --track common")
     expression = resolve(text, registry, settings)
     implied = len(expression.stages) - len(parse(text))
     if implied:  # the first stage typed is a later one: it stands on what its own paper says
-        below = next((setting.stage1 for choice in expression.stages[implied] if (setting := choice.method.paper(task))), None)
+        first = [choice.method for choice in expression.stages[implied]]
+        below = terms.stage1 if terms else next((setting.stage1 for _, setting in _settings(first, task)), None)
         expression = resolve(text, registry, settings, stage1=below)
-    if not any(choice.method.paper(task) for stage in expression.stages for choice in stage):
+    methods = [[choice.method for choice in stage] for stage in expression.stages]
+    stated = [setting for stage in methods for _, setting in _settings(stage, task)]
+    if not (stated or terms):
         raise UserError(f"no method of {Expression(expression.stages)} states a paper setting for {task}; use --track common")
-    return [_stage(stage, number, task, registry) for number, stage in enumerate(expression.stages, start=1)]
+    changes = _alternatives(asked or {}, [terms] if terms else stated, str(Expression(expression.stages)))
+    stages: list[PaperStage] = []
+    for number, stage in enumerate(expression.stages, start=1):
+        choices = _with_companions(stage, task, registry, reference)
+        if reference and terms:
+            # A paper on later stages says of the first ones how it trains its baselines.
+            protocol = dict(terms.stage1_protocol if number == 1 and 1 not in reference.stages else terms.protocol)
+        else:
+            own = _joined(choices, task)
+            above = (setting for later in methods[1:] for _, setting in _settings(later, task) if setting.stage1_protocol)
+            inherited = dict(next(above, PaperSetting()).stage1_protocol) if number == 1 else dict(stages[-1].protocol)
+            protocol = inherited if own is None else own
+        stages.append(PaperStage(order_stage([_as_in_its_paper(choice, task) for choice in choices], number),
+                                 {**protocol, **(changes if number == 1 else {})}))
+    return stages
 
 
-def _stage(stage: Sequence[Choice], number: int, task: Task, registry: Registry) -> PaperStage:
+def _settings(methods: Sequence[type[Method]], task: Task) -> Iterator[tuple[type[Method], PaperSetting]]:
+    """Yield the methods whose papers state a setting for the task."""
+    for method in methods:
+        setting = method.paper(task)
+        if setting is not None:
+            yield method, setting
+
+
+def _alternatives(asked: Mapping[str, Any], settings: Sequence[PaperSetting], text: str) -> dict[str, Any]:
+    """Return what is asked, if a paper prints rows for it."""
+    for name, value in asked.items():
+        printed = {v: None for setting in settings
+                   for v in (setting.protocol.get(name), setting.stage1_protocol.get(name), *setting.alternatives.get(name, ()))
+                   if v is not None}
+        if value not in printed:
+            known = ", ".join(map(str, printed)) or "nothing else than its own"
+            raise UserError(f"{name} of {text} must be one that its paper prints rows for ({known}) in the paper track, "
+                            f"got {value}")
+    return dict(asked)
+
+
+def _with_companions(stage: Sequence[Choice], task: Task, registry: Registry, reference: type[Method] | None) -> list[Choice]:
     names = {choice.method.name for choice in stage}
-    companions = [name for choice in stage if (setting := choice.method.paper(task)) for name in setting.companions]
-    joined = [*stage, *(choose(name, registry) for name in dict.fromkeys(companions) if name not in names)]
+    companions = [name for method, setting in _settings([choice.method for choice in stage], task)
+                  if reference is None or method is reference for name in setting.companions]
+    return [*stage, *(choose(name, registry) for name in dict.fromkeys(companions) if name not in names)]
+
+
+def _joined(choices: Sequence[Choice], task: Task) -> dict[str, Any] | None:
+    """Return the changes that the papers of a stage's methods agree on; None where none says anything."""
     protocol: dict[str, Any] = {}
-    for choice in joined:
-        setting = choice.method.paper(task)
-        for name, value in (setting.protocol if setting else {}).items():
+    stated = list(_settings([choice.method for choice in choices], task))
+    for method, setting in stated:
+        for name, value in setting.protocol.items():
             if protocol.setdefault(name, value) != value:
-                everybody = "+".join(other.method.name for other in joined)
-                raise UserError(f"the papers of {everybody} disagree on {name}: {protocol[name]} and {value} "
-                                f"({choice.method.name})")
-    return PaperStage(order_stage([_as_in_its_paper(choice, task) for choice in joined], number), protocol)
+                everybody = "+".join(choice.method.name for choice in choices)
+                raise UserError(f"the papers of {everybody} disagree on {name}: {protocol[name]} and {value} ({method.name}); "
+                                "say with --paper whose terms hold")
+    return protocol if stated else None
 
 
 def _as_in_its_paper(choice: Choice, task: Task) -> Choice:

@@ -23,7 +23,7 @@ from ltbench.stack import Stack, evaluation_only, slots_of
 from ltbench.task import Task
 
 # Fields of a protocol that say nothing about the training of a first or of a later stage.
-_NOT_TRAINING = {"name", "eval_flip"}
+_NOT_TRAINING = {"name", "eval_flip", "eval_noise"}
 # How a method's override of a general field reads in a later stage.
 _STAGE2_FIELDS = {"weight_decay": "stage2_weight_decay", "lr": "stage2_lr", "batch_size": "stage2_batch_size",
                   "schedule": "stage2_schedule"}
@@ -69,6 +69,7 @@ class RunPlan:
         stages: In order.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         external: sha256 of a user's own first stage, or None.
+        paper: In the paper track, the method on whose paper's terms all stages stand; None where each brings its own.
         key: Of the whole run: what trains and what predicts.
     """
 
@@ -78,20 +79,21 @@ class RunPlan:
     stages: tuple[StagePlan, ...]
     precision: str
     external: str | None
+    paper: str | None
     key: str
 
     @property
     def file_name(self) -> str:
         """The stem of the record's file: readable, and equal for runs that should replace each other."""
         identity = _digest([self.expression.hash, str(self.task), self.task.imbalance_ratio, self.task.split_seed,
-                            self.task.track, self.protocol.as_dict(), self.precision, self.external])
+                            self.task.track, self.protocol.as_dict(), self.precision, self.external, self.paper])
         text = re.sub(r"[^a-z0-9.@-]+", "-", f"{self.task}_{self.protocol.name}_{self.expression}".lower()).strip("-")
         return f"{text[:120]}_s{self.task.seed}_{identity[:8]}"
 
 
 def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, dataset: Dataset, *,
              settings: Mapping[str, Mapping[str, Any]] | None = None, precision: str = "fp32",
-             external: str | None = None) -> RunPlan:
+             external: str | None = None, paper: str | None = None, asked: Mapping[str, Any] | None = None) -> RunPlan:
     """Resolve an expression for a task.
 
     Args:
@@ -103,12 +105,15 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         settings: Hyperparameters from ``--set``.
         precision: Of the training.
         external: sha256 of a user's own first stage.
+        paper: See :func:`ltbench.papers.apply_papers`; for the paper track.
+        asked: Likewise.
 
     Raises:
         UserError: For anything that cannot work.
     """
     if task.track == PAPER:
-        written = apply_papers(text, task, registry, settings or {})
+        paper = registry.methods.get(paper).spec.name if paper else None
+        written = apply_papers(text, task, registry, settings or {}, paper=paper, asked=asked)
     else:
         written = [PaperStage(stage, {}) for stage in resolve(text, registry, settings).stages]
     expression = Expression(tuple(stage.choices for stage in written))
@@ -124,7 +129,10 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
             own = terms[-1]  # such a stage is evaluated as the one that it stands on
         else:
             changes = {**stage.protocol, "name": task.track} if task.track == PAPER else {}
+            if previous:  # which has no backbone of its own
+                changes["backbone"] = previous.protocol.backbone
             own = _change(protocol, changes, f"paper setting of {stage.text}")
+            own = own.replace(name=task.track if task.track == PAPER else protocol.name)
         terms.append(own)
         overrides = _overrides(trial, number, stage.text)
         realized = _change(own, overrides, f"protocol override of {stage.text}").replace(name=own.name)
@@ -138,8 +146,8 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
     if task.track == PAPER:
         shared = shared.replace(eval_flip=terms[-1].eval_flip, name=PAPER)
     key = _digest([stages[-1].key, [[_method_key(c) for c in stage.choices] for stage in stages], task.track, protocol.name,
-                   stages[-1].protocol.eval_flip])
-    return RunPlan(expression, task, shared, tuple(stages), precision, external, key)
+                   stages[-1].protocol.eval_flip, *([protocol.eval_noise] if protocol.eval_noise else [])])
+    return RunPlan(expression, task, shared, tuple(stages), precision, external, paper, key)
 
 
 def change_protocol(base: Protocol, changes: Mapping[str, Any]) -> Protocol:

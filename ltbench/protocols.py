@@ -46,6 +46,7 @@ class Protocol:
         stage2_schedule: Likewise; milestones and warm-up do not apply to it.
         per_class: At most this many images a class, in training and in testing; None for all. Only for smoke tests.
         eval_flip: Whether probabilities are averaged over the image and its mirror image.
+        eval_noise: Standard deviation of Gaussian noise on test images, in units of a normalized pixel; 0 for none.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Protocol:
     stage2_schedule: Literal["constant", "cosine"] = "cosine"
     per_class: int | None = None
     eval_flip: bool = False
+    eval_noise: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
@@ -81,7 +83,7 @@ class Protocol:
             value = getattr(self, name)
             if not (name == "grad_clip" and value is None or 0 < value < math.inf):
                 raise ValueError(f"{name} must be > 0 and finite, got {value}")
-        for name in ("momentum", "weight_decay", "stage2_weight_decay"):
+        for name in ("momentum", "weight_decay", "stage2_weight_decay", "eval_noise"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
         for name, values in (("warmup", (self.warmup,)), ("milestones", self.milestones)):

@@ -99,10 +99,13 @@ def _entries(
         yield from rule(item, f"{prefix}{name}")
 
 
-def _file_name(value: object, path: str) -> Iterator[str]:
+def _file_name(ending: str) -> Rule:
     """Demand a bare name: a record from elsewhere must not point out of its folder."""
-    good = isinstance(value, str) and value.endswith(".npz") and not value.startswith(".") and not set(value) & set("/\\:\0")
-    return _demand(good, path, "the name of an .npz file next to the record", value)
+    def rule(value: object, path: str) -> Iterator[str]:
+        good = isinstance(value, str) and value.endswith(ending) and not value.startswith(".") and not set(value) & set("/\\:\0")
+        return _demand(good, path, f"the name of an {ending} file next to the record", value)
+
+    return rule
 
 
 _METHOD = _fields({
@@ -154,12 +157,17 @@ _RECORD = _fields({
     "curve": _list_of(_mapping_of(_anything)),
     "metrics": _optional(_METRICS),
     "per_class": _optional(_fields({"correct": _list_of(_count), "total": _list_of(_count)})),
-    "predictions": _optional(_fields({"file": _file_name, "sha256": _text})),
+    "predictions": _optional(_fields({"file": _file_name(".npz"), "sha256": _text})),
     "timing": _fields({
         "seconds": _mapping_of(_optional(_between(0, 1e12))),
         "peak_memory_bytes": _mapping_of(_optional(_count)),
     }),
     "environment": _mapping_of(_anything),
+}, optional={
+    "geometry": _optional(_fields({
+        "file": _file_name(".safetensors"), "sha256": _text, "holds": _one_of("statistics", "features"),
+    })),
+    "paper": _optional(_text),
 })
 
 

@@ -16,15 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ltbench.errors import UserError
+from ltbench.geometry_file import entry_of, pack
 from ltbench.record_schema import check
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ltbench.evaluation.predictions import Predictions
 
 Record: TypeAlias = dict[str, Any]
 
 MAX_BYTES = 64 * 2**20
-CIRCUMSTANCES = ("timing", "environment")
+# What says how a run went and what it left beside, never what came out.
+CIRCUMSTANCES = ("timing", "environment", "geometry")
 _SHOWN = 5  # problems in one line
 _MARKS = {"schema", "expression_hash"}  # a JSON object with neither is no record
 
@@ -36,16 +40,18 @@ class Stored(NamedTuple):
     record: Record
 
 
-def write(record: Mapping[str, Any], predictions: Predictions | None, directory: Path, name: str) -> Path:
-    """Write a record and its predictions so that each appears whole or not at all, and return the record's path.
+def write(record: Mapping[str, Any], predictions: Predictions | None, directory: Path, name: str,
+          geometry: Mapping[str, Tensor] | None = None) -> Path:
+    """Write a record and what lies beside it so that each appears whole or not at all, and return the record's path.
 
-    Numbers that JSON has none for (NaN, infinity) become null. The field ``predictions`` is filled in here.
+    Numbers that JSON has none for (NaN, infinity) become null. The fields ``predictions`` and ``geometry`` are filled in here.
 
     Args:
         record: As the schema says.
         predictions: Of the test images; None for a run that has none.
         directory: Made if it does not exist.
-        name: Of both files, without an ending.
+        name: Of all files, without an ending.
+        geometry: Tensors to keep, see :mod:`ltbench.geometry`; None for none.
 
     Raises:
         ValueError: If the record breaks the schema: a mistake of the program, not of a user.
@@ -53,9 +59,13 @@ def write(record: Mapping[str, Any], predictions: Predictions | None, directory:
     """
     if not name or name.startswith(".") or set(name) & set("/\\:\0"):
         raise ValueError(f"name must be a plain file name, got {name!r}")
-    target, arrays = directory / f"{name}.json", directory / f"{name}.npz"
+    target = directory / f"{name}.json"
+    arrays, tensors = directory / f"{name}.npz", directory / f"{name}.geometry.safetensors"
     entry = None if predictions is None else {"file": arrays.name, "sha256": predictions.sha256()}
-    plain = _plain({**record, "predictions": entry})
+    packed = None if geometry is None else pack(geometry)
+    kept = None if geometry is None or packed is None else entry_of(tensors.name, packed, geometry)
+    beside = {arrays: None if predictions is None else predictions.to_bytes(), tensors: packed}
+    plain = _plain({**record, "predictions": entry, "geometry": kept})
     if problems := check(plain):
         raise ValueError(f"record {name}: {_one_line(problems)}")
     text = json.dumps(plain, sort_keys=True, indent=1, allow_nan=False) + "\n"
@@ -63,15 +73,17 @@ def write(record: Mapping[str, Any], predictions: Predictions | None, directory:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         staged.append(_stage(target, text.encode()))
-        if predictions is not None:
-            content = predictions.to_bytes()
-            staged.append(_stage(arrays, content))
-            if target.exists() and not (arrays.exists() and arrays.read_bytes() == content):
-                target.unlink()  # a crash between the two moves must not leave the old record with new predictions
-            os.replace(staged[1], arrays)
+        for path, content in beside.items():
+            if content is None:
+                continue
+            staged.append(_stage(path, content))
+            if target.exists() and not (path.exists() and path.read_bytes() == content):
+                target.unlink()  # a crash between the moves must not leave the old record with new files beside it
+            os.replace(staged[-1], path)
         os.replace(staged[0], target)
-        if predictions is None:
-            arrays.unlink(missing_ok=True)
+        for path, content in beside.items():
+            if content is None:
+                path.unlink(missing_ok=True)
         _sync_directory(directory)
     except OSError as error:
         raise UserError(f"output folder must be writable, got {directory}: {error.strerror}") from None
@@ -91,6 +103,9 @@ def read(path: Path) -> Record:
         UserError: If the file is missing, too large, not JSON, or breaks the schema: one line with the file and the fields.
     """
     return _checked(path, _parse(path))
+
+
+read_record = read  # the name that plugins know it by
 
 
 def read_directory(directory: Path) -> tuple[list[Stored], list[str]]:
@@ -139,7 +154,7 @@ def load_predictions(path: Path, record: Record) -> Predictions | None:
 
 
 def comparable(record: Record) -> Record:
-    """Return a record without its timing and environment.
+    """Return a record without its timing, its environment and what it keeps beside.
 
     Args:
         record: As read.

@@ -13,9 +13,9 @@ import pluggy
 
 from ltbench import hookspecs
 from ltbench.errors import UserError, unknown
-from ltbench.specs import BackboneSpec, DatasetSpec, MethodSpec, load_target
+from ltbench.specs import BackboneSpec, DatasetSpec, MethodSpec, MetricSpec, load_target
 
-SpecT = TypeVar("SpecT", MethodSpec, DatasetSpec, BackboneSpec)
+SpecT = TypeVar("SpecT", MethodSpec, DatasetSpec, BackboneSpec, MetricSpec)
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,7 @@ class Registry:
         self.methods: Catalog[MethodSpec] = Catalog("method")
         self.datasets: Catalog[DatasetSpec] = Catalog("dataset")
         self.backbones: Catalog[BackboneSpec] = Catalog("backbone")
+        self.metrics: Catalog[MetricSpec] = Catalog("metric")
         self.plugins: list[PluginInfo] = []
         self.problems: list[str] = []
         self.manager = _new_manager()
@@ -168,6 +169,7 @@ class Registry:
                 ("ltbench_methods", self.methods, MethodSpec),
                 ("ltbench_datasets", self.datasets, DatasetSpec),
                 ("ltbench_backbones", self.backbones, BackboneSpec),
+                ("ltbench_metrics", self.metrics, MetricSpec),
             )
             offers = [(catalog, _checked(trial, hook, kind)) for hook, catalog, kind in hooks]
             self.manager.register(plugin, f"{info.distribution}:{info.name}")

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
+from torch import Tensor
 
-from ltbench import environment, records, sources
+from ltbench import environment, records
 from ltbench.data.base import Dataset, Parts
 from ltbench.data.chunks import check_batch_size
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
@@ -26,16 +24,16 @@ from ltbench.evaluation.accuracy import per_class_counts
 from ltbench.evaluation.evaluate import predict_test
 from ltbench.evaluation.metrics import standard_metrics
 from ltbench.evaluation.predictions import Predictions
+from ltbench.geometry import KEEP, plugin_figures, split_features, stage_tensors, test_bank
 from ltbench.observers import Observers
-from ltbench.plan import RunPlan, StagePlan
-from ltbench.record_schema import SCHEMA
+from ltbench.plan import RunPlan
 from ltbench.registry import Registry
 from ltbench.run_info import RunInfo
+from ltbench.run_record import describe, without_paths
 from ltbench.task import Task
 from ltbench.training.build import make_backbone
 from ltbench.training.external import read_backbone
 from ltbench.training.loop import Row
-from ltbench.training.optimization import terms
 from ltbench.training.stages import Stage, StageRunner, budget_of
 from ltbench.training.store import StageStore
 
@@ -54,6 +52,7 @@ class Options:
         stage1: A user's own first stage.
         rerun: Whether finished runs are run again.
         debug: Whether tracebacks are shown.
+        keep: What is kept beside a record: ``nothing``, ``statistics`` or ``features``.
     """
 
     out: Path
@@ -63,6 +62,7 @@ class Options:
     stage1: Path | None = None
     rerun: bool = False
     debug: bool = False
+    keep: str = "statistics"
 
 
 class Runner:
@@ -125,7 +125,10 @@ class Runner:
         except UserError:
             return None  # damaged: it is run again
         same = record["key"] == plan.key and record["split"]["hash"] == self.data_of(plan).split.hash
-        return record if same and record["status"] in ("completed", "diverged") else None
+        if not same or record["status"] not in ("completed", "diverged"):
+            return None
+        held = KEEP.index(record["geometry"]["holds"]) if record.get("geometry") else 0
+        return record if record["status"] == "diverged" or held >= KEEP.index(self.options.keep) else None
 
     def _agreed(self, record: Record | None) -> Record | None:
         """Return what the main process found: another job may write the record between two processes' looks."""
@@ -187,23 +190,12 @@ class Runner:
 
     def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
         data = self.data_of(plan)
-        record = self._describe(plan, data)
-        seconds: dict[str, float] = record["timing"]["seconds"]
+        record = describe(plan, data, self.accelerator, self.options.accumulation)
         predictions: Predictions | None = None
+        geometry: dict[str, Tensor] = {}
         try:
-            stage: Stage | None = None
-            for stage_plan in plan.stages:
-                stage = self.stages.obtain(stage_plan, plan.task.seed, data, stage, self._observer(info, record))
-                record["curve"] = [row for row in record["curve"] if row["stage"] != stage_plan.number] + stage.curve
-                seconds[f"stage {stage_plan.number}"] = stage.seconds
-                record["timing"]["reused"][f"stage {stage_plan.number}"] = stage.reused
-            assert stage is not None  # an expression has a stage
-            started = time.perf_counter()
-            predictions = predict_test(stage.engine, data, self.accelerator, flip=plan.stages[-1].protocol.eval_flip)
-            seconds["evaluation"] = time.perf_counter() - started
-            correct, total = per_class_counts(predictions, data.dataset.num_classes)
-            record["per_class"] = {"correct": correct.tolist(), "total": total.tolist()}
-            record["metrics"] = standard_metrics(predictions, data.class_counts.numpy())
+            stage, geometry = self._train(plan, info, data, record)
+            predictions = self._evaluate(plan, stage, data, geometry, record)
             record["status"] = "completed"
         except Diverged as error:
             record["status"], record["reason"] = "diverged", str(error)
@@ -215,13 +207,47 @@ class Runner:
             reason = self._reason(error)
             print(f"failed: {info}: {reason}", file=sys.stderr)
             folders = (self.stages.store.root, self.stages.store.root.parent, self.options.out, self.options.data_root)
-            record["status"], record["reason"] = "failed", _without_paths(reason, [f for f in folders if f is not None])
+            record["status"], record["reason"] = "failed", without_paths(reason, [f for f in folders if f is not None])
             if self.options.debug:
                 traceback.print_exc()
         record["timing"]["peak_memory_bytes"] = environment.peak_memory(self.accelerator.device)
         if self.accelerator.is_main_process:
-            records.write(record, predictions, self.options.out, plan.file_name)
+            kept = None if self.options.keep == "nothing" or record["status"] != "completed" else geometry
+            records.write(record, predictions, self.options.out, plan.file_name, kept)
         return record
+
+    def _train(self, plan: RunPlan, info: RunInfo, data: TaskData, record: Record) -> tuple[Stage, dict[str, Tensor]]:
+        """Obtain all stages; return the last one and what is kept of each."""
+        timing, seed = record["timing"], plan.task.seed
+        geometry: dict[str, Tensor] = {}
+        stage: Stage | None = None
+        for part in plan.stages:
+            stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
+            record["curve"] = [row for row in record["curve"] if row["stage"] != part.number] + stage.curve
+            timing["seconds"][f"stage {part.number}"] = stage.seconds
+            timing["reused"][f"stage {part.number}"] = stage.reused
+            if part.number == 1 or not part.trial.evaluation_only:
+                started = time.perf_counter()
+                bank = self.stages.bank(part, stage.engine, seed, data)
+                geometry |= stage_tensors(stage.engine, bank, part.number)
+                if self.options.keep == "features":  # of the last such stage: a later one replaces them
+                    geometry |= split_features(stage.engine, "train", bank)
+                    geometry |= split_features(stage.engine, "test", test_bank(stage.engine, data, self.accelerator))
+                timing["seconds"]["statistics"] = timing["seconds"].get("statistics", 0) + time.perf_counter() - started
+        assert stage is not None  # an expression has a stage
+        return stage, geometry
+
+    def _evaluate(self, plan: RunPlan, stage: Stage, data: TaskData, geometry: dict[str, Tensor], record: Record) -> Predictions:
+        """Predict the test images and fill in every figure."""
+        protocol = plan.stages[-1].protocol
+        started = time.perf_counter()
+        predictions = predict_test(stage.engine, data, self.accelerator, flip=protocol.eval_flip, noise=protocol.eval_noise)
+        record["timing"]["seconds"]["evaluation"] = time.perf_counter() - started
+        correct, total = per_class_counts(predictions, data.dataset.num_classes)
+        record["per_class"] = {"correct": correct.tolist(), "total": total.tolist()}
+        record["metrics"] = {**standard_metrics(predictions, data.class_counts.numpy()),
+                             "extra": plugin_figures(self.registry.metrics.values(), geometry)}
+        return predictions
 
     def _observer(self, info: RunInfo, record: Record) -> Callable[[Row], None]:
         def observe(row: Row) -> None:
@@ -239,52 +265,3 @@ class Runner:
                     "which leaves the global batch as it is")
         first = text[0] if text else ""
         return first if isinstance(error, UserError) and first else f"{type(error).__name__}: {first}".strip(": ")
-
-    def _describe(self, plan: RunPlan, data: TaskData) -> Record:
-        task = asdict(plan.task)
-        track, _ = task.pop("track"), task.pop("protocol")
-        test_labels = data.parts.test.labels[data.test_indices].numpy()
-        batch = terms(plan.protocol, 1).batch_size
-        return {
-            "schema": SCHEMA,
-            "expression": str(plan.expression),
-            "expression_hash": plan.expression.hash,
-            "key": plan.key,
-            "track": track,
-            "selection": "last",
-            "task": task,
-            "split": {"hash": data.split.hash, "class_counts": data.class_counts.tolist(),
-                      "test_counts": np.bincount(test_labels, minlength=data.dataset.num_classes).tolist()},
-            "protocol": plan.protocol.as_dict(),
-            "precision": plan.precision,
-            "external": plan.external,
-            "stages": [self._describe_stage(stage) for stage in plan.stages],
-            "core": sources.core_version(),
-            "status": "failed",
-            "reason": None,
-            "curve": [],
-            "metrics": None,
-            "per_class": None,
-            "predictions": None,
-            "timing": {"seconds": {}, "reused": {}, "peak_memory_bytes": {}},
-            "environment": environment.describe(self.accelerator, batch, self.options.accumulation),
-        }
-
-    def _describe_stage(self, stage: StagePlan) -> Record:
-        return {
-            "expression": stage.text,
-            "key": stage.key,
-            "inputs": "none" if not stage.trial.trains else stage.trial.inputs,
-            "protocol": stage.protocol.as_dict(),
-            "protocol_overrides": dict(stage.overrides),
-            "methods": [{"name": choice.method.name, "hyperparameters": dict(choice.values),
-                         "distribution": choice.entry.distribution, "version": choice.entry.version,
-                         "sources": sources.source_hashes(choice.method)} for choice in stage.choices],
-        }
-
-
-def _without_paths(text: str, folders: Sequence[Path]) -> str:
-    """Leave out the folders of this run, and of other absolute paths all but the last part: a record speaks of no machine."""
-    for folder in folders:
-        text = text.replace(f"{folder}{os.sep}", "")
-    return re.sub(r"(?<![\w.~)])(?:[A-Za-z]:)?(?:[/\\][^\s'\":;,()/\\]+)*[/\\]([^\s'\":;,()/\\]+)", r"\1", text)

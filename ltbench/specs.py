@@ -90,6 +90,25 @@ class DatasetSpec:
 
 
 @dataclass(frozen=True)
+class MetricSpec:
+    """Describe figures on the geometry of a finished run, without importing what computes them.
+
+    Args:
+        name: Under which the figures stand in a record: lower case, digits, underscores.
+        target: ``module:function`` of a function that takes the last stage's tensors by name (see :mod:`ltbench.geometry`) and
+            returns numbers by name.
+        summary: One line for listings.
+    """
+
+    name: str
+    target: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        _require(self, self.name, _NAME)
+
+
+@dataclass(frozen=True)
 class BackboneSpec:
     """Describe a backbone, or a family of them behind a prefix, without importing it.
 

@@ -12,7 +12,7 @@ OWNED = ("build_backbone", "make_classifier", "build_head", "streams", "views", 
 ORDERED = ("fit", "adjust_logits")
 EVALUATION = frozenset({"predict", "adjust_logits"})
 SLOTS = (*OWNED, *ORDERED, "class_weights", "extra_losses", "parameter_groups", "setup", "start_epoch", "after_step", "end_epoch",
-         "protocol_overrides")
+         "protocol_overrides", "measure")
 
 
 def overrides(method: type[Method], slot: str) -> bool:
@@ -28,7 +28,7 @@ def slots_of(method: type[Method]) -> frozenset[str]:
 def evaluation_only(method: type[Method]) -> bool:
     """Tell whether a class changes nothing about training: it then never enters the key of a stage."""
     slots = slots_of(method)
-    return bool(slots) and slots <= EVALUATION
+    return bool(slots - {"measure"}) and slots <= EVALUATION | {"measure"}
 
 
 def owner_of(methods: Sequence[type[Method]], slot: str) -> int | None:

@@ -53,6 +53,7 @@ def record(given: Predictions | None = None, **changes: Any) -> dict[str, Any]:
         "metrics": standard_metrics(given, CLASS_COUNTS),
         "per_class": {"correct": correct.tolist(), "total": total.tolist()},
         "predictions": {"file": "run.npz", "sha256": given.sha256()},
+        "geometry": None,
         "timing": {"seconds": {"stage 1": 10.0, "evaluation": 2.5}, "peak_memory_bytes": {"stage 1": 1000}},
         "environment": {"torch": "2.11.0"},
     }

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ltbench.errors import UserError
-from ltbench.expression import Node, parse, parse_settings, resolve, split_list
+from ltbench.expression import Node, check_settings, parse, parse_settings, resolve, split_list
 from tests.toys import toy_registry
 
 
@@ -72,7 +72,7 @@ def test_mistakes_are_named(text: str, message: str) -> None:
 
 def test_settings_apply_where_an_expression_says_nothing() -> None:
     registry = toy_registry()
-    settings = parse_settings(["soft_margin.margin=2"], ["margin"], registry)
+    settings = parse_settings(["soft_margin.margin=2"], registry)
     assert str(resolve("margin", registry, settings)) == "margin(margin=2.0)"
     assert str(resolve("margin(margin=3)", registry, settings)) == "margin(margin=3.0)"
 
@@ -85,4 +85,20 @@ def test_settings_apply_where_an_expression_says_nothing() -> None:
 ])
 def test_a_setting_of_nothing_that_runs_is_a_mistake(item: str, message: str) -> None:
     with pytest.raises(UserError, match=message.replace("?", r"\?").replace(".", r"\.")):
-        parse_settings([item], ["margin"], toy_registry())
+        registry = toy_registry()
+        check_settings(parse_settings([item], registry), [resolve("margin", registry)])
+
+
+def test_a_setting_may_be_of_a_stage_that_was_not_typed() -> None:
+    registry = toy_registry()
+    settings = parse_settings(["under.scale=2"], registry)
+    expression = resolve("third", registry, settings)
+    check_settings(settings, [expression])
+    assert str(expression) == "base/under(scale=2.0)/third"
+
+
+def test_methods_that_stand_on_different_stages_need_the_stage_typed() -> None:
+    registry = toy_registry()
+    with pytest.raises(UserError, match="must stand on the same stage, got 'third' on under and 'other_third' on base"):
+        resolve("third+other_third", registry)
+    assert str(resolve("base/third+other_third", registry)) == "base/other_third+third"

@@ -116,7 +116,43 @@ class Drift(ltbench.Method):
     backbone = "drifting"
 
 
-CLASSES = (Base, Margin, OtherLoss, Weights, Shift, Tuned, Retrain, Drift)
+class Under(ltbench.Method):
+    """Be a later stage that another stands on, and have a paper with baselines, budgets and backbones."""
+
+    name = "under"
+    stages = TWO
+
+    def __init__(self, facts: ltbench.Facts, *, scale: float = 1.0) -> None:
+        super().__init__(facts)
+        self.scale = scale
+
+    @classmethod
+    def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
+        return ltbench.PaperSetting(protocol={"stage2_draws": 3.0}, hyperparameters={"scale": 5.0}, companions=("shift",),
+                                    stage1_protocol={"lr": 0.3, "epochs": 90},
+                                    alternatives={"epochs": (200,), "backbone": ("resnet20", "resnet44")})
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return self.scale * torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+
+
+class Third(ltbench.Method):
+    """Stand on another later stage where nothing is typed."""
+
+    name = "third"
+    stages = TWO
+    below = "under"
+
+
+class OtherThird(ltbench.Method):
+    """Stand on the base."""
+
+    name = "other_third"
+    stages = TWO
+    below = "base"
+
+
+CLASSES = (Base, Margin, OtherLoss, Weights, Shift, Tuned, Retrain, Drift, Under, Third, OtherThird)
 
 
 class Plugin:

@@ -43,6 +43,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     terms = parser.add_argument_group("on which terms")
     terms.add_argument("--protocol", metavar="NAME", help=f"smoke, quick or common (default: {DEFAULT_PROTOCOL})")
     terms.add_argument("--track", choices=("common", "paper"), default="common", help="equal terms, or each paper's own settings")
+    terms.add_argument("--paper", metavar="METHOD", help="in the paper track: run every expression on the terms of this method's "
+                       "paper (for the baselines that a paper ran itself)")
+    terms.add_argument("--test-noise", type=float, default=0.0, metavar="STD",
+                       help="evaluate on test images with Gaussian noise of this standard deviation (default: 0)")
     terms.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
     custom = parser.add_argument_group("by hand (makes the protocol custom, which no board ranks)")
     for name, kind in (("epochs", int), ("batch-size", int), ("lr", float), ("weight-decay", float)):
@@ -60,6 +64,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
                        help="split each global batch into K parts to save memory")
     place.add_argument("--threads", type=int, metavar="N", help="CPU threads (1 is best where other programs are busy)")
     place.add_argument("--cpu", action="store_true", help="leave accelerators alone")
+    place.add_argument("--keep", choices=("nothing", "statistics", "features"), default="statistics",
+                       help="what to keep beside a record for ltbench analyze (default: statistics of each class)")
     place.add_argument("--rerun", action="store_true", help="run again what has a record")
     place.add_argument("--dry-run", action="store_true", help="print the plan and an estimate, run nothing")
     parser.set_defaults(run=run)
@@ -73,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f"--{name.replace('_', '-')} must be > 0, got {value}")
     if args.weight_decay is not None and not (math.isfinite(args.weight_decay) and args.weight_decay >= 0):
         raise UserError(f"--weight-decay must be >= 0, got {args.weight_decay}")
+    if not (math.isfinite(args.test_noise) and args.test_noise >= 0):
+        raise UserError(f"--test-noise must be >= 0, got {args.test_noise}")
     if args.threads is not None and args.threads > (os.cpu_count() or 1):
         raise UserError(f"--threads must be at most the {os.cpu_count()} cores, got {args.threads}")
     for name in ("methods", "dataset"):
@@ -99,7 +107,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"processes or precision {args.precision} do not work here: {error}") from error
     if os.environ.get("WORLD_SIZE", "1") != str(accelerator.num_processes):
         raise UserError(f"WORLD_SIZE is {os.environ['WORLD_SIZE']} but {accelerator.num_processes} process runs; use torchrun")
-    options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, args.rerun, args.debug)
+    options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, args.rerun, args.debug,
+                      args.keep)
     runner = Runner(args.registry, accelerator, StageStore(cache_root(args.cache), cache_limit()), datasets, options)
     if args.dry_run:
         from ltbench.estimate import print_plan
@@ -126,17 +135,23 @@ def _print_tables(paths: list[Path]) -> None:
 
 def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
     """Resolve everything that was typed, before any data is read."""
-    from ltbench.expression import parse_settings, split_list
+    from ltbench.expression import check_settings, parse_settings, split_list
+    from ltbench.papers import ALTERNATIVES
     from ltbench.plan import change_protocol, plan_run
     from ltbench.task import Task, parse_dataset
 
     registry = args.registry
     methods = list(registry.methods) if args.methods == ALL else split_list(args.methods)
-    settings = parse_settings(args.set, methods, registry)
+    settings = parse_settings(args.set, registry)
     changes = {name: getattr(args, name) for name in _BY_HAND if getattr(args, name) is not None}
-    if args.track == PAPER and (changes or args.protocol):
-        typed = ", ".join(f"--{name.replace('_', '-')}" for name in [*changes, *(["protocol"] if args.protocol else [])])
-        raise UserError(f"--track paper takes each paper's own settings; leave out {typed}")
+    asked: dict[str, Any] = {}
+    if args.track == PAPER:
+        asked = {name: changes.pop(name) for name in ALTERNATIVES if name in changes}
+        if refused := [*changes, *(["protocol"] if args.protocol else [])]:
+            typed = ", ".join(f"--{name.replace('_', '-')}" for name in refused)
+            raise UserError(f"--track paper takes each paper's own settings; leave out {typed}")
+    elif args.paper:
+        raise UserError("--paper needs --track paper")
     external = _file_hash(args.stage1)
     seeds = [(split_seed, seed) for split_seed in _seeds(args.split_seeds, "--split-seeds")
              for seed in _seeds(args.seeds, "--seeds")]
@@ -148,14 +163,16 @@ def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
         ratio = parse_dataset(text, entry.spec.default_ratio)
         dataset = datasets.setdefault(name, entry.load()())
         base = _protocol(dataset, COMMON if args.track == PAPER else args.protocol or DEFAULT_PROTOCOL)
+        # What is trained stays as the protocol's name says: the noise has a field of its own in every record and table.
         protocol = change_protocol(base, changes)
+        protocol = protocol.replace(eval_noise=args.test_noise, name=protocol.name)
         registry.backbone(protocol.backbone)
         for split_seed, seed in seeds:
             task = Task(name, ratio, args.imbalance, split_seed, seed, args.track, protocol.name)
             for method in list(methods):
                 try:
                     plans.append(plan_run(method, task, protocol, registry, dataset, settings=settings,
-                                          precision=args.precision, external=external))
+                                          precision=args.precision, external=external, paper=args.paper, asked=asked))
                 except UserError as error:
                     if args.methods != ALL:
                         raise
@@ -164,6 +181,7 @@ def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
                     methods.remove(method)
     if not plans:
         raise UserError("none of the installed methods can be run like this")
+    check_settings(settings, [plan.expression for plan in plans])
     unique = {plan.file_name: plan for plan in plans}  # two spellings of one expression are one run
     return datasets, list(unique.values())
 

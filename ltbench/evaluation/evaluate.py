@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 
 from ltbench.data.augment import Augmentation
 from ltbench.data.loader import evaluation_batches
+from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.evaluation.predictions import Predictions, summarize
 from ltbench.training.distributed import interleave
@@ -16,7 +20,7 @@ BATCH = 500
 
 
 @torch.no_grad()
-def predict_test(engine: Engine, data: TaskData, accelerator: Accelerator, *, flip: bool) -> Predictions:
+def predict_test(engine: Engine, data: TaskData, accelerator: Accelerator, *, flip: bool, noise: float = 0.0) -> Predictions:
     """Return the predictions for every test image, each once, whatever the number of processes.
 
     Args:
@@ -24,6 +28,7 @@ def predict_test(engine: Engine, data: TaskData, accelerator: Accelerator, *, fl
         data: Of the task.
         accelerator: Of the process.
         flip: Whether probabilities are averaged over the image and its mirror image.
+        noise: Standard deviation of the Gaussian noise on normalized images; 0 for none.
 
     Raises:
         Diverged: If a probability is not a number.
@@ -35,6 +40,8 @@ def predict_test(engine: Engine, data: TaskData, accelerator: Accelerator, *, fl
     for positions, pixels in evaluation_batches(data.parts.test, data.test_indices, BATCH, accelerator.device,
                                                 accelerator.process_index, accelerator.num_processes):
         images = plain(pixels, positions, 0, 0)
+        if noise:
+            images = images + noise * _normal(positions, images.shape[1:]).to(images.device)
         log_probs = engine.predict(images).float().log_softmax(dim=1)
         if flip:
             mirrored = engine.predict(images.flip(3)).float().log_softmax(dim=1)
@@ -43,3 +50,10 @@ def predict_test(engine: Engine, data: TaskData, accelerator: Accelerator, *, fl
     # Gathered before it is judged: a process that gave up alone would leave the others waiting.
     summary = interleave(torch.cat(rows), len(labels), accelerator)
     return Predictions.from_summary(data.test_indices, labels, summary)
+
+
+def _normal(positions: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return standard normal noise for each image, shape (B, *shape): a function of its position, whoever evaluates it."""
+    generator = torch.Generator()
+    return torch.stack([torch.randn(*shape, generator=generator.manual_seed(derive_seed("noise", position)))
+                        for position in positions.tolist()])

@@ -68,14 +68,23 @@ class FeatureReader:
             self._banks[view] = self._stored(engine, view)
         return self._banks[view]
 
-    def _stored(self, engine: Engine, view: str) -> Bank:
+    def finished(self) -> Bank:
+        """Return the plain training images under a backbone that is trained, from the store if they are there."""
+        engine = self._engine()
+        if engine is None:
+            raise RuntimeError("the engine of this bank is gone")
+        if engine.stack.backbone == "frozen":
+            return self.read("train", "plain")
+        return self._stored(engine, "plain", keep=False)
+
+    def _stored(self, engine: Engine, view: str, *, keep: bool = True) -> Bank:
         names = "" if view == "plain" else "-" + "-".join(self._protocol.augmentation) + f"-{self._seed}"
         file = self._folder / f"bank-{view}{names}.safetensors" if self._folder and self._folder.is_dir() else None
         tensors = _read(file, self._accelerator.device)
         there = torch.tensor(["embedding" in tensors], device=self._accelerator.device)
         if not gather_rows(there, self._accelerator).all():  # all compute, or none: they wait for each other
             bank = self._compute(engine, view)
-            if file is not None and self._accelerator.is_main_process:
+            if keep and file is not None and self._accelerator.is_main_process:
                 save_tensors(file, {"embedding": bank.embedding}, {})
             return bank
         return Bank(tensors["embedding"], self._data.labels.to(self._accelerator.device))

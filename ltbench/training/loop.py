@@ -22,11 +22,35 @@ from ltbench.data.samplers import Sampler
 from ltbench.errors import Diverged
 from ltbench.method import Seen
 from ltbench.training.distributed import average_batch_norm, gather_rows
-from ltbench.training.engine import Engine
+from ltbench.training.engine import RESERVED, Engine
 from ltbench.training.files import load_tensors, save_tensors
 from ltbench.training.optimization import Optimization
 
 Row = dict[str, Any]
+
+
+@torch.no_grad()
+def measured(engine: Engine) -> dict[str, float]:
+    """Return what the methods of a stage measure now, by name.
+
+    Raises:
+        ValueError: If two figures have one name.
+    """
+    figures: dict[str, float] = {}
+    if engine.stack.owns("measure"):
+        engine.eval()
+        for method in engine.stack.methods:
+            for name, value in method.measure(engine.ctx).items():
+                if name in figures or name in RESERVED:
+                    raise ValueError(f"measured figures must have names of their own, got {name!r} from {method.name!r}")
+                figures[name] = float(value)
+    return figures
+
+
+def first_row(engine: Engine) -> list[Row]:
+    """Return the curve's row of epoch 0: what is measured before the first step; no row where nothing is."""
+    figures = measured(engine)
+    return [{**figures, "stage": engine.stack.stage, "epoch": 0, "epochs": engine.ctx.facts.epochs}] if figures else []
 
 
 class BatchLoader(Interface):
@@ -97,7 +121,10 @@ class Loop:
         Raises:
             Diverged: If the loss stops being finite.
         """
-        for epoch in range(self._resume(), self.budget.epochs):
+        first = self._resume()
+        if first == 0:
+            self.curve = first_row(self.engine)
+        for epoch in range(first, self.budget.epochs):
             started = time.perf_counter()
             row = self._epoch(epoch)
             self.seconds += time.perf_counter() - started
@@ -131,6 +158,7 @@ class Loop:
             method.end_epoch(ctx)
         means = torch.stack([gather_rows(value.float().reshape(1), self._accelerator).mean() for value in sums.values()])
         figures = dict(zip(sums, (means / self.budget.steps).tolist(), strict=True))  # the epoch's one wait for the device
+        figures |= measured(self.engine)
         return {**figures, "stage": stage, "epoch": epoch + 1, "epochs": self.budget.epochs, "rate": factor}
 
     def _step(self, parts: Mapping[str, list[Batch]]) -> dict[str, Tensor]:

@@ -22,13 +22,13 @@ from ltbench.plan import StagePlan
 from ltbench.protocols import Protocol
 from ltbench.registry import Registry
 from ltbench.training.build import build_engine
-from ltbench.training.context import Context
+from ltbench.training.context import Bank, Context
 from ltbench.training.distributed import gather_rows, release
 from ltbench.training.engine import Engine
 from ltbench.training.external import load_external
 from ltbench.training.features import FeatureReader
 from ltbench.training.files import check_tensors, load_tensors, save_tensors
-from ltbench.training.loop import BatchLoader, Budget, Loop, Row
+from ltbench.training.loop import BatchLoader, Budget, Loop, Row, first_row
 from ltbench.training.optimization import terms
 from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
 
@@ -153,6 +153,19 @@ class StageRunner:
                 method.setup(engine.ctx)
         return engine
 
+    def bank(self, plan: StagePlan, engine: Engine, seed: int, data: TaskData) -> Bank:
+        """Return the embeddings of the plain training images under a finished stage.
+
+        Args:
+            plan: Of the stage.
+            engine: Finished.
+            seed: Of the run.
+            data: Of the task.
+        """
+        frozen_from = plan.previous.key if plan.previous and engine.stack.backbone == "frozen" else plan.key
+        folder = self.store.path(frozen_from)
+        return FeatureReader(engine, data, plan.protocol, seed, self.accelerator, folder).finished()
+
     def train(self, engine: Engine, plan: StagePlan, seed: int, data: TaskData,
               observe: Callable[[Row], None] = lambda row: None) -> None:
         """Fit and train an engine from its start or from its checkpoint, and store the result.
@@ -178,7 +191,7 @@ class StageRunner:
                 ctx.generator.manual_seed(derive_seed("fit", seed, plan.number))
                 for method in engine.stack.methods:
                     method.fit(ctx)
-        curve: list[Row] = []
+        curve = [] if engine.stack.trains else first_row(engine)
         seconds = time.perf_counter() - started
         if engine.stack.trains:
             device = self.accelerator.device
