@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.data.base import Parts as Parts
     from ltbench.data.base import TensorImages as TensorImages
     from ltbench.data.batch import Batch as Batch
+    from ltbench.data.published import Published as Published
     from ltbench.data.samplers import ClassAware as ClassAware
     from ltbench.data.samplers import ClassBalanced as ClassBalanced
     from ltbench.data.samplers import ClassReversed as ClassReversed
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.data.samplers import SquareRoot as SquareRoot
     from ltbench.distances import euclidean_distance as euclidean_distance
     from ltbench.distances import pairwise_squared_distance as pairwise_squared_distance
+    from ltbench.errors import MissingData as MissingData
     from ltbench.errors import UserError as UserError
     from ltbench.geometry_file import read_geometry as read_geometry
     from ltbench.heads import CosineClassifier as CosineClassifier
@@ -75,11 +77,13 @@ __all__ = [
     "Method",
     "MethodSpec",
     "MetricSpec",
+    "MissingData",
     "Output",
     "PaperSetting",
     "ParameterGroup",
     "Parts",
     "Protocol",
+    "Published",
     "RunInfo",
     "Sampler",
     "Seen",
@@ -119,11 +123,13 @@ _HOMES = {
     "Method": "ltbench.method",
     "MethodSpec": "ltbench.specs",
     "MetricSpec": "ltbench.specs",
+    "MissingData": "ltbench.errors",
     "Output": "ltbench.method",
     "PaperSetting": "ltbench.method",
     "ParameterGroup": "ltbench.method",
     "Parts": "ltbench.data.base",
     "Protocol": "ltbench.protocols",
+    "Published": "ltbench.data.published",
     "RunInfo": "ltbench.run_info",
     "Sampler": "ltbench.data.samplers",
     "Seen": "ltbench.method",

@@ -11,6 +11,10 @@ class UserError(Exception):
     """Report something that the user can mend: one line on stderr and exit code 2, never a traceback."""
 
 
+class MissingData(UserError):
+    """Report that a dataset's files are not there at all; files that are there and damaged are another error."""
+
+
 class Diverged(Exception):
     """Report that a training loss stopped being finite: the run gets a record with that status.
 

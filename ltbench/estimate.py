@@ -8,13 +8,16 @@ from collections.abc import Sequence
 import torch
 from tabulate import tabulate
 
+from ltbench.data.task_data import TaskData
 from ltbench.plan import RunPlan, StagePlan
 from ltbench.runner import Runner
-from ltbench.training.build import make_backbone
+from ltbench.training.build import backbone_facts, make_backbone
 from ltbench.training.optimization import terms
 from ltbench.training.stages import budget_of
 
 _WARM, _TIMED = 1, 3
+_SMALL, _FEW = 64, 4
+_TIMES: dict[tuple[object, ...], float] = {}
 
 
 def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
@@ -25,7 +28,6 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
         runner: Knows data, store and device.
     """
     runner.check(plans)
-    seconds: dict[tuple[str, int], float] = {}
     stages: dict[str, tuple[StagePlan, int, float, int]] = {}
     rows = []
     for plan in plans:
@@ -41,7 +43,7 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
             if known:
                 stages[stage.key] = (*known[:1], known[1] + 1, *known[2:])
             else:
-                stages[stage.key] = (stage, 1, *_cost(stage, plan, runner, seconds))
+                stages[stage.key] = (stage, 1, *_cost(stage, plan, runner))
     print(tabulate(rows, headers=["expression", "dataset", "seed", "split seed", "protocol", "state"], disable_numparse=True))
     print()
     store = runner.stages.store
@@ -61,39 +63,42 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
           f"{size / 1e6:.0f} MB of cache on this machine (from timed steps; evaluation not counted)")
 
 
-def _cost(stage: StagePlan, plan: RunPlan, runner: Runner, seconds: dict[tuple[str, int], float]) -> tuple[float, int]:
+def _cost(stage: StagePlan, plan: RunPlan, runner: Runner) -> tuple[float, int]:
     """Estimate seconds and bytes of one stage."""
     data = runner.data_of(plan)
     budget = budget_of(stage.protocol, stage.number, len(data.labels))
     name, batch = stage.protocol.backbone, terms(stage.protocol, stage.number).batch_size
-    backbone = make_backbone(name, data, runner.registry)
-    nbytes = sum(p.numel() for p in backbone.parameters()) * 4 * 2  # the engine, and its checkpoint while it trains
+    facts = backbone_facts(name, data, runner.registry)
+    nbytes = facts.parameters * 4 * 2  # the engine, and its checkpoint while it trains
+    step = _step(name, data, batch, runner)
     if not stage.trial.trains or stage.trial.inputs == "features":
         # A pass over the images for the bank; the steps on features are cheap beside it.
-        return _step(backbone, data.dataset.channels, data.dataset.image_size, batch, runner, seconds, name) / 3 \
-            * len(data.labels) / batch, nbytes + len(data.labels) * int(backbone.feature_dim) * 4  # type: ignore[arg-type]
-    step = _step(backbone, data.dataset.channels, data.dataset.image_size, batch, runner, seconds, name)
+        return step / 3 * len(data.labels) / batch, nbytes + len(data.labels) * facts.feature_dim * 4
     return step * budget.steps * budget.epochs, nbytes
 
 
-def _step(backbone: torch.nn.Module, channels: int, size: int, batch: int, runner: Runner, seconds: dict[tuple[str, int], float],
-          name: str) -> float:
-    """Time forward and backward passes of one batch, once for each backbone and batch size."""
-    if (name, batch) not in seconds:
-        device = runner.accelerator.device
-        backbone = backbone.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        images = torch.randn(batch // runner.options.accumulation, channels, size, size, device=device)
-        images = images.to(memory_format=torch.channels_last)
+def _step(name: str, data: TaskData, batch: int, runner: Runner) -> float:
+    """Time forward and backward passes, once in a process for each backbone and size."""
+    accelerator, dataset = runner.accelerator, data.dataset
+    device, size = accelerator.device, dataset.image_size
+    # Large images fill a device a few at a time: their cost is proportional, and a plan should take seconds.
+    images = min(batch // runner.options.accumulation, batch if size <= _SMALL else _FEW)
+    identity = (name, dataset.channels, size, images, str(device), accelerator.mixed_precision)
+    if identity not in _TIMES:
+        with torch.random.fork_rng(devices=[]):
+            backbone = make_backbone(name, data, runner.registry)
+            backbone = backbone.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+            pixels = torch.randn(images, dataset.channels, size, size, device=device).to(memory_format=torch.channels_last)
         times = []
         for _ in range(_WARM + _TIMED):
             started = time.perf_counter()
-            with runner.accelerator.autocast():
-                backbone(images).square().mean().backward()
+            with accelerator.autocast():
+                backbone(pixels).square().mean().backward()
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             times.append(time.perf_counter() - started)
-        seconds[name, batch] = min(times[_WARM:]) * runner.options.accumulation
-    return seconds[name, batch]
+        _TIMES[identity] = min(times[_WARM:])
+    return _TIMES[identity] * batch / images
 
 
 def _duration(seconds: float) -> str:

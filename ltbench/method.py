@@ -117,7 +117,7 @@ class PaperSetting:
         stage1_protocol: For a later stage: how the paper trains a first stage that states no setting of its own, as changes to
             the dataset's common protocol.
         alternatives: Further values of protocol fields that the paper prints rows for (``backbone``, ``epochs``); a user may
-            ask for one of these, and for no other.
+            ask for one of these, and for no other. A mapping says what else the paper changes with a value.
     """
 
     protocol: Mapping[str, Any] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class PaperSetting:
     companions: tuple[str, ...] = ()
     stage1: str | None = None
     stage1_protocol: Mapping[str, Any] = field(default_factory=dict)
-    alternatives: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    alternatives: Mapping[str, tuple[Any, ...] | Mapping[Any, Mapping[str, Any]]] = field(default_factory=dict)
 
 
 class Method(nn.Module):

@@ -75,7 +75,7 @@ def apply_papers(text: str, task: Task, registry: Registry, settings: Mapping[st
             # A paper on later stages says of the first ones how it trains its baselines.
             protocol = dict(terms.stage1_protocol if number == 1 and 1 not in reference.stages else terms.protocol)
         else:
-            own = _joined(choices, task)
+            own = _joined(stage, task)  # companions come to a paper's terms and bring none
             above = (setting for later in methods[1:] for _, setting in _settings(later, task) if setting.stage1_protocol)
             inherited = dict(next(above, PaperSetting()).stage1_protocol) if number == 1 else dict(stages[-1].protocol)
             protocol = inherited if own is None else own
@@ -93,7 +93,8 @@ def _settings(methods: Sequence[type[Method]], task: Task) -> Iterator[tuple[typ
 
 
 def _alternatives(asked: Mapping[str, Any], settings: Sequence[PaperSetting], text: str) -> dict[str, Any]:
-    """Return what is asked, if a paper prints rows for it."""
+    """Return what is asked, if a paper prints rows for it, with what the paper changes along with it."""
+    changes: dict[str, Any] = {}
     for name, value in asked.items():
         printed = {v: None for setting in settings
                    for v in (setting.protocol.get(name), setting.stage1_protocol.get(name), *setting.alternatives.get(name, ()))
@@ -102,7 +103,10 @@ def _alternatives(asked: Mapping[str, Any], settings: Sequence[PaperSetting], te
             known = ", ".join(map(str, printed)) or "nothing else than its own"
             raise UserError(f"{name} of {text} must be one that its paper prints rows for ({known}) in the paper track, "
                             f"got {value}")
-    return dict(asked)
+        for setting in settings:
+            along = setting.alternatives.get(name, ())
+            changes |= along.get(value, {}) if isinstance(along, Mapping) else {}
+    return {**changes, **asked}
 
 
 def _with_companions(stage: Sequence[Choice], task: Task, registry: Registry, reference: type[Method] | None) -> list[Choice]:
@@ -116,7 +120,8 @@ def _joined(choices: Sequence[Choice], task: Task) -> dict[str, Any] | None:
     """Return the changes that the papers of a stage's methods agree on; None where none says anything."""
     protocol: dict[str, Any] = {}
     stated = list(_settings([choice.method for choice in choices], task))
-    for method, setting in stated:
+    brought = {name for _, setting in stated for name in setting.companions}  # companions come on the terms of who brings them
+    for method, setting in [(method, setting) for method, setting in stated if method.name not in brought] or stated:
         for name, value in setting.protocol.items():
             if protocol.setdefault(name, value) != value:
                 everybody = "+".join(choice.method.name for choice in choices)

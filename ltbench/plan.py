@@ -126,7 +126,7 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         previous = stages[-1] if stages else None
         trial = Stack([hyperparameters.build(choice.method, facts, choice.values) for choice in stage.choices], number)
         if previous and trial.evaluation_only:
-            own = terms[-1]  # such a stage is evaluated as the one that it stands on
+            own = previous.protocol  # such a stage is evaluated as the one that it stands on
         else:
             changes = {**stage.protocol, "name": task.track} if task.track == PAPER else {}
             if previous:  # which has no backbone of its own

@@ -12,7 +12,7 @@ PAPER = "paper"
 COMMON = "common"
 
 OPTIMIZERS = ("sgd", "adamw")
-AUGMENTATIONS = ("crop", "flip", "autoaugment", "cutout")
+AUGMENTATIONS = ("crop", "random_resized_crop", "flip", "jitter", "autoaugment", "randaugment", "cutout")
 SCHEDULES = ("constant", "step", "cosine", "one_cycle")
 
 
@@ -37,13 +37,15 @@ class Protocol:
             ``one_cycle``.
         milestones: Where ``step`` decays, as fractions of the training.
         gamma: By what ``step`` multiplies at each milestone.
-        augmentation: Names of training augmentations, in order: ``crop``, ``flip``, ``autoaugment``, ``cutout``.
+        augmentation: Names of training augmentations, in order: ``crop`` or ``random_resized_crop`` (for images on disk),
+            ``flip``, ``jitter``, ``autoaugment``, ``randaugment``, ``cutout``.
         grad_clip: Largest gradient norm, or None.
         stage2_draws: Samples drawn by a learned later stage, as a multiple of the number of training images.
+        stage2_samples: Their number, whatever the training set's size, in place of ``stage2_draws``; None for that.
         stage2_batch_size: Its global batch.
         stage2_lr: Its learning rate, where a method has none of its own.
         stage2_weight_decay: Likewise.
-        stage2_schedule: Likewise; milestones and warm-up do not apply to it.
+        stage2_schedule: Likewise; warm-up does not apply to it.
         per_class: At most this many images a class, in training and in testing; None for all. Only for smoke tests.
         eval_flip: Whether probabilities are averaged over the image and its mirror image.
         eval_noise: Standard deviation of Gaussian noise on test images, in units of a normalized pixel; 0 for none.
@@ -64,10 +66,11 @@ class Protocol:
     augmentation: tuple[str, ...] = ("crop", "flip")
     grad_clip: float | None = None
     stage2_draws: float = 10.0
+    stage2_samples: int | None = None
     stage2_batch_size: int = 128
     stage2_lr: float = 0.1
     stage2_weight_decay: float = 5e-4
-    stage2_schedule: Literal["constant", "cosine"] = "cosine"
+    stage2_schedule: Literal["constant", "step", "cosine"] = "cosine"
     per_class: int | None = None
     eval_flip: bool = False
     eval_noise: float = 0.0
@@ -75,9 +78,9 @@ class Protocol:
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
         object.__setattr__(self, "augmentation", tuple(self.augmentation))
-        for name in ("epochs", "batch_size", "stage2_batch_size", "per_class"):
+        for name in ("epochs", "batch_size", "stage2_batch_size", "stage2_samples", "per_class"):
             value = getattr(self, name)
-            if not (isinstance(value, int) and value >= 1 or name == "per_class" and value is None):
+            if not (isinstance(value, int) and value >= 1 or name in ("stage2_samples", "per_class") and value is None):
                 raise ValueError(f"{name} must be an integer >= 1, got {value}")
         for name in ("lr", "gamma", "stage2_draws", "stage2_lr", "grad_clip"):
             value = getattr(self, name)
@@ -108,6 +111,8 @@ class Protocol:
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON types."""
         values = dataclasses.asdict(self)
+        if self.stage2_samples is None:  # it says nothing then: results of before the field was there keep their keys
+            del values["stage2_samples"]
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
     @classmethod

@@ -31,7 +31,7 @@ from ltbench.registry import Registry
 from ltbench.run_info import RunInfo
 from ltbench.run_record import describe, without_paths
 from ltbench.task import Task
-from ltbench.training.build import make_backbone
+from ltbench.training.build import backbone_facts, make_backbone
 from ltbench.training.external import read_backbone
 from ltbench.training.loop import Row
 from ltbench.training.stages import Stage, StageRunner, budget_of
@@ -53,6 +53,7 @@ class Options:
         rerun: Whether finished runs are run again.
         debug: Whether tracebacks are shown.
         keep: What is kept beside a record: ``nothing``, ``statistics`` or ``features``.
+        planning: Whether runs are only planned: published class counts stand for data that is not there.
     """
 
     out: Path
@@ -63,6 +64,7 @@ class Options:
     rerun: bool = False
     debug: bool = False
     keep: str = "statistics"
+    planning: bool = False
 
 
 class Runner:
@@ -159,11 +161,11 @@ class Runner:
             data = self.data_of(plan)
             backbone = (plan.task.dataset, plan.stages[0].protocol.backbone)
             if backbone not in backbones:
-                with torch.random.fork_rng(devices=[]):
-                    built = make_backbone(backbone[1], data, self.registry)
                 backbones.add(backbone)
+                backbone_facts(backbone[1], data, self.registry)
                 if self.options.stage1 is not None:
-                    read_backbone(self.options.stage1, built)
+                    with torch.random.fork_rng(devices=[]):
+                        read_backbone(self.options.stage1, make_backbone(backbone[1], data, self.registry))
             for stage in plan.stages:
                 if stage.trial.trains:
                     budget = budget_of(stage.protocol, stage.number, len(data.labels))
@@ -184,7 +186,8 @@ class Runner:
             return self._tasks[key]
         if name not in self._parts:
             with self.accelerator.main_process_first():  # one process downloads
-                self._parts[name] = load_parts(self.datasets[name], self.options.data_root, download=self.options.download)
+                self._parts[name] = load_parts(self.datasets[name], self.options.data_root, download=self.options.download,
+                                               planning=self.options.planning)
         self._tasks[key] = load_task_data(self.datasets[name], self._parts[name], plan.task, per_class)
         return self._tasks[key]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ltbench.errors import UserError
 
+_MOST_WORKERS = 16
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -33,6 +34,23 @@ def parse_size(text: str) -> int:
     if not match:
         raise UserError(f"a size must be a number with K, M, G or T, got {text!r}")
     return int(float(match[1]) * _UNITS[match[2]])
+
+
+def data_workers() -> int:
+    """Return how many processes decode images: ``LTBENCH_WORKERS`` (0 for none), else this process's share of cores, at most 16.
+
+    Raises:
+        UserError: If the variable holds no number of at least 0.
+    """
+    text = os.environ.get("LTBENCH_WORKERS")
+    if text:
+        if not text.isdecimal():
+            raise UserError(f"LTBENCH_WORKERS must be a number >= 0, got {text!r}")
+        return int(text)
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone knows what a container leaves to a process
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    share = cores // int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
+    return max(1, min(_MOST_WORKERS, share))
 
 
 def cache_limit() -> int:

@@ -145,8 +145,81 @@ class Unconvertible(ltbench.Method):
         self.table = table
 
 
+class Unplannable(ltbench.Method):
+    """State a paper setting in which the optimizer does not exist."""
+
+    name = "planted_unplannable"
+    stages = frozenset({1})
+
+    @classmethod
+    def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
+        magic = task.dataset == "cifar100-lt" and task.imbalance_ratio == 50
+        return ltbench.PaperSetting(protocol={"optimizer": "magic"}) if magic else None
+
+
+class Busybody(ltbench.Method):
+    """Count how often it measures."""
+
+    name = "planted_busybody"
+    stages = frozenset({1})
+
+    def __init__(self, facts: ltbench.Facts) -> None:
+        super().__init__(facts)
+        self.register_buffer("count", torch.zeros(()))
+
+    def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
+        self.get_buffer("count").add_(1)
+        return {"nothing": 0.0}
+
+
+class Gambler(ltbench.Method):
+    """Measure something random."""
+
+    name = "planted_gambler"
+    stages = frozenset({1})
+
+    def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
+        return {"luck": float(torch.rand((), generator=ctx.generator))}
+
+
+class Reminiscent(ltbench.Method):
+    """Measure by how much the classifier moved since it was last asked."""
+
+    name = "planted_reminiscent"
+    stages = frozenset({1})
+
+    def __init__(self, facts: ltbench.Facts) -> None:
+        super().__init__(facts)
+        self.last = 0.0
+
+    def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
+        now = float(sum(p.square().sum() for p in ctx.engine.head.parameters()))
+        moved, self.last = now - self.last, now
+        return {"moved": moved}
+
+
+class Third(ltbench.Method):
+    """Stand on another later stage, and refuse any other place."""
+
+    name = "planted_third"
+    stages = frozenset({2})
+    below = "crt"
+
+    def setup(self, ctx: ltbench.Context) -> None:
+        if ctx.stage != 3 or ctx.previous is None or "crt" not in ctx.previous.methods:
+            raise ltbench.UserError("planted_third must stand on crt")
+
+
+class Rootless(ltbench.Method):
+    """Stand on a method that does not exist."""
+
+    name = "planted_rootless"
+    stages = frozenset({2})
+    below = "no_such_method"
+
+
 METHODS = (Unseeded, Forgetful, ForgetfulPredictor, NotANumber, VarianceOfOne, BetweenClasses, LocalMean, HalfTheRows,
-           Misdescribed, Positional, Unconvertible)
+           Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless)
 
 
 @ltbench.hookimpl

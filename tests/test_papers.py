@@ -6,10 +6,11 @@ import pytest
 
 from ltbench.data.cifar import Cifar100LT
 from ltbench.errors import UserError
+from ltbench.method import PaperSetting
 from ltbench.plan import RunPlan, plan_run
 from ltbench.protocols import Protocol
 from ltbench.task import Task
-from tests.toys import toy_registry
+from tests.toys import Weights, toy_registry
 
 TASK = Task("cifar100-lt", 100.0, track="paper", protocol="common")
 PROTOCOL = Protocol("common", backbone="resnet32", epochs=60)
@@ -43,6 +44,18 @@ def test_baselines_run_on_the_terms_of_a_paper_that_is_named() -> None:
     assert found.paper == "under" and found.file_name != plan("tuned/retrain").file_name
     first = plan("base", paper="tuned")
     assert (first.stages[0].protocol.lr, first.stages[0].protocol.weight_decay) == (0.01, PROTOCOL.weight_decay)
+
+
+def test_companions_come_on_the_terms_of_who_brings_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = PaperSetting(protocol={"lr": 0.2, "epochs": 5}, companions=("tuned",))  # whose paper says .01 and 7
+    monkeypatch.setattr(Weights, "paper", classmethod(lambda cls, task: setting))
+    for text in ("weights", "tuned+weights"):
+        found = plan(text)
+        assert str(found.expression) == "tuned+weights"
+        assert (found.stages[0].protocol.lr, found.stages[0].protocol.epochs) == (0.2, 5)
+    monkeypatch.setattr(Weights, "paper", classmethod(lambda cls, task: PaperSetting(protocol={"lr": 0.2})))
+    with pytest.raises(UserError, match=r"the papers of tuned\+weights disagree on lr: 0.01 and 0.2"):
+        plan("tuned+weights")
 
 
 def test_a_paper_says_what_may_be_asked_of_it() -> None:

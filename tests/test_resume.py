@@ -58,5 +58,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
         assert record["status"] == "completed" and len(record["curve"]) == EPOCHS + (10 if len(record["stages"]) == 2 else 0)
         assert records.equal(record, records.read(killed[name])) == []
         assert path.with_suffix(".npz").read_bytes() == killed[name].with_suffix(".npz").read_bytes()
-    leftovers = [path for path in (tmp_path / "killed" / "runs").iterdir() if path.suffix not in (".json", ".npz")]
-    assert not leftovers
+        kept = "geometry.safetensors"
+        assert path.with_suffix(f".{kept}").read_bytes() == killed[name].with_suffix(f".{kept}").read_bytes()
+    expected = (".json", ".npz", ".safetensors")
+    assert not [path for path in (tmp_path / "killed" / "runs").iterdir() if path.suffix not in expected]

@@ -19,6 +19,12 @@ EXPECTED = {
     "planted_local_mean": {},
     "planted_mismatch": {"composes": "after_step(seen) shows 0 samples"},
     "planted_positional": {"spec": "'tau' must be keyword-only"},
+    "planted_unplannable": {"paper": "its paper's setting on cifar100-lt@50 makes no run: the paper setting of "
+                                     "planted_unplannable is refused: optimizer must be one of sgd, adamw, got 'magic'"},
+    "planted_busybody": {"measures": "changes methods.planted_busybody.count"},
+    "planted_gambler": {"measures": "draws random numbers"},
+    "planted_reminiscent": {"measures": "twice gives"},
+    "planted_third": {},
     "planted_unconvertible": {"refusals": "planted_unconvertible.table must be"},
 }
 
@@ -41,6 +47,11 @@ def test_a_loss_that_is_not_a_number_is_found() -> None:
 def test_a_spec_that_disagrees_with_its_class_is_found() -> None:
     result = run_check("spec", "planted_misdescribed", plugins=PLANTED)
     assert not result.ok and result.message == "the class's stages must be {1}, as in the spec, got frozenset({2})"
+
+
+def test_a_stage_below_that_does_not_exist_is_found() -> None:
+    result = run_check("spec", "planted_rootless", plugins=PLANTED)
+    assert not result.ok and "unknown method 'no_such_method'" in result.message
 
 
 def test_two_processes_show_what_one_process_alone_keeps() -> None:

@@ -12,10 +12,13 @@ CIFAR_WIDTHS = (1, 2, 4)
 
 @hookimpl
 def ltbench_backbones() -> list[BackboneSpec]:
-    """Return the CIFAR ResNets by depth and width, the digits network and the timm family."""
+    """Return the CIFAR ResNets by depth and width, the other ResNets, the digits network and the timm family."""
     specs = [
         BackboneSpec("digits", "ltbench.backbones.digits:build", "three convolutions for 8 x 8 digits, 64 features"),
         BackboneSpec("timm:", "ltbench.backbones.timm_family:build", "any timm model, randomly initialized: timm:resnet50"),
+        BackboneSpec("resnet10", "ltbench.backbones.basic_resnet:build", "ResNet-10 for large images, 512 features"),
+        BackboneSpec("resnet18cifar", "ltbench.backbones.basic_resnet:build", "ResNet-18 for 32 x 32 images, 512 features"),
+        BackboneSpec("resnet34cifar", "ltbench.backbones.basic_resnet:build", "ResNet-34 for 32 x 32 images, 512 features"),
     ]
     for depth in CIFAR_DEPTHS:
         for width in CIFAR_WIDTHS:

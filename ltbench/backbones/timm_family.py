@@ -7,10 +7,13 @@ from typing import Any
 
 import timm
 import torch
+from timm.models.resnet import ResNet
 from torch import Tensor, nn
 
 from ltbench.backbones.request import BackboneRequest
 from ltbench.errors import UserError
+
+_WIDTHS = (64, 128, 256, 512)  # of a ResNet's stages, before a bottleneck's expansion
 
 
 class TimmBackbone(nn.Module):
@@ -34,6 +37,53 @@ class TimmBackbone(nn.Module):
         return embedding
 
 
+class TimmResNet(TimmBackbone):
+    """Split a ResNet or ResNeXt of timm before its last stage, so that experts and branches can have one each.
+
+    Args:
+        model: Of timm's class ResNet.
+        feature_dim: D.
+        request: What the model was made from.
+    """
+
+    def __init__(self, model: nn.Module, feature_dim: int, request: BackboneRequest) -> None:
+        super().__init__(model, feature_dim)
+        self._request = request
+
+    # Properties, not submodules: every parameter keeps timm's own name, and has one name only.
+    @property
+    def trunk(self) -> nn.Sequential:
+        """All before the last stage; shares its parameters with the model."""
+        model: Any = self.model  # timm declares no type of its parts
+        return nn.Sequential(model.conv1, model.bn1, model.act1, model.maxpool, model.layer1, model.layer2, model.layer3)
+
+    @property
+    def last_stage(self) -> nn.Module:
+        """The fourth stage; shares its parameters with the model."""
+        model: Any = self.model
+        stage: nn.Module = model.layer4
+        return stage
+
+    def make_last_stage(self, width: float = 1.0) -> nn.Module:
+        """Build one more last stage, with fresh weights, for an expert or a branch.
+
+        Args:
+            width: As a fraction of the ordinary width.
+        """
+        channels = (*_WIDTHS[:3], max(1, round(_WIDTHS[3] * width)))
+        # timm builds no stage alone; the rest of the model is dropped.
+        model: Any = timm.create_model(self._request.name, pretrained=False, num_classes=0, in_chans=self._request.channels,
+                                       channels=channels)
+        stage: nn.Module = model.layer4
+        return stage
+
+    def pool(self, maps: Tensor) -> Tensor:
+        """Average maps (B, D, h, w) over space, shape (B, D)."""
+        model: Any = self.model
+        embedding: Tensor = model.global_pool(maps)
+        return embedding
+
+
 def _create(request: BackboneRequest) -> nn.Module:
     # Names of the hub ("hf-hub:...", "a/b") would fetch a configuration from the network: only timm's own names are known here.
     if not timm.is_model(request.name):
@@ -53,6 +103,8 @@ def _create(request: BackboneRequest) -> nn.Module:
 
 def build(request: BackboneRequest) -> TimmBackbone:
     """Build a timm model and prove, on one blank image, that it gives features of the width that timm names.
+
+    Models of timm's class ResNet (ResNets, ResNeXts and their kin of the usual widths) can be split before their last stage.
 
     Args:
         request: Its name is timm's, for example ``resnet50`` or ``swin_tiny_patch4_window7_224``.
@@ -77,4 +129,17 @@ def build(request: BackboneRequest) -> TimmBackbone:
     if shape != (1, feature_dim):
         raise UserError(f"timm:{request.name} must give one vector of {feature_dim} features an image, got shape {shape[1:]}")
     model.train()
-    return TimmBackbone(model, feature_dim)
+    return TimmResNet(model, feature_dim, request) if _splits(model) else TimmBackbone(model, feature_dim)
+
+
+def _splits(model: Any) -> bool:
+    """Say whether a model is all of a ResNet's usual parts: a dropout, or stages of other widths, would be lost in a copy."""
+    kind = type(model)  # a class of its own may run its parts in another order
+    if kind is not ResNet or model.drop_rate:
+        return False
+    for stage, width in zip((model.layer1, model.layer2, model.layer3, model.layer4), _WIDTHS, strict=True):
+        block = stage[-1]
+        last = block.conv3 if hasattr(block, "conv3") else block.conv2
+        if last.out_channels != width * type(block).expansion:
+            return False
+    return True

@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     if os.environ.get("WORLD_SIZE", "1") != str(accelerator.num_processes):
         raise UserError(f"WORLD_SIZE is {os.environ['WORLD_SIZE']} but {accelerator.num_processes} process runs; use torchrun")
     options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, args.rerun, args.debug,
-                      args.keep)
+                      args.keep, planning=args.dry_run)
     runner = Runner(args.registry, accelerator, StageStore(cache_root(args.cache), cache_limit()), datasets, options)
     if args.dry_run:
         from ltbench.estimate import print_plan

@@ -17,8 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ltbench.data import autoaugment
+from ltbench.data import autoaugment, randaugment, windows
 from ltbench.data.arrays import Floats, Ints
+from ltbench.data.jitter import DRAWS as JITTER_DRAWS
+from ltbench.data.jitter import jitter
 from ltbench.data.randomness import derive_seed, uniform
 
 Uniforms = Mapping[str, Floats]
@@ -93,7 +95,9 @@ def _scale_and_shift(mean: tuple[float, ...], std: tuple[float, ...], device: to
     return scale.float().view(1, -1, 1, 1).to(device), shift.float().view(1, -1, 1, 1).to(device)
 
 
-DRAWS = {"crop": 2, "flip": 1, "autoaugment": autoaugment.DRAWS, "cutout": 2}
+DRAWS = {"crop": 2, "flip": 1, "jitter": JITTER_DRAWS, "autoaugment": autoaugment.DRAWS, "randaugment": randaugment.DRAWS,
+         "cutout": 2}
+_NAMES = (*DRAWS, windows.NAME)
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,9 @@ class Augmentation:
     """Turn uint8 images into what a model is fed.
 
     Args:
-        names: ``crop``, ``flip``, ``autoaugment``, ``cutout``, in the order of application. Cutout erases with exactly the mean
-            color, so it comes after normalization and stands last. Empty: normalization alone.
+        names: ``random_resized_crop``, ``crop``, ``flip``, ``jitter``, ``autoaugment``, ``randaugment``, ``cutout``, in the
+            order of application. A window is cut out where images are decoded, so it stands first. Cutout erases with exactly the
+            mean color, so it comes after normalization and stands last. Empty: normalization alone.
         padding: Zeros on each side before the crop.
         mean: Per channel, of pixels in [0, 1].
         std: Likewise.
@@ -118,12 +123,14 @@ class Augmentation:
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(self.names))
         for name in self.names:
-            if name not in DRAWS:
-                near = difflib.get_close_matches(name, DRAWS, n=1)
+            if name not in _NAMES:
+                near = difflib.get_close_matches(name, _NAMES, n=1)
                 hint = f" did you mean {near[0]!r}?" if near else ""
-                raise ValueError(f"unknown augmentation {name!r};{hint} Known: {', '.join(sorted(DRAWS))}")
+                raise ValueError(f"unknown augmentation {name!r};{hint} Known: {', '.join(sorted(_NAMES))}")
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"augmentation names must differ, got {', '.join(self.names)}")
+        if windows.NAME in self.names[1:]:
+            raise ValueError(f"{windows.NAME!r} must be the first augmentation, got {', '.join(self.names)}")
         if "cutout" in self.names[:-1]:
             raise ValueError(f"'cutout' must be the last augmentation, got {', '.join(self.names)}")
         if self.padding < 0:
@@ -150,14 +157,27 @@ class Augmentation:
         return self.apply(pixels, self.draw(numbers, seed, epoch, view))
 
     def draw(self, indices: npt.ArrayLike, seed: int, epoch: int, view: int = 0) -> dict[str, Floats]:
-        """Return the random numbers of each augmentation, by name, shape (N, draws).
+        """Return the random numbers of each augmentation of a batch, by name, shape (N, draws).
 
         Every name has a key of its own, so that adding one leaves the others as they were.
         """
-        return {name: uniform(derive_seed(name, seed, view), epoch, indices, DRAWS[name]) for name in self.names}
+        return {name: uniform(derive_seed(name, seed, view), epoch, indices, DRAWS[name]) for name in self.names if name in DRAWS}
+
+    def windows(self, indices: npt.ArrayLike, seed: int, epoch: int, view: int = 0) -> Floats | None:
+        """Return the random numbers of the windows that images are decoded from, shape (B, 22); None where whole images are.
+
+        Args:
+            indices: What names each image, integers, shape (B,).
+            seed: Of the run.
+            epoch: From 0.
+            view: From 0, where an image comes in several.
+        """
+        if windows.NAME not in self.names:
+            return None
+        return uniform(derive_seed(windows.NAME, seed, view), epoch, indices, windows.DRAWS)
 
     def apply(self, pixels: Tensor, uniforms: Uniforms) -> Tensor:
-        """Augment and normalize a batch with given random numbers.
+        """Augment and normalize a batch, cut out of its images already, with given random numbers.
 
         Args:
             pixels: uint8, shape (B, channels, height, width).
@@ -175,7 +195,9 @@ class Augmentation:
         steps: dict[str, Callable[[Tensor], Tensor]] = {
             "crop": lambda images: crop(images, whole("crop", 2 * self.padding + 1), self.padding),
             "flip": lambda images: flip(images, whole("flip", 2)[:, 0]),
+            "jitter": lambda images: jitter(images, uniforms["jitter"]),
             "autoaugment": lambda images: autoaugment.autoaugment(images, uniforms["autoaugment"]),
+            "randaugment": lambda images: randaugment.randaugment(images, uniforms["randaugment"]),
         }
         for name in self.names:
             pixels = steps[name](pixels) if name in steps else pixels

@@ -74,7 +74,7 @@ _FACTORS = ("brightness", "color", "contrast", "sharpness")
 _SIGNED = (*_WARPS, *_FACTORS)
 
 
-def strength(operation: str, magnitude: int, negative: bool, size: tuple[int, int]) -> float:
+def strength(operation: str, magnitude: float, negative: bool, size: tuple[int, int]) -> float:
     """Return what an operation is called with (table 6 of the paper, ten steps a range).
 
     Args:
@@ -137,11 +137,19 @@ def autoaugment(images: Tensor, uniforms: Floats) -> Tensor:
     size = (images.shape[2], images.shape[3])
     images = images.clone()
     for operations, strengths in choose(uniforms, size):
-        _apply_half(images, operations, strengths, size)
+        apply_each(images, operations, strengths, size)
     return images
 
 
-def _apply_half(images: Tensor, operations: Ints, strengths: Floats, size: tuple[int, int]) -> None:
+def apply_each(images: Tensor, operations: Ints, strengths: Floats, size: tuple[int, int]) -> None:
+    """Apply an operation of its own to each image, in place.
+
+    Args:
+        images: uint8, shape (B, channels, height, width).
+        operations: Positions in ``OPERATIONS``, or -1 for none, shape (B,).
+        strengths: As :func:`strength` gives them, shape (B,).
+        size: Height and width.
+    """
     device = images.device
     warped = []
     matrices = []

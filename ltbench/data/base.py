@@ -6,12 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Protocol as Interface
 
 import torch
 from torch import Tensor
 
 from ltbench.protocols import Protocol
+
+if TYPE_CHECKING:
+    from ltbench.data.published import Published
 
 
 class ImageSource(Interface):
@@ -78,6 +82,8 @@ class Dataset(ABC):
         max_per_class: n_max of the long-tailed construction: the images of the largest class. None where the training part
             is used as it is.
         protocols: What ``smoke``, ``quick`` and ``common`` mean for this dataset.
+        published: Images of each class as its authors give them, so that a run can be planned where the data is not; None where
+            nobody gives them.
     """
 
     name: str
@@ -88,6 +94,7 @@ class Dataset(ABC):
     crop_padding: int = 4
     max_per_class: int | None = None
     protocols: Mapping[str, Protocol]
+    published: Published | None = None
 
     @property
     def num_classes(self) -> int:
@@ -108,5 +115,6 @@ class Dataset(ABC):
             download: Whether the network may be used.
 
         Raises:
-            UserError: If the data is not there (saying how to get it) or is damaged (naming the file).
+            MissingData: If the data is not there, saying how to get it.
+            UserError: If it is damaged, naming the file.
         """

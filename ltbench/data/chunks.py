@@ -21,11 +21,29 @@ def check_batch_size(batch_size: int, world: int, accumulation: int) -> None:
         raise UserError(f"batch size must divide by processes x accumulation, got {batch_size} over {world} x {accumulation}")
 
 
-def global_batches(order: npt.ArrayLike, batch_size: int, chunks: int) -> Ints:
-    """Cut an order into global batches.
+def batch_shape(draws: int, batch_size: int, chunks: int) -> tuple[int, int]:
+    """Return how many global batches an order makes, and how many images each of them has.
 
     The incomplete last batch is left out. An order shorter than a batch makes one batch of all its images, less the few that do
     not divide by ``chunks``.
+
+    Args:
+        draws: Positions in the order.
+        batch_size: G, images in a global batch.
+        chunks: Parts that a batch is cut into.
+
+    Raises:
+        UserError: If there are fewer positions than parts.
+    """
+    if draws < chunks:
+        raise UserError(f"an epoch must draw at least one image for each of {chunks} processes and accumulation steps, "
+                        f"got {draws}")
+    size = min(batch_size, draws // chunks * chunks)
+    return draws // size, size
+
+
+def global_batches(order: npt.ArrayLike, batch_size: int, chunks: int) -> Ints:
+    """Cut an order into global batches, see :func:`batch_shape`.
 
     Args:
         order: Positions, shape (n,).
@@ -39,11 +57,7 @@ def global_batches(order: npt.ArrayLike, batch_size: int, chunks: int) -> Ints:
         UserError: If there are fewer positions than parts.
     """
     positions = np.asarray(order, dtype=np.int64)
-    if len(positions) < chunks:
-        raise UserError(f"an epoch must draw at least one image for each of {chunks} processes and accumulation steps, "
-                        f"got {len(positions)}")
-    size = min(batch_size, len(positions) // chunks * chunks)
-    steps = len(positions) // size
+    steps, size = batch_shape(len(positions), batch_size, chunks)
     return positions[:steps * size].reshape(steps, size)
 
 

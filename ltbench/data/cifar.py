@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from ltbench.data.base import Dataset, Parts, TensorImages
-from ltbench.errors import UserError
+from ltbench.data.fetched import torchvision_set
+from ltbench.data.published import Published
+from ltbench.errors import MissingData, UserError
 from ltbench.protocols import COMMON, Protocol
 from ltbench.settings import cache_root
 
@@ -23,15 +25,6 @@ def _protocols(smoke_batch: int) -> dict[str, Protocol]:
         "quick": Protocol("quick", "resnet32", epochs=16, lr=0.2, schedule="one_cycle", warmup=0.25),
         COMMON: Protocol(COMMON, "resnet32", epochs=200, warmup=0.025),  # warm-up: 5 epochs
     }
-
-
-def _torchvision(name: str) -> Any:
-    try:
-        import torchvision.datasets
-    except (ImportError, RuntimeError, OSError, AttributeError) as error:  # a build for another torch fails in each of these ways
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"torchvision cannot be used here ({reason}); `ltbench doctor` says what does not fit") from error
-    return getattr(torchvision.datasets, name)
 
 
 class Cifar(Dataset):
@@ -57,9 +50,10 @@ class Cifar(Dataset):
             download: Fetch what is missing.
 
         Raises:
-            UserError: If a file is missing, damaged, or cannot be downloaded.
+            MissingData: If a file is not there.
+            UserError: If one is damaged, or cannot be downloaded.
         """
-        reader = _torchvision(self.reader)
+        reader = torchvision_set(self.reader)
         where = cache_root() / "data" if root is None else root
         if where.name == reader.base_folder:
             where = where.parent
@@ -84,8 +78,8 @@ class Cifar(Dataset):
         for name, md5 in listed:
             path = folder / name
             if not path.is_file():
-                raise UserError(f"{self.name} is not there: no {path.name!r} in {str(folder)!r}; pass --download, or say where "
-                                "it is with --data-root or LTBENCH_DATA")
+                raise MissingData(f"{self.name} is not there: no {path.name!r} in {str(folder)!r}; pass --download, or say where "
+                                  "it is with --data-root or LTBENCH_DATA")
             if not _readable(path) or not check_md5(str(path), md5):
                 raise UserError(f"{self.name} has a damaged file: {str(path)!r} is not the official one (md5 differs); "
                                 "delete it and pass --download")
@@ -125,6 +119,7 @@ class Cifar10LT(Cifar):
     reader = "CIFAR10"
     label_key = "labels"
     protocols = _protocols(smoke_batch=32)  # 100 images in all
+    published = Published.even(10, train=5000, test=1000)
 
 
 class Cifar100LT(Cifar):
@@ -144,3 +139,4 @@ class Cifar100LT(Cifar):
     reader = "CIFAR100"
     label_key = "fine_labels"
     protocols = _protocols(smoke_batch=128)
+    published = Published.even(100, train=500, test=100)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ltbench.data.arrays import Ints
+from ltbench.data.arrays import Floats, Ints
 from ltbench.data.augment import Augmentation
 from ltbench.data.base import ImageSource, TensorImages
 from ltbench.data.batch import Batch
-from ltbench.data.chunks import check_batch_size, chunk, global_batches, occurrences
+from ltbench.data.chunks import batch_shape, check_batch_size, chunk, global_batches, occurrences
+from ltbench.data.stream import IN_MEMORY, Decoder, Request, Stream
+from ltbench.data.windows import NAME as WINDOW
+from ltbench.errors import UserError
 
 
 class _Parts:
@@ -35,6 +38,19 @@ class _Parts:
         self._batch_size, self._device = batch_size, torch.device(device)
         self._rank, self._world, self._accumulation = rank, world, accumulation
 
+    def places(self, draws: int) -> Iterator[slice]:
+        """Yield where in an order each of this process's parts stands.
+
+        Args:
+            draws: Positions in the order.
+        """
+        chunks = self._world * self._accumulation
+        batches, size = batch_shape(draws, self._batch_size, chunks)
+        for number in range(batches):
+            for step in range(self._accumulation):
+                part = chunk(step, self._rank, self._world, size // chunks)
+                yield slice(number * size + part.start, number * size + part.stop)
+
     def walk(self, order: npt.ArrayLike) -> Iterator[list[tuple[Batch, slice]]]:
         """Yield, for every global batch, batches without contents and where in the order each stands."""
         chunks = self._world * self._accumulation
@@ -55,8 +71,8 @@ class _Parts:
 class Loader:
     """Serve augmented images.
 
-    Images that fit in memory stay on the device as uint8; others are fetched batch by batch. What happens to an image depends on
-    (seed, epoch, its index in the source, how often it was drawn before in this epoch), and on nothing else.
+    Images that fit in memory stay on the device as uint8; others are fetched ahead of the training. What happens to an image
+    depends on (seed, epoch, its index in the source, how often it was drawn before in this epoch), and on nothing else.
 
     Args:
         source: Holds the images of the whole training part.
@@ -70,7 +86,7 @@ class Loader:
         accumulation: Parts of a global batch that one process takes, one after the other.
 
     Raises:
-        UserError: If the batch cannot be cut into equal parts.
+        UserError: If the batch cannot be cut into equal parts, or a view wants windows of images that are not decoded from files.
     """
 
     def __init__(self, source: ImageSource, indices: Tensor | npt.ArrayLike, views: Sequence[Augmentation], *, batch_size: int,
@@ -81,7 +97,12 @@ class Loader:
         self._parts = _Parts(source.labels.cpu()[self._indices], batch_size, device, rank, world, accumulation)
         self._source, self._views, self._seed, self._device = source, tuple(views), seed, torch.device(device)
         self._size = len(source.labels)
-        self._pixels = source.fetch(self._indices).to(device) if isinstance(source, TensorImages) else None
+        _check_windows(source, views)
+        self._pixels: Tensor | None = None
+        if isinstance(source, TensorImages):
+            self._pixels = source.fetch(self._indices).to(device)
+        else:
+            self._stream = Stream(source, pin=self._device.type == "cuda")
 
     def epoch(self, order: npt.ArrayLike, epoch: int) -> Iterator[list[Batch]]:
         """Yield, for every global batch, this process's part of it: one batch an accumulation step.
@@ -97,20 +118,32 @@ class Loader:
         # An image that a sampler repeats within the epoch must not come in the same crop each time.
         names: Ints = self._indices.numpy()[positions] + self._size * occurrences(positions)
         drawn = [view.draw(names, self._seed, epoch, number) for number, view in enumerate(self._views)]
+        served = self._stream.serve(self._requests(positions, names, epoch)) if self._pixels is None else iter(())
         for parts in self._parts.walk(positions):
             filled = []
             for batch, place in parts:
-                pixels = self._fetch(batch.indices, positions[place])
                 batch.views = [view.apply(pixels, {name: numbers[place] for name, numbers in uniforms.items()})
-                               for view, uniforms in zip(self._views, drawn, strict=True)]
+                               for view, pixels, uniforms in zip(self._views, self._fetch(batch, served), drawn, strict=True)]
                 batch.images = batch.views[0]
                 filled.append(batch)
             yield filled
 
-    def _fetch(self, on_device: Tensor, positions: Ints) -> Tensor:
+    def _requests(self, positions: Ints, names: Ints, epoch: int) -> Iterator[Request]:
+        """Ask for this process's parts of an epoch; random numbers are drawn part by part, for windows want many."""
+        for place in self._parts.places(len(positions)):
+            windows = [view.windows(names[place], self._seed, epoch, number) for number, view in enumerate(self._views)]
+            yield Request(self._indices.numpy()[positions[place]], windows)
+
+    def _fetch(self, batch: Batch, served: Iterator[list[Tensor]]) -> list[Tensor]:
+        """Return the pixels of each view."""
         if self._pixels is not None:
-            return self._pixels.index_select(0, on_device)
-        return self._source.fetch(self._indices[torch.from_numpy(positions)]).to(self._device, non_blocking=True)
+            return [self._pixels.index_select(0, batch.indices)] * len(self._views)
+        return [pixels.to(self._device, non_blocking=True) for pixels in next(served)]
+
+
+def _check_windows(source: ImageSource, views: Sequence[Augmentation]) -> None:
+    if not isinstance(source, Decoder) and any(WINDOW in view.names for view in views):
+        raise UserError(IN_MEMORY)
 
 
 class FeatureLoader:
@@ -147,7 +180,8 @@ class FeatureLoader:
 
 
 def evaluation_batches(source: ImageSource, indices: Tensor | npt.ArrayLike, batch_size: int, device: torch.device | str,
-                       rank: int = 0, world: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+                       rank: int = 0, world: int = 1,
+                       windows: Callable[[Tensor], Floats | None] | None = None) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield each image once over all processes: rank r takes positions r, r + world, r + 2 world and so on.
 
     Padding the last batch, as distributed samplers do, would count images twice.
@@ -159,12 +193,15 @@ def evaluation_batches(source: ImageSource, indices: Tensor | npt.ArrayLike, bat
         device: Where images are wanted.
         rank: Of this process.
         world: Processes.
+        windows: Positions -> the random numbers of the windows that images are decoded from; None for whole images.
 
     Yields:
         Positions in ``indices``, int64, on the CPU, shape (B,), and images, uint8, shape (B, channels, height, width).
     """
     wanted = torch.as_tensor(np.asarray(indices, dtype=np.int64))
     own = torch.arange(rank, len(wanted), world)
-    for start in range(0, len(own), batch_size):
-        positions = own[start:start + batch_size]
-        yield positions, source.fetch(wanted[positions]).to(device, non_blocking=True)
+    batches = [own[start:start + batch_size] for start in range(0, len(own), batch_size)]
+    requests = (Request(wanted[positions].numpy(), (windows(positions) if windows else None,)) for positions in batches)
+    stream = Stream(source, pin=torch.device(device).type == "cuda")
+    for positions, (pixels,) in zip(batches, stream.serve(requests), strict=True):
+        yield positions, pixels.to(device, non_blocking=True)

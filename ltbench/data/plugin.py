@@ -8,12 +8,28 @@ from ltbench.specs import DatasetSpec
 
 @hookimpl
 def ltbench_datasets() -> list[DatasetSpec]:
-    """Return the handwritten digits and the two CIFAR sets."""
+    """Return the handwritten digits, the small sets that torchvision downloads, and the large ones of image files."""
     return [
         DatasetSpec("digits-lt", "ltbench.data.digits:DigitsLT", "handwritten digits, 8 x 8, part of scikit-learn", 10,
                     default_ratio=20.0, source="embedded"),
-        DatasetSpec("cifar10-lt", "ltbench.data.cifar:Cifar10LT", "CIFAR-10, 32 x 32", 10,
-                    default_ratio=100.0, source="download"),
-        DatasetSpec("cifar100-lt", "ltbench.data.cifar:Cifar100LT", "CIFAR-100, 32 x 32", 100,
-                    default_ratio=100.0, source="download"),
+        _small("cifar10-lt", "cifar:Cifar10LT", "CIFAR-10, 32 x 32", 10),
+        _small("cifar100-lt", "cifar:Cifar100LT", "CIFAR-100, 32 x 32", 100),
+        _small("cifar20-lt", "cifar_variants:Cifar20LT", "CIFAR-100 by its 20 superclasses, 32 x 32", 20),
+        _small("cifar10", "cifar_variants:Cifar10", "CIFAR-10, balanced", 10, ratio=1.0),
+        _small("cifar100", "cifar_variants:Cifar100", "CIFAR-100, balanced", 100, ratio=1.0),
+        _small("svhn-lt", "svhn:SvhnLT", "street view house numbers, 32 x 32", 10),
+        _small("stl10-lt", "stl10:Stl10LT", "STL-10, 96 x 96", 10),
+        _files("imagenet-lt", "imagenet_lt:ImageNetLT", "ImageNet-LT: 115,846 images, 1,280 to 5 a class", 1000),
+        _files("inat18", "inat18:INat18", "iNaturalist 2018: 437,513 images, 1,000 to 2 a class", 8142),
+        _files("places-lt", "places_lt:PlacesLT", "Places-LT: 62,500 images, 4,980 to 5 a class", 365),
+        _files("imagenet1k", "imagenet:ImageNet1k", "ImageNet as it is: 1,281,167 images", 1000),
+        _files("imagenet200", "imagenet:ImageNet200", "Tiny ImageNet, 64 x 64, balanced", 200, ratio=1.0),
     ]
+
+
+def _small(name: str, target: str, summary: str, num_classes: int, ratio: float = 100.0) -> DatasetSpec:
+    return DatasetSpec(name, f"ltbench.data.{target}", summary, num_classes, default_ratio=ratio, source="download")
+
+
+def _files(name: str, target: str, summary: str, num_classes: int, ratio: float | None = None) -> DatasetSpec:
+    return DatasetSpec(name, f"ltbench.data.{target}", summary, num_classes, default_ratio=ratio)

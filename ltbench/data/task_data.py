@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from ltbench.data.base import Dataset, Parts
 from ltbench.data.longtail import Split, make_split, test_indices
-from ltbench.errors import UserError
+from ltbench.data.published import unread_parts
+from ltbench.errors import MissingData, UserError
 from ltbench.task import Task
 
 
@@ -67,13 +69,25 @@ def load_task_data(dataset: Dataset, parts: Parts, task: Task, per_class: int | 
     return TaskData(dataset, parts, split, torch.as_tensor(tested), parts.train.labels[kept])
 
 
-def load_parts(dataset: Dataset, root: Path | None, *, download: bool) -> Parts:
+def load_parts(dataset: Dataset, root: Path | None, *, download: bool, planning: bool = False) -> Parts:
     """Read a dataset and check what it promises.
 
+    Args:
+        dataset: Its description.
+        root: The folder that the user keeps data in; None if none was given.
+        download: Whether the network may be used.
+        planning: Whether labels alone will do: where the data is not there, published class counts stand for it.
+
     Raises:
-        UserError: If a label is out of range.
+        UserError: If the data cannot be had, or a label is out of range.
     """
-    parts = dataset.load(root, download=download)
+    try:
+        parts = dataset.load(root, download=download)
+    except MissingData:
+        if not planning or dataset.published is None:
+            raise
+        print(f"{dataset.name}: data not found: class counts as published", file=sys.stderr)
+        parts = unread_parts(dataset.name, dataset.published)
     for name, part in (("train", parts.train), ("test", parts.test)):
         if len(part.labels) == 0 or int(part.labels.min()) < 0 or int(part.labels.max()) >= dataset.num_classes:
             raise UserError(f"the {name} part of {dataset.name!r} must have labels from 0 to {dataset.num_classes - 1}")

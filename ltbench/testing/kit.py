@@ -36,6 +36,10 @@ CHECKS = {
         specification.refusals,
         "annotate hyperparameters with bool, int, float, str, Literal, tuple[...] or one of these with None; the core then "
         "converts and refuses by name"),
+    "paper": Check(
+        specification.paper,
+        "name protocol fields, hyperparameters, methods and backbones that exist, with values that they accept; settings of "
+        "methods that stand together must agree"),
     "trains": Check(
         training.trains, "look for a division by zero, a logarithm or square root of zero, or a slot that is missing"),
     "deterministic": Check(
@@ -45,6 +49,10 @@ CHECKS = {
     "resumes": Check(training.resumes, _STATE),
     "one_image": Check(training.one_image, "a class may have one training image: no variance, no n - 1"),
     "one_class": Check(training.one_class, "a batch may hold one class: statistics over the classes present must bear that"),
+    "measures": Check(
+        training.measures,
+        "compute figures from the state as it is and write nothing down: what one epoch must remember for the next belongs in a "
+        "buffer that end_epoch sets; random choices need a generator of their own"),
     "composes": Check(
         training.composes,
         "a step must return the output and the batch that belong together, row by row, and the stage's head must be one that a "

@@ -89,13 +89,13 @@ class Scene:
         registry: Where names are looked up.
         ratio: The imbalance ratio.
         folder: Where earlier stages are stored; several processes must share it. None for one of this process's own.
-        before: Finished earlier stages by key.
+        before: Finished earlier stages by number and key: a stage that only changes predictions has the key of the one before.
     """
 
     registry: Registry
     ratio: float = USUAL_RATIO
     folder: Path | None = None
-    before: dict[str, Stage] = field(default_factory=dict)
+    before: dict[tuple[int, str], Stage] = field(default_factory=dict)
 
     @property
     def data(self) -> TaskData:
@@ -111,10 +111,11 @@ class Scene:
         *earlier, last = plan(text, self.registry, self.ratio).stages
         previous: Stage | None = None
         for stage in earlier:
-            if stage.key not in self.before:
+            place = stage.number, stage.key
+            if place not in self.before:
                 runner = self.runner((self.folder or Path(_own_folder().name)) / f"{self.ratio:g}")
-                self.before[stage.key] = runner.obtain(stage, SEED, self.data, previous)
-            previous = self.before[stage.key]
+                self.before[place] = runner.obtain(stage, SEED, self.data, previous)
+            previous = self.before[place]
         return last, previous
 
     def train(self, text: str, folder: Path, observe: Callable[[Row], None] = lambda row: None) -> Stage:
@@ -132,7 +133,10 @@ class Scene:
         """Return the engine of an expression's last stage, not yet trained, with its runner and its plan."""
         last, previous = self.last(text)
         runner = self.runner(folder)
-        return runner.build(last, SEED, self.data, previous.engine if previous else None), runner, last
+        before = previous.engine if previous else None
+        if before is not None and not last.trial.evaluation_only:
+            before = before.trained  # as a runner does: training reads what was trained, not what only predicts
+        return runner.build(last, SEED, self.data, before), runner, last
 
     def logits(self, engine: Engine) -> Tensor:
         """Return what an engine predicts for the test slice, shape (100, 10)."""

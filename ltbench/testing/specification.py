@@ -8,13 +8,17 @@ from typing import Any, Literal
 
 from ltbench import hyperparameters
 from ltbench.errors import UserError
+from ltbench.expression import resolve
 from ltbench.method import Method, PaperSetting
-from ltbench.task import TRACKS, Task
+from ltbench.plan import plan_run
+from ltbench.protocols import COMMON
+from ltbench.task import Task
 from ltbench.testing.results import Failure
 from ltbench.testing.subject import Subject
 
 _NO_SUCH_NAME = "no_such_hyperparameter"
 _NO_SUCH_VALUE = "no such value"
+_RATIOS = (10.0, 50.0, 100.0, 200.0)
 
 
 def spec(subject: Subject) -> None:
@@ -32,10 +36,28 @@ def spec(subject: Subject) -> None:
     if not registered.summary.strip() or "\n" in registered.summary:
         raise Failure(f"the spec's summary must be one line, got {registered.summary!r}")
     _check_signature(method)
-    for track in TRACKS:
-        setting = method.paper(Task("digits-lt", 20.0, track=track))  # type: ignore[arg-type]
-        if setting is not None and not isinstance(setting, PaperSetting):
-            raise Failure(f"paper() must return a PaperSetting or None, got {type(setting).__name__}")
+    if method.below is not None:
+        if 2 not in stages:
+            raise Failure(f"below is for later stages, got {method.below!r} in a method of stages {set(stages)}")
+        resolve(method.below, subject.registry)
+
+
+def paper(subject: Subject) -> None:
+    """Plan the method as its paper runs it, on every dataset and at every usual ratio that the paper states a setting for."""
+    method = subject.entry.load()
+    for entry in subject.registry.datasets.values():
+        usual = entry.spec.default_ratio
+        for ratio in dict.fromkeys((usual, *_RATIOS)) if usual is not None and usual > 1 else (usual,):
+            task = Task(entry.spec.name, ratio, track="paper", protocol=COMMON)
+            setting = method.paper(task)
+            if setting is not None and not isinstance(setting, PaperSetting):
+                raise Failure(f"paper() must return a PaperSetting or None, got {type(setting).__name__}")
+            if setting is not None:
+                dataset = entry.load()()
+                try:
+                    plan_run(subject.name, task, dataset.protocols[COMMON], subject.registry, dataset)
+                except UserError as error:
+                    raise Failure(f"its paper's setting on {task} makes no run: {error}") from error
 
 
 def _check_signature(method: type[Method]) -> None:

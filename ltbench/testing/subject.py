@@ -30,7 +30,7 @@ class Subject:
     Args:
         method: Its name.
         plugins: Modules of plugins that are not installed.
-        stands_on: What it stands on as a later stage; None for the base method.
+        stands_on: What it stands on as a later stage; None for what the method says, or the base method.
         folder: That several processes share, or None.
     """
 
@@ -46,9 +46,9 @@ class Subject:
 
     @property
     def expressions(self) -> list[str]:
-        """The method as a first stage, as a later one, or both."""
+        """The method as a first stage, as a later one, or both; a third stage where what it stands on is a second."""
         stages = self.entry.spec.stages
-        later = f"{self.stands_on or self.registry.base_method}/{self.name}"
+        later = f"{self.stands_on or self.entry.load().below or self.registry.base_method}/{self.name}" if 2 in stages else ""
         return [self.name] * (1 in stages) + [later] * (2 in stages)
 
     def trained(self, text: str) -> Trained:
@@ -62,7 +62,8 @@ class Subject:
         """Train an expression's last stage, whatever was trained before."""
         place = place or self.usual
         stage = place.train(text, folder)
-        return Trained(stage.engine, [float(row["loss"]) for row in stage.curve], place.logits(stage.engine))
+        losses = [float(row["loss"]) for row in stage.curve if "loss" in row]  # what is measured at epoch 0 has none
+        return Trained(stage.engine, losses, place.logits(stage.engine))
 
 
 @functools.cache

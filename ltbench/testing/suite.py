@@ -33,6 +33,10 @@ class MethodConformance:
         """Unknown and ill-typed hyperparameters are refused by name."""
         self._require("refusals")
 
+    def test_its_paper_can_be_planned(self) -> None:
+        """Every setting that its paper states makes a run."""
+        self._require("paper")
+
     def test_trains_two_steps(self) -> None:
         """Two steps on real digits give a finite loss."""
         self._require("trains")
@@ -56,6 +60,10 @@ class MethodConformance:
     def test_handles_a_batch_with_one_class(self) -> None:
         """A batch of one class gives no NaN."""
         self._require("one_class")
+
+    def test_measuring_changes_nothing(self) -> None:
+        """Figures for the training curve leave the training as it was."""
+        self._require("measures")
 
     def test_composes_with_others(self) -> None:
         """Other methods can stand beside it and on it."""

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from ltbench.method import Seen
-from ltbench.stack import evaluation_only
+from ltbench.stack import evaluation_only, overrides
 from ltbench.testing import scene
 from ltbench.testing.probes import CLASSIFIER, OBSERVER, Observer
 from ltbench.testing.results import Failure
 from ltbench.testing.subject import Subject, Trained
 from ltbench.training.engine import Engine
 from ltbench.training.files import load_tensors, save_tensors
-from ltbench.training.loop import Budget, Row
+from ltbench.training.loop import Budget, Row, measured
 
 
 class _Interrupted(Exception):
@@ -134,6 +134,37 @@ def _check_watched(subject: Subject, text: str) -> None:
     for where, count in watched.items():
         if count != expected:
             raise Failure(f"in {text}, {where} {count} samples with as many rows of features as labels, expected {expected}")
+
+
+def measures(subject: Subject) -> None:
+    """Measure before the first step and after the last: numbers, the same ones again, and everything as it was."""
+    if not overrides(subject.entry.load(), "measure"):
+        return
+    for text in subject.expressions:
+        with scene.scratch() as folder:
+            engine, _, _ = subject.usual.build(text, folder)
+            for method in engine.stack.methods:
+                method.fit(engine.ctx)
+            _check_measuring(f"{text} before the first step", engine)
+        _check_measuring(f"{text} after training", subject.trained(text).engine)
+
+
+def _check_measuring(what: str, engine: Engine) -> None:
+    ctx = engine.ctx
+    before = {name: value.clone() for name, value in engine.state_dict().items()}
+    drawn, own = torch.get_rng_state(), ctx.generator.get_state()
+    figures = measured(engine)
+    for name, figure in figures.items():
+        if not math.isfinite(figure):
+            raise Failure(f"{name!r}, measured in {what}, must be finite, got {figure}")
+    for name, value in engine.state_dict().items():
+        if not torch.equal(value, before[name]):
+            raise Failure(f"measuring {what} changes {name}")
+    if not (torch.equal(drawn, torch.get_rng_state()) and torch.equal(own, ctx.generator.get_state())):
+        raise Failure(f"measuring {what} draws random numbers from a generator that training draws from")
+    again = measured(engine)
+    if again != figures:
+        raise Failure(f"measuring {what} twice gives {figures} and then {again}")
 
 
 def _check_finite(what: str, trained: Trained) -> None:

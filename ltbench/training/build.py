@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -18,6 +19,42 @@ from ltbench.registry import Registry
 from ltbench.stack import Stack
 from ltbench.training.engine import Engine
 from ltbench.training.factories import BackboneFactory, HeadFactory
+
+
+@dataclass(frozen=True)
+class BackboneFacts:
+    """Hold what planning needs of a backbone.
+
+    Args:
+        parameters: How many.
+        feature_dim: D.
+    """
+
+    parameters: int
+    feature_dim: int
+
+
+_KNOWN: dict[tuple[str, BackboneRequest], BackboneFacts] = {}
+
+
+def backbone_facts(name: str, data: TaskData, registry: Registry) -> BackboneFacts:
+    """Return the facts of a registered backbone, which is built once in a process; the global generator is left as it was.
+
+    Args:
+        name: As in a protocol.
+        data: Tells channels and image size.
+        registry: Where names are looked up.
+
+    Raises:
+        UserError: See :func:`make_backbone`.
+    """
+    entry, member = registry.backbone(name)
+    identity = entry.spec.target, BackboneRequest(member, data.dataset.channels, data.dataset.image_size)
+    if identity not in _KNOWN:
+        with torch.random.fork_rng(devices=[]):
+            built = make_backbone(name, data, registry)
+        _KNOWN[identity] = BackboneFacts(sum(p.numel() for p in built.parameters()), _feature_dim(built))
+    return _KNOWN[identity]
 
 
 def make_backbone(name: str, data: TaskData, registry: Registry) -> nn.Module:

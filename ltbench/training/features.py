@@ -97,9 +97,11 @@ class FeatureReader:
         was_training = engine.backbone.training
         engine.backbone.eval()
         rows = [torch.empty(0, int(engine.backbone.feature_dim), device=accelerator.device)]  # type: ignore[arg-type]
+        seed = derive_seed("bank", self._seed)
         for positions, pixels in evaluation_batches(self._data.parts.train, self._data.indices, BATCH, accelerator.device,
-                                                    accelerator.process_index, accelerator.num_processes):
-            images = augment(pixels, positions, derive_seed("bank", self._seed), 0)
+                                                    accelerator.process_index, accelerator.num_processes,
+                                                    windows=lambda positions: augment.windows(positions.numpy(), seed, 0)):
+            images = augment(pixels, positions, seed, 0)
             rows.append(engine.backbone(images).float())
         engine.backbone.train(was_training)
         embedding = interleave(torch.cat(rows), len(self._data.labels), accelerator)

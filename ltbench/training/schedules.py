@@ -52,4 +52,4 @@ def for_stage(protocol: Protocol, stage: int, total: int) -> Schedule:
     """Return the schedule that a protocol names for a stage."""
     if stage == 1:
         return schedule(protocol.schedule, total, warmup=protocol.warmup, milestones=protocol.milestones, gamma=protocol.gamma)
-    return schedule(protocol.stage2_schedule, total)
+    return schedule(protocol.stage2_schedule, total, milestones=protocol.milestones, gamma=protocol.gamma)

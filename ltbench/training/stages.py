@@ -53,7 +53,8 @@ class Stage:
 def budget_of(protocol: Protocol, stage: int, images: int) -> Budget:
     """Return how much a stage trains.
 
-    A later stage draws ``stage2_draws`` times the number of training images; an "epoch" of it is one pass's worth of draws.
+    A later stage draws ``stage2_samples``, or ``stage2_draws`` times the number of training images; an "epoch" of it is one
+    pass's worth of draws.
 
     Args:
         protocol: As realized.
@@ -63,8 +64,9 @@ def budget_of(protocol: Protocol, stage: int, images: int) -> Budget:
     batch_size = terms(protocol, stage).batch_size
     if stage == 1:
         return Budget(protocol.epochs, images, batch_size)
-    epochs = max(1, round(protocol.stage2_draws))
-    return Budget(epochs, round(protocol.stage2_draws * images / epochs), batch_size)
+    draws = protocol.stage2_draws * images if protocol.stage2_samples is None else protocol.stage2_samples
+    epochs = max(1, round(draws / images))
+    return Budget(epochs, round(draws / epochs), batch_size)
 
 
 class StageRunner:

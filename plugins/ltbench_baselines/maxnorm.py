@@ -10,6 +10,7 @@ from torch import Tensor, nn
 import ltbench
 from ltbench_baselines.cb import effective_number_weights
 from ltbench_baselines.reused_classifier import ReusedClassifier
+from ltbench_baselines.wd import WeightDecay
 
 
 def project_rows(weight: Tensor, radius: Tensor) -> Tensor:
@@ -55,7 +56,9 @@ class MaxNorm(ReusedClassifier):
             return None
         protocol = {"stage2_draws": 10.0, "stage2_batch_size": 64, "stage2_lr": 0.01, "stage2_weight_decay": 0.1,
                     "stage2_schedule": "cosine", "augmentation": ("crop", "flip")}
-        return ltbench.PaperSetting(protocol=protocol, hyperparameters={"inputs": "images"}, stage1="wd")
+        tuned = WeightDecay.paper(task)
+        return ltbench.PaperSetting(protocol=protocol, hyperparameters={"inputs": "images"}, stage1="wd",
+                                    stage1_protocol=tuned.protocol if tuned else {})
 
     def reuse(self, linear: nn.Linear) -> nn.Module:
         """Return the earlier classifier, free to learn."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ltbench import MethodSpec, hookimpl
 
 _BOTH = frozenset({1, 2})
+_FIRST = frozenset({1})
 _LATER = frozenset({2})
 
 
@@ -36,12 +37,25 @@ def ltbench_methods() -> Iterable[MethodSpec]:
               "Menon et al., 2021", aliases=("post_hoc_logit_adjustment",)),
         _spec("balanced_softmax", "balanced_softmax:BalancedSoftmax", "softmax with terms multiplied by the class sizes",
               "Ren et al., 2020"),
+        _spec("mse", "mse:SquaredError", "squared error between logits and one-hot labels", "Hui & Belkin, 2021",
+              aliases=("squared_error",)),
         _spec("mixup", "mixup:Mixup", "trains on convex combinations of pairs of images", "Zhang et al., 2018"),
+        _spec("manifold_mixup", "manifold_mixup:ManifoldMixup", "trains on convex combinations of hidden states",
+              "Verma et al., 2019", _FIRST),
+        _spec("bbn", "bbn:BilateralBranch", "two branches for head and tail, weighted by the progress of the training",
+              "Zhou et al., 2020", _FIRST),
+        _spec("dro_lt", "dro_lt:DistributionalRobustness", "draws features to centroids by a margin for their uncertainty",
+              "Samuel & Chechik, 2021", _FIRST),
+        _spec("ride", "ride:RoutedExperts", "several experts on one trunk, kept apart by a diversity loss", "Wang et al., 2021",
+              _FIRST),
+        _spec("tde", "tde:TotalDirectEffect", "leaves out of the logits what the mean feature adds", "Tang et al., 2020", _FIRST),
         _spec("wd", "wd:WeightDecay", "weight decay tuned for long tails", "Alshammari et al., 2022"),
         _spec("crt", "crt:ClassifierRetraining", "trains a new classifier, class-balanced", "Kang et al., 2020", _LATER),
         _spec("lws", "lws:LearnableWeightScaling", "learns one scale a class for the classifier", "Kang et al., 2020", _LATER),
         _spec("tau_norm", "tau_norm:TauNormalization", "divides each class's weight vector by its norm to the power tau",
               "Kang et al., 2020", _LATER, aliases=("tau_normalization",)),
+        _spec("disalign", "disalign:DistributionAlignment", "learns a magnitude and a margin a class for the classifier",
+              "Zhang et al., 2021", _LATER),
         _spec("maxnorm", "maxnorm:MaxNorm", "fine-tunes the classifier with weight vectors kept in a ball",
               "Alshammari et al., 2022", _LATER),
     ]

@@ -1,1 +1,1 @@
-"""Nearest class mean (Mensink et al., 2013)."""
+"""Nearest class means, empirical and learned (Mensink et al., 2013; the Learned NCM paper)."""

@@ -1,4 +1,4 @@
-"""Nearest class mean (Mensink et al., 2013), with the probability of Sharma et al. (2023, eq. 1)."""
+"""Nearest class mean (Mensink et al., 2013), with the probability of the Learned NCM paper (eqs. 2 and 3)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 import ltbench
+from ltbench_ncm.centroids import class_centroids
+from ltbench_ncm.setting import setting
 
 
 class NearestClassMean(ltbench.Method):
@@ -27,10 +29,8 @@ class NearestClassMean(ltbench.Method):
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
-        """Return the setting of the row "NCM" in Sharma et al. (2023, tables 1 and 4)."""
-        if task.dataset != "cifar100-lt":
-            return None
-        return ltbench.PaperSetting(protocol={"eval_flip": True}, stage1="wd")
+        """Return the setting of the row "NCM" in the Learned NCM paper."""
+        return setting(task)
 
     def build_head(self, make: ltbench.HeadFactory) -> nn.Module:
         """Return the head: logits are minus half the distance; frozen, should the stage train anything else."""
@@ -39,12 +39,8 @@ class NearestClassMean(ltbench.Method):
     def fit(self, ctx: ltbench.Context) -> None:
         """Take the class means."""
         bank = ctx.features("train")
-        means = ltbench.class_means(bank.embedding, bank.labels, self.facts.num_classes)
-        # The mean of no images would be the origin, where a cosine has no meaning: such a class stands in the middle.
-        present = torch.bincount(bank.labels, minlength=len(means)) > 0
-        means[~present] = means[present].mean(dim=0)
         classifier = ctx.engine.head.classifier
         if not isinstance(classifier, ltbench.DistanceClassifier):
             raise TypeError(f"the classifier must be a DistanceClassifier, got {type(classifier).__name__}")
         with torch.no_grad():
-            classifier.prototypes.copy_(means)
+            classifier.prototypes.copy_(class_centroids(bank.embedding, bank.labels, self.facts.num_classes))

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 import ltbench
+from ltbench_prototype.separation import separation
+from ltbench_prototype.setting import setting
+
+Distance = Literal["euclidean", "squared", "cosine"]
+Inputs = Literal["features", "images"]
+View = Literal["plain", "augmented"]
 
 
 class PrototypeClassifier(ltbench.Method):
@@ -26,16 +32,18 @@ class PrototypeClassifier(ltbench.Method):
         temperature_weight_decay: Likewise; it draws temperatures to 1.
         inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
         centroid_view: Whether the centroids to start from are those of ``plain`` or of ``augmented`` images.
+        draws: Samples drawn in all, in place of the protocol's; None for the protocol's.
+        mirror: Whether probabilities are averaged over a test image and its mirror image; None for what the protocol says.
     """
 
     name = "prototype"
     stages = frozenset({2})
     shift: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, distance: Literal["euclidean", "squared", "cosine"] = "euclidean",
-                 cdt: bool = True, tau: float = 0.25, lr: float = 4.0, temperature_lr: float = 0.005,
-                 temperature_weight_decay: float = 0.0, inputs: Literal["features", "images"] = "features",
-                 centroid_view: Literal["plain", "augmented"] = "plain") -> None:
+    def __init__(self, facts: ltbench.Facts, *, distance: Distance = "euclidean", cdt: bool = True, tau: float = 0.25,
+                 lr: float = 4.0, temperature_lr: float = 0.005, temperature_weight_decay: float = 0.0,
+                 inputs: Inputs = "features", centroid_view: View = "plain", draws: int | None = None,
+                 mirror: bool | None = None) -> None:
         super().__init__(facts)
         for key, value in (("tau", tau), ("temperature_weight_decay", temperature_weight_decay)):
             if not value >= 0:
@@ -43,6 +51,8 @@ class PrototypeClassifier(ltbench.Method):
         for key, value in (("lr", lr), ("temperature_lr", temperature_lr)):
             if not value > 0:
                 raise ValueError(f"{key} must be > 0, got {value}")
+        if draws is not None and draws < 1:
+            raise ValueError(f"draws must be >= 1 or none, got {draws}")
         self.distance = distance
         self.cdt = cdt
         self.lr = lr
@@ -50,16 +60,19 @@ class PrototypeClassifier(ltbench.Method):
         self.temperature_weight_decay = temperature_weight_decay
         self.inputs = "images" if inputs == "images" else None  # features are a stage's default
         self.centroid_view = centroid_view
+        self.draws = draws
+        self.mirror = mirror
         self.register_buffer("shift", (tau * facts.class_counts.double().clamp_min(1).log()).float())  # tau log N_y, (C,)
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
-        """Return the setting of section 4.3 on CIFAR-100; mirror averaging is the public code's."""
-        if task.dataset != "cifar100-lt":
-            return None
-        protocol = {"stage2_draws": 1.0, "stage2_batch_size": 64, "stage2_schedule": "constant", "momentum": 0.9,
-                    "augmentation": ("crop", "flip", "autoaugment", "cutout"), "eval_flip": True}
-        return ltbench.PaperSetting(protocol=protocol, hyperparameters={"inputs": "images"}, stage1="wd")
+        """Return the setting of section 4.3."""
+        return setting(task)
+
+    def protocol_overrides(self) -> Mapping[str, Any]:
+        """Return the number of draws and the view of test images, where they are asked for."""
+        asked = {"stage2_samples": self.draws, "eval_flip": self.mirror}
+        return {name: value for name, value in asked.items() if value is not None}
 
     def build_head(self, make: ltbench.HeadFactory) -> nn.Module:
         """Return the head with eq. 1's classifier."""
@@ -91,6 +104,10 @@ class PrototypeClassifier(ltbench.Method):
             groups.append(ltbench.ParameterGroup([classifier.log_temperatures], lr=self.temperature_lr,
                                                  weight_decay=self.temperature_weight_decay))
         return groups
+
+    def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
+        """Return figure 3: mean distance and mean cosine of prototypes by pairs of head and tail classes."""
+        return separation(self._classifier(ctx).prototypes.detach(), ctx.class_counts)
 
     @staticmethod
     def _classifier(ctx: ltbench.Context) -> ltbench.DistanceClassifier:

@@ -54,7 +54,7 @@ def slow(image: Tensor, name: str, amount: float) -> Tensor:
 def apply_one(images: Tensor, name: str, amount: float) -> Tensor:
     result = images.clone()
     operations = np.full(len(images), autoaugment.OPERATIONS.index(name))
-    autoaugment._apply_half(result, operations, np.full(len(images), amount), SIZE)
+    autoaugment.apply_each(result, operations, np.full(len(images), amount), SIZE)
     return result
 
 

@@ -40,28 +40,6 @@ def test_temperatures_divide_the_squared_difference_of_a_channel() -> None:
     torch.testing.assert_close(engine.output(torch.zeros(1, 2)).logits, torch.tensor([[-0.5 * math.sqrt(5), -0.25]]))
 
 
-@pytest.mark.parametrize("tau", [0.0, 0.25])
-def test_theorem_1(tau: float) -> None:
-    # With eq. 1's factor 1/2 the gradient has norm (1 - p) / 2 on the right prototype and p / 2 on another, however far the
-    # sample is, and points along the line between them; p includes the adjustment.
-    bank = random_bank(5, 6)
-    method = PrototypeClassifier(facts([500, 100, 20, 5, 1], 6), tau=tau)
-    engine = later_stage(method, bank)
-    classifier = classifier_of(engine)
-    for far in (0.1, 1.0, 100.0):
-        x, y = far * torch.randn(1, 6), 2
-        logits = engine.output(x).logits
-        (gradient,) = torch.autograd.grad(method.criterion(logits, torch.tensor([y])).sum(), classifier.prototypes)
-        p = (logits + method.shift).softmax(dim=1)[0].detach()
-        expected = p.clone()
-        expected[y] = 1 - p[y]
-        torch.testing.assert_close(gradient.norm(dim=1), expected / 2, atol=1e-6, rtol=1e-4)
-        direction = (x - classifier.prototypes).detach()
-        direction[y] *= -1  # descent moves the right prototype to the sample, the others away
-        unit = direction / direction.norm(dim=1, keepdim=True)
-        torch.testing.assert_close(gradient, unit * expected[:, None] / 2, atol=1e-6, rtol=1e-3)
-
-
 def test_squared_distance_is_a_softmax_whose_bias_takes_the_norm_back() -> None:
     # Section 3.3: weight c, bias -|c|^2 / 2.
     bank, x = random_bank(5, 6), torch.randn(20, 6)

@@ -1,0 +1,65 @@
+"""Small sets that torchvision knows where to download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ltbench.errors import MissingData, UserError
+from ltbench.settings import cache_root
+
+
+def torchvision_set(name: str) -> Any:
+    """Return a class of ``torchvision.datasets``.
+
+    Raises:
+        UserError: If torchvision does not fit the torch that is installed.
+    """
+    try:
+        import torchvision.datasets
+    except (ImportError, RuntimeError, OSError, AttributeError) as error:  # a build for another torch fails in each of these ways
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"torchvision cannot be used here ({reason}); `ltbench doctor` says what does not fit") from error
+    return getattr(torchvision.datasets, name)
+
+
+def folder_of(root: Path | None, own: str) -> Path:
+    """Return where a set's files lie: in a folder of its own within the root, or in the root itself.
+
+    Args:
+        root: As the user gave it; None for ltbench's cache.
+        own: Name of the folder.
+    """
+    where = cache_root() / "data" if root is None else root
+    return where / own if (where / own).is_dir() or where.name != own else where
+
+
+def download(name: str, reader: Any, folder: Path) -> None:
+    """Fetch what torchvision's class wants, for every part.
+
+    Args:
+        name: Of the dataset.
+        reader: torchvision's class; takes ``root``, ``split`` and ``download``.
+        folder: That it writes to.
+
+    Raises:
+        UserError: If it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for split in ("train", "test"):
+            reader(root=str(folder), split=split, download=True)
+    except (OSError, RuntimeError) as error:  # a network error is an OSError, a wrong md5 sum a RuntimeError
+        raise UserError(f"{name} cannot be downloaded: {error}") from error
+
+
+def require(name: str, path: Path) -> Path:
+    """Return a file that is there.
+
+    Raises:
+        MissingData: If it is not, saying how to get it.
+    """
+    if not path.is_file():
+        raise MissingData(f"{name} is not there: no {path.name!r} in {str(path.parent)!r}; pass --download, or say where it is "
+                          "with --data-root or LTBENCH_DATA")
+    return path

@@ -1,0 +1,39 @@
+"""places-lt (Liu et al., 2019): 62,500 images of Places-365's training part by a fixed list.
+
+Most published figures start from a ResNet-152 trained on ImageNet; the common protocol starts from nothing.
+"""
+
+from __future__ import annotations
+
+from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, WINDOWS, ListedDataset
+from ltbench.data.published import Published, natural_counts
+from ltbench.protocols import COMMON, Protocol
+
+_AUGMENTATION = (*WINDOWS, "jitter")
+
+PROTOCOLS = {
+    "smoke": Protocol("smoke", "resnet10", epochs=2, batch_size=64, augmentation=_AUGMENTATION, stage2_draws=1.0,
+                      stage2_batch_size=64, per_class=1),
+    "quick": Protocol("quick", "resnet10", epochs=16, batch_size=256, lr=0.2, schedule="one_cycle", warmup=0.25,
+                      augmentation=_AUGMENTATION, stage2_batch_size=256),
+    COMMON: Protocol(COMMON, "timm:resnet50", epochs=90, batch_size=256, lr=0.1, weight_decay=5e-4, warmup=0.0,
+                     augmentation=_AUGMENTATION, stage2_batch_size=256),
+}
+
+
+class PlacesLT(ListedDataset):
+    """Read ``Places_LT_train.txt`` and ``Places_LT_test.txt``, and Places-365's own folders ``train`` and ``val``.
+
+    The published class counts are made up to the totals of the list: planning needs no more, and a list brings its own.
+    """
+
+    name = "places-lt"
+    class_names = tuple(f"place {k}" for k in range(365))
+    mean, std = IMAGENET_MEAN, IMAGENET_STD
+    image_size = LARGE
+    protocols = PROTOCOLS
+    published = Published(natural_counts(62_500, 4980, 5, many=131, medium=163, few=71), (100,) * 365)
+    folders = ("places-lt", "places_lt", "Places_LT", "Places-LT", "places365", "Places365", "places")
+    origin = "places2.csail.mit.edu, with the lists of the authors of Places-LT"
+    train_lists = ("Places_LT_train.txt",)
+    test_lists = ("Places_LT_test.txt",)

@@ -1,0 +1,55 @@
+"""RandAugment (Cubuk et al., 2020, figure 2): a few random operations, all at one magnitude.
+
+N = 2 and M = 9 of 10 are the paper's choice for ResNet-50 on ImageNet. Magnitudes run over AutoAugment's ranges; where an
+operation has a direction, it is drawn.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from ltbench.data.arrays import Floats, Ints
+from ltbench.data.autoaugment import OPERATIONS, apply_each, strength
+
+COUNT = 2
+MAGNITUDE = 9
+DRAWS = 2 * COUNT
+_LARGEST = 10
+_LAST = 9  # AutoAugment's own scale ends at 9
+# The paper's fourteen: the identity, and AutoAugment's without inversion.
+_CHOICES = (None, *(name for name in OPERATIONS if name != "invert"))
+
+
+def choose(uniforms: Floats, size: tuple[int, int]) -> tuple[Ints, Floats]:
+    """Turn uniform numbers into one operation an image.
+
+    Args:
+        uniforms: In [0, 1): which operation, and its direction, shape (B, 2).
+        size: Height and width.
+
+    Returns:
+        Positions in ``OPERATIONS``, or -1 for none, and strengths, shape (B,) each.
+    """
+    magnitude = MAGNITUDE * _LAST / _LARGEST
+    known = [(-1, 0.0, 0.0) if name is None else
+             (OPERATIONS.index(name), *(strength(name, magnitude, negative, size) for negative in (False, True)))
+             for name in _CHOICES]
+    table = np.array(known)  # (14, 3)
+    rows = table[(uniforms[:, 0] * len(_CHOICES)).astype(np.int64)]
+    return rows[:, 0].astype(np.int64), np.where(uniforms[:, 1] < 0.5, rows[:, 2], rows[:, 1])
+
+
+def randaugment(images: Tensor, uniforms: Floats) -> Tensor:
+    """Apply two operations, each drawn from all with equal probability.
+
+    Args:
+        images: uint8, shape (B, channels, height, width).
+        uniforms: In [0, 1), shape (B, 4).
+    """
+    size = (images.shape[2], images.shape[3])
+    images = images.clone()
+    for number in range(COUNT):
+        operations, strengths = choose(uniforms[:, 2 * number:2 * number + 2], size)
+        apply_each(images, operations, strengths, size)
+    return images

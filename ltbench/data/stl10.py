@@ -1,0 +1,68 @@
+"""stl10-lt (Coates et al., 2011): ten classes of 96 x 96 pixels, 500 training and 800 test images each.
+
+Images keep their size: the papers that report long-tailed figures state no other. The unlabeled images are left alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ltbench.data.base import Dataset, Parts, TensorImages
+from ltbench.data.fetched import download as fetch
+from ltbench.data.fetched import folder_of, require, torchvision_set
+from ltbench.data.published import Published
+from ltbench.errors import UserError
+from ltbench.protocols import COMMON, Protocol
+
+_FOLDER, _SIDE = "stl10_binary", 96
+
+PROTOCOLS = {
+    "smoke": Protocol("smoke", "resnet20", epochs=2, batch_size=32, stage2_draws=1.0, per_class=10),
+    "quick": Protocol("quick", "resnet32", epochs=16, lr=0.2, schedule="one_cycle", warmup=0.25),
+    COMMON: Protocol(COMMON, "resnet32", epochs=200, warmup=0.025),
+}
+
+
+class Stl10LT(Dataset):
+    """Read the binary files."""
+
+    name = "stl10-lt"
+    class_names = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
+    mean = (0.4467, 0.4398, 0.4066)  # of the labeled training part
+    std = (0.2603, 0.2566, 0.2713)
+    image_size = _SIDE
+    crop_padding = 12  # an eighth of the side, as on CIFAR
+    max_per_class = 500
+    protocols = PROTOCOLS
+    published = Published.even(10, train=500, test=800)
+
+    def load(self, root: Path | None, *, download: bool = False) -> Parts:
+        """Read both parts as uint8 tensors.
+
+        Args:
+            root: The folder that holds the set's own folder ``stl10_binary``, or that folder itself; None for ltbench's cache.
+            download: Fetch what is missing.
+
+        Raises:
+            MissingData: If a file is not there.
+            UserError: If one is damaged, or cannot be downloaded.
+        """
+        folder = folder_of(root, _FOLDER)
+        if download:
+            fetch(self.name, torchvision_set("STL10"), folder.parent)
+        files = [[require(self.name, folder / f"{part}_{kind}.bin") for kind in "Xy"] for part in ("train", "test")]
+        return Parts(*(self._read(*pair) for pair in files))
+
+    def _read(self, images: Path, labels: Path) -> TensorImages:
+        pixels, classes = np.fromfile(images, dtype=np.uint8), np.fromfile(labels, dtype=np.uint8).astype(np.int64)
+        if pixels.size != classes.size * 3 * _SIDE**2:
+            raise UserError(f"{self.name} has a damaged file: {str(images)!r} must hold {classes.size} images of "
+                            f"{3 * _SIDE**2} bytes, as {labels.name!r} says, got {pixels.size} bytes")
+        if not np.isin(classes, range(1, 11)).all():
+            raise UserError(f"{self.name} has a damaged file: {str(labels)!r} must hold numbers from 1 to 10")
+        # Channel by channel, and each column by column.
+        planes = pixels.reshape(-1, 3, _SIDE, _SIDE).swapaxes(2, 3)
+        return TensorImages(torch.from_numpy(np.ascontiguousarray(planes)), torch.from_numpy(classes - 1))

@@ -1,0 +1,165 @@
+"""What figures of several papers are made of: values by class, curves over training, accuracy over a hyperparameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ltbench_analysis.drawing import Lacking, Panel, Series
+from ltbench_analysis.geometry import coefficient_of_variation
+from ltbench_analysis.runs import Group, Run, groups, mean_and_interval, terms
+
+SPLITS = ("all", "many", "medium", "few")
+INDEX = "class, from the largest to the smallest"
+
+
+def by_class(title: str, ylabel: str, members: Sequence[Group], values: Callable[[Run], Tensor]) -> Panel:
+    """Return a panel of one value a class, the largest class first, averaged over seeds.
+
+    Args:
+        title: Of the panel.
+        ylabel: Of the values.
+        members: One line each.
+        values: Of a run, in the order of its labels, shape (C,).
+    """
+    series = []
+    for group in members:
+        mean, spread = group.average(lambda run: values(run)[run.order])
+        series.append(Series(group.label, [float(i) for i in range(len(mean))], list(mean), spread))
+    return Panel(title, INDEX, ylabel, series)
+
+
+def variation(group: Group, values: Callable[[Run], Tensor]) -> float:
+    """Return the coefficient of variation over classes, averaged over seeds.
+
+    Args:
+        group: Runs of one setting.
+        values: Of a run, shape (C,).
+    """
+    mean, _ = group.average(lambda run: torch.tensor([coefficient_of_variation(values(run))]))
+    return mean[0]
+
+
+def over_training(title: str, ylabel: str, members: Sequence[Group], curves: Mapping[str, str]) -> Panel:
+    """Return a panel of measured curves, averaged over seeds.
+
+    Args:
+        title: Of the panel.
+        ylabel: Of the values.
+        members: Lines of each.
+        curves: Name of a figure in the curve -> what the legend calls it.
+
+    Raises:
+        Lacking: If no run has any of them.
+    """
+    series = []
+    for group in members:
+        for name, shown in curves.items():
+            found = [curve for run in group.runs if (curve := run.curve(name)) is not None and curve[0]]
+            if not found:
+                continue
+            if len({tuple(curve[0]) for curve in found}) > 1:
+                raise Lacking(f"curves of {name!r} over the same epochs in all seeds", group.first)
+            mean, spread = mean_and_interval([np.array(curve[1]) for curve in found])
+            label = ": ".join(part for part in ((group.label if len(members) > 1 else ""), shown) if part)
+            series.append(Series(label or group.label, found[0][0], list(mean), spread))
+    if not series:
+        raise Lacking(f"a curve of {' or '.join(repr(name) for name in curves)}")
+    return Panel(title, "epoch", ylabel, series)
+
+
+def accuracies(runs: Sequence[Run], split: str = "all") -> tuple[float | None, float | None]:
+    """Return the mean accuracy in percent, and half of its 95 % interval; None where there is none.
+
+    Args:
+        runs: That differ in their seeds only.
+        split: ``all``, ``many``, ``medium`` or ``few``.
+    """
+    values = [value for run in runs if (value := run.accuracy(split)) is not None]
+    if not values:
+        return None, None
+    mean, half = mean_and_interval([np.array([value]) for value in values])
+    return mean[0], None if half is None else half[0]
+
+
+def sweep(runs: Sequence[Run], place: Callable[[Run], Any], splits: Sequence[str], label: str = "") -> list[Series]:
+    """Return accuracy over a hyperparameter, one line a split, averaged over seeds.
+
+    Args:
+        runs: That differ in this hyperparameter and in their seeds, and in nothing else.
+        place: A run's value of it.
+        splits: Of ``all``, ``many``, ``medium`` and ``few``; a split without classes is left out.
+        label: Before the split's name, in the legend.
+
+    Raises:
+        Lacking: If they differ in more, or not at all: the line would join what does not belong together, or nothing.
+    """
+    for run in runs:
+        differing = [name for name, value in terms(run).items() if name != "expression" and value != terms(runs[0])[name]]
+        if differing:
+            raise Lacking(f"runs of one dataset on equal terms; {differing[0]} differs", run)
+    places: dict[float, list[Run]] = {}
+    for run in runs:
+        places.setdefault(float(place(run)), []).append(run)
+    for value, members in places.items():
+        if len(found := groups(members)) > 1:
+            raise Lacking(f"one setting for each value, but {value:g} has {' and '.join(group.label for group in found)}")
+    if len(places) == 1:
+        raise Lacking(f"runs at two values or more (all are at {next(iter(places)):g})")
+    series = []
+    for split in splits:
+        values = [(value, *accuracies(places[value], split)) for value in sorted(places)]
+        kept = [(value, mean, half) for value, mean, half in values if mean is not None]
+        if kept:
+            spread = [half for _, _, half in kept if half is not None]
+            series.append(Series(f"{label} {split}".strip() if len(splits) > 1 or not label else label,
+                                 [value for value, _, _ in kept], [mean for _, mean, _ in kept],
+                                 spread if len(spread) == len(kept) else None))
+    return series
+
+
+def using(runs: Sequence[Run], *names: str) -> list[Run]:
+    """Return the runs that use one of these methods.
+
+    Args:
+        runs: Given.
+        names: Of methods.
+
+    Raises:
+        Lacking: If there is none.
+    """
+    found = [run for run in runs if run.hyperparameters(*names) is not None]
+    if not found:
+        raise Lacking(f"a run of {' or '.join(names)}")
+    return found
+
+
+def option(run: Run, name: str, *methods: str) -> Any:
+    """Return a hyperparameter of one of these methods.
+
+    Args:
+        run: That uses one of them.
+        name: Of the hyperparameter.
+        methods: Names.
+
+    Raises:
+        Lacking: If the method has no such.
+    """
+    values = run.hyperparameters(*methods) or {}
+    if name not in values:
+        raise Lacking(f"the hyperparameter {name!r} of {' or '.join(methods)}", run)
+    return values[name]
+
+
+def evenly(count: int, limit: int) -> Tensor:
+    """Return at most ``limit`` of ``count`` positions, evenly spaced.
+
+    Args:
+        count: Of positions.
+        limit: At least 1.
+    """
+    return torch.arange(count) if count <= limit else torch.linspace(0, count - 1, limit).round().long()

@@ -1,0 +1,95 @@
+"""Figures of interpolative centroid contrastive learning (Tiong et al., 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ltbench_analysis.drawing import Drawing, Lacking, Panel, Series
+from ltbench_analysis.embedding import map_points
+from ltbench_analysis.figures.common import SPLITS, by_class, evenly, option, sweep, using, variation
+from ltbench_analysis.geometry import lengths
+from ltbench_analysis.runs import Group, Run, groups
+
+_CENTROIDS = "methods.iccl.centroids"
+_REBALANCE = "iccl_rebalance"
+_CLASS_LIMIT = 200  # points of a class in a map
+_CLASSES = 20  # a map of more has no colors left
+
+
+def norms(runs: Sequence[Run]) -> Drawing:
+    """Draw figure 2: lengths of the classifier's weight vectors after each of two stages, and of the running centroids."""
+    panels = []
+    summary: dict[str, Any] = {}
+    members = groups(runs)
+    for title, place in (("after representation learning", 0), ("after classifier balancing", -1)):
+        having = [group for group in members if all(_weights(run, place) is not None for run in group.runs)]
+        if not having:
+            raise Lacking("a linear classifier in its first and in its last stage", members[0].first)
+        values = partial(_weight_norms, place=place)
+        panels.append(by_class(title, "norm of the weight vector", having, values))
+        for group in having:
+            summary.setdefault(group.label, {})[f"coefficient of variation {title}"] = variation(group, values)
+    having = [group for group in members if all(run.find(_CENTROIDS) is not None for run in group.runs)]
+    if having:
+        panels.append(by_class("running centroids", "norm of the centroid", having, _centroid_norms))
+    return Drawing(panels, summary)
+
+
+def _weights(run: Run, place: int) -> Tensor | None:
+    if not run.stages:
+        return None
+    weight = run.stage(run.stages[place]).get("head.classifier.weight")
+    return weight if weight is not None and len(weight) == len(run.counts) else None
+
+
+def _weight_norms(run: Run, place: int) -> Tensor:
+    weight = _weights(run, place)
+    if weight is None:
+        raise Lacking("a linear classifier", run)
+    return lengths(weight)
+
+
+def _centroid_norms(run: Run) -> Tensor:
+    centroids = run.find(_CENTROIDS)
+    if centroids is None:
+        raise Lacking("running centroids", run)
+    return lengths(centroids)
+
+
+def embeddings(runs: Sequence[Run]) -> Drawing:
+    """Draw figure 3: projected embeddings of training images with the running centroids, mapped to two dimensions."""
+    given = using(runs, "iccl")
+    # A run that goes on to a second stage keeps that one's features, which are not projected.
+    found = [run for run in given if "train.projection" in run.tensors]
+    if not found:
+        raise Lacking("train.projection of every image (run iccl as the last stage with --keep features)", given[0])
+    return Drawing([_map(group) for group in groups(found)], used=found)
+
+
+def _map(group: Group) -> Panel:
+    run = group.first
+    points, labels = run.features("train", "projection")
+    centroids = run.find(_CENTROIDS)
+    if centroids is None:
+        raise Lacking("running centroids", run)
+    chosen = run.order[:_CLASSES].tolist()
+    rows = [(labels == k).nonzero()[:, 0] for k in chosen]
+    rows = [part[evenly(len(part), _CLASS_LIMIT)] for part in rows]
+    place = map_points(torch.cat([points[torch.cat(rows)].double(), centroids[chosen].double()]))
+    series = [Series(f"class {k}", part[:, 0].tolist(), part[:, 1].tolist(), None, "points")
+              for k, part in zip(chosen, torch.split(place[: -len(chosen)], [len(part) for part in rows]), strict=True)]
+    stars = place[-len(chosen):]
+    series.append(Series("centroids", stars[:, 0].tolist(), stars[:, 1].tolist(), None, "stars"))
+    return Panel(group.label, "", "", series, bare=True)
+
+
+def distillation(runs: Sequence[Run]) -> Drawing:
+    """Draw figure 4: accuracy over the temperature of distillation."""
+    found = using(runs, _REBALANCE)
+    series = sweep(found, lambda run: option(run, "distill_temperature", _REBALANCE), SPLITS)
+    return Drawing([Panel("rebalanced classifier", "distillation temperature", "accuracy in %", series)], used=found)

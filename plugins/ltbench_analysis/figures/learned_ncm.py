@@ -1,0 +1,121 @@
+"""Figures of the learned nearest-class-mean paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from ltbench_analysis.drawing import Drawing, Lacking, Panel, Series
+from ltbench_analysis.embedding import map_points
+from ltbench_analysis.figures.common import INDEX, SPLITS, by_class, evenly, option, over_training, sweep, using
+from ltbench_analysis.geometry import lengths
+from ltbench_analysis.runs import Run, groups, members_of
+from ltbench_ncm.variance import ESTIMATORS, Estimator, intra_class_variance
+
+_LEARNED = ("lncm", "lncm_la")
+_CLASS_LIMIT = 500  # points of a class in a map: t-SNE of all of a head class takes minutes and shows no more
+
+
+def neighborhoods(runs: Sequence[Run]) -> Drawing:
+    """Draw figure 1: two large classes and a small one, mapped to two dimensions."""
+    panels = []
+    for group in groups(runs):
+        run = group.first
+        features, labels = run.features("train")
+        chosen = [*run.order[:2].tolist(), int(run.order[run.counts[run.order] > 0][-1])]
+        rows = [(labels == k).nonzero()[:, 0] for k in chosen]
+        rows = [part[evenly(len(part), _CLASS_LIMIT)] for part in rows]
+        if sum(map(len, rows)) < 4:
+            raise Lacking("at least four images of its largest and smallest classes", run)
+        place = map_points(features[torch.cat(rows)])
+        series = []
+        for k, part in zip(chosen, torch.split(place, [len(part) for part in rows]), strict=True):
+            label = f"class {k}, {int(run.counts[k])} images"
+            series.append(Series(label, part[:, 0].tolist(), part[:, 1].tolist(), None, "points"))
+        panels.append(Panel(group.label, "", "", series, bare=True))
+    return Drawing(panels)
+
+
+def class_variance(runs: Sequence[Run]) -> Drawing:
+    """Draw figure 2, 7 or 8: the largest eigenvalue of each class's covariance over the size of the class.
+
+    By all three estimators; the summary has Spearman's rank correlation of both (classes of one image have no variance).
+    """
+    panels = []
+    summary: dict[str, Any] = {}
+    for group in groups(runs):
+        series = []
+        counts = group.first.counts
+        kept = counts > 1
+        for estimator in ESTIMATORS:
+            mean, _ = group.average(partial(_variance, estimator=estimator))
+            values = torch.tensor(mean)[kept].tolist()
+            series.append(Series(estimator.replace("_", " "), counts[kept].double().tolist(), values, None, "points"))
+            rank = stats.spearmanr(counts[kept].numpy(), values).statistic if len(values) > 2 else float("nan")
+            summary.setdefault(group.label, {})[f"rank correlation, {estimator}"] = float(rank)
+        panels.append(Panel(group.label, "training images of the class", "intra-class variance", series, scale="log"))
+    return Drawing(panels, summary)
+
+
+def _variance(run: Run, estimator: Estimator) -> Tensor:
+    return intra_class_variance(*run.features("train"), len(run.counts), estimator)
+
+
+def projections(runs: Sequence[Run]) -> Drawing:
+    """Draw figure 3: how much each eigendirection of each class counts in the learned local projection."""
+    panels = []
+    found = using(runs, "local_projection")
+    for group in groups(found):
+        run = group.first
+        weights = run.find("head.classifier.weights")
+        if weights is None:
+            raise Lacking("the weights of a local projection", run)
+        grid = weights.double().sigmoid()[run.order]
+        panels.append(Panel(group.label, "eigendirection, by increasing eigenvalue", INDEX, grid=grid.tolist()))
+    return Drawing(panels, used=found)
+
+
+def learning_curves(runs: Sequence[Run]) -> Drawing:
+    """Draw figure 4: accuracy of the splits over training, on training images."""
+    curves = {f"train_{split}": split for split in SPLITS[1:]}
+    members = groups(run for run in runs if curves.keys() & set(run.measured()))
+    if not members:
+        raise Lacking("the curves train_many, train_medium and train_few")
+    panels = [over_training(group.label, "training accuracy in %", [group], curves) for group in members]
+    return Drawing(panels, used=members_of(members))
+
+
+def adjustment_weight(runs: Sequence[Run]) -> Drawing:
+    """Draw figure 5: accuracy over the weight of logit adjustment."""
+    found = using(runs, *_LEARNED)
+    series = sweep(found, lambda run: option(run, "tau", *_LEARNED), SPLITS)
+    return Drawing([Panel("learned centroids", "weight of logit adjustment", "accuracy in %", series)], used=found)
+
+
+def displacement(runs: Sequence[Run]) -> Drawing:
+    """Draw figure 6: how far learned centroids are from the empirical ones, class by class, and CDNV over training."""
+    members = groups(using(runs, *_LEARNED))
+    left = by_class("displacement of centroids", "distance from the class mean", members, _moved)
+    right = over_training("class-distance normalized variance", "CDNV", members, {"cdnv": ""})
+    summary: dict[str, Any] = {}
+    for group in members:
+        moved, _ = group.average(_moved)
+        counts = group.first.counts
+        rank = stats.spearmanr(counts.numpy(), moved).statistic if len(moved) > 2 else float("nan")
+        summary[group.label] = {"mean displacement": float(torch.tensor(moved).mean()),
+                                "rank correlation of displacement and class size": float(rank)}
+    for series in right.series:
+        summary[series.label] |= {"CDNV before": series.y[0], "CDNV after": series.y[-1]}
+    return Drawing([left, right], summary, members_of(members))
+
+
+def _moved(run: Run) -> Tensor:
+    layer = run.layer()
+    if not layer.points or layer.vectors is None or len(layer.classes) < len(run.counts):
+        raise Lacking("learned centroids of every class in its last stage", run)
+    return lengths(layer.vectors - layer.means)

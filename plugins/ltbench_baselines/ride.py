@@ -1,0 +1,139 @@
+"""Routing diverse distribution-aware experts, RIDE, without the routing (Wang et al., 2021, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import ltbench
+
+_CIFAR = {"epochs": 200, "batch_size": 128, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4,
+          "schedule": "step", "milestones": (0.8, 0.9), "gamma": 0.01, "warmup": 0.025, "augmentation": ("crop", "flip")}
+_IMAGENET = {"backbone": "timm:resnext50_32x4d", "epochs": 100, "batch_size": 256, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9,
+             "weight_decay": 2e-4, "schedule": "step", "milestones": (0.6, 0.8), "gamma": 0.1, "warmup": 0.05}
+
+
+class ExpertBackbone(nn.Module):
+    """Share a trunk between last stages, whose embeddings stand side by side.
+
+    Args:
+        trunk: Images (B, channels, H, W) -> maps.
+        experts: Each from the trunk's maps to an embedding (B, d).
+        width: d.
+    """
+
+    feature_dim: int
+
+    def __init__(self, trunk: nn.Module, experts: list[nn.Module], width: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.experts = nn.ModuleList(experts)
+        self.feature_dim = width * len(experts)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return embeddings, shape (B, E d)."""
+        maps = self.trunk(images)
+        return torch.cat([expert(maps) for expert in self.experts], dim=1)
+
+
+class ExpertHead(nn.Module):
+    """Give every expert a classifier of its own and average their logits.
+
+    Args:
+        classifiers: Each from features (B, d) to logits (B, C).
+    """
+
+    def __init__(self, classifiers: list[nn.Module]) -> None:
+        super().__init__()
+        self.classifiers = nn.ModuleList(classifiers)
+
+    def forward(self, embedding: Tensor) -> ltbench.Output:
+        """Return the mean logits; beside them each expert's features (B, E, d) and logits (B, E, C)."""
+        parts = embedding.chunk(len(self.classifiers), dim=1)
+        logits = torch.stack([classify(part) for classify, part in zip(self.classifiers, parts, strict=True)], dim=1)
+        return ltbench.Output(embedding, embedding, logits.mean(dim=1),
+                              {"expert_features": torch.stack(parts, dim=1), "expert_logits": logits})
+
+
+class RoutedExperts(ltbench.Method):
+    """Train experts on one trunk, each by the stack's own criterion, and keep their opinions apart; predict by their mean.
+
+    Several experts lower the variance; a diversity loss keeps them from becoming one. The paper adds ``ldam`` and ``drw``.
+
+    Args:
+        experts: E, at least 2.
+        width: Of an expert's last stage, as a fraction of the backbone's own.
+        diversity: lambda, of the divergence between experts and their mean.
+        temperature: alpha, of the compared distributions.
+        awareness: gamma, by how much the temperature falls from the largest to smaller classes; 0 is one for all.
+        aware_from: Fraction of the training after which it does, as in the public code; 0 is always, as in the paper.
+    """
+
+    name = "ride"
+    stages = frozenset({1})
+    temperatures: Tensor
+
+    def __init__(self, facts: ltbench.Facts, *, experts: int = 3, width: float = 0.75, diversity: float = 0.2,
+                 temperature: float = 1.0, awareness: float = 0.05, aware_from: float = 0.8) -> None:
+        super().__init__(facts)
+        if not experts >= 2:
+            raise ValueError(f"experts must be >= 2, got {experts}")
+        for key, value in (("width", width), ("temperature", temperature)):
+            if not value > 0:
+                raise ValueError(f"{key} must be > 0, got {value}")
+        if not diversity >= 0:
+            raise ValueError(f"diversity must be >= 0, got {diversity}")
+        for key, value in (("awareness", awareness), ("aware_from", aware_from)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{key} must be in [0, 1], got {value}")
+        self.experts = experts
+        self.width = width
+        self.diversity = diversity
+        self.temperature = temperature
+        self.aware_from = aware_from
+        counts = facts.class_counts.double().clamp_min(1)
+        relative = awareness * counts / counts.mean() + 1 - awareness  # beta_k
+        # Divided by the largest, as the public code does; less the largest, as in the paper, a temperature could fall below 0.
+        self.register_buffer("temperatures", (temperature * relative / relative.max()).float())  # (C,)
+
+    @classmethod
+    def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
+        """Return the public code's setting on CIFAR-100 and on ImageNet-LT with ResNeXt-50, with LDAM and deferred weights."""
+        if task.dataset == "cifar100-lt":
+            return ltbench.PaperSetting(protocol=_CIFAR, companions=("ldam", "drw"))
+        if task.dataset == "imagenet-lt":
+            return ltbench.PaperSetting(protocol=_IMAGENET, hyperparameters={"awareness": 0.02}, companions=("ldam", "drw"))
+        return None
+
+    def build_backbone(self, make: ltbench.BackboneFactory) -> nn.Module:
+        """Return the trunk with one narrower last stage an expert."""
+        width = round(make.feature_dim * self.width)
+        return ExpertBackbone(make.trunk(), [make.last_stage(self.width) for _ in range(self.experts)], width)
+
+    def build_head(self, make: ltbench.HeadFactory) -> nn.Module:
+        """Return one classifier an expert, as the stack makes them."""
+        return ExpertHead([make.classifier(make.feature_dim // self.experts) for _ in range(self.experts)])
+
+    def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
+        """Sum the losses of the experts, each on its own logits: a loss on the mean would let them lean on each other."""
+        step = ctx.default_step(batches["main"])  # mixes and embeds; its loss on the mean logits is not used
+        losses = [ctx.loss(logits, step.batch) for logits in step.output.extra["expert_logits"].unbind(dim=1)]
+        return ltbench.Step(torch.stack(losses).sum(), step.output, step.batch)
+
+    def extra_losses(self, ctx: ltbench.Context, step: ltbench.Step) -> Mapping[str, Tensor]:
+        """Return minus lambda times the summed divergence of the experts from their mean.
+
+        The paper compares all pairs. As in the public code the mean stands for the other experts, without a gradient.
+        """
+        if self.diversity == 0:
+            return {}
+        each = step.output.extra["expert_logits"].float()  # (B, E, C)
+        aware = ctx.progress >= self.aware_from
+        temperature = self.temperatures if aware else torch.full_like(self.temperatures, self.temperature)
+        mean = (step.output.logits.detach().float() / temperature).softmax(dim=1)
+        own = (each / temperature).log_softmax(dim=2)
+        divergence = F.kl_div(own, mean[:, None].expand_as(own), reduction="sum") / len(each)
+        return {"diversity": -self.diversity * temperature.mean().square() * divergence}

@@ -1,0 +1,126 @@
+"""Total direct effect, TDE (Tang et al., 2020, section 4): without what the momentum drew all features towards."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import ltbench
+
+
+class MultiHeadClassifier(nn.Module):
+    """Cut features and weight vectors into K heads, normalize each, and average the scaled products (section 4).
+
+    Args:
+        features: d, a multiple of K.
+        classes: C.
+        heads: K.
+        scale: tau.
+        norm_margin: gamma, added to the norm of each weight vector's part.
+    """
+
+    def __init__(self, features: int, classes: int, heads: int, scale: float, norm_margin: float) -> None:
+        super().__init__()
+        if features % heads:
+            raise ltbench.UserError(f"heads must be a divisor of the {features} features, got {heads}")
+        self.heads = heads
+        self.scale = scale
+        self.norm_margin = norm_margin
+        self.weight = nn.Parameter(torch.empty(classes, features).uniform_(-1, 1) / math.sqrt(features))
+
+    def directions(self, features: Tensor) -> Tensor:
+        """Return each head's part at length 1, shape (B, K, d / K)."""
+        return F.normalize(features.reshape(len(features), self.heads, -1), dim=2)
+
+    def score(self, directions: Tensor) -> Tensor:
+        """Return logits, shape (B, C).
+
+        Args:
+            directions: Shape (B, K, d / K).
+        """
+        parts = self.weight.reshape(len(self.weight), self.heads, -1)  # (C, K, d / K)
+        parts = parts / (parts.norm(dim=2, keepdim=True) + self.norm_margin)
+        return F.linear(self.scale / self.heads * directions.flatten(1), parts.flatten(1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits, shape (B, C)."""
+        return self.score(self.directions(features))
+
+
+class TotalDirectEffect(ltbench.Method):
+    """Follow the mean feature through training; at evaluation, subtract what its direction adds to an image's logits.
+
+    Momentum draws features of all images to a direction that the large classes set. Its mediated effect is wrong for the tail.
+
+    Args:
+        alpha: How much of it is subtracted; 0 for nothing.
+        heads: K of the classifier.
+        scale: tau of the logits.
+        norm_margin: gamma of the weight vectors' norms.
+        momentum: mu of the running mean feature, that of the optimizer.
+    """
+
+    name = "tde"
+    stages = frozenset({1})
+    mean_feature: Tensor
+
+    def __init__(self, facts: ltbench.Facts, *, alpha: float = 1.5, heads: int = 2, scale: float = 16.0,
+                 norm_margin: float = 1 / 32, momentum: float = 0.9) -> None:
+        super().__init__(facts)
+        for name, value in (("alpha", alpha), ("norm_margin", norm_margin)):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be >= 0 and finite, got {value}")
+        for name, value in (("heads", heads), ("scale", scale)):
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} must be > 0 and finite, got {value}")
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {momentum}")
+        self.alpha = alpha
+        self.heads = heads
+        self.scale = scale
+        self.norm_margin = norm_margin
+        self.momentum = momentum
+        self.register_buffer("mean_feature", torch.zeros(facts.feature_dim))  # (d,)
+
+    @classmethod
+    def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
+        """Return the public code's settings; its ResNet-32 on CIFAR has twice the usual channels, 128 features."""
+        sgd: dict[str, Any] = {"optimizer": "sgd", "momentum": 0.9, "lr": 0.2, "weight_decay": 5e-4}
+        cifar = {**sgd, "backbone": "resnet32x2", "epochs": 200, "batch_size": 256, "schedule": "step", "warmup": 0.025,
+                 "milestones": (0.6, 0.8), "gamma": 0.01, "augmentation": ("crop", "flip")}
+        imagenet = {**sgd, "backbone": "timm:resnext50_32x4d", "epochs": 90, "batch_size": 512, "schedule": "cosine",
+                    "warmup": 0.0}
+        known = {"cifar10-lt": (cifar, 1.0), "cifar100-lt": (cifar, 1.5), "imagenet-lt": (imagenet, 3.0)}
+        if task.dataset not in known:
+            return None
+        protocol, alpha = known[task.dataset]
+        return ltbench.PaperSetting(protocol=protocol, hyperparameters={"alpha": alpha})
+
+    def make_classifier(self, feature_dim: int, num_classes: int) -> nn.Module:
+        """Return the multi-head classifier."""
+        return MultiHeadClassifier(feature_dim, num_classes, self.heads, self.scale, self.norm_margin)
+
+    def build_head(self, make: ltbench.HeadFactory) -> nn.Module:
+        """Return the usual head; owning it says that no other method may put a projection before the classifier."""
+        return make.head(make.classifier())
+
+    def setup(self, ctx: ltbench.Context) -> None:
+        """Start the mean at zero, as wide as the classifier: a backbone with branches gives more than the task's own."""
+        weight = cast(MultiHeadClassifier, ctx.engine.head.classifier).weight
+        self.mean_feature = torch.zeros_like(weight[0]).detach()
+
+    def after_step(self, ctx: ltbench.Context, seen: ltbench.Seen) -> None:
+        """Move the mean feature as the optimizer's momentum moves; only its direction counts."""
+        self.mean_feature.lerp_(seen.features.float().mean(dim=0), 1 - self.momentum)
+
+    def predict(self, ctx: ltbench.Context, output: ltbench.Output) -> Tensor:
+        """Return the logits of what is left without the common direction, head by head, shape (B, C)."""
+        classifier = cast(MultiHeadClassifier, ctx.engine.head.classifier)
+        directions = classifier.directions(output.features)  # (B, K, d / K)
+        common = classifier.directions(self.mean_feature[None])  # (1, K, d / K)
+        cosines = (directions * common).sum(dim=2, keepdim=True)  # (B, K, 1)
+        return classifier.score(directions - self.alpha * cosines * common)

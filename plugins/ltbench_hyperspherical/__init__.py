@@ -1,0 +1,1 @@
+"""Hyperspherical prototypes with dynamic label-to-prototype assignment."""

@@ -1,0 +1,76 @@
+"""Hyperspherical prototype networks (Mettes et al., 2019, eqs. 1 and 4), without privileged information."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import ltbench
+from ltbench_hyperspherical import setting
+from ltbench_hyperspherical.fixed import FixedPrototypes, classifier_of
+from ltbench_hyperspherical.spread import largest_cosine
+
+_STEPS = 1000
+_RATE = 0.1
+_MOMENTUM = 0.9
+
+
+@functools.lru_cache(maxsize=8)
+def separate(dim: int, count: int, seed: int) -> Tensor:
+    """Descend the mean over prototypes of the cosine with the nearest other one; return unit rows, float32, shape (C, d).
+
+    Args:
+        dim: d.
+        count: C.
+        seed: Of the starting points.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    unit = F.normalize(torch.randn(count, dim, generator=generator), dim=1)
+    speed = torch.zeros_like(unit)
+    for _ in range(_STEPS):
+        nearest = (unit @ unit.T).fill_diagonal_(-2).argmax(dim=1)  # (C,)
+        # Both ends of a closest pair are pushed: the cosine's slope on one is the other.
+        slope = unit[nearest].index_add(0, nearest, unit) / count
+        slope -= (slope * unit).sum(dim=1, keepdim=True) * unit
+        speed = _MOMENTUM * speed - _RATE * slope
+        unit = F.normalize(unit + speed, dim=1)
+    return unit
+
+
+class HypersphericalPrototypeNetwork(FixedPrototypes):
+    """Pull features to prototypes whose nearest neighbors were pushed apart, by the squared cosine distance.
+
+    Class names' word vectors, by which the original places related classes side by side, are not used: a dataset has none.
+
+    Args:
+        dim: d; none for C, where table 2 has its best.
+        prototype_seed: Of the prototypes.
+    """
+
+    name = "hpn"
+    stages = frozenset({1})
+
+    def __init__(self, facts: ltbench.Facts, *, dim: int | None = None, prototype_seed: int = 0) -> None:
+        super().__init__(facts, facts.num_classes if dim is None else dim)
+        self.prototype_seed = prototype_seed
+
+    @classmethod
+    def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
+        """Return the setting in which Saadabadi et al. (2024) quote its rows."""
+        return setting.of(task) if task.dataset in ("cifar100", "imagenet200") else None
+
+    def prototypes(self, ctx: ltbench.Context) -> Tensor:
+        """Return separated prototypes, shape (C, d)."""
+        return separate(self.dim, self.facts.num_classes, self.prototype_seed)
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return (1 - cos)^2 of every sample, shape (B,)."""
+        return (1 - logits.gather(1, labels[:, None])[:, 0]).square()
+
+    def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
+        """Return the largest cosine between prototypes."""
+        return {"largest_cosine": largest_cosine(classifier_of(ctx).prototypes)}

@@ -1,0 +1,97 @@
+"""Hyperspherical classification with dynamic label-to-prototype assignment (Saadabadi et al., 2024, algorithm 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import ltbench
+from ltbench_hyperspherical import setting
+from ltbench_hyperspherical.assignment import assign, objective, update_means
+from ltbench_hyperspherical.fixed import FixedPrototypes, classifier_of
+from ltbench_hyperspherical.prototypes import Recipe, estimate
+from ltbench_hyperspherical.spread import largest_cosine
+
+
+class Hyperspherical(FixedPrototypes):
+    """Pull features to evenly spread prototypes that stay, and let the labels that they stand for move.
+
+    Separation is given, not learned: no class has less of it for being small. Which class lies beside which is left to the
+    features: labels are matched anew with prototypes as the class means come to lie.
+
+    Args:
+        dim: d; none for half the number of classes, which is where the paper's method does best (table 2).
+        dynamic: Whether labels are reassigned; false keeps the first assignment (figure 4a).
+        reassign_every: Optimizer steps between assignments (tau); 0 for once an epoch, as in the paper's main experiments.
+        momentum: alpha of the running class means.
+        renormalize: Whether running means are brought back to length 1 after every batch.
+        prototype_seed: Of the prototypes: runs with other seeds stand on the same ones, as in section 3.2.1.
+        recipe: How prototypes are spread: ``best``, or ``paper`` for the descent of section 4.1.
+    """
+
+    name = "hyperspherical"
+    stages = frozenset({1})
+    means: Tensor
+    before: Tensor
+    steps: Tensor
+
+    def __init__(self, facts: ltbench.Facts, *, dim: int | None = None, dynamic: bool = True, reassign_every: int = 0,
+                 momentum: float = 0.9, renormalize: bool = False, prototype_seed: int = 0, recipe: Recipe = "best") -> None:
+        super().__init__(facts, max(2, facts.num_classes // 2) if dim is None else dim)
+        if reassign_every < 0:
+            raise ValueError(f"reassign_every must be >= 0, got {reassign_every}")
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {momentum}")
+        self.dynamic = dynamic
+        self.reassign_every = reassign_every
+        self.momentum = momentum
+        self.renormalize = renormalize
+        self.prototype_seed = prototype_seed
+        self.recipe: Recipe = recipe
+        self._taken = 0
+        self.register_buffer("means", torch.zeros(facts.num_classes, self.dim))  # Q, (C, d)
+        self.register_buffer("before", torch.arange(facts.num_classes))  # the assignment at the start of the epoch, (C,)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    @classmethod
+    def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
+        """Return the setting of section 7."""
+        return setting.of(task, {"dim": setting.DIMENSIONS[task.dataset]}) if task.dataset in setting.DIMENSIONS else None
+
+    def prototypes(self, ctx: ltbench.Context) -> Tensor:
+        """Return evenly spread prototypes, shape (C, d)."""
+        return estimate(self.dim, self.facts.num_classes, self.prototype_seed, self.recipe)
+
+    def start_epoch(self, ctx: ltbench.Context) -> None:
+        """Remember the assignment, for the churn, and the steps taken: reading them every step would wait for the device."""
+        self.before.copy_(classifier_of(ctx).assignment)
+        self._taken = int(self.steps)
+
+    def after_step(self, ctx: ltbench.Context, seen: ltbench.Seen) -> None:
+        """Update the running class means of unit features (algorithm 1, line 11); where images are mixed, of the drawn label."""
+        means = update_means(self.means, F.normalize(seen.features.to(self.means.dtype), dim=1), seen.labels, self.momentum)
+        self.means.copy_(F.normalize(means, dim=1) if self.renormalize else means)
+        self.steps += 1
+        self._taken += 1
+        if self.reassign_every and self._taken % self.reassign_every == 0:
+            self._reassign(ctx)
+
+    def end_epoch(self, ctx: ltbench.Context) -> None:
+        """Reassign (algorithm 1, line 15); saving and evaluation come after, so both see the same assignment."""
+        if not self.reassign_every:
+            self._reassign(ctx)
+
+    def _reassign(self, ctx: ltbench.Context) -> None:
+        if self.dynamic:
+            classifier = classifier_of(ctx)
+            classifier.assignment.copy_(assign(self.means, classifier.prototypes, classifier.assignment))
+
+    def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
+        """Return the share of labels that moved in the epoch (figure 4b), eq. 9's mean, and the prototypes' largest cosine."""
+        classifier = classifier_of(ctx)
+        return {"churn": float((classifier.assignment != self.before).float().mean()),
+                "objective": float(objective(self.means, classifier.prototypes, classifier.assignment)),
+                "largest_cosine": largest_cosine(classifier.prototypes)}

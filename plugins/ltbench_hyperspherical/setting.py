@@ -1,0 +1,54 @@
+"""The settings of section 7 of Saadabadi et al. (2024), for its own method and for those that it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import ltbench
+
+# d of the paper's headline on each dataset: half the classes on CIFAR-100 and ImageNet-200 (table 2), else as printed.
+DIMENSIONS: Mapping[str, int] = {"cifar100": 50, "imagenet200": 100, "imagenet1k": 512, "cifar10-lt": 64, "svhn-lt": 64,
+                                 "stl10-lt": 64, "cifar100-lt": 50, "imagenet-lt": 512}
+
+_SGD: Mapping[str, Any] = {"optimizer": "sgd", "momentum": 0.9}
+_SMALL: Mapping[str, Any] = {**_SGD, "backbone": "resnet32", "batch_size": 128, "schedule": "step", "gamma": 0.1, "warmup": 0.0,
+                             "augmentation": ("crop", "flip")}
+_BALANCED = {**_SMALL, "epochs": 250, "lr": 0.01, "weight_decay": 1e-4, "milestones": (0.4, 0.8)}  # section 7.1
+_LONG_TAILED = {**_SMALL, "epochs": 200, "lr": 0.1, "weight_decay": 2e-4, "milestones": (0.8, 0.9)}  # section 7.2
+_IMAGENET = {**_SGD, "backbone": "timm:resnet50", "epochs": 100, "batch_size": 1024, "lr": 0.5, "weight_decay": 2e-5,
+             "schedule": "cosine", "warmup": 0.05}
+# ImageNet-LT under section 7.2; its random crop is the dataset's own, for an image has no fixed size there.
+_IMAGENET_LT = {**{name: value for name, value in _LONG_TAILED.items() if name != "augmentation"}, "backbone": "timm:resnet50"}
+
+# Table 3's other backbones, and what section 7.1 changes with them.
+_BACKBONES: Mapping[str, Mapping[str, Any]] = {"timm:resnet101": {},
+                                               "timm:swin_tiny_patch4_window7_224": {"optimizer": "adamw", "lr": 1e-3}}
+
+
+def protocol(task: ltbench.Task) -> dict[str, Any] | None:
+    """Return the changes to a dataset's common protocol; None where the paper has no row.
+
+    Args:
+        task: The task.
+    """
+    known = {"cifar100": _BALANCED, "imagenet200": _BALANCED, "imagenet1k": _IMAGENET, "imagenet-lt": _IMAGENET_LT,
+             **dict.fromkeys(("cifar10-lt", "svhn-lt", "stl10-lt", "cifar100-lt"), _LONG_TAILED)}
+    found = known.get(task.dataset)
+    return None if found is None else dict(found)
+
+
+def of(task: ltbench.Task, hyperparameters: Mapping[str, Any] | None = None) -> ltbench.PaperSetting | None:
+    """Return the setting of a first-stage method; None where the paper has no row.
+
+    Args:
+        task: The task.
+        hyperparameters: The method's own on this dataset.
+    """
+    changes = protocol(task)
+    if changes is None:
+        return None
+    long_tailed = task.dataset.endswith("-lt")
+    companions = ("mixup", "rw") if long_tailed else ("mixup",) if task.dataset == "imagenet1k" else ()
+    return ltbench.PaperSetting(protocol=changes, hyperparameters=hyperparameters or {}, companions=companions,
+                                alternatives={"backbone": _BACKBONES} if task.dataset == "imagenet1k" else {})

@@ -1,0 +1,1 @@
+"""Interpolative centroid contrastive learning (Tiong et al., 2023)."""

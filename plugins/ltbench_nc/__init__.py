@@ -1,0 +1,1 @@
+"""Neural-collapse regularizers (Liu et al., 2023)."""

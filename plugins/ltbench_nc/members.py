@@ -1,0 +1,72 @@
+"""What a feature regularizer reads of a training step: features with their classes, mixed or not, of one model or of several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+import ltbench
+
+# A head of several experts gives their features under this name, shape (B, E, d).
+EXPERT_FEATURES = "expert_features"
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """Hold one entry for every image and every class that it belongs to: S = B, or 2 B where images are mixed in pairs.
+
+    A mixed image is a member of both its classes, with the shares that its loss has.
+
+    Args:
+        features: One an expert, each of shape (S, d), in at least float32.
+        labels: Shape (S,).
+        shares: Shape (S,); those of an image sum to 1.
+    """
+
+    features: tuple[Tensor, ...]
+    labels: Tensor
+    shares: Tensor
+
+    @property
+    def together(self) -> Tensor:
+        """The share of entry j where it is of entry i's class, else 0, shape (S, S)."""
+        return (self.labels[:, None] == self.labels) * self.shares
+
+    @property
+    def stand_for_class(self) -> Tensor:
+        """Whether an entry is the first of its class, so that each class present is counted once, bool, shape (S,)."""
+        earlier = (self.together > 0).tril(diagonal=-1).any(dim=1)
+        return (self.shares > 0) & ~earlier
+
+
+def members_of(step: ltbench.Step) -> Members:
+    """Return the members of this process's part of a step.
+
+    Args:
+        step: Its output's features belong row by row to its batch's targets.
+    """
+    targets = step.batch.targets
+    experts = step.output.extra.get(EXPERT_FEATURES)
+    each = (step.output.features,) if experts is None else experts.unbind(dim=1)
+    features = tuple(part.to(torch.promote_types(part.dtype, torch.float32)).repeat(len(targets), 1) for part in each)
+    shares = [share if isinstance(share, Tensor) else torch.full_like(labels, share, dtype=features[0].dtype)
+              for labels, share in targets]
+    return Members(features, torch.cat([labels for labels, _ in targets]), torch.cat(shares))
+
+
+def feature_width(ctx: ltbench.Context) -> int:
+    """Return d, the width of the features that the stage's classifier reads, of all experts together.
+
+    Args:
+        ctx: Of a stage that is built.
+    """
+    engine = ctx.engine
+    embedding = torch.zeros(1, int(engine.backbone.feature_dim), device=ctx.device)  # type: ignore[arg-type]
+    training = engine.head.training
+    engine.head.eval()  # a batch norm in a projection must not count this
+    with torch.no_grad():
+        features: Tensor = engine.head(embedding).features
+    engine.head.train(training)
+    return features.shape[1]

@@ -1,0 +1,138 @@
+"""Neural-collapse regularizers (Liu et al., 2023, eqs. 13 to 16)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+import ltbench
+from ltbench_nc import liu_2023
+from ltbench_nc.angles import summarize_angles
+from ltbench_nc.losses import between_loss, class_means_of, within_loss, within_weights
+from ltbench_nc.members import feature_width, members_of
+
+
+class NeuralCollapse(ltbench.Method):
+    """Draw features to the mean of their class, and the class means away from each other, beside any loss.
+
+    Balanced training ends in such a geometry by itself; under a long tail small classes move towards large ones. Each term is
+    left out where its weight is 0. Where a head has experts, each one's features are regularized as those of a model of its own.
+
+    Args:
+        within_weight: lambda_1, of the distances to the class mean (eq. 13).
+        between_weight: lambda_2, of the angles between class means (eq. 15).
+        start: Fraction of the training after which both apply. The defaults are those of CIFAR-100.
+        means: ``batch`` takes the class means of the batch, and gradients go through them; ``learned`` keeps them as parameters
+            with an SGD of their own, as in the public code.
+        class_sizes: n_k of eq. 13: of the ``training`` set, or of the ``batch`` and averaged over all C, as in the public code.
+        means_lr: Of learned means; their gradient is divided by lambda_1.
+    """
+
+    name = "nc"
+    stages = frozenset({1})
+    sums: Tensor
+    counts: Tensor
+    class_means: nn.Parameter | None
+
+    def __init__(self, facts: ltbench.Facts, *, within_weight: float = 0.01, between_weight: float = 0.5, start: float = 0.5,
+                 means: Literal["batch", "learned"] = "batch", class_sizes: Literal["training", "batch"] = "training",
+                 means_lr: float = 0.5) -> None:
+        super().__init__(facts)
+        for key, value in (("within_weight", within_weight), ("between_weight", between_weight)):
+            if not value >= 0:
+                raise ValueError(f"{key} must be >= 0, got {value}")
+        if not 0 <= start <= 1:
+            raise ValueError(f"start must be in [0, 1], got {start}")
+        if not means_lr > 0:
+            raise ValueError(f"means_lr must be > 0, got {means_lr}")
+        if means == "learned" and within_weight == 0:  # nothing else ties learned means to the features
+            raise ValueError("within_weight must be > 0 where means are learned, got 0")
+        self.within_weight = within_weight
+        self.between_weight = between_weight
+        self.start = start
+        self.learned = means == "learned"
+        self.sizes_of_batch = class_sizes == "batch"
+        self.means_lr = means_lr
+        self.register_parameter("class_means", None)
+
+    @classmethod
+    def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
+        """Return the setting of section 4.1.1 with the row of table 1."""
+        if task.dataset not in liu_2023.TABLE_1:
+            return None
+        within, between, start = liu_2023.TABLE_1[task.dataset]
+        return liu_2023.setting(task, {"within_weight": within, "between_weight": between, "start": start})
+
+    def setup(self, ctx: ltbench.Context) -> None:
+        """Make room for class means as wide as the features are.
+
+        Raises:
+            UserError: If means are to be learned under another optimizer than SGD, whose rate would mean something else.
+        """
+        classes, width = self.facts.num_classes, feature_width(ctx)
+        self.register_buffer("sums", torch.zeros(classes, width, device=ctx.device))
+        self.register_buffer("counts", torch.zeros(classes, device=ctx.device))
+        if self.learned:
+            if ctx.protocol.optimizer != "sgd":
+                raise ltbench.UserError(f"learned means of 'nc' need the optimizer sgd, got {ctx.protocol.optimizer}")
+            self.class_means = nn.Parameter(torch.randn(classes, width).to(ctx.device))
+
+    def parameter_groups(self, ctx: ltbench.Context) -> list[ltbench.ParameterGroup]:
+        """Return the learned means. A gradient divided by lambda_1 is, under plain SGD, a rate divided by it."""
+        if self.class_means is None:
+            return []
+        return [ltbench.ParameterGroup([self.class_means], lr=self.means_lr / self.within_weight, weight_decay=0.0, momentum=0.0,
+                                       schedule="constant")]
+
+    def extra_losses(self, ctx: ltbench.Context, step: ltbench.Step) -> Mapping[str, Tensor]:
+        """Return lambda_1 L_W and lambda_2 L_B of this process's part of the batch (eq. 16), summed over experts."""
+        if ctx.progress < self.start:
+            # Distributed training wants a gradient for every parameter, in every step.
+            return {} if self.class_means is None else {"nc_within": 0.0 * self.class_means.sum()}
+        with torch.autocast(step.output.features.device.type, enabled=False):
+            within, between = self._losses(ctx, step)
+        losses = {}
+        if self.within_weight > 0:
+            losses["nc_within"] = self.within_weight * within
+        if self.between_weight > 0:
+            losses["nc_between"] = self.between_weight * between
+        return losses
+
+    def _losses(self, ctx: ltbench.Context, step: ltbench.Step) -> tuple[Tensor, Tensor]:
+        members = members_of(step)
+        weights = within_weights(members, ctx.class_counts, self.sizes_of_batch)
+        if not self.sizes_of_batch:  # a sum over the global batch, of which the average over its parts is taken
+            weights = weights * step.batch.chunks
+        within = between = weights.new_zeros(())
+        learned = [None] * len(members.features) if self.class_means is None else self.class_means.chunk(len(members.features), 1)
+        for features, parameters in zip(members.features, learned, strict=True):
+            if parameters is None:
+                means, present = class_means_of(members, features), members.stand_for_class
+                within = within + within_loss(features, means, weights)
+                between = between + between_loss(means, present)
+            else:
+                within = within + within_loss(features, parameters[members.labels], weights)
+                between = between + between_loss(parameters, torch.ones_like(parameters[:, 0], dtype=torch.bool))
+        return within, between
+
+    def start_epoch(self, ctx: ltbench.Context) -> None:
+        """Forget the class means of the epoch before."""
+        self.sums.zero_()
+        self.counts.zero_()
+
+    def after_step(self, ctx: ltbench.Context, seen: ltbench.Seen) -> None:
+        """Add the batch to the epoch's class means: figures for the curve without another pass over the images."""
+        together = (seen.labels[:, None] == seen.labels).to(self.sums.dtype)  # (G, G)
+        # Entries of one class write one value: unlike a sum in place, it does not depend on their order.
+        self.sums[seen.labels] = self.sums[seen.labels] + together @ seen.features.to(self.sums.dtype)
+        self.counts[seen.labels] = self.counts[seen.labels] + together.sum(dim=1)
+
+    def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
+        """Return smallest and mean angle, in degrees, between the epoch's centered class means; nothing before the first step.
+
+        The features are those of training: augmented, in training mode, and mixed where images are mixed.
+        """
+        return summarize_angles(self.sums / self.counts.clamp_min(1)[:, None], self.counts > 0)

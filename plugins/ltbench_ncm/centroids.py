@@ -1,0 +1,44 @@
+"""Empirical centroids and variances of classes (Learned NCM paper, eq. 1): what every method here starts from."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+import ltbench
+
+_ROWS = 1 << 16
+
+
+def class_centroids(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Return the mean feature of each class, shape (C, D).
+
+    The mean of no images would be the origin, which means nothing to a distance (and has no cosine): a class without images
+    stands in the middle of the others.
+
+    Args:
+        features: Shape (N, D).
+        labels: Shape (N,).
+        num_classes: C.
+    """
+    means = ltbench.class_means(features, labels, num_classes)
+    present = torch.bincount(labels, minlength=num_classes) > 0
+    means[~present] = means[present].mean(dim=0)
+    return means
+
+
+def class_variance(features: Tensor, labels: Tensor, centroids: Tensor) -> Tensor:
+    """Return V: the mean squared distance of a class's features to its centroid, shape (C,); 0 for an absent class.
+
+    About the class means this is the trace of the covariance, divided by n.
+
+    Args:
+        features: Shape (N, D).
+        labels: Shape (N,).
+        centroids: Shape (C, D).
+    """
+    sums = torch.zeros(len(centroids), dtype=torch.float64, device=features.device)
+    # In parts, for there is no room for a second copy of all features.
+    for rows, where in zip(torch.split(features, _ROWS), torch.split(labels, _ROWS), strict=True):
+        sums.index_add_(0, where, (rows - centroids[where]).double().square().sum(dim=1))
+    return (sums / torch.bincount(labels, minlength=len(centroids)).clamp_min(1)).to(features.dtype)

@@ -1,0 +1,53 @@
+"""What the learned nearest-mean classifiers share: loss, sampling and optimization (Learned NCM paper, eqs. 3 and 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+
+import ltbench
+from ltbench_ncm.setting import setting
+
+
+class LearnedDistance(ltbench.Method):
+    """Learn what a distance classifier is made of, on class-balanced samples over a frozen backbone."""
+
+    stages = frozenset({2})
+    shift: Tensor
+
+    def __init__(self, facts: ltbench.Facts, tau: float, lr: float, clip_norm: float,
+                 inputs: Literal["features", "images"]) -> None:
+        super().__init__(facts)
+        if not tau >= 0:
+            raise ValueError(f"tau must be >= 0, got {tau}")
+        for key, value in (("lr", lr), ("clip_norm", clip_norm)):
+            if not value > 0:
+                raise ValueError(f"{key} must be > 0, got {value}")
+        self.lr = lr
+        self.clip_norm = clip_norm
+        self.inputs = "images" if inputs == "images" else None  # features are a stage's default
+        self.register_buffer("shift", (tau * facts.class_counts.double().clamp_min(1).log()).float())  # tau log N_y, (C,)
+
+    @classmethod
+    def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
+        """Return the setting of section 5.2."""
+        return setting(task)
+
+    def streams(self, ctx: ltbench.Context) -> Mapping[str, ltbench.Sampler]:
+        """Return the class-balanced stream."""
+        return {"main": ltbench.ClassBalanced()}
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return eq. 9, shape (B,); the adjustment is for training only."""
+        return F.cross_entropy(logits + self.shift, labels, reduction="none")
+
+    def parameter_groups(self, ctx: ltbench.Context) -> list[ltbench.ParameterGroup]:
+        """Return all that is learned as one group: its gradient is clipped as one vector.
+
+        No weight decay is printed; it would draw centroids to an origin that means nothing to a distance.
+        """
+        learned = [parameter for parameter in ctx.engine.head.parameters() if parameter.requires_grad]
+        return [ltbench.ParameterGroup(learned, lr=self.lr, weight_decay=0.0, clip_norm=self.clip_norm)]

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from ltbench.data.files import FileImages
+from ltbench.data.imagenet import ImageNet1k, ImageNet200
+from ltbench.errors import MissingData, UserError
+from tests.list_factory import write_class_folders
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_class_folders(tmp_path_factory.mktemp("data"))
+
+
+def test_classes_are_numbered_by_their_folders_names(whole: Path) -> None:
+    (whole / "imagenet1k" / "train" / "n00000002" / "a.txt").touch()  # no image
+    parts = ImageNet1k().load(whole)
+    assert isinstance(parts.train, FileImages) and isinstance(parts.test, FileImages)
+    assert parts.train.labels.tolist() == parts.test.labels.tolist() == list(range(1000))
+    assert Path(parts.train.paths[2]) == whole / "imagenet1k" / "train" / "n00000002" / "train_2.JPEG"
+    assert Path(parts.test.paths[999]) == whole / "imagenet1k" / "val" / "n00000999" / "val_999.JPEG"
+
+
+def test_tiny_imagenet_tests_on_the_annotated_images(whole: Path) -> None:
+    parts = ImageNet200().load(whole)
+    assert isinstance(parts.train, FileImages) and isinstance(parts.test, FileImages)
+    assert torch.equal(parts.train.labels, torch.arange(200))
+    assert torch.equal(parts.test.labels, torch.arange(199, -1, -1))  # as the annotations say, not as the files are named
+    folder = whole / "tiny-imagenet-200"
+    assert Path(parts.train.paths[7]) == folder / "train" / "n00000007" / "images" / "n00000007_0.JPEG"
+    assert Path(parts.test.paths[7]) == folder / "val" / "images" / "val_7.JPEG"
+    assert (parts.test.size, parts.test.resized) == (64, 64)
+
+
+@pytest.fixture
+def tiny(whole: Path, tmp_path: Path) -> Path:
+    shutil.copytree(whole / "tiny-imagenet-200", tmp_path / "imagenet200")
+    return tmp_path / "imagenet200"
+
+
+def test_damage_is_named(tiny: Path) -> None:
+    notes = tiny / "val" / "val_annotations.txt"
+    notes.write_text("val_0.JPEG\tn00000001\t0\nval_1.JPEG\tn99999999\t0\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"line 2 of '.*val_annotations.txt' must read 'image<TAB>class .*"):
+        ImageNet200().load(tiny)
+    notes.unlink()
+    with pytest.raises(UserError, match=r"'.*val_annotations.txt' cannot be read: No such file"):
+        ImageNet200().load(tiny)
+    (tiny / "train" / "n00000005" / "images" / "n00000005_0.JPEG").unlink()
+    with pytest.raises(UserError, match=r"'.*n00000005/images' must hold images, got none"):
+        ImageNet200().load(tiny)
+    shutil.rmtree(tiny / "train" / "n00000005")
+    with pytest.raises(UserError, match=r"'.*train' must hold 200 folders, one a class, got 199"):
+        ImageNet200().load(tiny)
+
+
+def test_missing_folders_say_where_they_were_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match=r"imagenet1k is not there: no folders 'train' and 'val' in '.*' or its folders "):
+        ImageNet1k().load(tmp_path)
+
+
+def test_published_totals() -> None:
+    assert ImageNet1k.published is not None and ImageNet200.published is not None
+    assert sum(ImageNet1k.published.train) == 1_281_167
+    assert sum(ImageNet200.published.train) + sum(ImageNet200.published.test) == 110_000

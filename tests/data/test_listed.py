@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from ltbench.data.files import FileImages
+from ltbench.data.imagenet_lt import ImageNetLT
+from ltbench.data.inat18 import INat18
+from ltbench.data.listed import ListedDataset
+from ltbench.data.places_lt import PlacesLT
+from ltbench.data.task_data import load_task_data
+from ltbench.errors import MissingData, UserError
+from ltbench.task import Task
+from tests.list_factory import LISTED, write_list, write_lists
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_lists(tmp_path_factory.mktemp("data"))
+
+
+@pytest.mark.parametrize("dataset", LISTED)
+def test_a_list_is_enough_without_images(dataset: type[ListedDataset], root: Path) -> None:
+    parts = dataset().load(root)
+    data = load_task_data(dataset(), parts, Task(dataset.name, None), None)
+    assert dataset.published is not None
+    assert data.class_counts.tolist() == list(dataset.published.train)
+    assert torch.bincount(parts.test.labels).tolist() == list(dataset.published.test)
+    with pytest.raises(UserError, match=r"image '.*/train/0/0_0.jpg' is not there"):
+        parts.train.fetch(torch.tensor([0]))
+
+
+def test_counts_come_from_the_list(tmp_path: Path) -> None:
+    write_list(tmp_path / "Places_LT_train.txt", "train/{k}/{i}.jpg", [3, 1, *[2] * 363])
+    write_list(tmp_path / "Places_LT_test.txt", "val/{k}/{i}.jpg", [1] * 365)
+    data = load_task_data(PlacesLT(), PlacesLT().load(tmp_path), Task("places-lt", None), None)
+    assert data.class_counts.tolist() == [3, 1, *[2] * 363]
+
+
+def test_a_list_with_an_empty_class_is_refused(tmp_path: Path) -> None:
+    write_list(tmp_path / "Places_LT_train.txt", "train/{k}/{i}.jpg", [3, 0, *[2] * 363])
+    write_list(tmp_path / "Places_LT_test.txt", "val/{k}/{i}.jpg", [1] * 365)
+    with pytest.raises(UserError, match="every class must have a training image, class 1 has none"):
+        load_task_data(PlacesLT(), PlacesLT().load(tmp_path), Task("places-lt", None), None)
+
+
+@pytest.fixture(params=["imagenet", "ImageNet_LT", "."])
+def images(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """Return where ImageNet's folders lie; the lists stand in ImageNet_LT."""
+    write_list(tmp_path / "ImageNet_LT" / "ImageNet_LT_train.txt", "train/{k}/{i}.jpg", [1] * 1000)
+    write_list(tmp_path / "ImageNet_LT" / "ImageNet_LT_test.txt", "val/{k}/{i}.jpg", [1] * 1000)
+    folder = tmp_path / request.param
+    for part in ("train", "val"):
+        (folder / part / "0").mkdir(parents=True)
+        (folder / part / "0" / "0.jpg").touch()
+    yield folder
+
+
+def test_images_are_found_beside_the_list_or_in_their_own_folder(tmp_path: Path, images: Path) -> None:
+    for where in (tmp_path, tmp_path / "ImageNet_LT"):
+        if where != tmp_path and images.name != "ImageNet_LT":
+            continue
+        parts = ImageNetLT().load(where)
+        assert isinstance(parts.train, FileImages) and isinstance(parts.test, FileImages)
+        assert Path(parts.train.paths[0]) == images / "train" / "0" / "0.jpg"
+        assert Path(parts.test.paths[999]) == images / "val" / "999" / "0.jpg"
+
+
+def test_json_stands_in_for_the_list(tmp_path: Path) -> None:
+    for name in ("train2018.json", "val2018.json"):
+        entries = [{"id": k, "file_name": f"train_val2018/{k}.jpg"} for k in range(8142)]
+        notes = [{"image_id": k, "category_id": k} for k in range(8142)]
+        (tmp_path / name).write_text(json.dumps({"images": entries, "annotations": notes}), encoding="utf-8")
+    parts = INat18().load(tmp_path)
+    assert torch.bincount(parts.train.labels).tolist() == [1] * 8142
+
+
+def test_a_missing_list_says_where_it_was_looked_for(tmp_path: Path, root: Path) -> None:
+    (tmp_path / "inat18").mkdir()
+    with pytest.raises(MissingData, match=r"inat18 is not there: no 'iNaturalist18_train.txt' or 'train2018.json' in '.*' or its "
+                                          r"folders inat18, .*; get it from .*inat_comp\), and say where") as caught:
+        INat18().load(tmp_path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(MissingData):
+        INat18().load(None)  # the cache is empty
+
+
+def test_normalization_and_protocols() -> None:
+    assert ImageNetLT.mean == (0.485, 0.456, 0.406) and INat18.std == (0.195, 0.194, 0.192)
+    common = ImageNetLT.protocols["common"]
+    assert (common.backbone, common.epochs, common.batch_size, common.lr) == ("timm:resnext50_32x4d", 90, 256, 0.1)
+    assert (common.schedule, common.weight_decay) == ("cosine", 5e-4)
+    assert common.augmentation == ("random_resized_crop", "flip", "jitter")
+    common = INat18.protocols["common"]
+    assert (common.backbone, common.epochs, common.batch_size, common.lr) == ("timm:resnet50", 90, 512, 0.2)
+    assert (common.schedule, common.weight_decay) == ("cosine", 1e-4)
+    assert "jitter" not in common.augmentation
+
+
+def test_published_lists(data_root: Path) -> None:
+    """Read the real lists of Places-LT, which need no image."""
+    if not (data_root / "lt-lists").is_dir():
+        pytest.skip("LTBENCH_DATA holds no lt-lists")
+    parts = PlacesLT().load(data_root)
+    assert (len(parts.train.labels), len(parts.test.labels)) == (62_500, 36_500)

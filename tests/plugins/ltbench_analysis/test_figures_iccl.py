@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ltbench_analysis.drawing import Lacking
+from ltbench_analysis.figures.iccl import distillation, embeddings, norms
+from tests.plugins.ltbench_analysis.made_runs import COUNTS, layer, runs, stage_of, write
+
+
+def test_norms_of_both_stages_and_of_centroids(tmp_path: Path) -> None:
+    first = layer(1, weight=torch.diag(torch.tensor([3.0, 3, 1, 1]))) | {"stage1.methods.iccl.centroids": torch.eye(4)}
+    path = write(tmp_path, "a", first | layer(2, weight=2 * torch.eye(4)))
+    drawing = norms(runs(path))
+    assert [panel.series[0].y for panel in drawing.panels] == [[3, 3, 1, 1], [2, 2, 2, 2], [1, 1, 1, 1]]
+    assert drawing.summary["ce"] == {"coefficient of variation after representation learning": 0.5,
+                                     "coefficient of variation after classifier balancing": 0}
+
+
+def test_norms_of_a_rival_have_no_centroids(tmp_path: Path) -> None:
+    path = write(tmp_path, "a", layer(1, weight=torch.eye(4)) | layer(2, weight=torch.eye(4)))
+    assert len(norms(runs(path)).panels) == 2
+    with pytest.raises(Lacking, match="a linear classifier in its first"):
+        norms(runs(write(tmp_path, "b", layer(1, prototypes=torch.eye(4)))))
+
+
+def test_embeddings_with_centroids(tmp_path: Path) -> None:
+    labels = torch.arange(4).repeat_interleave(COUNTS)
+    points = 10 * torch.eye(4)[labels] + 0.1 * torch.randn(len(labels), 4, generator=torch.Generator().manual_seed(0))
+    kept = {"train.features": torch.zeros(len(labels), 4), "train.projection": points, "train.labels": labels,
+            "stage1.methods.iccl.centroids": 10 * torch.eye(4)}
+    panel = embeddings(runs(write(tmp_path, "a", layer() | kept, stages=[stage_of("iccl")]))).panels[0]
+    assert [(series.label, len(series.x)) for series in panel.series] == [
+        ("class 0", 101), ("class 1", 100), ("class 2", 20), ("class 3", 19), ("centroids", 4)]
+    # A centroid lies in its class.
+    stars = torch.tensor([panel.series[-1].x, panel.series[-1].y]).T
+    clouds = torch.stack([torch.tensor([series.x, series.y]).mean(dim=1) for series in panel.series[:-1]])
+    assert torch.cdist(stars, clouds).argmin(dim=1).tolist() == [0, 1, 2, 3]
+
+
+def test_embeddings_need_the_projection(tmp_path: Path) -> None:
+    kept = {"train.features": torch.zeros(240, 4), "train.labels": torch.arange(4).repeat_interleave(COUNTS)}
+    with pytest.raises(Lacking, match="train.projection of every image"):
+        embeddings(runs(write(tmp_path, "a", layer() | kept, stages=[stage_of("iccl")])))
+
+
+def test_distillation(tmp_path: Path) -> None:
+    paths = [write(tmp_path, f"r{t}", right=(t, 0, 0, 0), expression=f"x(t={t})",
+                   stages=[stage_of("iccl_rebalance", distill_temperature=float(t))]) for t in (1, 3)]
+    series = distillation(runs(*paths)).panels[0].series[0]
+    assert (series.label, series.x) == ("all", [1, 3]) and series.y == pytest.approx([100 / 12, 25])

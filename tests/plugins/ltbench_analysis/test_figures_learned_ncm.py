@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from sklearn.covariance import OAS, LedoitWolf
+
+from ltbench_analysis.drawing import Lacking
+from ltbench_analysis.figures.learned_ncm import (
+    adjustment_weight,
+    class_variance,
+    displacement,
+    learning_curves,
+    neighborhoods,
+    projections,
+)
+from tests.plugins.ltbench_analysis.made_runs import COUNTS, curve, layer, runs, stage_of, write
+
+
+def features() -> dict[str, torch.Tensor]:
+    labels = torch.arange(4).repeat_interleave(COUNTS)
+    noise = torch.randn(len(labels), 5, generator=torch.Generator().manual_seed(0))
+    return {"train.features": noise * (labels[:, None] + 1) + 10 * labels[:, None], "train.labels": labels}
+
+
+def test_variance_against_scikit_learn(tmp_path: Path) -> None:
+    kept = features()
+    drawing = class_variance(runs(write(tmp_path, "a", layer() | kept)))
+    by_label = {series.label: series for series in drawing.panels[0].series}
+    assert by_label["empirical"].x == [101, 100, 20, 19]
+    for k in range(4):
+        own = kept["train.features"][kept["train.labels"] == k].double()
+        away = own - own.mean(dim=0)
+        largest = [float(torch.linalg.eigvalsh(away.T @ away / len(own))[-1])]
+        largest += [float(torch.linalg.eigvalsh(torch.from_numpy(model().fit(own.numpy()).covariance_))[-1])
+                    for model in (LedoitWolf, OAS)]
+        assert [by_label[name].y[k] for name in ("empirical", "ledoit wolf", "oas")] == pytest.approx(largest, rel=1e-6)
+    assert drawing.summary["ce"]["rank correlation, empirical"] == pytest.approx(-1)  # it grows as classes get smaller
+
+
+def test_features_are_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(Lacking, match="run with --keep features"):
+        class_variance(runs(write(tmp_path, "a", layer())))
+
+
+def test_neighborhoods_show_two_large_classes_and_the_smallest(tmp_path: Path) -> None:
+    given = runs(write(tmp_path, "a", layer() | features()))
+    panel = neighborhoods(given).panels[0]
+    assert [(series.label, len(series.x)) for series in panel.series] == [
+        ("class 0, 101 images", 101), ("class 1, 100 images", 100), ("class 3, 19 images", 19)]
+    assert panel == neighborhoods(given).panels[0]
+    # Classes that lie ten apart do not mix: each point's nearest neighbor in the map is of its class.
+    place = torch.cat([torch.tensor([series.x, series.y]).T for series in panel.series])
+    own = torch.arange(3).repeat_interleave(torch.tensor([101, 100, 19]))
+    apart = torch.cdist(place, place).fill_diagonal_(torch.inf)
+    assert (own[apart.argmin(dim=1)] == own).double().mean() > 0.95
+
+
+def test_projections(tmp_path: Path) -> None:
+    weights = torch.tensor([[0.0, 0.0], [0.0, 100.0], [0.0, -100.0], [0.0, 0.0]])
+    path = write(tmp_path, "a", layer(1, weights=weights), stages=[stage_of("local_projection")])
+    assert projections(runs(path)).panels[0].grid == [[0.5, 0.5], [0.5, 1], [0.5, pytest.approx(0)], [0.5, 0.5]]
+
+
+def test_learning_curves(tmp_path: Path) -> None:
+    rows = curve(1, train_many=[0.0, 80.0], train_few=[0.0, 1.0])
+    panel = learning_curves(runs(write(tmp_path, "a", curve=rows))).panels[0]
+    assert [(series.label, series.y) for series in panel.series] == [("many", [0, 80]), ("few", [0, 1])]
+
+
+def test_adjustment_weight(tmp_path: Path) -> None:
+    paths = [write(tmp_path, f"r{tau}{seed}", right=right, expression=f"lncm(tau={tau})", task__seed=seed,
+                   stages=[stage_of("lncm", tau=tau)])
+             for tau, seed, right in ((1.0, 0, (0, 0, 0, 3)), (0.0, 0, (3, 2, 1, 0)), (0.0, 1, (3, 3, 3, 3)))]
+    by_label = {series.label: series for series in adjustment_weight(runs(*paths)).panels[0].series}
+    assert by_label["all"].x == [0, 1] and by_label["all"].y == pytest.approx([75, 25])  # (50 + 100) / 2; 3 of 12
+    assert by_label["few"].y == pytest.approx([50, 100]) and by_label["many"].y == pytest.approx([100, 0])
+    with pytest.raises(Lacking, match="two values or more"):
+        adjustment_weight(runs(*paths[1:]))
+
+
+def test_a_sweep_joins_equal_terms_only(tmp_path: Path) -> None:
+    first = write(tmp_path, "a", stages=[stage_of("lncm", tau=0.0)])
+    other = write(tmp_path, "b", stages=[stage_of("lncm", tau=1.0)], protocol__epochs=99)
+    with pytest.raises(Lacking, match="runs of one dataset on equal terms; epochs differs"):
+        adjustment_weight(runs(first, other))
+    same = write(tmp_path, "c", stages=[stage_of("lncm", tau=0.0)], expression="mixup/lncm")
+    with pytest.raises(Lacking, match="one setting for each value"):
+        adjustment_weight(runs(first, same))
+
+
+def test_displacement(tmp_path: Path) -> None:
+    moved = torch.eye(4) + torch.diag(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    path = write(tmp_path, "a", layer(2, prototypes=moved), stages=[stage_of("lncm_la", tau=0.125)],
+                 curve=curve(2, cdnv=[0.9, 0.5]))
+    drawing = displacement(runs(path))
+    assert drawing.panels[0].series[0].y == pytest.approx([1, 2, 3, 4])
+    assert drawing.panels[1].series[0].y == [0.9, 0.5]
+    assert drawing.summary["ce"] == {"mean displacement": pytest.approx(2.5), "CDNV before": 0.9, "CDNV after": 0.5,
+                                     "rank correlation of displacement and class size": pytest.approx(-1)}

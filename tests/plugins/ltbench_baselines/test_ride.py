@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+import ltbench
+from ltbench.backbones.cifar_resnet import CifarResNet
+from ltbench.heads import CosineClassifier
+from ltbench.method import Output, Step
+from ltbench.task import Task
+from ltbench.testing.scene import Scene, installed
+from ltbench.training.factories import BackboneFactory, HeadFactory
+from ltbench_baselines.ride import ExpertBackbone, ExpertHead, RoutedExperts
+from tests.plugins.stages import at_progress, facts
+
+COUNTS = [60, 30, 10, 1]
+
+
+def step_of(logits: torch.Tensor) -> Step:
+    """Return a finished step whose experts say these logits (B, E, C)."""
+    output = Output(logits[:, 0], logits[:, 0], logits.mean(dim=1), {"expert_logits": logits})
+    return Step(torch.zeros(()), output, None)  # type: ignore[arg-type]
+
+
+def slow_diversity(logits: torch.Tensor, temperatures: list[float]) -> float:
+    """Return the summed KL divergence of the mean from each expert, averaged over samples, times the mean temperature squared."""
+    total = 0.0
+    for sample in logits.tolist():
+        mean = [sum(column) / len(sample) for column in zip(*sample, strict=True)]
+
+        def softmax(values: list[float]) -> list[float]:
+            powers = [math.exp(v / t) for v, t in zip(values, temperatures, strict=True)]
+            return [p / sum(powers) for p in powers]
+
+        for expert in sample:
+            total += sum(p * math.log(p / q) for p, q in zip(softmax(mean), softmax(expert), strict=True))
+    return total / len(logits) * (sum(temperatures) / len(temperatures)) ** 2
+
+
+def test_temperatures_by_hand() -> None:
+    # Counts 3 and 1: relative to their mean 1.5 and 0.5. With gamma = 1/2: 1.25 and 0.75, divided by the largest.
+    method = RoutedExperts(facts([3, 1]), awareness=0.5, temperature=2.0)
+    torch.testing.assert_close(method.temperatures, torch.tensor([2.0, 1.2]))
+    torch.testing.assert_close(RoutedExperts(facts([3, 1]), awareness=0.0).temperatures, torch.ones(2))
+    assert (RoutedExperts(facts([10_000, 1, 1]), awareness=1.0).temperatures > 0).all()
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.8])
+def test_diversity_by_a_slow_loop(progress: float) -> None:
+    method = RoutedExperts(facts(COUNTS), diversity=0.3, temperature=1.5, awareness=0.2)
+    logits = torch.randn(6, 3, 4)
+    temperatures = method.temperatures.tolist() if progress >= 0.8 else [1.5] * 4
+    loss = method.extra_losses(at_progress(progress), step_of(logits))["diversity"]
+    assert float(loss) == pytest.approx(-0.3 * slow_diversity(logits, temperatures), rel=1e-4)
+
+
+def test_diversity_drives_experts_apart_and_vanishes_where_they_agree() -> None:
+    method = RoutedExperts(facts(COUNTS))
+    same = torch.randn(5, 1, 4).expand(5, 3, 4)
+    assert float(method.extra_losses(at_progress(0.9), step_of(same))["diversity"]) == pytest.approx(0, abs=1e-6)
+    logits = torch.randn(5, 3, 4, requires_grad=True)
+    before = method.extra_losses(at_progress(0.9), step_of(logits))["diversity"]
+    before.backward()
+    assert logits.grad is not None
+    after = method.extra_losses(at_progress(0.9), step_of(logits.detach() - logits.grad))["diversity"]
+    assert after < before.detach() < 0
+    assert RoutedExperts(facts(COUNTS), diversity=0.0).extra_losses(at_progress(0.0), step_of(logits)) == {}
+
+
+@pytest.mark.parametrize("experts", [2, 3, 4])
+def test_experts_share_a_trunk_and_are_three_quarters_wide(experts: int) -> None:
+    method = RoutedExperts(facts(COUNTS, 64), experts=experts)
+    backbone = method.build_backbone(BackboneFactory("resnet8", lambda: CifarResNet(8)))
+    assert isinstance(backbone, ExpertBackbone) and backbone.feature_dim == experts * 48
+    images = torch.randn(2, 3, 8, 8)
+    embedding = backbone.eval()(images)
+    assert embedding.shape == (2, experts * 48)
+    torch.testing.assert_close(embedding[:, 48:96], backbone.experts[1](backbone.trunk(images)))
+
+    head = method.build_head(HeadFactory(lambda d, c: CosineClassifier(d, c), backbone.feature_dim, 4))
+    assert isinstance(head, ExpertHead)
+    output = head(embedding)
+    assert output.extra["expert_features"].shape == (2, experts, 48)
+    torch.testing.assert_close(output.extra["expert_logits"][:, 1], head.classifiers[1](embedding[:, 48:96]))
+    torch.testing.assert_close(output.logits, output.extra["expert_logits"].mean(dim=1))
+
+
+def test_it_needs_a_backbone_that_can_be_split() -> None:
+    class Whole(torch.nn.Module):
+        feature_dim = 8
+
+    with pytest.raises(ltbench.UserError, match="cannot be split"):
+        RoutedExperts(facts(COUNTS)).build_backbone(BackboneFactory("whole", Whole))
+
+
+@pytest.mark.parametrize("text", ["ride", "ride+mixup", "ride+ldam+drw", "ride+la"])
+def test_each_expert_is_trained_by_the_stacks_criterion(text: str, tmp_path: Path) -> None:
+    engine, runner, plan = Scene(installed()).build(text, tmp_path)
+    ctx, method = engine.ctx, engine.method("ride")
+    data = Scene(installed()).data
+    labels = data.labels[:16]
+    images = torch.randn(16, 1, 8, 8)
+    batch = ltbench.Batch(images, labels, [(labels, 1.0)], torch.arange(16), labels)
+    ctx.generator.manual_seed(0)
+    step = method.step(ctx, {"main": batch})
+    expected = torch.zeros(())
+    for logits in step.output.extra["expert_logits"].unbind(dim=1):
+        for targets, share in step.batch.targets:
+            expected = expected + (ctx.criterion(logits, targets) * share).sum() / 16
+    torch.testing.assert_close(step.loss, expected)
+    assert len(step.batch.targets) == (2 if "mixup" in text else 1)
+    step.loss.backward()
+    assert all(p.grad is not None for p in engine.backbone.parameters())
+
+
+def test_settings_of_the_public_code() -> None:
+    cifar, imagenet = RoutedExperts.paper(Task("cifar100-lt", 100.0)), RoutedExperts.paper(Task("imagenet-lt", None))
+    assert cifar is not None and imagenet is not None
+    assert cifar.companions == imagenet.companions == ("ldam", "drw")
+    assert (cifar.protocol["weight_decay"], cifar.protocol["gamma"], cifar.hyperparameters) == (5e-4, 0.01, {})
+    assert (imagenet.protocol["weight_decay"], imagenet.protocol["epochs"]) == (2e-4, 100)
+    assert imagenet.hyperparameters == {"awareness": 0.02}
+    assert RoutedExperts.paper(Task("cifar10-lt", 100.0)) is None
+
+
+def test_refuses_bad_values() -> None:
+    for options, message in (({"experts": 1}, "experts must be >= 2, got 1"), ({"width": 0.0}, "width must be > 0, got 0"),
+                             ({"diversity": -0.1}, "diversity must be >= 0, got -0.1"),
+                             ({"temperature": 0.0}, "temperature must be > 0, got 0"),
+                             ({"awareness": 1.5}, r"awareness must be in \[0, 1\], got 1.5"),
+                             ({"aware_from": -1.0}, r"aware_from must be in \[0, 1\], got -1")):
+        with pytest.raises(ValueError, match=message):
+            RoutedExperts(facts(COUNTS), **options)

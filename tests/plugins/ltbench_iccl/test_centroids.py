@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ltbench_iccl.centroids import retrieval_losses, updated_centroids
+
+
+def test_retrieval_by_hand() -> None:
+    # Similarities 1 and 0, divided by 1/2: the right centroid costs log(1 + e^-2), the other one 2 more.
+    centroids, projection = torch.eye(2), torch.tensor([[1.0, 0.0]])
+    losses = [float(retrieval_losses(projection, centroids, torch.tensor([k]), 0.5)) for k in (0, 1)]
+    assert losses == pytest.approx([math.log1p(math.exp(-2)), 2 + math.log1p(math.exp(-2))])
+
+
+def test_retrieval_against_loops() -> None:
+    projections, centroids = F.normalize(torch.randn(6, 4), dim=1), F.normalize(torch.randn(5, 4), dim=1)
+    labels = torch.tensor([0, 4, 4, 2, 1, 3])
+    for i, loss in enumerate(retrieval_losses(projections, centroids, labels, 0.07).tolist()):
+        powers = [math.exp(float(projections[i] @ c) / 0.07) for c in centroids]
+        assert loss == pytest.approx(-math.log(powers[labels[i]] / sum(powers)), rel=1e-4)
+
+
+def test_centroids_take_no_gradient() -> None:
+    projections = F.normalize(torch.randn(3, 4), dim=1).requires_grad_()
+    centroids = torch.randn(5, 4)
+    retrieval_losses(projections, centroids, torch.tensor([0, 1, 1]), 0.3).sum().backward()  # type: ignore[no-untyped-call]
+    assert projections.grad is not None and bool(projections.grad.any()) and not centroids.requires_grad
+
+
+def test_the_numerator_pulls_and_the_denominator_pushes() -> None:
+    """A step down the loss is towards the own centroid and away from the others (section 3.3)."""
+    projection, centroids = torch.tensor([[0.6, 0.8, 0.0]], requires_grad=True), torch.eye(3)
+    retrieval_losses(projection, centroids, torch.tensor([0]), 0.3).sum().backward()  # type: ignore[no-untyped-call]
+    assert projection.grad is not None
+    step = -projection.grad[0]
+    assert float(step[0]) > 0 and float(step[1]) < 0 and float(step[2]) < 0
+
+
+def test_update_by_hand() -> None:
+    centroids = torch.tensor([[1.0, 0.0], [0.0, -1.0], [0.0, 0.0]])
+    projections = torch.tensor([[0.0, 1.0], [0.8, 0.6], [0.0, -1.0]])
+    new = updated_centroids(centroids, projections, torch.tensor([0, 2, 2]), 0.5)
+    # Class 0: (1/2, 1/2) at length 1. Class 1 is absent. Class 2 was never seen: the direction of (0.8, -0.4).
+    expected = torch.tensor([[math.sqrt(0.5), math.sqrt(0.5)], [0.0, -1.0], [2 / math.sqrt(5), -1 / math.sqrt(5)]])
+    torch.testing.assert_close(new, expected)
+
+
+def _slowly(centroids: Tensor, projections: Tensor, labels: Tensor, momentum: float) -> Tensor:
+    rows = []
+    for k, old in enumerate(centroids.tolist()):
+        own = [z for z, y in zip(projections.tolist(), labels.tolist(), strict=True) if y == k]
+        if own:
+            moved = [momentum * old[j] + (1 - momentum) * sum(z[j] for z in own) for j in range(len(old))]
+            old = [value / math.hypot(*moved) for value in moved]
+        rows.append(old)
+    return torch.tensor(rows)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9, 0.99])
+def test_update_against_loops(momentum: float) -> None:
+    centroids = F.normalize(torch.randn(6, 3), dim=1)
+    for _ in range(3):
+        projections, labels = F.normalize(torch.randn(9, 3), dim=1), torch.randint(5, (9,))  # class 5 never comes
+        expected = _slowly(centroids, projections, labels, momentum)
+        centroids = updated_centroids(centroids, projections, labels, momentum)
+        torch.testing.assert_close(centroids, expected)
+
+
+def test_absent_classes_do_not_decay() -> None:
+    before = F.normalize(torch.randn(4, 3), dim=1)
+    after = before
+    for _ in range(500):  # at momentum .99 a literal eq. 1 would leave less than a hundredth
+        after = updated_centroids(after, F.normalize(torch.randn(8, 3), dim=1), torch.zeros(8, dtype=torch.int64), 0.99)
+    assert torch.equal(after[1:], before[1:])
+    assert not torch.equal(after[0], before[0])
+
+
+def test_lengths_are_one_whatever_the_class_sizes() -> None:
+    labels = torch.tensor([0] * 90 + [1] * 9 + [2])
+    centroids = torch.zeros(3, 8)
+    for _ in range(20):
+        centroids = updated_centroids(centroids, F.normalize(torch.randn(100, 8), dim=1), labels, 0.99)
+    torch.testing.assert_close(centroids.norm(dim=1), torch.ones(3))
+
+
+def test_at_size() -> None:
+    """8,142 classes and a batch of 512: products only, nothing of size B C d."""
+    projections, labels = F.normalize(torch.randn(512, 128), dim=1), torch.randint(8142, (512,))
+    centroids = updated_centroids(torch.zeros(8142, 128), projections, labels, 0.99)
+    assert int((centroids.norm(dim=1) > 0.5).sum()) == len(set(labels.tolist()))
+    assert bool(retrieval_losses(projections, centroids, labels, 0.07).isfinite().all())

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ltbench_nc.losses import between_loss, class_means_of, within_loss, within_weights
+from ltbench_nc.members import Members, members_of
+from tests.plugins.ltbench_nc.scenes import step_of
+
+COUNTS = torch.tensor([50, 4, 2, 7])
+
+
+def slow_means(members: Members) -> dict[int, torch.Tensor]:
+    """Return the share-weighted mean of each class, one by one."""
+    (features,) = members.features
+    found = {}
+    for label in set(members.labels.tolist()):
+        rows = [i for i in range(len(features)) if members.labels[i] == label and members.shares[i] > 0]
+        if rows:
+            total = sum(members.shares[i] * features[i] for i in rows)
+            found[label] = total / sum(members.shares[i] for i in rows)
+    return found
+
+
+def slow_within(members: Members, of_batch: bool) -> float:
+    """Return eq. 13 as two loops over classes and samples."""
+    (features,) = members.features
+    loss = 0.0
+    for label, mean in slow_means(members).items():
+        rows = [i for i in range(len(features)) if members.labels[i] == label]
+        size = float(sum(members.shares[i] for i in rows)) * len(COUNTS) if of_batch else int(COUNTS[label])
+        loss += sum(float(members.shares[i]) * float((features[i] - mean).pow(2).sum()) for i in rows) / size
+    return loss
+
+
+def random_members(*, mixed: bool) -> Members:
+    features, labels = torch.randn(12, 3, dtype=torch.float64), torch.randint(3, (12,))
+    partners = torch.randperm(12)
+    targets = [(labels, 0.7), (labels[partners], torch.full((12,), 0.3, dtype=torch.float64))] if mixed else [(labels, 1.0)]
+    return members_of(step_of(features, labels, targets))
+
+
+def test_within_by_hand() -> None:
+    # Class 1 (n = 4) at 0 and 2: mean 1, distances 1 and 1, so 2 / 4. Class 2 (n = 2) alone: nothing.
+    members = members_of(step_of(torch.tensor([[0.0], [2.0], [5.0]]), torch.tensor([1, 1, 2])))
+    means = class_means_of(members, members.features[0])
+    assert means.flatten().tolist() == [1, 1, 5]
+    assert float(within_loss(members.features[0], means, within_weights(members, COUNTS, False))) == 0.5
+    # By the sizes in the batch: (1 + 1) / 2 for class 1, over all C = 4 classes.
+    assert float(within_loss(members.features[0], means, within_weights(members, COUNTS, True))) == 0.25
+
+
+def test_a_class_weighs_by_one_over_its_size() -> None:
+    spread = torch.tensor([[0.0], [2.0]])
+    losses = []
+    for label in range(4):
+        members = members_of(step_of(spread, torch.tensor([label, label])))
+        means = class_means_of(members, spread)
+        losses.append(float(within_loss(spread, means, within_weights(members, COUNTS, False))))
+    assert losses == pytest.approx([2 / 50, 2 / 4, 2 / 2, 2 / 7])
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("of_batch", [False, True])
+def test_within_by_a_slow_loop(mixed: bool, of_batch: bool) -> None:
+    members = random_members(mixed=mixed)
+    means = class_means_of(members, members.features[0])
+    fast = within_loss(members.features[0], means, within_weights(members, COUNTS, of_batch))
+    assert float(fast) == pytest.approx(slow_within(members, of_batch))
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_between_sees_each_class_present_once(mixed: bool) -> None:
+    members = random_members(mixed=mixed)
+    means = slow_means(members)
+    stacked = torch.stack(list(means.values()))
+    fast = between_loss(class_means_of(members, members.features[0]), members.stand_for_class)
+    torch.testing.assert_close(fast, between_loss(stacked, torch.ones(len(stacked), dtype=torch.bool)))
+
+
+def test_a_partner_without_a_share_is_no_member() -> None:
+    features, labels = torch.randn(4, 3), torch.tensor([0, 0, 1, 1])
+    plain = members_of(step_of(features, labels))
+    mixed = members_of(step_of(features, labels, [(labels, 1.0), (torch.tensor([2, 3, 2, 3]), 0.0)]))
+    assert mixed.stand_for_class.sum() == plain.stand_for_class.sum() == 2
+    for of_batch in (False, True):
+        losses = [within_loss(m.features[0], class_means_of(m, m.features[0]), within_weights(m, COUNTS, of_batch))
+                  for m in (plain, mixed)]
+        torch.testing.assert_close(*losses)
+        assert torch.isfinite(losses[1])
+
+
+def test_half_precision_is_widened_and_double_kept() -> None:
+    labels = torch.tensor([0, 1])
+    assert members_of(step_of(torch.randn(2, 3).bfloat16(), labels)).features[0].dtype == torch.float32
+    assert members_of(step_of(torch.randn(2, 3).double(), labels)).features[0].dtype == torch.float64

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import ltbench
+from ltbench.protocols import Protocol
+from ltbench.task import Task
+from ltbench.training.optimization import Optimization
+from ltbench_nc.losses import between_loss
+from ltbench_nc.nc import NeuralCollapse
+from tests.plugins.ltbench_nc.scenes import facts, stage, step_of
+
+COUNTS = [40, 10, 5]
+FEATURES = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 3.0], [0.0, 5.0]])
+LABELS = torch.tensor([0, 0, 1, 2])
+
+
+def losses_of(method: NeuralCollapse, *, epoch: int = 5, chunks: int = 1, experts: int = 0) -> dict[str, float]:
+    features = torch.cat([FEATURES] * max(1, experts), dim=1)
+    engine = stage(method, features.shape[1])
+    engine.ctx.epoch = epoch
+    losses = method.extra_losses(engine.ctx, step_of(features, LABELS, chunks=chunks, experts=experts))
+    return {name: float(value) for name, value in losses.items()}
+
+
+def test_by_hand() -> None:
+    # Means (1, 0), (0, 3), (0, 5); L_W = (1 + 1) / 40. Around (1/3, 8/3) they are (2, -8), (-1, 1), (-1, 7), over 3.
+    first = math.acos((-2 - 56) / math.sqrt(68 * 50))  # class 0 to class 2
+    nearest = [min(math.acos((-2 - 8) / math.sqrt(68 * 2)), first), math.acos((1 + 7) / math.sqrt(2 * 50))]
+    expected = -(nearest[0] + 2 * nearest[1]) / 3
+    losses = losses_of(NeuralCollapse(facts(COUNTS), within_weight=0.1, between_weight=2.0))
+    assert losses == pytest.approx({"nc_within": 0.1 * 2 / 40, "nc_between": 2 * expected})
+
+
+def test_each_term_alone_and_when_it_starts() -> None:
+    assert set(losses_of(NeuralCollapse(facts(COUNTS), within_weight=0))) == {"nc_between"}
+    assert set(losses_of(NeuralCollapse(facts(COUNTS), between_weight=0))) == {"nc_within"}
+    assert losses_of(NeuralCollapse(facts(COUNTS)), epoch=4) == {}  # starts at half of ten epochs
+    assert losses_of(NeuralCollapse(facts(COUNTS), start=0.0), epoch=0)
+
+
+def test_experts_are_models_of_their_own() -> None:
+    one, three = losses_of(NeuralCollapse(facts(COUNTS))), losses_of(NeuralCollapse(facts(COUNTS)), experts=3)
+    assert three == pytest.approx({name: 3 * value for name, value in one.items()})
+
+
+def test_parts_of_a_batch_average_to_the_whole_sum() -> None:
+    # L_W is a sum over the global batch: a process that holds half of it must count double, for processes are averaged.
+    one, two = losses_of(NeuralCollapse(facts(COUNTS))), losses_of(NeuralCollapse(facts(COUNTS)), chunks=2)
+    assert two == pytest.approx({"nc_within": 2 * one["nc_within"], "nc_between": one["nc_between"]})
+    public = [losses_of(NeuralCollapse(facts(COUNTS), class_sizes="batch"), chunks=chunks) for chunks in (1, 2)]
+    assert public[0] == pytest.approx(public[1])
+
+
+def test_mixed_images_belong_to_both_classes() -> None:
+    # One image, 3/4 of class 0 and 1/4 of class 1, beside one plain image of each.
+    method = NeuralCollapse(facts([8, 2]), within_weight=1.0, between_weight=1.0, start=0.0)
+    engine = stage(method, 1)
+    features, labels = torch.tensor([[0.0], [4.0], [1.0]]), torch.tensor([0, 1, 0])
+    targets = [(labels, torch.tensor([1.0, 1.0, 0.75])), (torch.tensor([0, 1, 1]), torch.tensor([0.0, 0.0, 0.25]))]
+    losses = method.extra_losses(engine.ctx, step_of(features, labels, targets))
+    means = [0.75 / 1.75, 4.25 / 1.25]
+    expected = (means[0] ** 2 + 0.75 * (1 - means[0]) ** 2) / 8 + ((4 - means[1]) ** 2 + 0.25 * (1 - means[1]) ** 2) / 2
+    assert float(losses["nc_within"]) == pytest.approx(expected)
+    assert losses["nc_between"] == torch.tensor(-math.pi)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 1, 0], [2, 0, 1, 2]])
+@pytest.mark.parametrize("means", ["batch", "learned"])
+@pytest.mark.parametrize("dead", [False, True])
+def test_few_classes_or_dead_features_train_on(labels: list[int], means: str, dead: bool) -> None:
+    method = NeuralCollapse(facts(COUNTS), start=0.0, means=means)  # type: ignore[arg-type]
+    engine = stage(method, 6)
+    features = (torch.zeros(4, 6) if dead else torch.randn(4, 6)).requires_grad_(True)
+    losses = method.extra_losses(engine.ctx, step_of(features, torch.tensor(labels)))
+    sum(losses.values(), torch.zeros(())).backward()
+    assert all(torch.isfinite(value) for value in losses.values())
+    assert features.grad is not None and torch.isfinite(features.grad).all()
+
+
+def test_gradients_reach_features_through_their_means() -> None:
+    method = NeuralCollapse(facts(COUNTS), within_weight=0.0, start=0.0)
+    engine = stage(method, 8)
+    features, labels = torch.randn(30, 8, requires_grad=True), torch.arange(30) % 3
+    optimizer = torch.optim.SGD([features], lr=20.0)
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss = method.extra_losses(engine.ctx, step_of(features, labels))["nc_between"]
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) == pytest.approx(-0.5 * 2 * math.pi / 3, abs=0.02)  # three means at 120 degrees
+
+
+def test_learned_means_step_as_the_public_code_does() -> None:
+    # Their gradient is that of lambda_1 L_W + lambda_2 L_B, divided by lambda_1, at a rate of .5 that no schedule changes.
+    method = NeuralCollapse(facts(COUNTS), within_weight=0.02, between_weight=0.5, start=0.0, means="learned",
+                            class_sizes="batch")
+    engine = stage(method, 2)
+    assert method.class_means is not None
+    before = method.class_means.detach().clone()
+    slow = before.clone().requires_grad_(True)
+    within = sum((FEATURES[LABELS == k] - slow[k]).square().sum(dim=1).mean() for k in range(3)) / 3
+    (within * 0.02 + 0.5 * between_loss(slow, torch.ones(3, dtype=torch.bool))).backward()
+    assert slow.grad is not None
+    optimization = Optimization(engine, Protocol("common", "none", epochs=10), 100)
+    optimization.set_rates(0)  # the first step of a warm-up
+    losses = method.extra_losses(engine.ctx, step_of(FEATURES, LABELS))
+    sum(losses.values(), torch.zeros(())).backward()
+    optimization.optimizer.step()
+    torch.testing.assert_close(method.class_means.detach(), before - 0.5 * slow.grad / 0.02)
+
+
+def test_learned_means_wait_with_a_zero_gradient() -> None:
+    method = NeuralCollapse(facts(COUNTS), means="learned")
+    engine = stage(method, 2)
+    (waiting,) = method.extra_losses(engine.ctx, step_of(FEATURES, LABELS)).values()
+    waiting.backward()
+    assert method.class_means is not None and method.class_means.grad is not None
+    assert waiting.detach() == 0 and not method.class_means.grad.any()
+
+
+def test_means_are_as_wide_as_what_the_classifier_reads() -> None:
+    method = NeuralCollapse(facts(COUNTS), means="learned")
+    norm = nn.BatchNorm1d(2)
+    engine = stage(method, 5, projection=nn.Sequential(nn.Linear(5, 2), norm))
+    assert method.class_means is not None and method.class_means.shape == method.sums.shape == (3, 2)
+    assert engine.head.training and norm.num_batches_tracked == 0
+
+
+def test_the_curve_shows_the_angles_of_the_epoch() -> None:
+    method = NeuralCollapse(facts(COUNTS))
+    engine = stage(method, 2)
+    assert method.measure(engine.ctx) == {}  # before the first step
+    for rows in ([0, 2], [1, 3]):  # the class means of the epoch are those of both batches
+        method.after_step(engine.ctx, ltbench.Seen(FEATURES[rows], LABELS[rows], torch.tensor(rows)))
+    assert method.sums.tolist() == [[2, 0], [0, 3], [0, 5]] and method.counts.tolist() == [2, 1, 1]
+    pairs = [math.acos(x) for x in ((-2 - 8) / math.sqrt(68 * 2), (-2 - 56) / math.sqrt(68 * 50), 8 / math.sqrt(2 * 50))]
+    expected = {"smallest_angle": math.degrees(min(pairs)), "mean_angle": math.degrees(sum(pairs) / 3)}
+    assert method.measure(engine.ctx) == pytest.approx(expected)
+    method.start_epoch(engine.ctx)
+    assert method.measure(engine.ctx) == {}
+
+
+def test_several_of_one_class_in_a_batch_are_summed_once_each() -> None:
+    method = NeuralCollapse(facts(COUNTS))
+    engine = stage(method, 3)
+    features, labels = torch.randn(20, 3), torch.randint(3, (20,))
+    for part in (slice(0, 12), slice(12, 20)):
+        method.after_step(engine.ctx, ltbench.Seen(features[part], labels[part], torch.arange(20)[part]))
+    slow = torch.stack([features[labels == k].sum(dim=0) for k in range(3)])
+    torch.testing.assert_close(method.sums, slow)
+    assert method.counts.tolist() == torch.bincount(labels, minlength=3).tolist()
+
+
+def test_table_1() -> None:
+    def values(dataset: str) -> dict[str, float]:
+        setting = NeuralCollapse.paper(Task(dataset, None))
+        assert setting is not None and setting.companions == ("mixup",)
+        assert (setting.protocol["weight_decay"], setting.protocol["epochs"]) == (5e-3, 200)
+        return dict(setting.hyperparameters)
+
+    small = {"within_weight": 0.01, "between_weight": 0.1, "start": 0.0}
+    large = {"within_weight": 0.01, "between_weight": 0.5, "start": 0.5}
+    assert values("cifar10") == values("cifar10-lt") == small
+    assert values("cifar100") == values("cifar100-lt") == large
+    assert values("imagenet-lt") == {"within_weight": 0.05, "between_weight": 1.0, "start": 0.5}
+    assert NeuralCollapse.paper(Task("digits-lt", 20.0)) is None
+
+
+def test_refuses_bad_values() -> None:
+    for options, message in (({"within_weight": -1.0}, "within_weight must be >= 0, got -1"),
+                             ({"between_weight": math.nan}, "between_weight must be >= 0, got nan"),
+                             ({"start": 1.5}, r"start must be in \[0, 1\], got 1.5"),
+                             ({"means_lr": 0.0}, "means_lr must be > 0, got 0")):
+        with pytest.raises(ValueError, match=message):
+            NeuralCollapse(facts(COUNTS), **options)
+    with pytest.raises(ValueError, match="within_weight must be > 0 where means are learned, got 0"):
+        NeuralCollapse(facts(COUNTS), within_weight=0.0, means="learned")
+    with pytest.raises(ltbench.UserError, match="need the optimizer sgd, got adamw"):
+        stage(NeuralCollapse(facts(COUNTS), means="learned"), 2, Protocol("common", "none", epochs=1, optimizer="adamw"))

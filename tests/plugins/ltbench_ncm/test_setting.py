@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from ltbench.papers import apply_papers
+from ltbench.registry import load_registry
+from ltbench.task import Task
+from ltbench_ncm.multi_ncm import AdjustedMultiNCM
+from ltbench_ncm.ncm import NearestClassMean
+from ltbench_ncm.setting import setting
+
+
+def stages(text: str, dataset: str, paper: str | None = None) -> list[tuple[str, object]]:
+    task = Task(dataset, 100.0, track="paper")
+    return [(stage.text, stage.protocol.get("backbone"))
+            for stage in apply_papers(text, task, load_registry(strict=False), {}, paper=paper)]
+
+
+@pytest.mark.parametrize(("dataset", "backbone"), [("cifar10-lt", "resnet32"), ("cifar100-lt", "resnet32"),
+                                                   ("cifar20-lt", "resnet32"), ("imagenet-lt", "resnet10")])
+def test_backbones(dataset: str, backbone: str) -> None:
+    found = setting(Task(dataset, 100.0))
+    assert found is not None
+    assert found.stage1_protocol == {"backbone": backbone, "optimizer": "sgd", "schedule": "cosine"}
+    assert (found.protocol["momentum"], found.stage1) == (0.9, "ce")
+    assert setting(Task("digits-lt", 20.0)) is None
+
+
+def test_what_stands_on_what() -> None:
+    for dataset, backbone in (("cifar100-lt", "resnet32"), ("imagenet-lt", "resnet10")):
+        assert stages("lncm_la", dataset) == [("ce", backbone), ("lncm_la", backbone)]
+        assert stages("multi_ncm", dataset) == [("ce", backbone), ("lncm", backbone), ("multi_ncm", backbone)]
+        # Its centroids are those learned without logit adjustment.
+        assert stages("multi_ncm_la", dataset) == [("ce", backbone), ("lncm", backbone), ("multi_ncm_la", backbone)]
+        assert stages("ce/bn_stats/lncm", dataset) == [("ce", backbone), ("bn_stats", backbone), ("lncm", backbone)]
+        assert stages("ce/crt", dataset, paper="lncm") == [("ce", backbone), ("crt", backbone)]  # the row "Decoupling"
+        assert stages("ce", dataset, paper="lncm") == [("ce", backbone)]  # "Softmax"
+    assert AdjustedMultiNCM.paper(Task("cifar10-lt", 10.0)).stage1 == "lncm"  # type: ignore[union-attr]
+
+
+def test_the_plain_ncm_follows_this_paper_and_another_on_demand() -> None:
+    assert NearestClassMean.paper(Task("cifar100-lt", 100.0)) == setting(Task("cifar100-lt", 100.0))
+    assert stages("ncm", "cifar100-lt") == stages("ce/ncm", "cifar100-lt", paper="lncm")
+    assert [text for text, _ in stages("wd/ncm", "cifar100-lt", paper="prototype")] == ["wd", "ncm"]

@@ -1,0 +1,106 @@
+"""Datasets of image files from end to end: JPEGs in a tree, through every command that a user types."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ltbench.cli.main import main
+from ltbench.data.inat18 import INat18
+from tests.list_factory import write_jpegs
+
+COUNTS = (40, 24, 14, 9, 6, 4, 3, 2, 2, 2)
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits_batch: tuple[object, object]) -> Path:
+    """Write ten classes of real digits as an inat18 that is small in everything."""
+    images, labels = (np.asarray(part) for part in digits_batch)
+    pixels = (images[:, 0] * 255).astype(np.uint8).repeat(4, 1).repeat(4, 2)  # (N, 32, 32)
+    folder = tmp_path / "inat18"
+    for name, skip, counts in (("train", 0, COUNTS), ("val", 100, (3,) * 10)):
+        chosen = np.concatenate([np.flatnonzero(labels == k)[skip:skip + count] for k, count in enumerate(counts)])
+        names = write_jpegs(folder / name, pixels[chosen])
+        lines = [f"{name}/{file} {label}\n" for file, label in zip(names, labels[chosen], strict=True)]
+        (folder / f"iNaturalist18_{name}.txt").write_text("".join(lines), encoding="utf-8")
+    monkeypatch.setattr(INat18, "class_names", tuple(map(str, range(10))))
+    monkeypatch.setattr(INat18, "image_size", 16)
+    monkeypatch.setattr(INat18, "resized", 18)
+    quick = INat18.protocols["quick"].replace(backbone="digits", epochs=1, batch_size=16, stage2_batch_size=16, name="quick")
+    monkeypatch.setattr(INat18, "protocols", {"quick": quick})
+    return tmp_path
+
+
+def run(root: Path, out: Path, *more: str) -> int:
+    return main(["run", "--dataset", "inat18", "--methods", "ce/prototype", "--seeds", "0", "--cpu", "--data-root", str(root),
+                 "--out", str(out), *more])
+
+
+def record_of(out: Path) -> dict[str, object]:
+    record: dict[str, object] = json.loads(next(out.glob("*.json")).read_text(encoding="utf-8"))
+    return record
+
+
+def test_runs_end_to_end_whatever_the_workers(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = []
+    for workers in ("0", "2"):
+        monkeypatch.setenv("LTBENCH_WORKERS", workers)
+        monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / f"cache{workers}"))
+        assert run(small, tmp_path / workers) == 0
+        records.append(record_of(tmp_path / workers))
+    first, second = records
+    assert first["status"] == "completed"
+    assert first["split"]["class_counts"] == list(COUNTS)  # type: ignore[index]
+    assert first["split"]["test_counts"] == [3] * 10  # type: ignore[index]
+    for name in ("predictions", "metrics", "curve", "per_class", "geometry"):
+        assert first[name] == second[name], name
+
+
+def test_a_damaged_image_fails_the_run_in_one_line(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LTBENCH_WORKERS", "2")
+    (small / "inat18" / "train" / "5.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut")
+    assert run(small, tmp_path / "out") == 1
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("failed: ")]
+    assert len(told) == 1 and "5.jpg' cannot be read" in told[0]
+    record = record_of(tmp_path / "out")
+    assert record["status"] == "failed" and "5.jpg" in str(record["reason"]) and str(tmp_path) not in str(record["reason"])
+
+
+def test_a_dry_run_opens_no_image(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in (small / "inat18").glob("*/*.jpg"):
+        file.unlink()
+    assert run(small, tmp_path / "out", "--dry-run") == 0
+    told = capsys.readouterr()
+    assert "1 of 1 runs" in told.out and "data not found" not in told.err
+
+
+def test_a_dry_run_needs_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path, tmp_path / "out", "--dry-run") == 0
+    assert "inat18: data not found: class counts as published" in capsys.readouterr().err
+    assert run(tmp_path, tmp_path / "out") == 2
+    assert "inat18 is not there" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_every_species_takes_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits_batch: tuple[object, object]) -> None:
+    """Run all 8,142 classes, one image of each in training and in testing."""
+    images, _ = (np.asarray(part) for part in digits_batch)
+    names = write_jpegs(tmp_path / "inat18", (images[:500, 0] * 255).astype(np.uint8).repeat(4, 1).repeat(4, 2))
+    assert INat18.published is not None
+    for name, counts in (("train", np.minimum(INat18.published.train, 2)), ("val", INat18.published.test)):
+        labels = np.repeat(np.arange(8142), counts).tolist()
+        lines = [f"{names[number % len(names)]} {label}\n" for number, label in enumerate(labels)]
+        (tmp_path / "inat18" / f"iNaturalist18_{name}.txt").write_text("".join(lines), encoding="utf-8")
+    monkeypatch.setattr(INat18, "image_size", 16)
+    monkeypatch.setattr(INat18, "resized", 18)
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    assert run(tmp_path, tmp_path / "out", "--protocol", "smoke", "--backbone", "digits", "--epochs", "1") == 0
+    record = record_of(tmp_path / "out")
+    assert record["status"] == "completed"
+    assert record["split"]["class_counts"] == [1] * 8142  # type: ignore[index]
+    assert sum(record["per_class"]["total"]) == 8142  # type: ignore[index]
