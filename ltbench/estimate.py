@@ -82,7 +82,7 @@ def _step(name: str, data: TaskData, batch: int, runner: Runner) -> float:
     accelerator, dataset = runner.accelerator, data.dataset
     device, size = accelerator.device, dataset.image_size
     # Large images fill a device a few at a time: their cost is proportional, and a plan should take seconds.
-    images = min(batch // runner.options.accumulation, batch if size <= _SMALL else _FEW)
+    images = max(1, min(batch // runner.options.accumulation, batch if size <= _SMALL else _FEW))
     identity = (name, dataset.channels, size, images, str(device), accelerator.mixed_precision)
     if identity not in _TIMES:
         with torch.random.fork_rng(devices=[]):

@@ -170,13 +170,18 @@ def order_stage(stage: Sequence[Choice], number: int) -> tuple[Choice, ...]:
     return tuple(kept[i] for i in stack.canonical_order([choice.method for choice in kept]))
 
 
-def choose(name: str, registry: Registry) -> Choice:
-    """Return a method with its defaults.
+def choose(name: str, registry: Registry, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Choice:
+    """Return a method with its defaults, or what ``--set`` says.
+
+    Args:
+        name: Of the method.
+        registry: Where names are looked up.
+        settings: Hyperparameters from ``--set``.
 
     Raises:
         UserError: If there is none of that name.
     """
-    return _choose(Node(name), registry, {})
+    return _choose(Node(name), registry, settings or {})
 
 
 def _choose(node: Node, registry: Registry, settings: Mapping[str, Mapping[str, Any]]) -> Choice:

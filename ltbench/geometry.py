@@ -32,6 +32,7 @@ from ltbench.training.engine import Engine
 
 KEEP = ("nothing", "statistics", "features")
 _BATCH = 4096
+_PER_CLASS = 4  # features of a chunk of statistics for each class: every chunk costs passes over (C, d)
 
 
 def class_statistics(chunks: Iterable[tuple[Tensor, Tensor]], num_classes: int) -> dict[str, Tensor]:
@@ -76,8 +77,8 @@ def stage_tensors(engine: Engine, bank: Bank, stage: int) -> dict[str, Tensor]:
         bank: Embeddings of the plain training images under its backbone.
         stage: From 1.
     """
-    chunks = ((output.features, labels) for output, labels in _outputs(engine, bank))
-    kept = class_statistics(chunks, engine.ctx.facts.num_classes)
+    classes = engine.ctx.facts.num_classes
+    kept = class_statistics(_joined(_outputs(engine, bank), _PER_CLASS * classes), classes)
     kept |= {f"head.{name}": value for name, value in engine.head.state_dict().items() if value.dim() <= 2}
     kept |= {f"methods.{name}": value for name, value in engine.methods.state_dict().items() if value.dim() <= 2}
     return {f"stage{stage}.{name}": value.detach().cpu() for name, value in kept.items()}
@@ -124,6 +125,8 @@ def plugin_figures(metrics: Iterable[Registered[MetricSpec]], tensors: Mapping[s
         metrics: Registered.
         tensors: As kept.
     """
+    if not tensors:
+        return {}
     last = max(int(name[len("stage"):].partition(".")[0]) for name in tensors if name.startswith("stage"))
     prefix = f"stage{last}."
     given = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
@@ -135,6 +138,18 @@ def plugin_figures(metrics: Iterable[Registered[MetricSpec]], tensors: Mapping[s
             print(f"warning: metric {entry.spec.name!r} of {entry.distribution} is left out: {type(error).__name__}: {error}",
                   file=sys.stderr)
     return figures
+
+
+def _joined(outputs: Iterable[tuple[Output, Tensor]], rows: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield features and labels, at least ``rows`` at a time where there are as many."""
+    waiting: list[tuple[Tensor, Tensor]] = []
+    for output, labels in outputs:
+        waiting.append((output.features, labels))
+        if sum(len(part) for _, part in waiting) >= rows:
+            yield torch.cat([features for features, _ in waiting]), torch.cat([part for _, part in waiting])
+            waiting = []
+    if waiting:
+        yield torch.cat([features for features, _ in waiting]), torch.cat([part for _, part in waiting])
 
 
 @torch.no_grad()

@@ -70,7 +70,7 @@ def apply_papers(text: str, task: Task, registry: Registry, settings: Mapping[st
     changes = _alternatives(asked or {}, [terms] if terms else stated, str(Expression(expression.stages)))
     stages: list[PaperStage] = []
     for number, stage in enumerate(expression.stages, start=1):
-        choices = _with_companions(stage, task, registry, reference)
+        choices = _with_companions(stage, task, registry, settings, reference)
         if reference and terms:
             # A paper on later stages says of the first ones how it trains its baselines.
             protocol = dict(terms.stage1_protocol if number == 1 and 1 not in reference.stages else terms.protocol)
@@ -109,11 +109,12 @@ def _alternatives(asked: Mapping[str, Any], settings: Sequence[PaperSetting], te
     return {**changes, **asked}
 
 
-def _with_companions(stage: Sequence[Choice], task: Task, registry: Registry, reference: type[Method] | None) -> list[Choice]:
+def _with_companions(stage: Sequence[Choice], task: Task, registry: Registry, settings: Mapping[str, Mapping[str, Any]],
+                     reference: type[Method] | None) -> list[Choice]:
     names = {choice.method.name for choice in stage}
     companions = [name for method, setting in _settings([choice.method for choice in stage], task)
                   if reference is None or method is reference for name in setting.companions]
-    return [*stage, *(choose(name, registry) for name in dict.fromkeys(companions) if name not in names)]
+    return [*stage, *(choose(name, registry, settings) for name in dict.fromkeys(companions) if name not in names)]
 
 
 def _joined(choices: Sequence[Choice], task: Task) -> dict[str, Any] | None:

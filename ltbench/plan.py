@@ -27,7 +27,7 @@ _NOT_TRAINING = {"name", "eval_flip", "eval_noise"}
 # How a method's override of a general field reads in a later stage.
 _STAGE2_FIELDS = {"weight_decay": "stage2_weight_decay", "lr": "stage2_lr", "batch_size": "stage2_batch_size",
                   "schedule": "stage2_schedule"}
-_STAGE1_ONLY = ("epochs", "warmup", "milestones", "gamma", "backbone")
+_STAGE1_ONLY = ("epochs", "warmup", "backbone")
 
 
 @dataclass(frozen=True, eq=False)

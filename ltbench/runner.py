@@ -32,7 +32,9 @@ from ltbench.run_info import RunInfo
 from ltbench.run_record import describe, without_paths
 from ltbench.task import Task
 from ltbench.training.build import backbone_facts, make_backbone
-from ltbench.training.external import read_backbone
+from ltbench.training.context import Bank
+from ltbench.training.engine import Engine
+from ltbench.training.external import NoHead, read_backbone
 from ltbench.training.loop import Row
 from ltbench.training.stages import Stage, StageRunner, budget_of
 from ltbench.training.store import StageStore
@@ -129,7 +131,8 @@ class Runner:
         same = record["key"] == plan.key and record["split"]["hash"] == self.data_of(plan).split.hash
         if not same or record["status"] not in ("completed", "diverged"):
             return None
-        held = KEEP.index(record["geometry"]["holds"]) if record.get("geometry") else 0
+        kept = record.get("geometry")
+        held = KEEP.index(kept["holds"]) if kept and (path.parent / kept["file"]).is_file() else 0
         return record if record["status"] == "diverged" or held >= KEEP.index(self.options.keep) else None
 
     def _agreed(self, record: Record | None) -> Record | None:
@@ -222,21 +225,26 @@ class Runner:
     def _train(self, plan: RunPlan, info: RunInfo, data: TaskData, record: Record) -> tuple[Stage, dict[str, Tensor]]:
         """Obtain all stages; return the last one and what is kept of each."""
         timing, seed = record["timing"], plan.task.seed
+        seconds: dict[str, float] = timing["seconds"]
         geometry: dict[str, Tensor] = {}
+        last: tuple[Engine, Bank] | None = None
         stage: Stage | None = None
         for part in plan.stages:
             stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
             record["curve"] = [row for row in record["curve"] if row["stage"] != part.number] + stage.curve
-            timing["seconds"][f"stage {part.number}"] = stage.seconds
+            seconds[f"stage {part.number}"] = stage.seconds
             timing["reused"][f"stage {part.number}"] = stage.reused
-            if part.number == 1 or not part.trial.evaluation_only:
+            acts = part.number == 1 or not part.trial.evaluation_only
+            if acts and not isinstance(stage.engine.head, NoHead):  # a user's own backbone may come without one
                 started = time.perf_counter()
-                bank = self.stages.bank(part, stage.engine, seed, data)
-                geometry |= stage_tensors(stage.engine, bank, part.number)
-                if self.options.keep == "features":  # of the last such stage: a later one replaces them
-                    geometry |= split_features(stage.engine, "train", bank)
-                    geometry |= split_features(stage.engine, "test", test_bank(stage.engine, data, self.accelerator))
-                timing["seconds"]["statistics"] = timing["seconds"].get("statistics", 0) + time.perf_counter() - started
+                bank = self.stages.bank(part, stage.engine, seed, data, keep=part is not plan.stages[-1])
+                if self.accelerator.is_main_process:  # which is the one that writes
+                    geometry |= stage_tensors(stage.engine, bank, part.number)
+                seconds["statistics"] = seconds.get("statistics", 0) + time.perf_counter() - started
+                last = stage.engine, bank
+        if last and self.options.keep == "features":
+            geometry |= split_features(last[0], "train", last[1])
+            geometry |= split_features(last[0], "test", test_bank(last[0], data, self.accelerator))
         assert stage is not None  # an expression has a stage
         return stage, geometry
 

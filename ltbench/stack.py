@@ -28,7 +28,12 @@ def slots_of(method: type[Method]) -> frozenset[str]:
 def evaluation_only(method: type[Method]) -> bool:
     """Tell whether a class changes nothing about training: it then never enters the key of a stage."""
     slots = slots_of(method)
-    return bool(slots - {"measure"}) and slots <= EVALUATION | {"measure"}
+    return bool(slots) and slots <= EVALUATION
+
+
+def passive(method: type[Method]) -> bool:
+    """Tell whether a class only watches: it has no say in what a stage does."""
+    return slots_of(method) == {"measure"}
 
 
 def owner_of(methods: Sequence[type[Method]], slot: str) -> int | None:
@@ -106,12 +111,14 @@ class Stack:
     @property
     def evaluation_only(self) -> bool:
         """Whether the stage changes predictions only."""
-        return all(evaluation_only(method) for method in self._classes)
+        acting = [method for method in self._classes if not passive(method)]
+        return bool(acting) and all(evaluation_only(method) for method in acting)
 
     @property
     def trains(self) -> bool:
         """Whether the stage takes gradient steps."""
-        return self.stage == 1 or any(method.trains and not evaluation_only(type(method)) for method in self.methods)
+        acting = [method for method in self.methods if not passive(type(method))]
+        return self.stage == 1 or any(method.trains and not evaluation_only(type(method)) for method in acting)
 
     @property
     def inputs(self) -> Literal["images", "features"]:

@@ -109,3 +109,27 @@ def test_noise_on_test_images(tmp_path: Path) -> None:
     assert records.equal(noisy, same) == []
     assert noisy["stages"][0]["key"] == clean["stages"][0]["key"]
     assert noisy["metrics"]["test_loss"] != clean["metrics"]["test_loss"]
+
+
+def test_features_are_of_the_last_stage_alone(tmp_path: Path) -> None:
+    kept = ltbench.read_geometry(run(tmp_path, "--methods", "iccl/crt", "--keep", "features"))
+    assert {"train.features", "test.features", "stage1.methods.iccl.centroids"} <= kept.keys()
+    assert not {"train.projection", "test.projection"} & kept.keys()  # which the head of the first stage gives
+
+
+def test_a_backbone_of_ones_own_needs_no_head(tmp_path: Path) -> None:
+    from ltbench.backbones.digits import build
+    from ltbench.backbones.request import BackboneRequest
+
+    torch.save(build(BackboneRequest("digits", 1, 8)).state_dict(), tmp_path / "own.pt")
+    path = run(tmp_path, "--methods", "ce/ncm", "--stage1", str(tmp_path / "own.pt"))
+    assert ltbench.read_record(path)["status"] == "completed"
+    assert {name.partition(".")[0] for name in ltbench.read_geometry(path)} == {"stage2"}
+
+
+@pytest.mark.parametrize("text", ["ce/post_la", "ce/tau_norm"])
+def test_what_only_measures_changes_nothing(text: str, tmp_path: Path) -> None:
+    plain = ltbench.read_record(run(tmp_path / "plain", "--methods", text))
+    watched = ltbench.read_record(run(tmp_path / "watched", "--methods", f"{text}+learning_curve"))
+    assert watched["predictions"]["sha256"] == plain["predictions"]["sha256"]
+    assert "train_few" in watched["curve"][-1] and watched["curve"][-1]["epoch"] == 0

@@ -58,6 +58,11 @@ def test_companions_come_on_the_terms_of_who_brings_them(monkeypatch: pytest.Mon
         plan("tuned+weights")
 
 
+def test_what_is_set_of_a_companion_holds() -> None:
+    found = plan("under", settings={"shift": {"tau": "3"}})
+    assert [str(choice) for choice in found.stages[1].choices] == ["under(scale=5.0)", "shift(tau=3.0)"]
+
+
 def test_a_paper_says_what_may_be_asked_of_it() -> None:
     found = plan("base/under", asked={"epochs": 200, "backbone": "resnet20"})
     assert found.stages[0].protocol.epochs == 200

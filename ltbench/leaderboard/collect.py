@@ -13,6 +13,8 @@ from ltbench.protocols import CUSTOM
 from ltbench.records import Record, Stored, equal
 
 SMOKE = "smoke"
+# What two records of one run may call differently: the file beside, and the paper on whose (equal) terms it was run.
+_NAMES = ("predictions.file", "paper")
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ def _terms(record: Record) -> str:
 def _identity(record: Record) -> str:
     """Name everything that the runs of one row share."""
     methods = [[method["name"], method["hyperparameters"]] for stage in record["stages"] for method in stage["methods"]]
-    return _text([record["expression"], record["expression_hash"], methods, _overrides(record), record["external"]])
+    terms = [stage.get("protocol") for stage in record["stages"]]  # a later stage's are not in the table's
+    return _text([record["expression"], record["expression_hash"], methods, terms, record["external"]])
 
 
 def _splits(records: Iterable[Record]) -> list[tuple[int, str]]:
@@ -165,7 +168,7 @@ def _one_a_run(items: list[Stored], problems: list[str]) -> list[Record]:
     for (split_seed, seed), same in sorted(runs.items()):
         first, *others = same
         # A copy may carry another name; what its predictions are is in their hash.
-        differing = [[path for path in equal(first.record, other.record) if path != "predictions.file"] for other in others]
+        differing = [[path for path in equal(first.record, other.record) if path not in _NAMES] for other in others]
         for other, paths in zip(others, differing, strict=True):
             if paths:
                 fields = ", ".join(paths[:3]) + (" and more" if len(paths) > 3 else "")

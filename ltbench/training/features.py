@@ -68,14 +68,18 @@ class FeatureReader:
             self._banks[view] = self._stored(engine, view)
         return self._banks[view]
 
-    def finished(self) -> Bank:
-        """Return the plain training images under a backbone that is trained, from the store if they are there."""
+    def finished(self, *, keep: bool) -> Bank:
+        """Return the plain training images under a backbone that is trained, from the store if they are there.
+
+        Args:
+            keep: Whether to store them: a stage above that leaves the backbone frozen reads them there.
+        """
         engine = self._engine()
         if engine is None:
             raise RuntimeError("the engine of this bank is gone")
         if engine.stack.backbone == "frozen":
             return self.read("train", "plain")
-        return self._stored(engine, "plain", keep=False)
+        return self._stored(engine, "plain", keep=keep)
 
     def _stored(self, engine: Engine, view: str, *, keep: bool = True) -> Bank:
         names = "" if view == "plain" else "-" + "-".join(self._protocol.augmentation) + f"-{self._seed}"

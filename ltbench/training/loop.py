@@ -30,8 +30,12 @@ Row = dict[str, Any]
 
 
 @torch.no_grad()
-def measured(engine: Engine) -> dict[str, float]:
+def measured(engine: Engine, taken: Mapping[str, float] | None = None) -> dict[str, float]:
     """Return what the methods of a stage measure now, by name.
+
+    Args:
+        engine: Of the stage.
+        taken: The other figures of the row.
 
     Raises:
         ValueError: If two figures have one name.
@@ -41,7 +45,7 @@ def measured(engine: Engine) -> dict[str, float]:
         engine.eval()
         for method in engine.stack.methods:
             for name, value in method.measure(engine.ctx).items():
-                if name in figures or name in RESERVED:
+                if name in figures or name in RESERVED or name in (taken or {}):
                     raise ValueError(f"measured figures must have names of their own, got {name!r} from {method.name!r}")
                 figures[name] = float(value)
     return figures
@@ -158,7 +162,8 @@ class Loop:
             method.end_epoch(ctx)
         means = torch.stack([gather_rows(value.float().reshape(1), self._accelerator).mean() for value in sums.values()])
         figures = dict(zip(sums, (means / self.budget.steps).tolist(), strict=True))  # the epoch's one wait for the device
-        figures |= measured(self.engine)
+        if math.isfinite(figures["loss"]):  # a diverged model need not be measurable
+            figures |= measured(self.engine, figures)
         return {**figures, "stage": stage, "epoch": epoch + 1, "epochs": self.budget.epochs, "rate": factor}
 
     def _step(self, parts: Mapping[str, list[Batch]]) -> dict[str, Tensor]:

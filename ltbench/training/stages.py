@@ -103,7 +103,8 @@ class StageRunner:
             Diverged: If training stops being finite.
         """
         if previous and plan.trial.evaluation_only:
-            return Stage(_finished(self.build(plan, seed, data, previous.engine), seed))
+            engine = _finished(self.build(plan, seed, data, previous.engine), seed)
+            return Stage(engine, first_row(engine))
         engine = self.build(plan, seed, data, previous.engine.trained if previous else None)
         if plan.number == 1 and self.stage1 is not None:
             load_external(engine, self.stage1)
@@ -155,7 +156,7 @@ class StageRunner:
                 method.setup(engine.ctx)
         return engine
 
-    def bank(self, plan: StagePlan, engine: Engine, seed: int, data: TaskData) -> Bank:
+    def bank(self, plan: StagePlan, engine: Engine, seed: int, data: TaskData, *, keep: bool) -> Bank:
         """Return the embeddings of the plain training images under a finished stage.
 
         Args:
@@ -163,10 +164,11 @@ class StageRunner:
             engine: Finished.
             seed: Of the run.
             data: Of the task.
+            keep: Whether to store what is computed, for the stages above.
         """
         frozen_from = plan.previous.key if plan.previous and engine.stack.backbone == "frozen" else plan.key
         folder = self.store.path(frozen_from)
-        return FeatureReader(engine, data, plan.protocol, seed, self.accelerator, folder).finished()
+        return FeatureReader(engine, data, plan.protocol, seed, self.accelerator, folder).finished(keep=keep)
 
     def train(self, engine: Engine, plan: StagePlan, seed: int, data: TaskData,
               observe: Callable[[Row], None] = lambda row: None) -> None:

@@ -15,13 +15,12 @@ def within_weights(members: Members, class_counts: Tensor, of_batch: bool) -> Te
     Args:
         members: Of a batch.
         class_counts: n_k, training images of each class, shape (C,).
-        of_batch: Whether n_k is the class's size in the batch instead and the sum is averaged over all C classes, absent ones
-            included: the public code's way.
+        of_batch: Whether n_k is the class's size in the batch instead: the public code's way.
+
+    Either way the sum over classes is divided by C, absent ones included: the scale that lambda_1 was chosen for.
     """
-    if of_batch:
-        sizes = members.together.sum(dim=1)
-        return members.shares / (sizes.clamp_min(torch.finfo(sizes.dtype).tiny) * len(class_counts))
-    return members.shares / class_counts.clamp_min(1)[members.labels]
+    sizes = members.together.sum(dim=1) if of_batch else class_counts.to(members.shares.dtype)[members.labels]
+    return members.shares / (sizes.clamp_min(torch.finfo(members.shares.dtype).tiny) * len(class_counts))
 
 
 def class_means_of(members: Members, features: Tensor) -> Tensor:
@@ -38,7 +37,7 @@ def class_means_of(members: Members, features: Tensor) -> Tensor:
 
 
 def within_loss(features: Tensor, means: Tensor, weights: Tensor) -> Tensor:
-    """Return L_W, the weighted sum of squared distances to the class means (eq. 13).
+    """Return L_W, the weighted sum of squared distances to the class means (eq. 13, divided by C).
 
     Args:
         features: Shape (S, d).

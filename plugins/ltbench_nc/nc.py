@@ -27,7 +27,7 @@ class NeuralCollapse(ltbench.Method):
         start: Fraction of the training after which both apply. The defaults are those of CIFAR-100.
         means: ``batch`` takes the class means of the batch, and gradients go through them; ``learned`` keeps them as parameters
             with an SGD of their own, as in the public code.
-        class_sizes: n_k of eq. 13: of the ``training`` set, or of the ``batch`` and averaged over all C, as in the public code.
+        class_sizes: n_k of eq. 13: of the ``training`` set, or of the ``batch``, as in the public code.
         means_lr: Of learned means; their gradient is divided by lambda_1.
     """
 
@@ -104,8 +104,10 @@ class NeuralCollapse(ltbench.Method):
     def _losses(self, ctx: ltbench.Context, step: ltbench.Step) -> tuple[Tensor, Tensor]:
         members = members_of(step)
         weights = within_weights(members, ctx.class_counts, self.sizes_of_batch)
-        if not self.sizes_of_batch:  # a sum over the global batch, of which the average over its parts is taken
-            weights = weights * step.batch.chunks
+        if not self.sizes_of_batch:
+            # Eq. 13 sums over all N images, of which the global batch holds a share; the parts of a batch are averaged.
+            share = len(step.batch.global_labels) / ctx.class_counts.sum()
+            weights = weights * step.batch.chunks / share
         within = between = weights.new_zeros(())
         learned = [None] * len(members.features) if self.class_means is None else self.class_means.chunk(len(members.features), 1)
         for features, parameters in zip(members.features, learned, strict=True):

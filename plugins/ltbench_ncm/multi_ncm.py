@@ -14,6 +14,8 @@ from ltbench_ncm.learned import LearnedDistance
 from ltbench_ncm.multi_distance import nearest_displaced_distance
 from ltbench_ncm.setting import setting
 
+_ROWS = 4096
+
 
 class MultiCentroidClassifier(nn.Module):
     """Score a class by minus half the distance to the nearest of its centroids (eq. 10).
@@ -103,7 +105,8 @@ class MultiNCM(LearnedDistance):
         if not isinstance(classifier, MultiCentroidClassifier):
             raise TypeError(f"the classifier must be a MultiCentroidClassifier, got {type(classifier).__name__}")
         with torch.no_grad():
-            features = head(bank.embedding).features
+            # Not head(...): its logits would be (N, C).
+            features = torch.cat([head.projection(part) for part in torch.split(bank.embedding, _ROWS)])
             variance = class_variance(features, bank.labels, classifier.centroids)[ctx.class_counts > 0].mean()
             shape = classifier.displacements.shape
             length = self.start_scale * (variance / shape[1]).sqrt()

@@ -23,11 +23,9 @@ def setting(task: ltbench.Task, *, public: bool = False) -> ltbench.PaperSetting
         return None
     backbone, batch_size = _DATASETS[task.dataset]
     cifar = task.dataset == "cifar100-lt"
+    crop = "crop" if cifar else "random_resized_crop"  # files have no one size
     first: dict[str, Any] = {"backbone": backbone, "epochs": 200, "batch_size": batch_size, "optimizer": "sgd", "lr": 0.01,
-                             "momentum": 0.9, "schedule": "cosine", "warmup": 0.0}
-    if cifar:  # elsewhere images have no one size, and the dataset's own crop is the usual one
-        first["augmentation"] = ("crop", "flip")
-    crop = "crop" if cifar else "random_resized_crop"
+                             "momentum": 0.9, "schedule": "cosine", "warmup": 0.0, "augmentation": (crop, "flip")}
     later: dict[str, Any] = {"optimizer": "sgd", "momentum": 0.9, "stage2_draws": 1.0, "stage2_batch_size": batch_size,
                              "stage2_schedule": "constant", "augmentation": (crop, "flip", "autoaugment", "cutout")}
     if public:

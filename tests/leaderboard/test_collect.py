@@ -85,6 +85,18 @@ def test_equal_records_of_one_run_count_once() -> None:
     assert problems == [] and len(table.rows[0].completed) == 1
 
 
+def test_one_run_on_the_terms_of_two_papers_counts_once() -> None:
+    tables, problems = collect(stored(record(paper="one"), record(paper="other")))
+    assert problems == [] and [len(row.completed) for table in tables for row in table.rows] == [1]
+
+
+def test_other_terms_of_a_later_stage_are_another_row() -> None:
+    stages = record()["stages"]
+    other = [{**stages[0], "protocol": {"stage2_draws": 1.0}}]
+    tables, problems = collect(stored(record(), record(predictions(right=(3, 3, 1, 0)), stages=other)))
+    assert problems == [] and [len(table.rows) for table in tables] == [2]
+
+
 def test_contradicting_records_of_one_run_are_both_left_out() -> None:
     other = record(metrics__accuracy__all=99.0)
     tables, problems = collect(stored(record(), other, record(expression="la")))

@@ -28,8 +28,8 @@ def slow_within(members: Members, of_batch: bool) -> float:
     loss = 0.0
     for label, mean in slow_means(members).items():
         rows = [i for i in range(len(features)) if members.labels[i] == label]
-        size = float(sum(members.shares[i] for i in rows)) * len(COUNTS) if of_batch else int(COUNTS[label])
-        loss += sum(float(members.shares[i]) * float((features[i] - mean).pow(2).sum()) for i in rows) / size
+        size = float(sum(members.shares[i] for i in rows)) if of_batch else int(COUNTS[label])
+        loss += sum(float(members.shares[i]) * float((features[i] - mean).pow(2).sum()) for i in rows) / size / len(COUNTS)
     return loss
 
 
@@ -41,12 +41,12 @@ def random_members(*, mixed: bool) -> Members:
 
 
 def test_within_by_hand() -> None:
-    # Class 1 (n = 4) at 0 and 2: mean 1, distances 1 and 1, so 2 / 4. Class 2 (n = 2) alone: nothing.
+    # Class 1 (n = 4) at 0 and 2: mean 1, distances 1 and 1, so 2 / 4, over C = 4 classes. Class 2 (n = 2) alone: nothing.
     members = members_of(step_of(torch.tensor([[0.0], [2.0], [5.0]]), torch.tensor([1, 1, 2])))
     means = class_means_of(members, members.features[0])
     assert means.flatten().tolist() == [1, 1, 5]
-    assert float(within_loss(members.features[0], means, within_weights(members, COUNTS, False))) == 0.5
-    # By the sizes in the batch: (1 + 1) / 2 for class 1, over all C = 4 classes.
+    assert float(within_loss(members.features[0], means, within_weights(members, COUNTS, False))) == 0.125
+    # By the sizes in the batch: (1 + 1) / 2 for class 1.
     assert float(within_loss(members.features[0], means, within_weights(members, COUNTS, True))) == 0.25
 
 
@@ -57,7 +57,7 @@ def test_a_class_weighs_by_one_over_its_size() -> None:
         members = members_of(step_of(spread, torch.tensor([label, label])))
         means = class_means_of(members, spread)
         losses.append(float(within_loss(spread, means, within_weights(members, COUNTS, False))))
-    assert losses == pytest.approx([2 / 50, 2 / 4, 2 / 2, 2 / 7])
+    assert losses == pytest.approx([2 / 50 / 4, 2 / 4 / 4, 2 / 2 / 4, 2 / 7 / 4])
 
 
 @pytest.mark.parametrize("mixed", [False, True])

@@ -28,12 +28,27 @@ def losses_of(method: NeuralCollapse, *, epoch: int = 5, chunks: int = 1, expert
 
 
 def test_by_hand() -> None:
-    # Means (1, 0), (0, 3), (0, 5); L_W = (1 + 1) / 40. Around (1/3, 8/3) they are (2, -8), (-1, 1), (-1, 7), over 3.
+    # Means (1, 0), (0, 3), (0, 5); L_W = (1 + 1) / 40, over 3 classes, and 4 of 55 images are here. Around (1/3, 8/3) they are (2, -8), (-1, 1), (-1, 7), over 3.
     first = math.acos((-2 - 56) / math.sqrt(68 * 50))  # class 0 to class 2
     nearest = [min(math.acos((-2 - 8) / math.sqrt(68 * 2)), first), math.acos((1 + 7) / math.sqrt(2 * 50))]
     expected = -(nearest[0] + 2 * nearest[1]) / 3
     losses = losses_of(NeuralCollapse(facts(COUNTS), within_weight=0.1, between_weight=2.0))
-    assert losses == pytest.approx({"nc_within": 0.1 * 2 / 40, "nc_between": 2 * expected})
+    assert losses == pytest.approx({"nc_within": 0.1 * 2 / 40 / 3 * 55 / 4, "nc_between": 2 * expected})
+
+
+def test_batches_average_to_the_whole_training_set() -> None:
+    # Eq. 13 over all N images with fixed means, divided by C, against the mean over all batches of one epoch.
+    counts = [6, 4, 2]
+    labels = torch.repeat_interleave(torch.arange(3), torch.tensor(counts))
+    features, method = torch.randn(12, 4), NeuralCollapse(facts(counts), between_weight=0.0, within_weight=1.0, start=0.0,
+                                                          means="learned")
+    engine = stage(method, 4)
+    assert method.class_means is not None
+    whole = sum(float((features[labels == k] - method.class_means[k]).square().sum(dim=1).mean()) for k in range(3)) / 3
+    for size in (3, 4, 12):
+        parts = torch.randperm(12).split(size)
+        batches = [float(method.extra_losses(engine.ctx, step_of(features[part], labels[part]))["nc_within"]) for part in parts]
+        assert sum(batches) / len(batches) == pytest.approx(whole)
 
 
 def test_each_term_alone_and_when_it_starts() -> None:
@@ -65,7 +80,7 @@ def test_mixed_images_belong_to_both_classes() -> None:
     losses = method.extra_losses(engine.ctx, step_of(features, labels, targets))
     means = [0.75 / 1.75, 4.25 / 1.25]
     expected = (means[0] ** 2 + 0.75 * (1 - means[0]) ** 2) / 8 + ((4 - means[1]) ** 2 + 0.25 * (1 - means[1]) ** 2) / 2
-    assert float(losses["nc_within"]) == pytest.approx(expected)
+    assert float(losses["nc_within"]) == pytest.approx(expected / 2 * 10 / 3)  # two classes, 3 of 10 images
     assert losses["nc_between"] == torch.tensor(-math.pi)
 
 
@@ -169,6 +184,19 @@ def test_table_1() -> None:
     assert values("cifar100") == values("cifar100-lt") == large
     assert values("imagenet-lt") == {"within_weight": 0.05, "between_weight": 1.0, "start": 0.5}
     assert NeuralCollapse.paper(Task("digits-lt", 20.0)) is None
+
+
+@pytest.mark.parametrize(("dataset", "expected"), [
+    *((name, {"backbone": "resnet32", "batch_size": 128, "lr": 0.1, "schedule": "step", "milestones": (160 / 200, 180 / 200),
+              "gamma": 0.1, "warmup": 5 / 200, "augmentation": ("crop", "flip")})
+      for name in ("cifar10", "cifar10-lt", "cifar100", "cifar100-lt")),
+    ("imagenet-lt", {"backbone": "timm:resnext50_32x4d", "batch_size": 256, "lr": 0.05, "schedule": "cosine", "warmup": 0,
+                     "augmentation": ("random_resized_crop", "flip", "jitter", "randaugment")})])
+def test_section_4_1_1(dataset: str, expected: dict[str, object]) -> None:
+    setting = NeuralCollapse.paper(Task(dataset, None))
+    assert setting is not None
+    assert setting.protocol == {"epochs": 200, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-3, **expected}
+    assert setting.alternatives == ({} if dataset == "imagenet-lt" else {"backbone": ("resnet18cifar",)})
 
 
 def test_refuses_bad_values() -> None:
