@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,6 +64,11 @@ def write_class_folders(root: Path) -> Path:
     rows = [f"val_{k}.JPEG\tn{199 - k:08d}\t0\t0\t62\t62" for k in range(200)]
     (tiny / "val" / "val_annotations.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return root
+
+
+def md5_of(file: Path) -> str:
+    """Return a file's md5 sum, for torchvision's lists of official files to name it."""
+    return hashlib.md5(file.read_bytes()).hexdigest()
 
 
 def write_svhn(root: Path, train: npt.NDArray[np.int64], test: npt.NDArray[np.int64]) -> Path:

@@ -21,7 +21,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits_batch: tuple[o
     images, labels = (np.asarray(part) for part in digits_batch)
     pixels = (images[:, 0] * 255).astype(np.uint8).repeat(4, 1).repeat(4, 2)  # (N, 32, 32)
     folder = tmp_path / "inat18"
-    for name, skip, counts in (("train", 0, COUNTS), ("val", 100, (3,) * 10)):
+    for name, skip, counts in (("train", 0, COUNTS), ("other", 50, COUNTS), ("val", 100, (3,) * 10)):
         chosen = np.concatenate([np.flatnonzero(labels == k)[skip:skip + count] for k, count in enumerate(counts)])
         names = write_jpegs(folder / name, pixels[chosen])
         lines = [f"{name}/{file} {label}\n" for file, label in zip(names, labels[chosen], strict=True)]
@@ -57,6 +57,59 @@ def test_runs_end_to_end_whatever_the_workers(small: Path, tmp_path: Path, monke
     assert first["split"]["test_counts"] == [3] * 10  # type: ignore[index]
     for name in ("predictions", "metrics", "curve", "per_class", "geometry"):
         assert first[name] == second[name], name
+
+
+def test_a_changed_list_is_another_set(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                       capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LTBENCH_WORKERS", "0")
+    train, other = (small / "inat18" / f"iNaturalist18_{name}.txt" for name in ("train", "other"))
+    first_list, other_list = train.read_text(encoding="utf-8"), other.read_text(encoding="utf-8")
+
+    def labels(text: str) -> list[str]:
+        return [line.split()[1] for line in text.splitlines()]
+
+    assert labels(first_list) == labels(other_list)
+
+    def reused(out: str) -> tuple[dict[str, bool], object]:
+        assert run(small, tmp_path / out) == 0
+        record = record_of(tmp_path / out)
+        return record["timing"]["reused"], record["split"]["hash"]  # type: ignore[index]
+
+    taken, kept = {"stage 1": True, "stage 2": True}, {"stage 1": False, "stage 2": False}
+    flags, first = reused("a")
+    assert flags == kept
+    assert reused("b") == (taken, first)
+    train.write_text(other_list, encoding="utf-8")
+    flags, second = reused("c")
+    assert flags == kept and second != first
+    capsys.readouterr()
+    assert run(small, tmp_path / "a", "--dry-run") == 0  # where the record is the first list's
+    assert "1 of 1 runs and 0 stages to do" in capsys.readouterr().out
+    train.write_text(first_list, encoding="utf-8")
+    assert run(small, tmp_path / "a", "--dry-run") == 0
+    assert "0 of 1 runs and 0 stages to do" in capsys.readouterr().out
+    train.write_text("".join(first_list.splitlines(keepends=True)[1:]), encoding="utf-8")  # one image fewer
+    assert reused("d")[0] == kept
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_workers_that_are_no_number_are_refused_before_training(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                               capsys: pytest.CaptureFixture[str], more: tuple[str, ...]) -> None:
+    monkeypatch.setenv("LTBENCH_WORKERS", "x")
+    assert run(small, tmp_path / "out", *more) == 2
+    assert capsys.readouterr().err.splitlines() == ["ltbench: LTBENCH_WORKERS must be a number >= 0, got 'x'"]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_missing_folder_is_found_before_training(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                                   part: str) -> None:
+    (small / "inat18" / part).rename(small / "elsewhere")
+    assert run(small, tmp_path / "out") == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"ltbench: image '{small / 'inat18' / part / '0.jpg'}' is not there; say where")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_image_fails_the_run_in_one_line(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

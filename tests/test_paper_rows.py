@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import shlex
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from ltbench.cli.main import main
+from ltbench.cli import run as run_verb
+from ltbench.cli.main import build_parser, main
+from ltbench.plan import RunPlan
+from ltbench.registry import load_registry
+from tests.paper_rows import METHODS, Row, planned_fact, printed_facts
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = ("paper", "table", "dataset", "ratio", "backbone", "setting", "row", "command")
-Row = tuple[str, ...]
 
 
 def printed() -> set[Row]:
@@ -50,6 +55,36 @@ def test_a_command_is_of_one_row() -> None:
     for command, rows in of.items():
         assert len({row[1] for row in rows}) == len(rows), f"{command} stands for several rows of one table: {sorted(rows)}"
         assert len({(row[0], row[2], row[3]) for row in rows}) == 1, command
+
+
+@cache
+def plan_of(command: str) -> RunPlan:
+    """Return the plan of a command's first seed, made in this process: all of them take six seconds."""
+    args = _parser().parse_args([*shlex.split(command)[1:], "--seeds", "0"])
+    _, (plan,) = run_verb._plan(args)
+    return plan
+
+
+@cache
+def _parser() -> argparse.ArgumentParser:
+    return build_parser(load_registry(strict=False))
+
+
+@pytest.mark.parametrize(("row", "command"), mapped(), ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
+def test_a_command_does_what_its_row_says(row: Row, command: str) -> None:
+    plan, said = plan_of(command), printed_facts(row)
+    assert {name: planned_fact(plan, name) for name in said} == said
+
+
+def test_rows_say_something_of_every_kind() -> None:
+    """A cell that no pattern reads is compared with nothing."""
+    said = Counter(name for row, _ in mapped() for name in printed_facts(row))
+    assert {"dim", "epochs", "backbone", "ride.experts", "nc.within_weight > 0", "nc.between_weight > 0",
+            "iccl.gamma", "iccl_rebalance.gamma", "iccl_rebalance.distill_weight", "prototype.distance", "crt.inputs",
+            "lws.inputs"} <= set(said)
+    assert said["noise"] == said["dataset"] == len(mapped())
+    assert len({printed_facts(row)["noise"] for row, _ in mapped()}) == 5  # 0 to 0.4
+    assert {key[:2] for key in METHODS} == {(row[0], row[6]) for row, _ in mapped()}  # no row's methods left over
 
 
 @pytest.mark.slow

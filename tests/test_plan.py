@@ -20,6 +20,19 @@ def plan(text: str, task: Task = TASK, protocol: Protocol = PROTOCOL, **options:
     return plan_run(text, task, protocol, toy_registry(), Cifar100LT(), **options)  # type: ignore[arg-type]
 
 
+def test_a_plan_on_listed_images_has_keys_that_name_them() -> None:
+    bare = plan("base/shift/retrain")
+    assert bare.on(None) is bare
+    first, second = bare.on("a"), bare.on("b")
+    keys = [[stage.key for stage in each.stages] for each in (bare, first, second)]
+    assert all(one == two != three for one, two, three in keys)  # shift changes predictions alone
+    assert len({*keys[0], *keys[1], *keys[2]}) == 6 and len({bare.key, first.key, second.key}) == 3
+    assert [stage.previous for stage in first.stages] == [None, *first.stages[:2]]
+    assert keys[1] == [stage.key for stage in plan("base/shift/retrain").on("a").stages]
+    assert plan("base").on("a").stages[0].key == keys[1][0]  # still shared
+    assert first.file_name == bare.file_name
+
+
 def test_second_stages_share_the_first() -> None:
     first = {plan(text).stages[0].key for text in ("base", "retrain", "base/drift", "base/shift", "shift", "retrain/base")}
     assert len(first) == 1

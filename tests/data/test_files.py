@@ -92,6 +92,30 @@ def test_missing_and_damaged_files_are_named_in_one_line(tmp_path: Path) -> None
         assert "\n" not in str(caught.value)
 
 
+def test_the_fingerprint_is_of_names_and_labels(tmp_path: Path) -> None:
+    def fingerprint(names: list[bytes], labels: list[int], folder: Path = tmp_path) -> str:
+        return FileImages(Paths(folder, names), torch.tensor(labels), 8, 8).fingerprint
+
+    first = fingerprint([b"1", b"2"], [0, 1])
+    assert first == fingerprint([b"1", b"2"], [0, 1], tmp_path / "elsewhere")
+    others = fingerprint([b"1", b"2"], [1, 0]), fingerprint([b"1", b"3"], [0, 1]), fingerprint([b"2", b"1"], [0, 1])
+    assert len({first, *others}) == 4
+
+
+def test_both_ends_are_looked_for(tmp_path: Path) -> None:
+    names = ["0.jpg", "1.jpg", "2.jpg"]
+    for name in names:
+        (tmp_path / name).touch()
+    files = source(tmp_path, names)
+    files.require_ends()
+    (tmp_path / "1.jpg").unlink()
+    files.require_ends()  # not every file: there may be a million
+    for name in ("2.jpg", "0.jpg"):
+        (tmp_path / name).unlink()
+        with pytest.raises(UserError, match=rf"^image '.*{name}' is not there; say where [^\n]*--data-root or LTBENCH_DATA$"):
+            files.require_ends()
+
+
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"labels must be int64 of shape \(2,\)"):
         FileImages(Paths(tmp_path, [b"1", b"2"]), torch.arange(3), 8, 8)

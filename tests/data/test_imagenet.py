@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -62,6 +64,15 @@ def test_damage_is_named(tiny: Path) -> None:
 def test_missing_folders_say_where_they_were_looked_for(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match=r"imagenet1k is not there: no folders 'train' and 'val' in '.*' or its folders "):
         ImageNet1k().load(tmp_path)
+
+
+def test_a_folder_that_may_not_be_entered_is_one_line(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=r"^'.*/imagenet1k/train' cannot be read: Permission denied$"):
+        ImageNet1k().load(whole)
 
 
 def test_published_totals() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from ltbench.data.base import Parts
+from ltbench.data.digits import DigitsLT
 from ltbench.data.files import FileImages
 from ltbench.data.imagenet_lt import ImageNetLT
 from ltbench.data.inat18 import INat18
 from ltbench.data.listed import ListedDataset
+from ltbench.data.longtail import split_hash
 from ltbench.data.places_lt import PlacesLT
-from ltbench.data.task_data import load_task_data
+from ltbench.data.svhn import SvhnLT
+from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.errors import MissingData, UserError
 from ltbench.task import Task
 from tests.list_factory import LISTED, write_list, write_lists
@@ -39,6 +44,27 @@ def test_counts_come_from_the_list(tmp_path: Path) -> None:
     write_list(tmp_path / "Places_LT_test.txt", "val/{k}/{i}.jpg", [1] * 365)
     data = load_task_data(PlacesLT(), PlacesLT().load(tmp_path), Task("places-lt", None), None)
     assert data.class_counts.tolist() == [3, 1, *[2] * 363]
+
+
+def test_the_split_names_the_images(tmp_path: Path) -> None:
+    def data(folder: str, train: str, test: str) -> TaskData:
+        write_list(tmp_path / folder / "Places_LT_train.txt", train, [2] * 365)
+        write_list(tmp_path / folder / "Places_LT_test.txt", test, [1] * 365)
+        return load_task_data(PlacesLT(), PlacesLT().load(tmp_path / folder), Task("places-lt", None), None)
+
+    train, test, new = (f"{part}/{{k}}/{{i}}.jpg" for part in ("train", "val", "new"))
+    first, moved, trained, tested = (data("first", train, test), data("moved", train, test), data("trained", new, test),
+                                     data("tested", train, new))
+    assert (moved.split.hash, moved.fingerprint) == (first.split.hash, first.fingerprint)
+    assert trained.split.indices.tolist() == first.split.indices.tolist()  # which says nothing of the images
+    for values in zip(*((part.split.hash, part.fingerprint) for part in (first, trained, tested)), strict=True):
+        assert len(set(values)) == 3
+
+
+def test_images_in_memory_have_no_fingerprint(digits: Parts) -> None:
+    data = load_task_data(DigitsLT(), digits, Task("digits-lt", 20.0), None)
+    assert data.fingerprint is None
+    assert data.split.hash == split_hash(data.split.indices)
 
 
 def test_a_list_with_an_empty_class_is_refused(tmp_path: Path) -> None:
@@ -87,6 +113,17 @@ def test_a_missing_list_says_where_it_was_looked_for(tmp_path: Path, root: Path)
     assert "\n" not in str(caught.value)
     with pytest.raises(MissingData):
         INat18().load(None)  # the cache is empty
+
+
+def test_what_the_system_refuses_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(UserError, match=r"^'.*/inat18' cannot be read: Permission denied$"):
+        INat18().load(tmp_path)
+    with pytest.raises(UserError, match=r"^svhn-lt cannot be read: '.*/svhn': Permission denied$"):
+        load_parts(SvhnLT(), tmp_path, download=False, planning=True)  # it may be there: published counts do not stand for it
 
 
 def test_normalization_and_protocols() -> None:

@@ -53,6 +53,42 @@ def test_epochs_do_not_depend_on_workers(files: FileImages, workers: str, monkey
     assert not torch.equal(got[0], got[12])  # another epoch, another window
 
 
+def test_pieces_ask_for_what_the_request_does() -> None:
+    drawn = np.random.default_rng(0).random((7, 22))
+    pieces = Request(np.arange(7) + 3, [None, drawn]).pieces(3)
+    assert [piece.indices.tolist() for piece in pieces] == [[3, 4, 5], [6, 7, 8], [9]]
+    assert all(piece.windows[0] is None for piece in pieces)
+    assert np.array_equal(np.concatenate([piece.windows[1] for piece in pieces]), drawn)  # type: ignore[arg-type]
+    assert [len(piece.indices) for piece in Request(np.arange(0)).pieces(3)] == [0]
+
+
+def test_no_worker_is_asked_for_more_than_a_piece(files: FileImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def cut(self: Request, size: int) -> list[Request]:
+        asked.append(size)
+        return pieces(self, size)
+
+    pieces = Request.pieces
+    monkeypatch.setattr(Request, "pieces", cut)
+    requests = [Request(np.arange(count) % 48, [None, np.random.default_rng(count).random((count, 22))])
+                for count in (150, 64, 65, 1, 0, 129)]  # 3, 1, 2, 1, 1 and 3 pieces
+    monkeypatch.setenv("LTBENCH_WORKERS", "0")
+    expected = list(Stream(files).serve(requests))
+    assert asked == []
+    monkeypatch.setenv("LTBENCH_WORKERS", "2")
+    got = list(Stream(files).serve(requests))
+    assert asked == [64] * 6
+    assert len(got) == len(expected) == 6
+    for ours, whole in zip(got, expected, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(ours, whole, strict=True))
+
+
+def test_an_answer_of_many_pieces_is_out_of_shared_memory(files: FileImages, workers: str) -> None:
+    (views,) = Stream(files).serve([Request(np.arange(100) % 48)])
+    assert views[0].shape == (100, 3, 24, 24) and not views[0].is_shared()
+
+
 def test_batches_hold_what_the_order_says(files: FileImages) -> None:
     plain = Augmentation((), 0, (0.5,) * 3, (0.2,) * 3)
     loader = Loader(files, INDICES, [VIEWS[0], plain], batch_size=8, seed=3)

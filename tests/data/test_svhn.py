@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision.datasets
 
 from ltbench.data.base import TensorImages
 from ltbench.data.longtail import long_tailed_counts
@@ -12,9 +13,10 @@ from ltbench.data.svhn import SvhnLT
 from ltbench.data.task_data import load_task_data
 from ltbench.errors import UserError
 from ltbench.task import Task
-from tests.list_factory import write_svhn
+from tests.list_factory import md5_of, write_svhn
 
 assert SvhnLT.published is not None
+OFFICIAL = dict(torchvision.datasets.SVHN.split_list)
 SMALL = np.array(SvhnLT.published.train) // 100  # 49, 138, 105, ... images
 
 
@@ -23,6 +25,18 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     generator = np.random.default_rng(0)
     train = generator.permutation(np.repeat(np.arange(10), SMALL))
     return write_svhn(tmp_path_factory.mktemp("data"), train, generator.permutation(np.repeat(np.arange(10), 3)))
+
+
+@pytest.fixture(autouse=True)
+def official(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let torchvision's list name the sums of the fake files."""
+    list_as_official(root, monkeypatch)
+
+
+def list_as_official(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {part: f"{part}_32x32.mat" for part in ("train", "test")}
+    monkeypatch.setattr(torchvision.datasets.SVHN, "split_list",
+                        {part: ["", name, md5_of(root / "svhn" / name)] for part, name in names.items()})
 
 
 class Small(SvhnLT):
@@ -78,24 +92,30 @@ def test_published_totals() -> None:
     assert min(SvhnLT.published.train) == SvhnLT.max_per_class
 
 
-def test_damaged_file_is_named(tmp_path: Path) -> None:
+def test_files_of_somebody_else_are_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torchvision.datasets.SVHN, "split_list", OFFICIAL)
+    assert [OFFICIAL[part][1] for part in ("train", "test")] == ["train_32x32.mat", "test_32x32.mat"]
+    with pytest.raises(UserError, match=r"damaged file: '.*train_32x32.mat' is not the official one \(md5 differs\)"):
+        SvhnLT().load(root)
+
+
+def test_damaged_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "svhn").mkdir()
     for part in ("train", "test"):
         (tmp_path / "svhn" / f"{part}_32x32.mat").write_bytes(b"cut off")
+    list_as_official(tmp_path, monkeypatch)
     with pytest.raises(UserError, match=r"svhn-lt has a damaged file: '.*train_32x32.mat' cannot be read \(") as caught:
         SvhnLT().load(tmp_path)
     assert "\n" not in str(caught.value)
 
 
-def test_labels_out_of_range_are_refused(tmp_path: Path) -> None:
-    write_svhn(tmp_path, np.array([3, 11]), np.array([1]))
+def test_labels_out_of_range_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    list_as_official(write_svhn(tmp_path, np.array([3, 11]), np.array([1])), monkeypatch)
     with pytest.raises(UserError, match="y is not from 1 to 10"):
         SvhnLT().load(tmp_path)
 
 
 def test_failed_download_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torchvision.datasets
-
     def refuse(*args: object, **kwargs: object) -> None:
         raise OSError("no route to host")
 

@@ -148,5 +148,7 @@ def test_streams_and_conflicts() -> None:
 
 def test_paper_setting() -> None:
     setting = BilateralBranch.paper(Task("cifar100-lt", 50.0))
-    assert setting is not None and setting.protocol["milestones"] == (120 / 200, 160 / 200)
+    assert setting is not None and setting.protocol == {
+        "epochs": 200, "batch_size": 128, "lr": 0.1, "momentum": 0.9, "weight_decay": 2e-4, "warmup": 5 / 200, "schedule": "step",
+        "milestones": (120 / 200, 160 / 200), "gamma": 0.01, "augmentation": ("crop", "flip")}
     assert BilateralBranch.paper(Task("digits-lt", 20.0)) is None

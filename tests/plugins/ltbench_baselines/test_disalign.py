@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from ltbench.data.samplers import InstanceBalanced
 from ltbench.errors import UserError
 from ltbench.heads import CosineClassifier
 from ltbench.stack import Stack
@@ -14,6 +15,7 @@ from ltbench.task import Task
 from ltbench.training.context import Context
 from ltbench_baselines.crt import ClassifierRetraining
 from ltbench_baselines.disalign import CalibratedClassifier, DistributionAlignment, generalized_weights
+from ltbench_baselines.rs import ClassBalancedSampling
 from tests.plugins.stages import facts, later_stage, previous_stage, random_bank, train
 
 
@@ -116,6 +118,14 @@ def test_what_it_stands_on_and_with() -> None:
         Stack([DistributionAlignment(known), ClassifierRetraining(known)], 2)
     assert Stack([DistributionAlignment(known)], 2).inputs == "features"
     assert Stack([DistributionAlignment(known, inputs="images")], 2).inputs == "images"
+
+
+def test_draws_are_instance_balanced_unless_another_method_draws() -> None:
+    known = facts([8, 8], 3)
+    bank, before = random_bank(2, 3), previous_stage(nn.Linear(3, 2), 3, 2)
+    engine = later_stage(DistributionAlignment(known), bank, before)
+    assert engine.stack.owner("streams").streams(engine.ctx) == {"main": InstanceBalanced()}
+    assert Stack([DistributionAlignment(known), ClassBalancedSampling(known)], 2).owner("streams").name == "rs"
 
 
 def test_refuses_bad_values_and_states_its_paper() -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
+from ltbench.stack import Stack
 from ltbench_baselines.lws import LearnableWeightScaling, ScaledClassifier
 from tests.plugins.stages import facts, later_stage, previous_stage, random_bank, train
 
@@ -28,3 +30,12 @@ def test_starts_as_the_earlier_classifier_and_learns_scales_only() -> None:
     assert torch.equal(classifier.linear.weight, before.weight)
     assert (classifier.scales != 1).all()
     torch.testing.assert_close(engine.output(bank.embedding).logits, classifier.scales * before(bank.embedding))
+
+
+def test_what_it_trains_on() -> None:
+    known = facts([8, 8, 8], 4)
+    plain, images = LearnableWeightScaling(known), LearnableWeightScaling(known, inputs="images")
+    assert [(Stack([m], 2).inputs, Stack([m], 2).backbone) for m in (plain, images)] == [
+        ("features", "frozen"), ("images", "frozen")]
+    with pytest.raises(ValueError, match="inputs must be features or images, got pixels"):
+        LearnableWeightScaling(known, inputs="pixels")  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import torch
 import ltbench
 from ltbench.backbones.cifar_resnet import CifarResNet
 from ltbench.heads import CosineClassifier
-from ltbench.method import Output, Step
+from ltbench.method import Method, Output, Step
 from ltbench.task import Task
 from ltbench.testing.scene import Scene, installed
 from ltbench.training.factories import BackboneFactory, HeadFactory
+from ltbench_baselines.drw import DeferredReweighting
 from ltbench_baselines.ride import ExpertBackbone, ExpertHead, RoutedExperts
-from tests.plugins.stages import at_progress, facts
+from ltbench_baselines.rw import InverseFrequencyWeights
+from tests.plugins.ltbench_baselines.first_stages import at_epoch, batch_of, first_stage
+from tests.plugins.stages import at_progress, facts, softmax_loss
 
 COUNTS = [60, 30, 10, 1]
 
@@ -63,11 +67,32 @@ def test_diversity_drives_experts_apart_and_vanishes_where_they_agree() -> None:
     assert float(method.extra_losses(at_progress(0.9), step_of(same))["diversity"]) == pytest.approx(0, abs=1e-6)
     logits = torch.randn(5, 3, 4, requires_grad=True)
     before = method.extra_losses(at_progress(0.9), step_of(logits))["diversity"]
-    before.backward()
+    before.backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     after = method.extra_losses(at_progress(0.9), step_of(logits.detach() - logits.grad))["diversity"]
     assert after < before.detach() < 0
     assert RoutedExperts(facts(COUNTS), diversity=0.0).extra_losses(at_progress(0.0), step_of(logits)) == {}
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.8])
+def test_the_mean_is_a_constant_to_the_diversity(progress: float) -> None:
+    """The gradient of KL(p || softmax(z / t)) with p held fixed is (q - p) / t.
+
+    Through p it would be 0: of all p, the softmax of the mean logits has the smallest sum of divergences. So whether p is held
+    fixed shows only in where the gradient goes.
+    """
+    method = RoutedExperts(facts(COUNTS), diversity=0.3, temperature=1.5, awareness=0.2)
+    logits = torch.randn(6, 3, 4, requires_grad=True)
+    step = step_of(logits)
+    mean = step.output.logits.detach().requires_grad_()
+    step = dataclasses.replace(step, output=dataclasses.replace(step.output, logits=mean))
+    method.extra_losses(at_progress(progress), step)["diversity"].backward()  # type: ignore[no-untyped-call]
+    assert mean.grad is None
+    t = method.temperatures if progress >= 0.8 else torch.full((4,), 1.5)
+    with torch.no_grad():
+        p, q = (logits.mean(dim=1, keepdim=True) / t).softmax(dim=2), (logits / t).softmax(dim=2)
+        expected = -0.3 * t.mean() ** 2 * (q - p) / t / 6
+    torch.testing.assert_close(logits.grad, expected)
 
 
 @pytest.mark.parametrize("experts", [2, 3, 4])
@@ -112,8 +137,26 @@ def test_each_expert_is_trained_by_the_stacks_criterion(text: str, tmp_path: Pat
             expected = expected + (ctx.criterion(logits, targets) * share).sum() / 16
     torch.testing.assert_close(step.loss, expected)
     assert len(step.batch.targets) == (2 if "mixup" in text else 1)
-    step.loss.backward()
+    step.loss.backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None for p in engine.backbone.parameters())
+
+
+@pytest.mark.parametrize(("others", "epoch", "exponents"), [
+    ([DeferredReweighting], 7, (0, 0)), ([DeferredReweighting], 8, (1, 0)), ([InverseFrequencyWeights], 0, (0, 1)),
+    ([DeferredReweighting, InverseFrequencyWeights], 8, (1, 1))])
+def test_experts_honor_class_weights(others: list[type[Method]], epoch: int, exponents: tuple[int, int],
+                                     digits_batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+    counts = [40, 30, 22, 16, 12, 9, 6, 4, 3, 2]
+    known = facts(counts, 16)
+    engine = first_stage([RoutedExperts(known), *(other(known) for other in others)])
+    images, labels = digits_batch[0][:16], digits_batch[1][:16]
+    step = engine.method("ride").step(at_epoch(engine, epoch), {"main": batch_of(images, labels)})
+    weights = [((1 - 0.9999) / (1 - 0.9999**n)) ** exponents[0] * (1 / n) ** exponents[1] for n in counts]
+    expected = 0.0
+    for expert in step.output.extra["expert_logits"].unbind(dim=1):
+        losses = [weights[y] * softmax_loss(row, y) for row, y in zip(expert.tolist(), labels.tolist(), strict=True)]
+        expected += sum(losses) / sum(weights[y] for y in labels.tolist())
+    assert float(step.loss) == pytest.approx(expected, rel=1e-3)
 
 
 def test_settings_of_the_public_code() -> None:

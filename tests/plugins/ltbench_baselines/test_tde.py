@@ -57,7 +57,7 @@ def test_prediction_against_loops() -> None:
             assert float(logits[i, c]) == pytest.approx(total, abs=1e-4)
 
 
-def test_nothing_is_subtracted_in_training_nor_with_alpha_zero() -> None:
+def test_nothing_is_subtracted_before_the_first_step_nor_with_alpha_zero() -> None:
     features = torch.randn(5, 16)
     for alpha in (0.0, 1.5):
         engine, method, _ = _engine(alpha=alpha)
@@ -86,12 +86,16 @@ def test_the_mean_follows_as_momentum_does() -> None:
     torch.testing.assert_close(method.mean_feature / method.mean_feature.norm(), velocity / velocity.norm())
 
 
-def test_the_step_is_plain(digits_batch: tuple[Tensor, Tensor]) -> None:
+def test_nothing_is_subtracted_in_training(digits_batch: tuple[Tensor, Tensor]) -> None:
+    """The loss is of the classifier's own logits, with a mean at hand that would change them."""
     engine = first_stage([LogitAdjustment(facts(COUNTS, 16)), TotalDirectEffect(facts(COUNTS, 16))])
-    images, labels = digits_batch
-    step = engine.ctx.default_step(batch_of(images[:8], labels[:8]))
-    adjusted = engine.output(images[:8]).logits + (torch.tensor(COUNTS) / sum(COUNTS)).log()
-    torch.testing.assert_close(step.loss, torch.nn.functional.cross_entropy(adjusted, labels[:8]))
+    method, images, labels = cast(TotalDirectEffect, engine.method("tde")), digits_batch[0][:8], digits_batch[1][:8]
+    method.mean_feature.copy_(torch.randn(16))
+    loss, _, _ = engine({"main": batch_of(images, labels)})
+    logits = cast(nn.Module, engine.head.classifier)(engine.backbone(images))
+    adjusted = logits + (torch.tensor(COUNTS) / sum(COUNTS)).log()
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(adjusted, labels))
+    assert float((engine.predict(images) - logits).abs().max()) > 0.1
 
 
 def test_what_it_stands_with(digits_batch: tuple[Tensor, Tensor]) -> None:

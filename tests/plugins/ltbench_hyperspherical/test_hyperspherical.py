@@ -10,16 +10,17 @@ from torch import Tensor, nn
 from ltbench.data.batch import Batch
 from ltbench.method import Method, Seen
 from ltbench.stack import Stack
-from ltbench.testing.scene import Scene, installed
+from ltbench.testing.scene import SEED, Scene, installed
 from ltbench.training.context import Bank, Context
 from ltbench.training.engine import Engine
 from ltbench.training.factories import HeadFactory
 from ltbench.training.files import load_tensors
 from ltbench_baselines.mixup import Mixup
 from ltbench_baselines.rw import InverseFrequencyWeights
+from ltbench_hyperspherical.assignment import assign
 from ltbench_hyperspherical.fixed import UnitPrototypes, classifier_of
 from ltbench_hyperspherical.hyperspherical import Hyperspherical
-from ltbench_hyperspherical.prototypes import estimate
+from ltbench_hyperspherical.prototypes import Recipe, estimate
 from tests.plugins.stages import PROTOCOL, facts, random_bank, train
 
 
@@ -198,15 +199,40 @@ def test_half_precision_keeps_the_digits_near_one() -> None:
 
 def test_saved_prototypes_are_the_evaluated_ones(tmp_path: Path) -> None:
     scene = Scene(installed())
-    stage = scene.train("hyperspherical", tmp_path)
+    engine, runner, plan = scene.build("hyperspherical", tmp_path)
+    runner.train(engine, plan, SEED, scene.data)
+    curve = runner.store.meta(plan.key)["curve"]
+    engine.eval()
     (saved,) = tmp_path.rglob("engine.safetensors")
     tensors, _ = load_tensors(saved)
-    standing = tensors["head.classifier.prototypes"][tensors["head.classifier.assignment"]]
-    assert sorted(tensors["head.classifier.assignment"].tolist()) == list(range(10))
+    prototypes, assignment = tensors["head.classifier.prototypes"], tensors["head.classifier.assignment"]
+    assert sorted(assignment.tolist()) == list(range(10))
+    # The engine in memory never read the file: what it predicts with is what was saved.
     images = torch.rand(7, 1, 8, 8)
-    features = stage.engine.output(images).features
-    torch.testing.assert_close(stage.engine.predict(images), F.normalize(features, dim=1) @ standing.T)
-    assert [row["epoch"] for row in stage.curve if "churn" in row] == [0, 1, 2]
+    features = F.normalize(engine.output(images).features, dim=1)
+    torch.testing.assert_close(engine.predict(images), features @ prototypes[assignment].T)
+    # The last epoch moved labels, and that came before saving: the saved means call for no other assignment.
+    assert [row["epoch"] for row in curve if "churn" in row] == [0, 1, 2]
+    assert curve[-1]["churn"] > 0
+    (means,) = (value for name, value in tensors.items() if name.endswith("means"))
+    assert torch.equal(assign(means, prototypes, assignment), assignment)
+
+
+def test_defaults_of_the_paper() -> None:
+    method = Hyperspherical(facts([4] * 4, feature_dim=4), dim=4)
+    assert (method.dynamic, method.reassign_every, method.renormalize, method.momentum) == (True, 0, False, 0.9)
+    engine = first_stage(method)
+    for feature in ([1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]):
+        method.after_step(engine.ctx, seen(torch.tensor([feature]), [0]))
+    torch.testing.assert_close(method.means[0], torch.tensor([0.9, 0.1, 0.0, 0.0]))  # eq. 8, of length .906
+
+
+@pytest.mark.parametrize("recipe", ["best", "paper"])
+def test_the_recipe_is_honored(recipe: Recipe) -> None:
+    engine = first_stage(Hyperspherical(facts([2] * 8), dim=3, recipe=recipe))
+    assert torch.equal(classifier_of(engine.ctx).prototypes, estimate(3, 8, recipe=recipe))
+    assert not torch.equal(estimate(3, 8, recipe="best"), estimate(3, 8, recipe="paper"))
+    assert Hyperspherical(facts([2] * 8)).recipe == "best"
 
 
 @pytest.mark.parametrize(("options", "told"), [

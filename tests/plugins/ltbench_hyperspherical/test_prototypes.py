@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from ltbench_hyperspherical import prototypes
 from ltbench_hyperspherical.prototypes import estimate
@@ -61,6 +63,35 @@ def test_the_papers_recipe_stays_farther_from_the_bound(dim: int, count: int) ->
 def test_the_papers_recipe_descends_eq_5() -> None:
     start = torch.nn.functional.normalize(torch.randn(6, 3, generator=torch.Generator().manual_seed(4)), dim=1)
     assert float(uniformity(estimate(3, 6, seed=4, recipe="paper"))) < float(uniformity(start))
+
+
+def test_a_step_of_the_papers_recipe_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    # w - 0.1 dL/dw, brought back to the sphere (section 4.1), from the gradient of eq. 5 by a loop over pairs; t = 2.
+    start = F.normalize(torch.randn(4, 3, generator=torch.Generator().manual_seed(7)), dim=1).double()
+    potential = [[math.exp(-2 * float((u - v).square().sum())) for v in start] for u in start]
+    total = sum(map(sum, potential))
+    expected = []
+    for i, own in enumerate(start):
+        # A potential falls by 2 t (u - v) times itself, and each pair counts twice.
+        slope = sum((2 * -4 * potential[i][j] / total * (own - other) for j, other in enumerate(start)), torch.zeros(3))
+        slope = slope - (slope @ own) * own  # along the vector its direction does not change
+        expected.append(F.normalize(own - 0.1 * slope, dim=0))
+    monkeypatch.setattr(prototypes, "STEPS", 1)
+    found = prototypes._by_descent(3, 4, torch.Generator().manual_seed(7))
+    assert float((found - start.float()).norm(dim=1).min()) > 1e-3
+    torch.testing.assert_close(found, torch.stack(expected).float(), atol=1e-6, rtol=0)
+
+
+def test_the_papers_recipe_takes_a_thousand_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Tensor] = []
+
+    def counted(vectors: Tensor) -> Tensor:
+        taken.append(vectors)
+        return uniformity(vectors)
+
+    monkeypatch.setattr(prototypes, "uniformity", counted)
+    prototypes._by_descent(2, 3, torch.Generator().manual_seed(0))
+    assert len(taken) == 1000
 
 
 def test_a_subset_in_every_step_spreads_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import ltbench
+from ltbench.testing.scene import Scene, installed
 from ltbench_hyperspherical import psc
 from ltbench_hyperspherical.hyperspherical_psc import TrainedPrototypes, restart
 from ltbench_hyperspherical.prototypes import estimate
@@ -109,3 +111,19 @@ def test_a_restart_draws_all_weights_anew() -> None:
     for name in ("1.weight", "1.bias", "1.running_mean", "1.running_var"):
         torch.testing.assert_close(after[name], before[name])
     assert float(after["0.weight"].std()) == pytest.approx(math.sqrt(2 / 27), rel=0.1)  # Kaiming: gain^2 / fan-in
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_a_stage_restarts_or_goes_on_from_the_weights_below(anew: bool, tmp_path: Path) -> None:
+    engine, _, _ = Scene(installed()).build(f"psc/hyperspherical_psc(restart={str(anew).lower()})", tmp_path)
+    assert engine.ctx.previous is not None
+    pairs = list(zip(engine.backbone.modules(), engine.ctx.previous.backbone.modules(), strict=True))
+    convolutions = [(own, old) for own, old in pairs if isinstance(own, nn.Conv2d) and isinstance(old, nn.Conv2d)]
+    assert convolutions
+    assert [torch.equal(own.weight, old.weight) for own, old in convolutions] == [not anew] * len(convolutions)
+
+
+def test_defaults_of_the_paper() -> None:
+    method = TrainedPrototypes(facts([4] * 4, feature_dim=5))
+    assert (method.dim, method.restart, method.dynamic, method.reassign_every, method.momentum, method.renormalize) \
+        == (5, True, True, 0, 0.9, False)

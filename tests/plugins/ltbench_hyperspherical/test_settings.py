@@ -27,7 +27,9 @@ def test_long_tailed(dataset: str, dim: int) -> None:
     assert stated == {"epochs": 200, "lr": 0.1, "batch_size": 128, "momentum": 0.9, "weight_decay": 2e-4, "schedule": "step",
                       "gamma": 0.1}
     assert [milestone * 200 for milestone in stage.protocol["milestones"]] == [160, 180]
-    assert stage.protocol["backbone"] == ("timm:resnet50" if dataset == "imagenet-lt" else "resnet32")
+    imagenet = dataset == "imagenet-lt"
+    assert stage.protocol["backbone"] == ("timm:resnet50" if imagenet else "resnet32")
+    assert stage.protocol["augmentation"] == ("random_resized_crop" if imagenet else "crop", "flip")
 
 
 @pytest.mark.parametrize(("dataset", "dim"), [("cifar100", 50), ("imagenet200", 100)])
@@ -37,6 +39,7 @@ def test_balanced(dataset: str, dim: int) -> None:
     assert choice.values["dim"] == dim
     assert (stage.protocol["epochs"], stage.protocol["lr"], stage.protocol["weight_decay"]) == (250, 0.01, 1e-4)
     assert [milestone * 250 for milestone in stage.protocol["milestones"]] == [100, 200]
+    assert stage.protocol["augmentation"] == ("crop", "flip")
 
 
 @pytest.mark.parametrize(("backbone", "optimizer", "rate"), [
@@ -58,6 +61,7 @@ def test_trained_prototypes_train_as_long_as_what_they_come_from() -> None:
         == (250, 128, 0.01, 1e-4)
     assert (protocol.stage2_schedule, protocol.milestones, protocol.gamma) == ("step", (0.4, 0.8), 0.1)
     assert first.protocol["epochs"] == 250
+    assert first.protocol["augmentation"] == second.protocol["augmentation"] == ("crop", "flip")
     factors = [for_stage(protocol, 2, 250)(epoch) for epoch in (0, 99, 100, 199, 200, 249)]
     assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 

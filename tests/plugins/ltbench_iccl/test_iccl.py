@@ -139,6 +139,37 @@ def test_two_steps_against_an_implementation_without_the_contract(digits_batch: 
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+def test_plain_images_and_mixtures_are_one_batch_to_batch_norm(digits_batch: tuple[Tensor, Tensor]) -> None:
+    """One pass moves running statistics once, by a tenth of the way to the mean over both."""
+    engine, method = _engine()
+    plain, other = _batches(digits_batch)
+    at_epoch(engine, LATE)
+    conv = next(m for m in engine.backbone.modules() if isinstance(m, nn.Conv2d))
+    norm = next(m for m in engine.backbone.modules() if isinstance(m, nn.BatchNorm2d))
+    before = cast(Tensor, norm.running_mean).clone()
+    engine.train()
+    method.interpolate(engine.ctx, plain, other, 0.3)
+    assert plain.images is not None and other.images is not None and norm.num_batches_tracked == 1
+    everything = [*plain.images, *(0.3 * x + 0.7 * y for x, y in zip(plain.images, other.images, strict=True))]
+    means = [conv(image[None]).mean(dim=(0, 2, 3)).detach() for image in everything]
+    torch.testing.assert_close(norm.running_mean, 0.9 * before + 0.1 * sum(means, torch.zeros(())) / (2 * SIZE))
+
+
+def test_centroids_move_by_images_alone(digits_batch: tuple[Tensor, Tensor]) -> None:
+    """No gradient step reaches them (eq. 1): only what was seen does, and it leaves no graph behind."""
+    engine, method = _engine(momentum=0.5)
+    plain, other = _batches(digits_batch)
+    at_epoch(engine, LATE)
+    optimizer, before = torch.optim.SGD(engine.parameters(), lr=1.0), method.centroids.detach().clone()
+    loss, _, seen = engine({"main": plain, "class_aware": other})
+    loss.backward()
+    optimizer.step()
+    assert torch.equal(method.centroids, before) and not method.centroids.requires_grad
+    engine.after_step(Seen(**seen))
+    assert not torch.equal(method.centroids, before) and not method.centroids.requires_grad
+    assert bool((method.centroids != before).any(dim=1)[plain.labels].all())
+
+
 def test_ce_it_alone_is_mixup_of_two_streams(digits_batch: tuple[Tensor, Tensor]) -> None:
     engine, method = _engine(uniform_weight=0.0, cc_it=False)
     plain, other = _batches(digits_batch)

@@ -108,6 +108,25 @@ def test_a_new_classifier_has_the_earlier_one_as_teacher() -> None:
     assert distance() < 0.5 * start
 
 
+def test_the_teacher_of_a_tuned_encoder_embeds_for_itself() -> None:
+    """The encoder moves away from the earlier stage's; its teacher must not go with it."""
+    before = previous_stage(nn.Linear(3, 4), 3, 4)
+    before.backbone = nn.Linear(6, 3).requires_grad_(False)
+    engine = later_stage(ICCLRebalancing(facts(COUNTS, 3), encoder="tuned", distill_temperature=2.0), random_bank(4, 3), before)
+    engine.backbone = copy.deepcopy(before.backbone).requires_grad_(True)
+    with torch.no_grad():
+        engine.backbone.weight.add_(torch.randn(3, 6))
+    images, labels = torch.randn(8, 6), torch.arange(8) % 4
+    batch = Batch(images, labels, [(labels, 1.0)], labels, labels)
+    loss = engine.method("iccl_rebalance").step(engine.ctx, {"main": batch}).loss
+    student, teacher = engine.output(batch).logits, before.output(batch).logits
+    taught = 4 * ((teacher / 2).softmax(1) * ((teacher / 2).log_softmax(1) - (student / 2).log_softmax(1))).sum(1).mean()
+    torch.testing.assert_close(loss, 0.5 * F.cross_entropy(student, labels) + 0.5 * taught)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert engine.backbone.weight.grad is not None and bool(engine.backbone.weight.grad.any())
+    assert before.backbone.weight.grad is None
+
+
 def test_without_distillation_it_is_cross_entropy() -> None:
     bank = random_bank(4, 3)
     engine = later_stage(ICCLRebalancing(facts(COUNTS, 3), distill_weight=0.0), bank, previous_stage(nn.Linear(3, 4), 3, 4))

@@ -31,9 +31,11 @@ def test_cifar() -> None:
     for dataset, epochs in (("cifar100-lt", 80), ("cifar10-lt", 100)):
         first, second = _stages("iccl_rebalance", dataset, 100.0)
         assert [first.choices[0].method, second.choices[0].method] == [ICCL, ICCLRebalancing]
-        stated = {name: first.protocol[name] for name in ("backbone", "epochs", "batch_size", "lr", "weight_decay", "milestones")}
-        assert stated == {"backbone": "resnet32", "epochs": 200, "batch_size": 128, "lr": 0.1, "weight_decay": 2e-4,
-                          "milestones": (120 / 200, 160 / 200)}
+        expected: dict[str, Any] = {
+            "backbone": "resnet32", "epochs": 200, "batch_size": 128, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9,
+            "weight_decay": 2e-4, "schedule": "step", "milestones": (120 / 200, 160 / 200), "gamma": 0.1, "warmup": 5 / 200,
+            "augmentation": ("crop", "flip")}
+        assert {name: first.protocol[name] for name in expected} == expected
         values = first.choices[0].values
         assert round(values["warmup"] * 200) == epochs
         expected = {"uniform_weight": 0, "interpolative_weight": 1, "temperature": 0.3, "projection_dim": 32, "momentum": 0.99,
@@ -42,21 +44,27 @@ def test_cifar() -> None:
         values = second.choices[0].values
         expected = {"lr": 0.01, "gamma": 1, "distill_weight": 0.5, "distill_temperature": 10}
         assert {name: values[name] for name in expected} == expected and values["encoder"] == "tuned"
-        assert second.protocol["stage2_draws"] == 10 and second.protocol["stage2_schedule"] == "cosine"
+        expected = {"stage2_draws": 10, "stage2_batch_size": 128, "stage2_lr": 0.01, "stage2_weight_decay": 2e-4,
+                    "stage2_schedule": "cosine", "momentum": 0.9, "optimizer": "sgd", "augmentation": ("crop", "flip")}
+        assert {name: second.protocol[name] for name in expected} == expected
 
 
-@pytest.mark.parametrize(("dataset", "backbone", "batch", "lr", "decay"), [
-    ("imagenet-lt", "timm:resnext50_32x4d", 256, 0.1, 5e-4), ("inat18", "timm:resnet50", 512, 0.2, 1e-4)])
-def test_large_sets(dataset: str, backbone: str, batch: int, lr: float, decay: float) -> None:
+@pytest.mark.parametrize(("dataset", "backbone", "batch", "lr", "decay", "augmentation"), [
+    ("imagenet-lt", "timm:resnext50_32x4d", 256, 0.1, 5e-4, ("random_resized_crop", "flip", "jitter")),
+    ("inat18", "timm:resnet50", 512, 0.2, 1e-4, ("random_resized_crop", "flip"))])
+def test_large_sets(dataset: str, backbone: str, batch: int, lr: float, decay: float, augmentation: tuple[str, ...]) -> None:
     first, second = _stages("iccl/iccl_rebalance", dataset)
-    stated = {name: first.protocol[name] for name in ("backbone", "epochs", "batch_size", "lr", "weight_decay", "schedule")}
-    assert stated == {"backbone": backbone, "epochs": 90, "batch_size": batch, "lr": lr, "weight_decay": decay,
-                      "schedule": "cosine"}
+    expected = {"backbone": backbone, "epochs": 90, "batch_size": batch, "optimizer": "sgd", "lr": lr, "momentum": 0.9,
+                "weight_decay": decay, "schedule": "cosine", "warmup": 0, "augmentation": augmentation}
+    assert {name: first.protocol[name] for name in expected} == expected
     values = first.choices[0].values
     assert round(values["warmup"] * 90) == 40
     assert (values["uniform_weight"], values["temperature"], values["projection_dim"]) == (1, 0.07, 128)
     values = second.choices[0].values
     assert (values["encoder"], values["lr"], values["inputs"]) == ("frozen", lr / 10, "images")
+    expected = {"stage2_draws": 10, "stage2_batch_size": batch, "stage2_lr": lr / 10, "stage2_weight_decay": decay,
+                "stage2_schedule": "cosine", "momentum": 0.9, "optimizer": "sgd", "augmentation": augmentation}
+    assert {name: second.protocol[name] for name in expected} == expected
 
 
 def test_inat_also_has_200_epochs_and_imagenet_has_not() -> None:
@@ -74,6 +82,8 @@ def test_baselines_that_the_paper_ran() -> None:
         same = ("backbone", "epochs", "batch_size", "lr", "weight_decay")
         assert [first.protocol[name] for name in same] == [own[0].protocol[name] for name in same]
         assert second.protocol["stage2_lr"] == rate
+        assert second.protocol["stage2_batch_size"] == first.protocol["batch_size"]
+        assert second.protocol["stage2_weight_decay"] == first.protocol["weight_decay"]
         below, _ = _stages("mixup/iccl_rebalance", dataset, ratio, paper="iccl_rebalance")
         assert [below.protocol[name] for name in same] == [own[0].protocol[name] for name in same]
     (tde,) = _stages("tde", "imagenet-lt", paper="iccl")

@@ -28,7 +28,8 @@ def losses_of(method: NeuralCollapse, *, epoch: int = 5, chunks: int = 1, expert
 
 
 def test_by_hand() -> None:
-    # Means (1, 0), (0, 3), (0, 5); L_W = (1 + 1) / 40, over 3 classes, and 4 of 55 images are here. Around (1/3, 8/3) they are (2, -8), (-1, 1), (-1, 7), over 3.
+    # Means (1, 0), (0, 3), (0, 5); L_W = (1 + 1) / 40, over 3 classes, and 4 of 55 images are here.
+    # Around (1/3, 8/3) the means are (2, -8), (-1, 1), (-1, 7), over 3.
     first = math.acos((-2 - 56) / math.sqrt(68 * 50))  # class 0 to class 2
     nearest = [min(math.acos((-2 - 8) / math.sqrt(68 * 2)), first), math.acos((1 + 7) / math.sqrt(2 * 50))]
     expected = -(nearest[0] + 2 * nearest[1]) / 3
@@ -44,7 +45,7 @@ def test_batches_average_to_the_whole_training_set() -> None:
                                                           means="learned")
     engine = stage(method, 4)
     assert method.class_means is not None
-    whole = sum(float((features[labels == k] - method.class_means[k]).square().sum(dim=1).mean()) for k in range(3)) / 3
+    whole = sum(float((features[labels == k] - method.class_means[k].detach()).square().sum(dim=1).mean()) for k in range(3)) / 3
     for size in (3, 4, 12):
         parts = torch.randperm(12).split(size)
         batches = [float(method.extra_losses(engine.ctx, step_of(features[part], labels[part]))["nc_within"]) for part in parts]

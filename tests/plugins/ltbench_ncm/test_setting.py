@@ -22,7 +22,8 @@ def test_backbones(dataset: str, backbone: str) -> None:
     found = setting(Task(dataset, 100.0))
     assert found is not None
     assert found.stage1_protocol == {"backbone": backbone, "optimizer": "sgd", "schedule": "cosine"}
-    assert (found.protocol["momentum"], found.stage1) == (0.9, "ce")
+    assert found.protocol == {**found.stage1_protocol, "momentum": 0.9, "stage2_schedule": "cosine"}
+    assert found.stage1 == "ce"
     assert setting(Task("digits-lt", 20.0)) is None
 
 

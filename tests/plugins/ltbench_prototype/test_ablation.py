@@ -30,6 +30,7 @@ def test_what_each_name_adds(kind: type[PrototypeClassifier], cdt: bool, la: boo
     # tau log N: log(16) / 4 = log 2 or nothing
     torch.testing.assert_close(method.shift, torch.tensor([2.0, 1.0]).log() if la else torch.zeros(2))
     assert len(method.parameter_groups(engine.ctx)) == 1 + cdt
+    assert method.centroid_view == "plain"  # algorithm 1 augments no image before its centroids
 
 
 @pytest.mark.parametrize(("kind", "cdt", "la"), VARIANTS)

@@ -40,7 +40,10 @@ def test_section_4_3(dataset: str, backbone: str, batch_size: int) -> None:
     assert (first["backbone"], first["epochs"], first["batch_size"]) == (backbone, 200, batch_size)
     assert (first["lr"], first["momentum"], first["schedule"], first["warmup"]) == (0.01, 0.9, "cosine", 0.0)
     assert (later["stage2_draws"], later["momentum"], later["stage2_schedule"]) == (1.0, 0.9, "constant")
-    assert later["augmentation"][1:] == ("flip", "autoaugment", "cutout")
+    assert later["stage2_batch_size"] == batch_size  # none is printed: the first stage's
+    crop = "crop" if dataset == "cifar100-lt" else "random_resized_crop"
+    assert first["augmentation"] == (crop, "flip")
+    assert later["augmentation"] == (crop, "flip", "autoaugment", "cutout")
     assert found.stage1 == "wd" and found.hyperparameters == {"inputs": "images"}
     assert "eval_flip" not in later and "stage2_samples" not in later
 

@@ -1,0 +1,62 @@
+"""Many classes and samples need no room for what is never built: peaks of processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STATUS = Path("/proc/self/status")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not STATUS.exists(), reason="peaks are read from Linux's /proc")]
+
+# Not ru_maxrss, in which a child starts at its parent's peak: what it needs itself would be hidden below that.
+PEAK = """
+import torch
+from pathlib import Path
+torch.set_num_threads(1)
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+"""
+
+DISTANCES = """
+from ltbench_ncm.multi_distance import nearest_displaced_distance
+x, c, shifts = torch.randn(256, 256), torch.randn(8142, 256), torch.randn(20, 256, requires_grad=True)
+before = peak()
+distance = nearest_displaced_distance(x, c, shifts)
+distance.sum().backward()
+assert distance.shape == (256, 8142) and shifts.grad.isfinite().all()
+print(peak() - before)
+"""
+
+FIT = """
+from ltbench.heads import DistanceClassifier
+from ltbench.training.context import Bank
+from ltbench_ncm.multi_ncm import MultiNCM
+from tests.plugins.stages import facts, later_stage, previous_stage
+bank = Bank(torch.randn(20_000, 64), torch.arange(20_000) % 1000)
+below, method = previous_stage(DistanceClassifier(64, 1000), 64, 1000), MultiNCM(facts([20] * 1000, 64))
+before = peak()
+engine = later_stage(method, bank, below)
+assert engine.head.classifier.displacements.norm(dim=1).min() > 0
+print(peak() - before)
+"""
+
+
+def extra_mebibytes(script: str) -> float:
+    """Return by how much a script raises its process's peak."""
+    places = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run([sys.executable, "-c", PEAK + script], env=places, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def test_distances_of_thousands_of_classes_need_no_room_for_displacements() -> None:
+    # 8,142 classes, 21 centroids each: 159 MiB for one (B, C, K) tensor, 40 GiB for (B, C, K, D). Measured: 140.
+    assert extra_mebibytes(DISTANCES) < 200
+
+
+def test_displacements_start_without_logits_of_all_samples() -> None:
+    # 76 MiB for one (N, C) tensor, and the classifier makes several: 552 in all. Measured: 28.
+    assert extra_mebibytes(FIT) < 300
