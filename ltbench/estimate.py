@@ -28,6 +28,7 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
         runner: Knows data, store and device.
     """
     runner.check(plans)
+    plans = [plan.on(runner.data_of(plan).fingerprint) for plan in plans]
     stages: dict[str, tuple[StagePlan, int, float, int]] = {}
     rows = []
     for plan in plans:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -81,6 +81,21 @@ class RunPlan:
     external: str | None
     paper: str | None
     key: str
+
+    def on(self, data: str | None) -> RunPlan:
+        """Return the plan with keys that also name the images, where a list says which there are.
+
+        Args:
+            data: Digest of the images; None, which changes nothing, where the dataset's name says which they are.
+        """
+        if data is None:
+            return self
+        stages: list[StagePlan] = []
+        for stage in self.stages:
+            before = stages[-1] if stages else None
+            key = before.key if before and stage.trial.evaluation_only else _digest([stage.key, data])
+            stages.append(replace(stage, key=key, previous=before))
+        return replace(self, stages=tuple(stages), key=_digest([self.key, data]))
 
     @property
     def file_name(self) -> str:

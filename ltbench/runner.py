@@ -18,7 +18,7 @@ from torch import Tensor
 from ltbench import environment, records
 from ltbench.data.base import Dataset, Parts
 from ltbench.data.chunks import check_batch_size
-from ltbench.data.task_data import TaskData, load_parts, load_task_data
+from ltbench.data.task_data import TaskData, check_files, load_parts, load_task_data
 from ltbench.errors import Diverged, UserError
 from ltbench.evaluation.accuracy import per_class_counts
 from ltbench.evaluation.evaluate import predict_test
@@ -104,6 +104,7 @@ class Runner:
             UserError: See :meth:`check`; and if the output cannot be written.
         """
         self.check(plans)
+        plans = [plan.on(self.data_of(plan).fingerprint) for plan in plans]
         self._check_output()
         self.stages.store.require_writable()
         results = []
@@ -156,8 +157,8 @@ class Runner:
             plans: The matrix.
 
         Raises:
-            UserError: If the data or the backbone is not there, a user's own first stage does not fit, or a batch does not
-                divide.
+            UserError: If the data or the backbone is not there, a user's own first stage does not fit, a batch does not
+                divide, or ``LTBENCH_WORKERS`` is no number where images are decoded.
         """
         backbones: set[tuple[str, str]] = set()
         for plan in plans:
@@ -165,6 +166,7 @@ class Runner:
             backbone = (plan.task.dataset, plan.stages[0].protocol.backbone)
             if backbone not in backbones:
                 backbones.add(backbone)
+                check_files(data.parts, planning=self.options.planning)
                 backbone_facts(backbone[1], data, self.registry)
                 if self.options.stage1 is not None:
                     with torch.random.fork_rng(devices=[]):

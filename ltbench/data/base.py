@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, runtime_checkable
 from typing import Protocol as Interface
 
 import torch
@@ -32,6 +32,19 @@ class ImageSource(Interface):
         Args:
             indices: Positions in this part, int64, shape (B,).
         """
+        ...
+
+
+@runtime_checkable
+class Fingerprinted(Interface):
+    """Tell images apart that one dataset's name may stand for: a list says which there are, and lists differ.
+
+    A source with this property enters the hash of the split and the keys of what is stored.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a digest of which images these are, and of their labels; no path of a machine enters it."""
         ...
 
 

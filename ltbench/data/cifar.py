@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from ltbench.data.base import Dataset, Parts, TensorImages
-from ltbench.data.fetched import torchvision_set
+from ltbench.data.fetched import require, torchvision_set
 from ltbench.data.published import Published
-from ltbench.errors import MissingData, UserError
+from ltbench.errors import UserError
 from ltbench.protocols import COMMON, Protocol
 from ltbench.settings import cache_root
 
@@ -60,9 +60,9 @@ class Cifar(Dataset):
         folder = where / reader.base_folder
         if download:
             self._download(reader, where)
-        listed = [*reader.train_list, *reader.test_list]
-        self._check(folder, listed)
-        train, test = ([self._read(folder / name) for name, _ in files] for files in (reader.train_list, reader.test_list))
+        files = [[require(self.name, folder / name, md5) for name, md5 in listed]
+                 for listed in (reader.train_list, reader.test_list)]
+        train, test = ([self._read(path) for path in paths] for paths in files)
         return Parts(_join(train), _join(test))
 
     def _download(self, reader: Any, where: Path) -> None:
@@ -71,18 +71,6 @@ class Cifar(Dataset):
             reader(root=str(where), train=True, download=True)
         except (OSError, RuntimeError) as error:  # a network error is an OSError, a wrong md5 sum a RuntimeError
             raise UserError(f"{self.name} cannot be downloaded: {error}") from error
-
-    def _check(self, folder: Path, listed: list[list[str]]) -> None:
-        from torchvision.datasets.utils import check_md5
-
-        for name, md5 in listed:
-            path = folder / name
-            if not path.is_file():
-                raise MissingData(f"{self.name} is not there: no {path.name!r} in {str(folder)!r}; pass --download, or say where "
-                                  "it is with --data-root or LTBENCH_DATA")
-            if not _readable(path) or not check_md5(str(path), md5):
-                raise UserError(f"{self.name} has a damaged file: {str(path)!r} is not the official one (md5 differs); "
-                                "delete it and pass --download")
 
     def _read(self, path: Path) -> TensorImages:
         """Read one file; only files whose md5 is the official one come here, for unpickling runs what it is given."""
@@ -94,14 +82,6 @@ class Cifar(Dataset):
             return TensorImages(torch.from_numpy(pixels), torch.from_numpy(labels))
         except Exception as error:  # unpickling fails in as many ways as there are damaged bytes
             raise UserError(f"{self.name} has a damaged file: {str(path)!r} cannot be read ({type(error).__name__})") from error
-
-
-def _readable(path: Path) -> bool:
-    try:
-        with path.open("rb"):
-            return True
-    except OSError as error:
-        raise UserError(f"{str(path)!r} cannot be read: {error.strerror}") from error
 
 
 def _join(parts: list[TensorImages]) -> TensorImages:

@@ -53,13 +53,28 @@ def download(name: str, reader: Any, folder: Path) -> None:
         raise UserError(f"{name} cannot be downloaded: {error}") from error
 
 
-def require(name: str, path: Path) -> Path:
-    """Return a file that is there.
+def require(name: str, path: Path, md5: str) -> Path:
+    """Return a file that is there and is the official one: stored stages and splits are named by their set, not by its pixels.
+
+    Args:
+        name: Of the dataset.
+        path: Of the file.
+        md5: Of the official one.
 
     Raises:
-        MissingData: If it is not, saying how to get it.
+        MissingData: If it is not there, saying how to get it.
+        UserError: If it cannot be read, or is another file.
     """
+    from torchvision.datasets.utils import check_md5
+
     if not path.is_file():
         raise MissingData(f"{name} is not there: no {path.name!r} in {str(path.parent)!r}; pass --download, or say where it is "
                           "with --data-root or LTBENCH_DATA")
+    try:
+        official = check_md5(str(path), md5)
+    except OSError as error:
+        raise UserError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+    if not official:
+        raise UserError(f"{name} has a damaged file: {str(path)!r} is not the official one (md5 differs); "
+                        "delete it and pass --download")
     return path

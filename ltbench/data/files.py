@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -38,6 +41,24 @@ class FileImages:
                              f"{tuple(self.labels.shape)}")
         if not 1 <= self.size <= self.resized:
             raise ValueError(f"size must be 1 to {self.resized}, got {self.size}")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return the sha256 of the files' names within the set, in order, and of their labels."""
+        digest = hashlib.sha256(self.paths.digest.encode())
+        digest.update(self.labels.numpy().astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    def require_ends(self) -> None:
+        """Look for the first and the last file: where a folder is missing, one of them is, and a training need not find it out.
+
+        Raises:
+            UserError: If one is not there, naming it.
+        """
+        for index in (0, len(self.paths) - 1):
+            path = self.paths[index]
+            if not Path(path).is_file():
+                raise UserError(f"image {path!r} is not there; say where the images are with --data-root or LTBENCH_DATA")
 
     def fetch(self, indices: Tensor) -> Tensor:
         """Return the middles of the images at ``indices``, uint8, shape (B, 3, s, s)."""

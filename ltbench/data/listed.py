@@ -10,7 +10,7 @@ from typing import ClassVar
 from ltbench.data.base import Dataset, Parts
 from ltbench.data.files import FileImages
 from ltbench.data.lists import Listed, read_list
-from ltbench.errors import MissingData
+from ltbench.errors import MissingData, UserError
 from ltbench.settings import cache_root
 
 # Of ImageNet: images of every size, seen at 224 pixels after their shorter side was scaled to 256.
@@ -41,10 +41,13 @@ class FileDataset(Dataset):
 
         Raises:
             MissingData: If the set is not there.
-            UserError: If a list is damaged, naming its line.
+            UserError: If a list is damaged, naming its line, or cannot be read.
         """
         where = cache_root() / "data" if root is None else root
-        train, test = self.find([folder for folder in self._candidates(where) if folder.is_dir()], where)
+        try:
+            train, test = self.find([folder for folder in self._candidates(where) if folder.is_dir()], where)
+        except OSError as error:  # such as a folder that may not be entered
+            raise UserError(f"{str(error.filename or where)!r} cannot be read: {error.strerror}") from error
         return Parts(*(FileImages(*listed, size=self.image_size, resized=self.resized) for listed in (train, test)))
 
     @abstractmethod

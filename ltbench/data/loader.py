@@ -102,7 +102,7 @@ class Loader:
         if isinstance(source, TensorImages):
             self._pixels = source.fetch(self._indices).to(device)
         else:
-            self._stream = Stream(source, pin=self._device.type == "cuda")
+            self._stream = Stream(source, self._device)
 
     def epoch(self, order: npt.ArrayLike, epoch: int) -> Iterator[list[Batch]]:
         """Yield, for every global batch, this process's part of it: one batch an accumulation step.
@@ -138,7 +138,7 @@ class Loader:
         """Return the pixels of each view."""
         if self._pixels is not None:
             return [self._pixels.index_select(0, batch.indices)] * len(self._views)
-        return [pixels.to(self._device, non_blocking=True) for pixels in next(served)]
+        return next(served)
 
 
 def _check_windows(source: ImageSource, views: Sequence[Augmentation]) -> None:
@@ -202,6 +202,6 @@ def evaluation_batches(source: ImageSource, indices: Tensor | npt.ArrayLike, bat
     own = torch.arange(rank, len(wanted), world)
     batches = [own[start:start + batch_size] for start in range(0, len(own), batch_size)]
     requests = (Request(wanted[positions].numpy(), (windows(positions) if windows else None,)) for positions in batches)
-    stream = Stream(source, pin=torch.device(device).type == "cuda")
+    stream = Stream(source, device)
     for positions, (pixels,) in zip(batches, stream.serve(requests), strict=True):
-        yield positions, pixels.to(device, non_blocking=True)
+        yield positions, pixels

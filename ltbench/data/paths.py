@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -35,6 +36,13 @@ class Paths(Sequence[str]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         return os.path.join(self.folder, os.fsdecode(self._text[self._ends[index]:self._ends[index + 1]]))
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 of the names and their order; the folder does not enter, for data may be moved."""
+        digest = hashlib.sha256(self._ends.astype("<i8").tobytes())  # where a name ends: b"ab" is not b"a", b"b"
+        digest.update(self._text)
+        return digest.hexdigest()
 
     def move(self, folder: Path) -> Paths:
         """Return the same names in another folder."""

@@ -51,13 +51,19 @@ class Stl10LT(Dataset):
             UserError: If one is damaged, or cannot be downloaded.
         """
         folder = folder_of(root, _FOLDER)
+        reader = torchvision_set("STL10")
         if download:
-            fetch(self.name, torchvision_set("STL10"), folder.parent)
-        files = [[require(self.name, folder / f"{part}_{kind}.bin") for kind in "Xy"] for part in ("train", "test")]
+            fetch(self.name, reader, folder.parent)
+        # Images, then labels; the training part's third file holds the unlabeled ones.
+        files = [[require(self.name, folder / name, md5) for name, md5 in listed[:2]]
+                 for listed in (reader.train_list, reader.test_list)]
         return Parts(*(self._read(*pair) for pair in files))
 
     def _read(self, images: Path, labels: Path) -> TensorImages:
-        pixels, classes = np.fromfile(images, dtype=np.uint8), np.fromfile(labels, dtype=np.uint8).astype(np.int64)
+        try:
+            pixels, classes = np.fromfile(images, dtype=np.uint8), np.fromfile(labels, dtype=np.uint8).astype(np.int64)
+        except OSError as error:
+            raise UserError(f"{str(error.filename or images)!r} cannot be read: {error.strerror}") from error
         if pixels.size != classes.size * 3 * _SIDE**2:
             raise UserError(f"{self.name} has a damaged file: {str(images)!r} must hold {classes.size} images of "
                             f"{3 * _SIDE**2} bytes, as {labels.name!r} says, got {pixels.size} bytes")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, runtime_checkable
 from typing import Protocol as Interface
 
@@ -19,7 +21,8 @@ from ltbench.errors import UserError
 from ltbench.settings import data_workers
 
 IN_MEMORY = f"augmentation {WINDOW!r} is for images that are decoded from files; these are in memory: use 'crop'"
-_AHEAD = 2
+# A worker's answer waits in /dev/shm, 9.6 MB for 64 views of 224 x 224: of whole batches, 16 workers filled gigabytes.
+_PIECE, _AHEAD = 64, 2
 
 
 @runtime_checkable
@@ -43,6 +46,12 @@ class Request:
     indices: Ints  # numpy's: a tensor would travel to a worker through shared memory
     windows: Sequence[Floats | None] = (None,)
 
+    def pieces(self, size: int) -> list[Request]:
+        """Return requests for at most ``size`` images each that ask for the same, in order."""
+        starts = range(0, max(1, len(self.indices)), size)
+        return [Request(self.indices[start:start + size],
+                        [None if drawn is None else drawn[start:start + size] for drawn in self.windows]) for start in starts]
+
 
 class Stream:
     """Serve requests in their order; what comes depends on the requests alone, not on the number of workers.
@@ -51,20 +60,22 @@ class Stream:
 
     Args:
         source: Of the images.
-        pin: Whether to put images into memory that a GPU can read by itself.
+        device: Where views are wanted.
     """
 
-    def __init__(self, source: ImageSource, *, pin: bool = False) -> None:
+    def __init__(self, source: ImageSource, device: torch.device | str = "cpu") -> None:
         self._work = _Work(source)
+        self._device = torch.device(device)
         self._queue = _Queue()
         workers = data_workers() if isinstance(source, Decoder) else 0
         # A generator of its own: a loader draws a seed each time, and from torch's generator it would change what methods draw.
         self._loader = DataLoader(
-            self._work, sampler=self._queue, batch_size=None, num_workers=workers, pin_memory=pin, generator=torch.Generator(),
-            prefetch_factor=_AHEAD, persistent_workers=True, worker_init_fn=_quiet) if workers else None
+            self._work, sampler=self._queue, batch_size=None, num_workers=workers, pin_memory=self._device.type == "cuda",
+            prefetch_factor=_AHEAD, persistent_workers=True, worker_init_fn=_quiet,
+            generator=torch.Generator()) if workers else None
 
     def serve(self, requests: Iterable[Request]) -> Iterator[list[Tensor]]:
-        """Yield the views of each request.
+        """Yield the views of each request, on the device.
 
         Args:
             requests: Read a few ahead of what is served.
@@ -72,11 +83,31 @@ class Stream:
         Raises:
             UserError: If an image cannot be had.
         """
-        self._queue.requests = requests
-        for answer in self._loader if self._loader is not None else map(self._work.__getitem__, requests):
-            if isinstance(answer, str):
-                raise UserError(answer)
-            yield answer
+        if self._loader is None:
+            yield from (self._views(self._work[request], copy=False) for request in requests)
+            return
+        sizes: deque[int] = deque()  # how many pieces each request was cut into, of those read and not yet served
+        self._queue.requests = _cut(requests, sizes)
+        # Joined on the device: what is pinned can be copied while it computes, and a joined copy would not be pinned.
+        answers = (self._views(answer, copy=True) for answer in self._loader)
+        for first in answers:
+            pieces = [first, *islice(answers, sizes.popleft() - 1)]
+            joined = first if len(pieces) == 1 else [torch.cat(views) for views in zip(*pieces, strict=True)]
+            del first, pieces  # or they would lie there while the caller trains
+            yield joined
+
+    def _views(self, answer: list[Tensor] | str, *, copy: bool) -> list[Tensor]:
+        """Put views on the device; a copy, even there, frees the shared memory that they came in."""
+        if isinstance(answer, str):
+            raise UserError(answer)
+        return [view.to(self._device, non_blocking=True, copy=copy) for view in answer]
+
+
+def _cut(requests: Iterable[Request], sizes: deque[int]) -> Iterator[Request]:
+    for request in requests:
+        pieces = request.pieces(_PIECE)
+        sizes.append(len(pieces))
+        yield from pieces
 
 
 class _Queue(Iterable[Request]):

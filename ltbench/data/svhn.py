@@ -55,9 +55,11 @@ class SvhnLT(Dataset):
             UserError: If one is damaged, or cannot be downloaded.
         """
         folder = folder_of(root, _FOLDER)
+        reader = torchvision_set("SVHN")
         if download:
-            fetch(self.name, torchvision_set("SVHN"), folder)
-        files = [require(self.name, folder / f"{part}_32x32.mat") for part in ("train", "test")]
+            fetch(self.name, reader, folder)
+        listed = [reader.split_list[part] for part in ("train", "test")]
+        files = [require(self.name, folder / name, md5) for _, name, md5 in listed]
         return Parts(*(self._read(file) for file in files))
 
     def _read(self, path: Path) -> TensorImages:

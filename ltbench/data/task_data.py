@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ltbench.data.base import Dataset, Parts
+from ltbench.data.base import Dataset, Fingerprinted, Parts
+from ltbench.data.files import FileImages
 from ltbench.data.longtail import Split, make_split, test_indices
 from ltbench.data.published import unread_parts
+from ltbench.data.stream import Decoder
 from ltbench.errors import MissingData, UserError
+from ltbench.settings import data_workers
 from ltbench.task import Task
 
 
@@ -27,6 +31,7 @@ class TaskData:
         split: Which training images are kept.
         test_indices: Which test images are: all, but for smoke tests; int64, shape (M,).
         labels: Of the kept training images, shape (N,).
+        fingerprint: Digest of which images the parts hold, where lists say so; None where the dataset's name does.
     """
 
     dataset: Dataset
@@ -34,6 +39,7 @@ class TaskData:
     split: Split
     test_indices: Tensor
     labels: Tensor
+    fingerprint: str | None = None
 
     @property
     def class_counts(self) -> Tensor:
@@ -66,7 +72,33 @@ def load_task_data(dataset: Dataset, parts: Parts, task: Task, per_class: int | 
                        imbalance=task.imbalance, split_seed=task.split_seed, per_class=per_class)
     kept = torch.as_tensor(split.indices)
     tested = test_indices(parts.test.labels, dataset.num_classes, per_class)
-    return TaskData(dataset, parts, split, torch.as_tensor(tested), parts.train.labels[kept])
+    fingerprint = _fingerprint(parts)
+    if fingerprint is not None:  # positions alone do not say which images they are
+        split = replace(split, hash=hashlib.sha256(f"{split.hash} {fingerprint}".encode()).hexdigest())
+    return TaskData(dataset, parts, split, torch.as_tensor(tested), parts.train.labels[kept], fingerprint)
+
+
+def _fingerprint(parts: Parts) -> str | None:
+    """Join those of both parts: methods measure figures on the test part while they train, and a stage keeps them."""
+    named = [part.fingerprint if isinstance(part, Fingerprinted) else "" for part in (parts.train, parts.test)]
+    return hashlib.sha256(" ".join(named).encode()).hexdigest() if any(named) else None
+
+
+def check_files(parts: Parts, *, planning: bool) -> None:
+    """Refuse what decoding would stumble over in the course of a training.
+
+    Args:
+        parts: Of a dataset.
+        planning: Whether no image will be opened.
+
+    Raises:
+        UserError: If ``LTBENCH_WORKERS`` holds no number, or a file that is looked for is not there.
+    """
+    for part in (parts.train, parts.test):
+        if isinstance(part, Decoder):
+            data_workers()
+        if isinstance(part, FileImages) and not planning:
+            part.require_ends()
 
 
 def load_parts(dataset: Dataset, root: Path | None, *, download: bool, planning: bool = False) -> Parts:
@@ -88,6 +120,9 @@ def load_parts(dataset: Dataset, root: Path | None, *, download: bool, planning:
             raise
         print(f"{dataset.name}: data not found: class counts as published", file=sys.stderr)
         parts = unread_parts(dataset.name, dataset.published)
+    except OSError as error:  # such as a folder that may not be entered
+        raise UserError(f"{dataset.name} cannot be read: {str(error.filename)!r}: {error.strerror}" if error.filename else
+                        f"{dataset.name} cannot be read: {error}") from error
     for name, part in (("train", parts.train), ("test", parts.test)):
         if len(part.labels) == 0 or int(part.labels.min()) < 0 or int(part.labels.max()) >= dataset.num_classes:
             raise UserError(f"the {name} part of {dataset.name!r} must have labels from 0 to {dataset.num_classes - 1}")

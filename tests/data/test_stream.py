@@ -58,7 +58,7 @@ def test_pieces_ask_for_what_the_request_does() -> None:
     pieces = Request(np.arange(7) + 3, [None, drawn]).pieces(3)
     assert [piece.indices.tolist() for piece in pieces] == [[3, 4, 5], [6, 7, 8], [9]]
     assert all(piece.windows[0] is None for piece in pieces)
-    assert np.array_equal(np.concatenate([piece.windows[1] for piece in pieces]), drawn)  # type: ignore[arg-type]
+    assert np.array_equal(np.concatenate([piece.windows[1] for piece in pieces]), drawn)
     assert [len(piece.indices) for piece in Request(np.arange(0)).pieces(3)] == [0]
 
 
@@ -84,9 +84,11 @@ def test_no_worker_is_asked_for_more_than_a_piece(files: FileImages, monkeypatch
         assert all(torch.equal(a, b) for a, b in zip(ours, whole, strict=True))
 
 
-def test_an_answer_of_many_pieces_is_out_of_shared_memory(files: FileImages, workers: str) -> None:
-    (views,) = Stream(files).serve([Request(np.arange(100) % 48)])
-    assert views[0].shape == (100, 3, 24, 24) and not views[0].is_shared()
+@pytest.mark.parametrize("count", [10, 100])
+def test_what_is_served_is_out_of_shared_memory(files: FileImages, workers: str, count: int) -> None:
+    ((view,),) = Stream(files).serve([Request(np.arange(count) % 48)])
+    assert view.shape == (count, 3, 24, 24)
+    assert not view.is_shared()  # type: ignore[no-untyped-call]
 
 
 def test_batches_hold_what_the_order_says(files: FileImages) -> None:
