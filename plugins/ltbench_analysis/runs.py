@@ -147,17 +147,22 @@ class Run:
         return None if value is None else float(value)
 
 
+_BESIDE = (".npz", ".safetensors")
+
+
 def read_runs(paths: Iterable[Path]) -> list[Run]:
-    """Read records; a folder stands for the records in it.
+    """Read records; a folder stands for the records in it, and what lies beside a record for nothing.
 
     Args:
-        paths: Of files and folders.
+        paths: Of files and folders; a shell's ``runs/*`` names a record's predictions and tensors too.
 
     Raises:
         UserError: If one cannot be read, or did not complete.
     """
     runs = []
     for path in paths:
+        if path.suffix in _BESIDE:
+            continue
         files = sorted(file for file in path.glob("*.json") if not file.name.startswith(".")) if path.is_dir() else [path]
         if not files:
             raise ltbench.UserError(f"RECORD must be a record or a folder of records, got {path}")

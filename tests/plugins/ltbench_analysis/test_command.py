@@ -53,6 +53,13 @@ def test_the_data_says_what_it_is(tmp_path: Path) -> None:
     assert str(tmp_path) not in text  # a figure speaks of no machine
 
 
+def test_what_lies_beside_a_record_may_be_named_too(tmp_path: Path) -> None:
+    write(tmp_path, "run", layer())
+    everything = sorted(tmp_path.iterdir())
+    assert {path.suffix for path in everything} >= {".json", ".safetensors"}
+    assert analyze(*everything, "--figure", "nc.3", "--out", tmp_path / "out") == 0
+
+
 def test_only_runs_that_a_figure_is_made_from_stand_below_it(tmp_path: Path) -> None:
     for name, seed, tensors in (("a", 0, layer(1, weight=torch.eye(4)) | layer(2, prototypes=torch.eye(4))),
                                 ("b", 7, layer(1, weight=torch.eye(4)))):
