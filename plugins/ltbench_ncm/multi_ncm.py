@@ -105,8 +105,11 @@ class MultiNCM(LearnedDistance):
         if not isinstance(classifier, MultiCentroidClassifier):
             raise TypeError(f"the classifier must be a MultiCentroidClassifier, got {type(classifier).__name__}")
         with torch.no_grad():
+            projection = head.projection
+            if not isinstance(projection, nn.Module):
+                raise TypeError(f"the head's projection must be a module, got {type(projection).__name__}")
             # Not head(...): its logits would be (N, C).
-            features = torch.cat([head.projection(part) for part in torch.split(bank.embedding, _ROWS)])
+            features = torch.cat([projection(part) for part in torch.split(bank.embedding, _ROWS)])
             variance = class_variance(features, bank.labels, classifier.centroids)[ctx.class_counts > 0].mean()
             shape = classifier.displacements.shape
             length = self.start_scale * (variance / shape[1]).sqrt()
