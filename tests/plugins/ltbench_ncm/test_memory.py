@@ -24,6 +24,7 @@ def peak():
 DISTANCES = """
 from ltbench_ncm.multi_distance import nearest_displaced_distance
 x, c, shifts = torch.randn(256, 256), torch.randn(8142, 256), torch.randn(20, 256, requires_grad=True)
+nearest_displaced_distance(x[:2], c[:2], shifts).sum().backward()  # libraries that load on first use are not its own room
 before = peak()
 distance = nearest_displaced_distance(x, c, shifts)
 distance.sum().backward()
