@@ -135,10 +135,11 @@ def _print_tables(paths: list[Path]) -> None:
 
 def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
     """Resolve everything that was typed, before any data is read."""
+    from ltbench.data.naming import open_dataset
     from ltbench.expression import check_settings, parse_settings, split_list
     from ltbench.papers import ALTERNATIVES
     from ltbench.plan import change_protocol, plan_run
-    from ltbench.task import Task, parse_dataset
+    from ltbench.task import Task
 
     registry = args.registry
     methods = list(registry.methods) if args.methods == ALL else split_list(args.methods)
@@ -158,10 +159,9 @@ def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
     datasets: dict[str, Dataset] = {}
     plans: list[RunPlan] = []
     for text in split_list(args.dataset):
-        name = text.partition("@")[0]
-        entry = registry.datasets.get(name)
-        ratio = parse_dataset(text, entry.spec.default_ratio)
-        dataset = datasets.setdefault(name, entry.load()())
+        dataset, ratio = open_dataset(text, registry)
+        name = dataset.name
+        datasets[name] = dataset
         base = _protocol(dataset, COMMON if args.track == PAPER else args.protocol or DEFAULT_PROTOCOL)
         # What is trained stays as the protocol's name says: the noise has a field of its own in every record and table.
         protocol = change_protocol(base, changes)

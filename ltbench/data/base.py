@@ -76,10 +76,17 @@ class TensorImages:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Hold the two parts of a dataset before any long-tailed selection."""
+    """Hold the parts of a dataset before any long-tailed selection.
+
+    Args:
+        train: What is trained on.
+        test: What is tested on, once.
+        val: The set's own validation part, where it has one beside the test part; no training and no test reads it.
+    """
 
     train: ImageSource
     test: ImageSource
+    val: ImageSource | None = None
 
 
 class Dataset(ABC):
