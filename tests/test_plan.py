@@ -9,7 +9,7 @@ from ltbench.data.cifar import Cifar100LT
 from ltbench.errors import UserError
 from ltbench.plan import RunPlan, plan_run
 from ltbench.protocols import Protocol
-from ltbench.task import Task, parse_dataset
+from ltbench.task import Task
 from tests.toys import toy_registry
 
 PROTOCOL = Protocol("common", backbone="resnet32", epochs=200)
@@ -126,26 +126,6 @@ def test_names_of_records_do_not_collide() -> None:
              for text in ("base", "shift", "shift(tau=2)", "margin+weights", "retrain") for seed in (0, 1)}
     assert len(names) == 10
     assert plan("weights+margin").file_name == plan("margin+weights").file_name
-
-
-@pytest.mark.parametrize(("text", "message"), [
-    ("x@0.01", "must be >= 1, got 0.01 (factor 0.01 is ratio 100)"),
-    ("x@0", "must be >= 1, got 0"),
-    ("x@ten", "must be a number, got 'ten'"),
-    ("x@nan", "must be >= 1, got nan"),
-    ("x@inf", "must be >= 1, got inf"),
-])
-def test_ratios_are_at_least_one(text: str, message: str) -> None:
-    with pytest.raises(UserError) as caught:
-        parse_dataset(text, 100.0)
-    assert message in str(caught.value)
-
-
-def test_ratio_defaults_to_the_datasets() -> None:
-    assert parse_dataset("x", 100.0) == 100.0
-    assert parse_dataset("x@50", 100.0) == 50.0
-    with pytest.raises(UserError, match="takes no ratio"):
-        parse_dataset("x@50", None)
 
 
 def test_a_protocol_changed_by_hand_is_custom() -> None:
