@@ -84,5 +84,6 @@ def without_paths(text: str, folders: Sequence[Path]) -> str:
         folders: Of this run.
     """
     for folder in folders:
-        text = text.replace(f"{folder}{os.sep}", "")
+        for written in (str(folder), repr(str(folder))[1:-1]):  # as an error shows a name that is no text
+            text = text.replace(f"{written}{os.sep}", "")
     return re.sub(r"(?<![\w.~)])(?:[A-Za-z]:)?(?:[/\\][^\s'\":;,()/\\]+)*[/\\]([^\s'\":;,()/\\]+)", r"\1", text)

@@ -197,14 +197,14 @@ class Runner:
                 self._parts[name] = load_parts(self.datasets[name], self.options.data_root, download=self.options.download,
                                                planning=self.options.planning)
         data = load_task_data(self.datasets[name], self._parts[name], plan.task, per_class)
-        self._tasks[key] = self._readable(data) if self.options.skip_unreadable and not self.options.planning else data
+        self._tasks[key] = self._readable(data) if self.options.skip_unreadable else data
         return self._tasks[key]
 
     def _readable(self, data: TaskData) -> TaskData:
         """Leave out what the main process cannot decode: all processes must train on the same images."""
         found: list[dict[str, list[int]]] = [{}]
         if self.accelerator.is_main_process:
-            found = [find_unreadable(data, self.stages.store.root.parent / "readable")]
+            found = [find_unreadable(data, self.stages.store.root.parent / "readable", decode=not self.options.planning)]
             tell(data, found[0])
         broadcast_object_list(found)
         return leave_out(data, found[0])

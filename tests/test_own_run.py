@@ -105,9 +105,12 @@ def test_the_first_unreadable_image_ends_the_run(run: Run, tmp_path: Path, damag
 def test_unreadable_images_are_left_out_and_counted(run: Run, tmp_path: Path, damaged: Path,
                                                     capsys: pytest.CaptureFixture[str]) -> None:
     protocol = ["--unreadable", "skip", "--protocol", "quick", "--batch-size", "8"]
+    assert run(f"folder:{damaged}", *protocol, "--dry-run") == 0
+    assert "decoding" not in capsys.readouterr().err
     assert run(f"folder:{damaged}", *protocol) == 0
     told = capsys.readouterr().err.splitlines()
-    assert told[:4] == ["decoding 24 images once (folder:my-pets, train part)", "decoding 6 images once (folder:my-pets, test part)",
+    assert told[:4] == ["decoding 24 images once (folder:my-pets, train part)",
+                        "decoding 6 images once (folder:my-pets, test part)",
                         "folder:my-pets: 2 of 24 train images cannot be read and are left out: 'a/000.png', 'b/003.png'",
                         "folder:my-pets: 1 of 6 test images cannot be read and are left out: 'b/001.png'"]
     (record,) = records(tmp_path / "out")
@@ -118,6 +121,8 @@ def test_unreadable_images_are_left_out_and_counted(run: Run, tmp_path: Path, da
     assert str(tmp_path) not in json.dumps(record)
     assert run(f"folder:{damaged}", *protocol) == 0  # the record is found, and no image is decoded for that
     assert "decoding" not in capsys.readouterr().err
+    assert run(f"folder:{damaged}", *protocol, "--dry-run") == 0
+    assert "0 of 1 runs" in capsys.readouterr().out
     for file in (damaged / "train" / "a").iterdir():
         file.write_bytes(b"")
     assert run(f"folder:{damaged}", *protocol) == 2
@@ -166,9 +171,9 @@ def test_the_usual_size_changes_nothing(run: Run, tmp_path: Path, capsys: pytest
 def test_two_processes_leave_the_same_images_out(tmp_path: Path, damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LTBENCH_WORKERS", "1")
-    command = [sys.executable, "-m", "ltbench.cli.main", "run", "--dataset", f"folder:{damaged}", "--methods", "ce", "--seeds", "0",
-               "--protocol", "quick", "--batch-size", "8", "--epochs", "1", "--backbone", "digits", "--image-size", "16", "--cpu",
-               "--unreadable", "skip", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "ltbench.cli.main", "run", "--dataset", f"folder:{damaged}", "--methods", "ce",
+               "--seeds", "0", "--protocol", "quick", "--batch-size", "8", "--epochs", "1", "--backbone", "digits",
+               "--image-size", "16", "--cpu", "--unreadable", "skip", "--out", str(tmp_path / "out")]
     codes = launch(command, 2, tmp_path, timeout=300)
     assert codes == [0, 0], last_words(tmp_path, 2)
     (record,) = records(tmp_path / "out")

@@ -27,12 +27,13 @@ _SHOWN = 3
 Positions = Mapping[str, list[int]]
 
 
-def find_unreadable(data: TaskData, folder: Path) -> dict[str, list[int]]:
+def find_unreadable(data: TaskData, folder: Path, *, decode: bool = True) -> dict[str, list[int]]:
     """Decode every image of a task once, or remember what came of it.
 
     Args:
         data: Of the task.
         folder: Where it is remembered, until a file changes in size or time.
+        decode: Whether images may be opened; else what nobody has looked at passes for readable.
 
     Returns:
         Positions in the training and in the test part, sorted, under ``train`` and ``test``.
@@ -41,7 +42,7 @@ def find_unreadable(data: TaskData, folder: Path) -> dict[str, list[int]]:
     for name, part, wanted in _parts(data):
         if isinstance(part, FileImages):
             chosen = wanted.sort().values
-            bad = _remembered(part.take(chosen), folder, f"{data.dataset.name}, {name} part")
+            bad = _remembered(part.take(chosen), folder, f"{data.dataset.name}, {name} part", decode)
             found[name] = chosen[bad].tolist()
     return found
 
@@ -72,7 +73,8 @@ def leave_out(data: TaskData, found: Positions) -> TaskData:
     fingerprint = hashlib.sha256(f"{data.fingerprint} {digest}".encode()).hexdigest()
     split = Split(train.numpy(), counts.numpy(),
                   hashlib.sha256(f"{split_hash(train.numpy())} {fingerprint}".encode()).hexdigest())
-    left_out = {"train": len(found.get("train", [])), "test": len(found.get("test", [])), "sha256": digest}
+    left_out: dict[str, int | str] = {name: len(found.get(name, [])) for name in ("train", "test")}
+    left_out["sha256"] = digest
     return replace(data, split=split, test_indices=test, labels=labels, fingerprint=fingerprint, unreadable=left_out)
 
 
@@ -100,13 +102,15 @@ def _names(part: FileImages, positions: list[int]) -> list[str]:
     return [os.path.relpath(part.paths[index], part.paths.folder) for index in positions]
 
 
-def _remembered(source: FileImages, folder: Path, what: str) -> list[int]:
+def _remembered(source: FileImages, folder: Path, what: str, decode: bool) -> list[int]:
     """Return which images of a source cannot be read, from a file of an earlier look at the same ones."""
     states = np.ascontiguousarray(sizes_and_times(source.paths), dtype="<i8").tobytes()
     key = hashlib.sha256(source.fingerprint.encode() + states).hexdigest()
     file = folder / f"{key}.json"
     with suppress(OSError, ValueError):  # not there, or damaged
         return [int(index) for index in json.loads(file.read_text(encoding="utf-8"))]
+    if not decode:
+        return []
     found = [index for index, _, _ in unreadable(source, data_workers(), _Progress(what, len(source.paths)))]
     temporary = file.with_suffix(f".{os.getpid()}.tmp")
     with suppress(OSError):  # a cache that cannot be written is refused elsewhere, where it matters

@@ -109,6 +109,6 @@ def test_only_image_files_change_their_size(registry: Registry, tmp_path: Path) 
     assert large.at_size(224) is large
     digits, _ = open_dataset("digits-lt", registry)
     assert digits.at_size(8) is digits
-    with pytest.raises(UserError, match="^--image-size must be left out for 'digits-lt', whose images are in memory at 8 x 8 pixels, "
-                                        "got 32$"):
+    with pytest.raises(UserError, match="^--image-size must be left out for 'digits-lt', whose images are in memory at 8 x 8 "
+                                        "pixels, got 32$"):
         digits.at_size(32)

@@ -9,7 +9,6 @@ from ltbench.data.base import Dataset
 from ltbench.data.plugin import ltbench_datasets
 from ltbench.specs import DatasetSpec, load_target
 
-
 FAMILIES = [spec for spec in ltbench_datasets() if spec.is_family]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ltbench.data.files import FileImages
@@ -28,7 +29,8 @@ def unreadable(source: FileImages, workers: int, progress: Callable[[int], None]
     Returns:
         Position, path and reason of each image that cannot be decoded, in order.
     """
-    loader = DataLoader(_Pieces(source), batch_size=None, num_workers=workers, worker_init_fn=_quiet)
+    # A generator of its own, for a loader draws a seed: a look must leave what is trained after it as it was.
+    loader = DataLoader(_Pieces(source), batch_size=None, num_workers=workers, worker_init_fn=_quiet, generator=torch.Generator())
     found = []
     for number, bad in enumerate(loader):
         found += [(index, source.paths[index], reason) for index, reason in bad]
