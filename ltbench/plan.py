@@ -154,6 +154,8 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         terms.append(own)
         overrides = _overrides(trial, number, stage.text)
         realized = _change(own, overrides, f"protocol override of {stage.text}").replace(name=own.name)
+        if realized.image_size != protocol.image_size:  # images are decoded once for all that a command compares
+            raise UserError(f"image_size of {stage.text} must be {protocol.image_size}, the task's, got {realized.image_size}")
         if previous and trial.evaluation_only:
             key = previous.key
         else:
