@@ -66,13 +66,34 @@ def _summary(record: Record) -> Iterator[str]:
     counts = split["class_counts"]
     yield (f"split: {len(counts)} classes of {max(counts, default=0)} to {min(counts, default=0)} training images, "
            f"{sum(counts):,} in all; {sum(split['test_counts']):,} test images; {task['imbalance']}; sha256 {split['hash']}")
-    for name, value in _leaves(record["metrics"] or {}, ""):
+    metrics = dict(record["metrics"] or {})
+    shifts = metrics.pop("label_shift", {})
+    for name, value in _leaves(metrics, ""):
         yield f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {'—' if value is None else value}"
+    yield from _shifts(shifts)
     seconds = {name: value if value is None else round(value, 1) for name, value in record["timing"]["seconds"].items()}
     yield f"seconds: {_pairs(seconds)}"
     yield f"peak memory in bytes: {_pairs(record['timing']['peak_memory_bytes'])}"
     yield f"ltbench {core['version']}, commit {core['commit'] or 'unknown'}{' with changes' if core['dirty'] else ''}"
     yield f"key: {record['key']}"
+
+
+def _shifts(figures: dict[str, Any]) -> Iterator[str]:
+    from tabulate import tabulate
+
+    from ltbench.shifts import parse_shift, shifts_of
+
+    found = {parse_shift(name): (source, entry) for source, entries in figures.items() for name, entry in entries.items()}
+    rows = []
+    for shift in shifts_of({ratio for _, ratio in found}):
+        if shift in found:
+            source, entry = found[shift]
+            accuracy = "—" if entry["accuracy"] is None else f"{entry['accuracy']:.4f}"
+            rows.append([str(shift), accuracy, entry["images"], entry["classes"], source, entry["sha256"]])
+    if rows:
+        header = ["label shift", "accuracy", "images", "classes", "test set", "sha256"]
+        align = ["left", "right", "right", "right", "left", "left"]
+        yield from tabulate(rows, headers=header, colalign=align, disable_numparse=True).splitlines()
 
 
 def _classes(record: Record) -> Iterator[str]:
