@@ -32,7 +32,7 @@ def parse_shift(name: str) -> Shift:
     """
     match = _NAME.fullmatch(name)
     if match is None:
-        raise ValueError(f"a label shift must be forward or backward with a whole ratio, such as 'forward50', got {name!r}")
+        raise ValueError(f"a label shift must be forward or backward with a whole ratio, such as 'forward50', got {name!r:.60}")
     return Shift(match[1], int(match[2]))
 
 

@@ -111,7 +111,7 @@ def test_published_shifts_are_taken_and_missing_ones_built(small: Path, tmp_path
     file.write_text("".join(lines[:3]) + "val/0.jpg 1\n", encoding="utf-8")
     assert run(small, tmp_path / "damaged") == 2
     (told,) = capsys.readouterr().err.splitlines()[-1:]
-    assert told == f"ltbench: line 4 of '{file}' must name an image of the test list with its label there, got 'val/0.jpg 1'"
+    assert told == f"ltbench: line 4 of '{file}' must name an image of the test list with the same label, got 'val/0.jpg 1'"
     assert not (tmp_path / "damaged").exists()
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,13 +84,13 @@ def _shifts(figures: dict[str, Any]) -> Iterator[str]:
 
     from ltbench.shifts import parse_shift, shifts_of
 
-    found = {parse_shift(name): (source, entry) for source, entries in figures.items() for name, entry in entries.items()}
+    found = {(name, source): entry for source in ("published", "built") for name, entry in figures.get(source, {}).items()}
+    names = map(str, shifts_of({parse_shift(name).ratio for name, _ in found}))
     rows = []
-    for shift in shifts_of({ratio for _, ratio in found}):
-        if shift in found:
-            source, entry = found[shift]
+    for name, source in product(names, ("published", "built")):
+        if entry := found.get((name, source)):
             accuracy = "—" if entry["accuracy"] is None else f"{entry['accuracy']:.4f}"
-            rows.append([str(shift), accuracy, entry["images"], entry["classes"], source, entry["sha256"]])
+            rows.append([name, accuracy, entry["images"], entry["classes"], source, entry["sha256"]])
     if rows:
         header = ["label shift", "accuracy", "images", "classes", "test set", "sha256"]
         align = ["left", "right", "right", "right", "left", "left"]

@@ -55,7 +55,7 @@ def _positions(file: Path, known: dict[tuple[bytes, int], int], num_classes: int
     for entry, image in enumerate(zip(paths.names(), labels.tolist(), strict=True)):
         position = known.get(image)
         if position is None or position in found:
-            wanted = "name an image of the test list with its label there" if position is None else "name an image once"
+            wanted = "name an image of the test list with the same label" if position is None else "name an image once"
             shown = f"{os.fsdecode(image[0])} {image[1]}".encode("utf-8", "replace").decode()
             raise UserError(f"line {_line(file, entry)} of {str(file)!r} must {wanted}, got {shown[:80]!r}")
         found.add(position)

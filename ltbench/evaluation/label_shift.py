@@ -45,9 +45,9 @@ def label_shift(predictions: Predictions, class_counts: npt.ArrayLike, ratios: I
     figures: dict[str, Figures] = {PUBLISHED: {}, BUILT: {}}
     for shift in shifts_of(ratios):
         name = str(shift)
-        members = np.isin(predictions.ids, published.get(name, ()))
-        if name in published and members.sum() == len(published[name]):
-            figures[PUBLISHED][name] = _published(predictions, members)
+        ids = published.get(name)
+        if ids is not None and np.isin(ids, predictions.ids).all():
+            figures[PUBLISHED][name] = _published(predictions, np.isin(predictions.ids, ids))
         else:
             figures[BUILT][name] = _built(predictions, class_counts, shift, seed)
     return {source: by_name for source, by_name in figures.items() if by_name}

@@ -74,6 +74,17 @@ def test_accuracy_under_label_shift(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert lines[-1] == "verified: every figure follows from the 12 predictions"
 
 
+def test_a_set_of_either_source_has_its_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures: dict[str, Any] = label_shift(record_factory.predictions(), record_factory.CLASS_COUNTS, (2,),
+                                          {"forward2": np.array([0])}, 0)
+    figures |= {"built": {"forward2": {"accuracy": None, "images": 0, "classes": 0, "sha256": "x\x1b[2J"}}, "later": "unknown"}
+    assert _call(_write(tmp_path, metrics__label_shift=figures)) == 1
+    out, err = capsys.readouterr()
+    rows = [line.split() for line in out.splitlines() if line.startswith("forward2 ")]
+    assert [(row[1], row[4]) for row in rows] == [("100.0000", "published"), ("—", "built")]
+    assert "\x1b" not in out and "warning: metrics.label_shift.later does not follow" in err
+
+
 def test_a_diverged_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = records.write(record_factory.broken("diverged"), None, tmp_path, "run")
     assert _call(str(path), "--classes") == 0

@@ -42,9 +42,9 @@ def test_no_list_is_no_shift(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("content", "words"), [
     ("val/a 1.jpg 0\n\nval/e.jpg 1\n",
-     r"line 3 of '.*Set_forward2.txt' must name an image of the test list with its label there, got 'val/e.jpg 1'"),
+     r"line 3 of '.*Set_forward2.txt' must name an image of the test list with the same label, got 'val/e.jpg 1'"),
     ("val/a 1.jpg 1\n",
-     r"line 1 of '.*Set_forward2.txt' must name an image of the test list with its label there, got 'val/a 1.jpg 1'"),
+     r"line 1 of '.*Set_forward2.txt' must name an image of the test list with the same label, got 'val/a 1.jpg 1'"),
     ("\nval/b.jpg 1\nval/b.jpg 1\n", r"line 3 of '.*Set_forward2.txt' must name an image once, got 'val/b.jpg 1'"),
     ("val/b.jpg\n", r"line 1 of '.*Set_forward2.txt' must read 'path label', got 'val/b.jpg'"),
     ("val/b.jpg 3\n", r"line 1 of '.*Set_forward2.txt' must have a label from 0 to 2, got 3"),
