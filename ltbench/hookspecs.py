@@ -39,7 +39,10 @@ def ltbench_methods() -> Iterable[MethodSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def ltbench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
-    """Return a light description of each dataset that this plugin contributes; the same terms as for methods."""
+    """Return a light description of each dataset that this plugin contributes; the same terms as for methods.
+
+    A name that ends with a colon is a family, of which a user names a member: ``folder:PATH``.
+    """
 
 
 @hookspec

@@ -71,6 +71,7 @@ class RunPlan:
         external: sha256 of a user's own first stage, or None.
         paper: In the paper track, the method on whose paper's terms all stages stand; None where each brings its own.
         key: Of the whole run: what trains and what predicts.
+        images: Digest of the dataset's images, where its name does not say which they are.
     """
 
     expression: Expression
@@ -81,6 +82,7 @@ class RunPlan:
     external: str | None
     paper: str | None
     key: str
+    images: str | None = None
 
     def on(self, data: str | None) -> RunPlan:
         """Return the plan with keys that also name the images, where a list says which there are.
@@ -101,7 +103,8 @@ class RunPlan:
     def file_name(self) -> str:
         """The stem of the record's file: readable, and equal for runs that should replace each other."""
         identity = _digest([self.expression.hash, str(self.task), self.task.imbalance_ratio, self.task.split_seed,
-                            self.task.track, self.protocol.as_dict(), self.precision, self.external, self.paper])
+                            self.task.track, self.protocol.as_dict(), self.precision, self.external, self.paper,
+                            *([self.images] if self.images else [])])
         text = re.sub(r"[^a-z0-9.@-]+", "-", f"{self.task}_{self.protocol.name}_{self.expression}".lower()).strip("-")
         return f"{text[:120]}_s{self.task.seed}_{identity[:8]}"
 
@@ -151,6 +154,8 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         terms.append(own)
         overrides = _overrides(trial, number, stage.text)
         realized = _change(own, overrides, f"protocol override of {stage.text}").replace(name=own.name)
+        if realized.image_size != protocol.image_size:  # images are decoded once for all that a command compares
+            raise UserError(f"image_size of {stage.text} must be {protocol.image_size}, the task's, got {realized.image_size}")
         if previous and trial.evaluation_only:
             key = previous.key
         else:
@@ -162,7 +167,7 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         shared = shared.replace(eval_flip=terms[-1].eval_flip, name=PAPER)
     key = _digest([stages[-1].key, [[_method_key(c) for c in stage.choices] for stage in stages], task.track, protocol.name,
                    stages[-1].protocol.eval_flip, *([protocol.eval_noise] if protocol.eval_noise else [])])
-    return RunPlan(expression, task, shared, tuple(stages), precision, external, paper, key)
+    return RunPlan(expression, task, shared, tuple(stages), precision, external, paper, key, dataset.images)
 
 
 def change_protocol(base: Protocol, changes: Mapping[str, Any]) -> Protocol:

@@ -47,6 +47,7 @@ class Protocol:
         stage2_weight_decay: Likewise.
         stage2_schedule: Likewise; warm-up does not apply to it.
         per_class: At most this many images a class, in training and in testing; None for all. Only for smoke tests.
+        image_size: Height and width that image files are decoded to; None for the dataset's own.
         eval_flip: Whether probabilities are averaged over the image and its mirror image.
         eval_noise: Standard deviation of Gaussian noise on test images, in units of a normalized pixel; 0 for none.
     """
@@ -72,15 +73,17 @@ class Protocol:
     stage2_weight_decay: float = 5e-4
     stage2_schedule: Literal["constant", "step", "cosine"] = "cosine"
     per_class: int | None = None
+    image_size: int | None = None
     eval_flip: bool = False
     eval_noise: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
         object.__setattr__(self, "augmentation", tuple(self.augmentation))
-        for name in ("epochs", "batch_size", "stage2_batch_size", "stage2_samples", "per_class"):
+        for name in ("epochs", "batch_size", "stage2_batch_size", "stage2_samples", "per_class", "image_size"):
             value = getattr(self, name)
-            if not (isinstance(value, int) and value >= 1 or name in ("stage2_samples", "per_class") and value is None):
+            optional = name in ("stage2_samples", "per_class", "image_size")
+            if not (isinstance(value, int) and value >= 1 or optional and value is None):
                 raise ValueError(f"{name} must be an integer >= 1, got {value}")
         for name in ("lr", "gamma", "stage2_draws", "stage2_lr", "grad_clip"):
             value = getattr(self, name)
@@ -111,8 +114,9 @@ class Protocol:
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON types."""
         values = dataclasses.asdict(self)
-        if self.stage2_samples is None:  # it says nothing then: results of before the field was there keep their keys
-            del values["stage2_samples"]
+        for name in ("stage2_samples", "image_size"):
+            if values[name] is None:  # it says nothing then: results of before the field was there keep their keys
+                del values[name]
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
     @classmethod

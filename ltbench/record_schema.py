@@ -168,7 +168,10 @@ _RECORD = _fields({
         "split_seed": _integer,
         "seed": _integer,
     }),
-    "split": _fields({"hash": _text, "class_counts": _list_of(_count), "test_counts": _list_of(_count)}),
+    "split": _fields({"hash": _text, "class_counts": _list_of(_count), "test_counts": _list_of(_count)}, optional={
+        "images": _text,
+        "unreadable": _fields({"train": _count, "test": _count, "sha256": _text}),
+    }),
     "protocol": _fields({"name": _text, "backbone": _text, "epochs": _count}),
     "precision": _text,
     "external": _optional(_text),

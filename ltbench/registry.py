@@ -138,6 +138,21 @@ class Registry:
             raise UserError(f"exactly one installed method must be the base of all others, got {found}")
         return names[0]
 
+    def dataset(self, name: str) -> tuple[Registered[DatasetSpec], str | None]:
+        """Look a dataset up.
+
+        Args:
+            name: Without a ratio; ``family:member`` for a family.
+
+        Returns:
+            Its entry, and the member that a family is asked for; None for what is no family.
+
+        Raises:
+            UserError: If there is none of that name.
+        """
+        family, colon, member = name.partition(":")
+        return self.datasets.get(family + colon), member if colon else None
+
     def backbone(self, name: str) -> tuple[Registered[BackboneSpec], str]:
         """Look a backbone up.
 

@@ -44,7 +44,9 @@ def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulati
         "selection": "last",
         "task": task,
         "split": {"hash": data.split.hash, "class_counts": data.class_counts.tolist(),
-                  "test_counts": np.bincount(test_labels, minlength=data.dataset.num_classes).tolist()},
+                  "test_counts": np.bincount(test_labels, minlength=data.dataset.num_classes).tolist(),
+                  **({"images": data.dataset.images} if data.dataset.images else {}),
+                  **({"unreadable": data.unreadable} if data.unreadable else {})},
         "protocol": plan.protocol.as_dict(),
         "precision": plan.precision,
         "external": plan.external,
@@ -82,5 +84,6 @@ def without_paths(text: str, folders: Sequence[Path]) -> str:
         folders: Of this run.
     """
     for folder in folders:
-        text = text.replace(f"{folder}{os.sep}", "")
+        for written in (str(folder), repr(str(folder))[1:-1]):  # as an error shows a name that is no text
+            text = text.replace(f"{written}{os.sep}", "")
     return re.sub(r"(?<![\w.~)])(?:[A-Za-z]:)?(?:[/\\][^\s'\":;,()/\\]+)*[/\\]([^\s'\":;,()/\\]+)", r"\1", text)

@@ -19,6 +19,7 @@ from ltbench import environment, records
 from ltbench.data.base import Dataset, Parts
 from ltbench.data.chunks import check_batch_size
 from ltbench.data.task_data import TaskData, check_files, load_parts, load_task_data
+from ltbench.data.unreadable import find_unreadable, leave_out, tell
 from ltbench.errors import Diverged, UserError
 from ltbench.evaluation.accuracy import per_class_counts
 from ltbench.evaluation.evaluate import predict_test
@@ -57,6 +58,7 @@ class Options:
         debug: Whether tracebacks are shown.
         keep: What is kept beside a record: ``nothing``, ``statistics`` or ``features``.
         planning: Whether runs are only planned: published class counts stand for data that is not there.
+        skip_unreadable: Whether images that cannot be decoded are left out, after all were tried; else the first ends its run.
     """
 
     out: Path
@@ -68,6 +70,7 @@ class Options:
     debug: bool = False
     keep: str = "statistics"
     planning: bool = False
+    skip_unreadable: bool = False
 
 
 class Runner:
@@ -167,7 +170,7 @@ class Runner:
             backbone = (plan.task.dataset, plan.stages[0].protocol.backbone)
             if backbone not in backbones:
                 backbones.add(backbone)
-                check_files(data.parts, planning=self.options.planning)
+                check_files(data.parts, planning=self.options.planning or self.options.skip_unreadable)
                 backbone_facts(backbone[1], data, self.registry)
                 if self.options.stage1 is not None:
                     with torch.random.fork_rng(devices=[]):
@@ -194,8 +197,18 @@ class Runner:
             with self.accelerator.main_process_first():  # one process downloads
                 self._parts[name] = load_parts(self.datasets[name], self.options.data_root, download=self.options.download,
                                                planning=self.options.planning)
-        self._tasks[key] = load_task_data(self.datasets[name], self._parts[name], plan.task, per_class)
+        data = load_task_data(self.datasets[name], self._parts[name], plan.task, per_class)
+        self._tasks[key] = self._readable(data) if self.options.skip_unreadable else data
         return self._tasks[key]
+
+    def _readable(self, data: TaskData) -> TaskData:
+        """Leave out what the main process cannot decode: all processes must train on the same images."""
+        found: list[dict[str, list[int]]] = [{}]
+        if self.accelerator.is_main_process:
+            found = [find_unreadable(data, self.stages.store.root.parent / "readable", decode=not self.options.planning)]
+            tell(data, found[0])
+        broadcast_object_list(found)
+        return leave_out(data, found[0])
 
     def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
         data = self.data_of(plan)
@@ -215,7 +228,8 @@ class Runner:
                 raise  # the other processes wait for this one: end all of them
             reason = self._reason(error)
             print(f"failed: {info}: {reason}", file=sys.stderr)
-            folders = (self.stages.store.root, self.stages.store.root.parent, self.options.out, self.options.data_root)
+            folders = (self.stages.store.root, self.stages.store.root.parent, self.options.out, *data.folders,
+                       self.options.data_root)
             record["status"], record["reason"] = "failed", without_paths(reason, [f for f in folders if f is not None])
             if self.options.debug:
                 traceback.print_exc()

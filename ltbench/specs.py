@@ -67,26 +67,32 @@ class MethodSpec:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Describe a dataset without importing it.
+    """Describe a dataset, or a family of them behind a prefix, without importing it.
 
     Args:
-        name: What the user types: lower case, digits, hyphens.
-        target: ``module:attribute`` of a callable that takes nothing and returns an :class:`ltbench.Dataset`.
+        name: What the user types: lower case, digits, hyphens. A name that ends with a colon is a family.
+        target: ``module:attribute`` of a callable that returns an :class:`ltbench.Dataset`. It takes nothing; of a family, what
+            follows the colon.
         summary: One line for listings.
-        num_classes: C.
-        default_ratio: The imbalance ratio of the bare name; None where the data is long-tailed by nature.
+        num_classes: C; None for a family.
+        default_ratio: The imbalance ratio of the bare name; None where the data is used as it is.
         source: Where the images come from: ``embedded``, ``download`` or ``local``.
     """
 
     name: str
     target: str
     summary: str
-    num_classes: int
+    num_classes: int | None
     default_ratio: float | None = None
     source: str = "local"
 
     def __post_init__(self) -> None:
-        _require(self, self.name, _LOOSE_NAME)
+        _require(self, self.name.removesuffix(":"), _LOOSE_NAME)
+
+    @property
+    def is_family(self) -> bool:
+        """Whether the name is a prefix: a member, with its classes, is known once a user names it."""
+        return self.name.endswith(":")
 
 
 @dataclass(frozen=True)

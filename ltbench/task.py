@@ -38,26 +38,21 @@ class Task:
         return f"{self.dataset}{ratio}{'-step' if self.imbalance == 'step' else ''}"
 
 
-def parse_dataset(text: str, default_ratio: float | None) -> float | None:
-    """Read the ratio of ``name@ratio``.
+def parse_ratio(text: str, name: str) -> float:
+    """Read an imbalance ratio.
 
     Args:
         text: As typed.
-        default_ratio: The ratio of the bare name.
+        name: Of the dataset that it is for.
 
     Raises:
-        UserError: If the ratio is no number of at least 1.
+        UserError: If it is no number of at least 1.
     """
-    name, at, ratio_text = text.partition("@")
-    if not at:
-        return default_ratio
     try:
-        ratio = float(ratio_text)
+        ratio = float(text)
     except ValueError:
-        raise UserError(f"the ratio in {text!r} must be a number, got {ratio_text!r}") from None
+        raise UserError(f"the imbalance ratio of {name!r} must be a number, got {text!r}") from None
     if not (math.isfinite(ratio) and ratio >= 1):
         hint = f" (factor {ratio:g} is ratio {1 / ratio:g})" if 0 < ratio < 1 else ""
-        raise UserError(f"the imbalance ratio of {name!r} must be >= 1, got {ratio_text}{hint}")
-    if default_ratio is None:
-        raise UserError(f"dataset {name!r} is long-tailed as it is and takes no ratio, got {text!r}")
+        raise UserError(f"the imbalance ratio of {name!r} must be >= 1, got {text}{hint}")
     return ratio

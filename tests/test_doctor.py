@@ -88,6 +88,7 @@ def test_data_is_looked_for(registry: Registry, tmp_path: Path) -> None:
     offer(registry, "two", "Absent")
     offer(registry, "three", "Absent", "embedded")
     offer(registry, "four", "Broken")
+    offer(registry, "five:", "Broken")  # a family is looked for once somebody names a member
     report, problems = inspection.data(registry, str(tmp_path), readable=True)
     assert report["root"] == str(tmp_path)
     assert report["datasets"] == {"one": "found", "two": f"nothing in {tmp_path}", "three": f"nothing in {tmp_path}",

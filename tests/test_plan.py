@@ -9,7 +9,7 @@ from ltbench.data.cifar import Cifar100LT
 from ltbench.errors import UserError
 from ltbench.plan import RunPlan, plan_run
 from ltbench.protocols import Protocol
-from ltbench.task import Task, parse_dataset
+from ltbench.task import Task
 from tests.toys import toy_registry
 
 PROTOCOL = Protocol("common", backbone="resnet32", epochs=200)
@@ -128,24 +128,28 @@ def test_names_of_records_do_not_collide() -> None:
     assert plan("weights+margin").file_name == plan("margin+weights").file_name
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("x@0.01", "must be >= 1, got 0.01 (factor 0.01 is ratio 100)"),
-    ("x@0", "must be >= 1, got 0"),
-    ("x@ten", "must be a number, got 'ten'"),
-    ("x@nan", "must be >= 1, got nan"),
-    ("x@inf", "must be >= 1, got inf"),
-])
-def test_ratios_are_at_least_one(text: str, message: str) -> None:
-    with pytest.raises(UserError) as caught:
-        parse_dataset(text, 100.0)
-    assert message in str(caught.value)
+def test_no_method_changes_the_size_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.toys.Tuned.protocol_overrides", lambda self: {"image_size": 64})
+    with pytest.raises(UserError, match="^image_size of tuned must be None, the task's, got 64$"):
+        plan("tuned")
+    assert plan("tuned", protocol=PROTOCOL.replace(image_size=64)).protocol.image_size == 64
 
 
-def test_ratio_defaults_to_the_datasets() -> None:
-    assert parse_dataset("x", 100.0) == 100.0
-    assert parse_dataset("x@50", 100.0) == 50.0
-    with pytest.raises(UserError, match="takes no ratio"):
-        parse_dataset("x@50", None)
+def test_a_size_of_images_that_nobody_gave_is_in_no_key() -> None:
+    assert "image_size" not in PROTOCOL.as_dict() and PROTOCOL.replace(image_size=64).as_dict()["image_size"] == 64
+    assert Protocol.from_dict(PROTOCOL.replace(image_size=64).as_dict()) == PROTOCOL.replace(image_size=64)
+    assert plan("base", protocol=PROTOCOL.replace(image_size=64, name="common")).stages[0].key != plan("base").stages[0].key
+    with pytest.raises(ValueError, match="image_size must be an integer >= 1, got 0"):
+        PROTOCOL.replace(image_size=0)
+
+
+def test_images_that_the_name_does_not_tell_are_in_the_name_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = plan("base")
+    monkeypatch.setattr(Cifar100LT, "images", "a")
+    first = plan("base")
+    monkeypatch.setattr(Cifar100LT, "images", "b")
+    assert len({bare.file_name, first.file_name, plan("base").file_name}) == 3
+    assert bare.key == first.key  # which the images themselves enter, once they are there
 
 
 def test_a_protocol_changed_by_hand_is_custom() -> None:

@@ -97,6 +97,8 @@ def data(registry: Any, given_root: str | None, *, readable: bool) -> tuple[dict
         problems.append(f"the data folder {root} does not exist")
     for entry in registry.datasets.values():
         name = entry.spec.name
+        if entry.spec.is_family:
+            continue  # its members are the user's own, and nobody has named one here
         if not readable:
             states[name] = "not tried"
             continue

@@ -23,7 +23,7 @@ ALL = "all"
 # Up to this side, threads only wait for each other. A step on digits took 2.8 ms on one thread and 2.6 ms on two; where another
 # program held a core, 2.8 ms and 49 ms.
 _TINY = 16
-_BY_HAND = ("epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "backbone")
+_BY_HAND = ("epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "backbone", "image_size")
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,7 +35,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     matrix = parser.add_argument_group("what is run")
     matrix.add_argument("--methods", default=ALL, metavar="EXPR,...",
                         help="expressions: A+B joins methods in a stage, A/B makes stages (default: every installed method)")
-    matrix.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME[@RATIO],...", help=f"default: {DEFAULT_DATASET}")
+    matrix.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME[@RATIO],...",
+                        help=f"default: {DEFAULT_DATASET}; your own images: folder:PATH, list:FILE")
+    matrix.add_argument("--imbalance-ratio", metavar="R", help="of every dataset that is named without @RATIO")
     matrix.add_argument("--seeds", default="0,1,2", metavar="S,...", help="of initialization and order (default: 0,1,2)")
     matrix.add_argument("--split-seeds", default="0", metavar="S,...", help="of the long-tailed subset (default: 0)")
     matrix.add_argument("--imbalance", choices=("exp", "step"), default="exp", help="shape of the class counts")
@@ -49,7 +51,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
                        help="evaluate on test images with Gaussian noise of this standard deviation (default: 0)")
     terms.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
     custom = parser.add_argument_group("by hand (makes the protocol custom, which no board ranks)")
-    for name, kind in (("epochs", int), ("batch-size", int), ("lr", float), ("weight-decay", float)):
+    for name, kind in (("epochs", int), ("batch-size", int), ("lr", float), ("weight-decay", float), ("image-size", int)):
         custom.add_argument(f"--{name}", type=kind, metavar="N" if kind is int else "X")
     for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
         custom.add_argument(f"--{name}", choices=choices)
@@ -58,6 +60,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     place.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of the records (default: runs)")
     place.add_argument("--data-root", metavar="DIR", help="folder of the data (also LTBENCH_DATA)")
     place.add_argument("--download", action="store_true", help="download data that is missing")
+    place.add_argument("--unreadable", choices=("stop", "skip"), default="stop",
+                       help="images that cannot be decoded end their run (default), or are left out and counted")
     place.add_argument("--cache", metavar="DIR", help="folder of the stage store (also LTBENCH_CACHE)")
     place.add_argument("--stage1", type=Path, metavar="FILE", help="your own first stage; its rows are marked external")
     place.add_argument("--accumulate", type=int, default=1, metavar="K",
@@ -73,7 +77,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Plan, then execute or describe."""
-    for name in ("epochs", "batch_size", "lr", "accumulate", "threads"):
+    for name in ("epochs", "batch_size", "lr", "image_size", "accumulate", "threads"):
         value = getattr(args, name)
         if value is not None and not (math.isfinite(value) and value > 0):
             raise UserError(f"--{name.replace('_', '-')} must be > 0, got {value}")
@@ -108,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     if os.environ.get("WORLD_SIZE", "1") != str(accelerator.num_processes):
         raise UserError(f"WORLD_SIZE is {os.environ['WORLD_SIZE']} but {accelerator.num_processes} process runs; use torchrun")
     options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, args.rerun, args.debug,
-                      args.keep, planning=args.dry_run)
+                      args.keep, planning=args.dry_run, skip_unreadable=args.unreadable == "skip")
     runner = Runner(args.registry, accelerator, StageStore(cache_root(args.cache), cache_limit()), datasets, options)
     if args.dry_run:
         from ltbench.estimate import print_plan
@@ -135,7 +139,7 @@ def _print_tables(paths: list[Path]) -> None:
 
 def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
     """Resolve everything that was typed, before any data is read."""
-    from ltbench.data.naming import open_dataset
+    from ltbench.data.naming import open_dataset, split_datasets
     from ltbench.expression import check_settings, parse_settings, split_list
     from ltbench.papers import ALTERNATIVES
     from ltbench.plan import change_protocol, plan_run
@@ -158,13 +162,16 @@ def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
              for seed in _seeds(args.seeds, "--seeds")]
     datasets: dict[str, Dataset] = {}
     plans: list[RunPlan] = []
-    for text in split_list(args.dataset):
-        dataset, ratio = open_dataset(text, registry)
+    for text in split_datasets(args.dataset):
+        dataset, ratio = open_dataset(text, registry, args.imbalance_ratio)
         name = dataset.name
-        datasets[name] = dataset
+        if name in datasets and datasets[name].images != dataset.images:
+            raise UserError(f"--dataset must not hold two sets called {name!r}: run them one after the other, got {text!r}")
         base = _protocol(dataset, COMMON if args.track == PAPER else args.protocol or DEFAULT_PROTOCOL)
+        resized = dataset.at_size(changes.get("image_size", dataset.image_size))
         # What is trained stays as the protocol's name says: the noise has a field of its own in every record and table.
-        protocol = change_protocol(base, changes)
+        protocol = change_protocol(base, {**changes, "image_size": None} if resized is dataset else changes)
+        datasets[name] = dataset = resized
         protocol = protocol.replace(eval_noise=args.test_noise, name=protocol.name)
         registry.backbone(protocol.backbone)
         for split_seed, seed in seeds:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, runtime_checkable
+from typing import TYPE_CHECKING, Self, runtime_checkable
 from typing import Protocol as Interface
 
 import torch
 from torch import Tensor
 
 from ltbench.data.arrays import Ints
+from ltbench.errors import UserError
 from ltbench.protocols import Protocol
 
 if TYPE_CHECKING:
@@ -102,11 +104,14 @@ class Dataset(ABC):
         std: Likewise.
         image_size: Height and width after the training crop.
         crop_padding: Zeros that the ``crop`` augmentation puts around an image before it cuts the old size out again.
+        resized: What the shorter side of an image file is scaled to where no window of it is taken; None where images are in
+            memory, and have one size.
         max_per_class: n_max of the long-tailed construction: the images of the largest class. None where the training part
             is used as it is.
         protocols: What ``smoke``, ``quick`` and ``common`` mean for this dataset.
         published: Images of each class as its authors give them, so that a run can be planned where the data is not; None where
             nobody gives them.
+        images: Digest of the images, where the name does not say which they are, so that two sets of one name stay apart.
         shift_ratios: Of the label-shifted test sets, both forward and backward.
     """
 
@@ -116,9 +121,11 @@ class Dataset(ABC):
     std: tuple[float, ...]
     image_size: int
     crop_padding: int = 4
+    resized: int | None = None
     max_per_class: int | None = None
     protocols: Mapping[str, Protocol]
     published: Published | None = None
+    images: str | None = None
     shift_ratios: tuple[int, ...] = (2, 5, 10, 25, 50)
 
     @property
@@ -130,6 +137,25 @@ class Dataset(ABC):
     def channels(self) -> int:
         """Channels of an image."""
         return len(self.mean)
+
+    def at_size(self, size: int) -> Self:
+        """Return the same set with its image files decoded to another size; what surrounds a crop keeps its share.
+
+        Args:
+            size: Height and width.
+
+        Raises:
+            UserError: If images are in memory, in another size.
+        """
+        if size == self.image_size:
+            return self
+        if self.resized is None:
+            raise UserError(f"--image-size must be left out for {self.name!r}, whose images are in memory at {self.image_size} x "
+                            f"{self.image_size} pixels, got {size}")
+        other = copy.copy(self)
+        other.image_size, other.resized = size, round(size * self.resized / self.image_size)
+        other.crop_padding = max(1, round(size * self.crop_padding / self.image_size))
+        return other
 
     @abstractmethod
     def load(self, root: Path | None, *, download: bool = False) -> Parts:

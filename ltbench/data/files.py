@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -28,12 +28,14 @@ class FileImages:
         labels: int64, shape (N,).
         size: Height and width of what is returned, s.
         resized: What the shorter side is scaled to before the middle is cut out, where no window is given.
+        content: Digest of what the files hold, where their names do not say it: a user's own have no official form.
     """
 
     paths: Paths
     labels: Tensor
     size: int
     resized: int
+    content: str = ""
 
     def __post_init__(self) -> None:
         if self.labels.dtype != torch.int64 or self.labels.shape != (len(self.paths),):
@@ -47,7 +49,16 @@ class FileImages:
         """Return the sha256 of the files' names within the set, in order, and of their labels."""
         digest = hashlib.sha256(self.paths.digest.encode())
         digest.update(self.labels.numpy().astype("<i8").tobytes())
+        digest.update(self.content.encode())
         return digest.hexdigest()
+
+    def take(self, indices: Tensor) -> FileImages:
+        """Return some of the images.
+
+        Args:
+            indices: Positions in this part, int64, shape (B,).
+        """
+        return replace(self, paths=self.paths.take(indices.tolist()), labels=self.labels[indices])
 
     def require_ends(self) -> None:
         """Look for the first and the last file: where a folder is missing, one of them is, and a training need not find it out.
@@ -58,7 +69,9 @@ class FileImages:
         for index in (0, len(self.paths) - 1):
             path = self.paths[index]
             if not Path(path).is_file():
-                raise UserError(f"image {path!r} is not there; say where the images are with --data-root or LTBENCH_DATA")
+                # A user's own are where the typed path says.
+                hint = "" if self.content else "; say where the images are with --data-root or LTBENCH_DATA"
+                raise UserError(f"image {path!r} is not there{hint}")
 
     def fetch(self, indices: Tensor) -> Tensor:
         """Return the middles of the images at ``indices``, uint8, shape (B, 3, s, s)."""
@@ -100,10 +113,17 @@ class FileImages:
         return image.crop((left, top, left + self.size, top + self.size))
 
 
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Scale gray values of 16 bits, which Pillow would cut off at 255; other images have 8 bits, or come with them."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
+
+
 def _open(path: str) -> Image.Image:
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
+            return _eight_bits(image).convert("RGB")
     except FileNotFoundError as error:
         raise UserError(f"image {path!r} is not there") from error
     except Exception as error:  # truncated and foreign files fail in as many ways as Pillow has decoders

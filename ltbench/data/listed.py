@@ -25,12 +25,11 @@ class FileDataset(Dataset):
     """Read which images there are, and leave them in their files.
 
     Attributes:
-        resized: What the shorter side of an image is scaled to where no window of it is taken.
         folders: Names that users give the set's own folder within their data folder.
         origin: Where a person gets the data, for the error message.
     """
 
-    resized: ClassVar[int] = LARGE_RESIZED
+    resized = LARGE_RESIZED
     folders: ClassVar[tuple[str, ...]]
     origin: ClassVar[str]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from ltbench.data.paths import Paths
 from ltbench.errors import UserError
 
 Listed = tuple[Paths, Tensor]
+
+_LINE = re.compile(rb"(.*\S)[ \t]+(\d{1,18})\s*")  # a name may hold spaces
 
 
 def read_list(file: Path, num_classes: int) -> Listed:
@@ -56,13 +59,13 @@ def _lines(file: Path, content: bytes, num_classes: int) -> tuple[list[bytes], l
     for number, line in enumerate(content.splitlines(), start=1):
         if not line.strip():
             continue
-        name, _, label = line.rstrip().rpartition(b" ")  # a name may hold spaces
+        entry = _LINE.fullmatch(line)
         where = f"line {number} of {str(file)!r}"
-        if not name or not label.isdigit():
+        if entry is None:
             shown = os.fsdecode(line).encode("utf-8", "replace").decode()
             raise UserError(f"{where} must read 'path label', got {shown[:80]!r}")
-        names.append(name)
-        labels.append(check_label(int(label), num_classes, where))
+        names.append(entry[1])
+        labels.append(check_label(int(entry[2]), num_classes, where))
     return names, labels
 
 

@@ -1,23 +1,63 @@
-"""From what a user typed to a dataset: ``name``, ``name@ratio``."""
+"""From what a user typed to datasets: ``name``, ``name@ratio``, ``family:member@ratio``."""
 
 from __future__ import annotations
 
+import csv
+import re
+
 from ltbench.data.base import Dataset
+from ltbench.errors import UserError
 from ltbench.registry import Registry
-from ltbench.task import parse_dataset
+from ltbench.task import parse_ratio
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e\d+)?")
 
 
-def open_dataset(text: str, registry: Registry) -> tuple[Dataset, float | None]:
-    """Return a dataset's description and the imbalance ratio that it is asked for; no data is read.
+def split_datasets(text: str) -> list[str]:
+    """Cut what was typed at its commas; double quotes around one of the parts keep the commas of its path.
+
+    Args:
+        text: For example ``cifar100-lt@50,"folder:photos, mine"``.
+
+    Raises:
+        UserError: If a part is empty.
+    """
+    try:
+        parts = [part.strip() for part in next(csv.reader([text], skipinitialspace=True, strict=True))]
+    except (csv.Error, StopIteration) as error:
+        raise UserError("--dataset must be names with commas between them (and double quotes around one that holds commas), got "
+                        f"{text!r}") from error
+    if not all(parts) or not parts:
+        raise UserError(f"something is missing beside ',' in {text!r}")
+    return parts
+
+
+def open_dataset(text: str, registry: Registry, ratio: str | None = None) -> tuple[Dataset, float | None]:
+    """Return a dataset's description and the imbalance ratio that it is asked for; no image is read.
 
     Args:
         text: As typed.
         registry: Where names are looked up.
+        ratio: Typed for every dataset that has none of its own; None for the dataset's default.
 
     Raises:
-        UserError: If nobody offers the name, or the ratio cannot be.
+        UserError: If nobody offers the name, the ratio cannot be, or two are typed that differ.
     """
-    entry = registry.datasets.get(text.partition("@")[0])
-    ratio = parse_dataset(text, entry.spec.default_ratio)
-    dataset: Dataset = entry.load()()
-    return dataset, ratio
+    name, own = _split_ratio(text)
+    entry, member = registry.dataset(name)
+    asked = [parse_ratio(typed, name) for typed in (own, ratio) if typed is not None]
+    if len(set(asked)) > 1:
+        raise UserError(f"--imbalance-ratio must agree with {text!r} or be left out, got {ratio}")
+    dataset: Dataset = entry.load()() if member is None else entry.load()(member)
+    if asked and dataset.max_per_class is None:
+        raise UserError(f"dataset {name!r} is long-tailed as it is and takes no ratio, got {asked[0]:g}")
+    return dataset, asked[0] if asked else entry.spec.default_ratio
+
+
+def _split_ratio(text: str) -> tuple[str, str | None]:
+    """Cut the ratio off; a family's member, such as a path, may hold an @ of its own."""
+    if re.match("[^@]*:", text):
+        name, _, ratio = text.rpartition("@")
+        return (name, ratio) if name and _NUMBER.fullmatch(ratio) else (text, None)
+    name, at, ratio = text.partition("@")
+    return name, ratio if at else None

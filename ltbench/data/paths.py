@@ -49,6 +49,10 @@ class Paths(Sequence[str]):
         digest.update(self._text)
         return digest.hexdigest()
 
+    def take(self, indices: Iterable[int]) -> Paths:
+        """Return some of them."""
+        return Paths(self.folder, (self._text[self._ends[index]:self._ends[index + 1]] for index in indices))
+
     def move(self, folder: Path) -> Paths:
         """Return the same names in another folder."""
         moved = Paths(folder, ())

@@ -8,7 +8,7 @@ from ltbench.specs import DatasetSpec
 
 @hookimpl
 def ltbench_datasets() -> list[DatasetSpec]:
-    """Return the handwritten digits, the small sets that torchvision downloads, and the large ones of image files."""
+    """Return the handwritten digits, the small sets that torchvision downloads, the large ones of files, and a user's own."""
     return [
         DatasetSpec("digits-lt", "ltbench.data.digits:DigitsLT", "handwritten digits, 8 x 8, part of scikit-learn", 10,
                     default_ratio=20.0, source="embedded"),
@@ -24,6 +24,8 @@ def ltbench_datasets() -> list[DatasetSpec]:
         _files("places-lt", "places_lt:PlacesLT", "Places-LT: 62,500 images, 4,980 to 5 a class", 365),
         _files("imagenet1k", "imagenet:ImageNet1k", "ImageNet as it is: 1,281,167 images", 1000),
         _files("imagenet200", "imagenet:ImageNet200", "Tiny ImageNet, 64 x 64, balanced", 200, ratio=1.0),
+        _files("folder:", "class_folders:open_folder", "your own images in class folders: folder:PATH", None),
+        _files("list:", "own_lists:open_list", "your own images by a list of 'path label' lines: list:FILE", None),
     ]
 
 
@@ -31,5 +33,5 @@ def _small(name: str, target: str, summary: str, num_classes: int, ratio: float 
     return DatasetSpec(name, f"ltbench.data.{target}", summary, num_classes, default_ratio=ratio, source="download")
 
 
-def _files(name: str, target: str, summary: str, num_classes: int, ratio: float | None = None) -> DatasetSpec:
+def _files(name: str, target: str, summary: str, num_classes: int | None, ratio: float | None = None) -> DatasetSpec:
     return DatasetSpec(name, f"ltbench.data.{target}", summary, num_classes, default_ratio=ratio)

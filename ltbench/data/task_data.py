@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class TaskData:
         test_indices: Which test images are: all, but for smoke tests; int64, shape (M,).
         labels: Of the kept training images, shape (N,).
         fingerprint: Digest of which images the parts hold, where lists say so; None where the dataset's name does.
+        unreadable: How many images of each part were left out, and the sha256 of their names; None where none was.
     """
 
     dataset: Dataset
@@ -40,6 +42,7 @@ class TaskData:
     test_indices: Tensor
     labels: Tensor
     fingerprint: str | None = None
+    unreadable: Mapping[str, int | str] | None = None
 
     @property
     def class_counts(self) -> Tensor:
@@ -50,6 +53,11 @@ class TaskData:
     def indices(self) -> Tensor:
         """Kept training images, as positions in the training part, int64, shape (N,)."""
         return torch.tensor(self.split.indices)
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where image files lie, for messages to leave it out."""
+        return [part.paths.folder for part in (self.parts.train, self.parts.test) if isinstance(part, FileImages)]
 
 
 def load_task_data(dataset: Dataset, parts: Parts, task: Task, per_class: int | None) -> TaskData:

@@ -137,7 +137,8 @@ def _terms(record: Record) -> str:
     """Name everything but the split that rows of one table share."""
     task = record["task"]
     shared = [task["dataset"], task["imbalance_ratio"], task["imbalance"], record["track"], record["selection"]]
-    return _text([*shared, record["precision"], record["external"] is not None, record["protocol"]])
+    own = [record["split"][name] for name in ("images", "unreadable") if name in record["split"]]  # one name, other images
+    return _text([*shared, record["precision"], record["external"] is not None, record["protocol"], *own])
 
 
 def _identity(record: Record) -> str:

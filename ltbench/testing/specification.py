@@ -46,6 +46,8 @@ def paper(subject: Subject) -> None:
     """Plan the method as its paper runs it, on every dataset and at every usual ratio that the paper states a setting for."""
     method = subject.entry.load()
     for entry in subject.registry.datasets.values():
+        if entry.spec.is_family:
+            continue  # no paper ran on a user's own images
         usual = entry.spec.default_ratio
         for ratio in dict.fromkeys((usual, *_RATIOS)) if usual is not None and usual > 1 else (usual,):
             task = Task(entry.spec.name, ratio, track="paper", protocol=COMMON)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,37 @@ def test_cmyk_and_palettes_become_rgb(tmp_path: Path) -> None:
     assert (plain[:, 0, 0].tolist()) == [200, 30, 60]
     for pixels in (cmyk, palette):
         assert (pixels.int() - plain.int()).abs().max() <= 30  # a palette has 6 levels of a color
+
+
+def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
+    values = np.array([[0, 255, 256], [32768, 65535, 257], [511, 512, 4096]], dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    pixels = source(tmp_path, ["deep.png"], 3, 3).fetch(torch.tensor([0]))[0]
+    assert pixels.tolist() == [[[0, 0, 1], [128, 255, 1], [1, 2, 16]]] * 3  # each divided by 256; Pillow alone says 255 for most
+
+
+def test_photos_keep_the_orientation_that_they_are_stored_in(tmp_path: Path) -> None:
+    """As torchvision reads them: a camera's note that says how to turn an image is not followed."""
+    left = np.zeros((8, 8, 3), np.uint8)
+    left[:, :4] = 255
+    note = Image.Exif()
+    note[0x0112] = 6  # rotate by 90 degrees to show
+    Image.fromarray(left).save(tmp_path / "turned.jpg", quality=100, exif=note)
+    pixels = source(tmp_path, ["turned.jpg"], 8, 8).fetch(torch.tensor([0]))[0]
+    assert pixels[:, :, :4].min() > 200 and pixels[:, :, 4:].max() < 55
+
+
+def test_some_of_the_images(tmp_path: Path) -> None:
+    names = write_jpegs(tmp_path, np.arange(3, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2) * 100)
+    whole = source(tmp_path, names, 8, 8)
+    some = whole.take(torch.tensor([2, 0]))
+    assert some.labels.tolist() == [2, 0] and torch.equal(some.fetch(torch.arange(2)), whole.fetch(torch.tensor([2, 0])))
+    assert some.fingerprint not in (whole.fingerprint, whole.take(torch.tensor([0, 2])).fingerprint)
+
+
+def test_what_files_hold_is_part_of_the_fingerprint(tmp_path: Path) -> None:
+    files = source(tmp_path, ["1.jpg"])
+    assert len({files.fingerprint, *(dataclasses.replace(files, content=content).fingerprint for content in "ab")}) == 3
 
 
 def test_missing_and_damaged_files_are_named_in_one_line(tmp_path: Path) -> None:

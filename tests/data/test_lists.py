@@ -14,7 +14,7 @@ from ltbench.errors import UserError
 
 def test_lines(tmp_path: Path) -> None:
     file = tmp_path / "list.txt"
-    file.write_bytes(b"train/a 1.jpg 2\ncaf\xe9.jpg 0\r\n\nb.jpg 1")
+    file.write_bytes(b"train/a 1.jpg 2\ncaf\xe9.jpg\t0\r\n\nb.jpg 1")
     paths, labels = read_list(file, 3)
     assert labels.dtype == torch.int64 and labels.tolist() == [2, 0, 1]
     assert [os.fsencode(path) for path in paths] == [os.fsencode(tmp_path) + tail for tail in
@@ -27,6 +27,9 @@ def test_lines(tmp_path: Path) -> None:
     (b"a.jpg -1\n", r"line 1 of '.*' must read 'path label'"),
     (b"\xe9\n", r"line 1 of '.*' must read 'path label', got '\?'"),
     (b"a.jpg 0\n\nb.jpg 3\n", r"line 3 of '.*list.txt' must have a label from 0 to 2, got 3"),
+    (b"a.jpg " + b"9" * 5000, r"line 1 of '.*' must read 'path label', got 'a.jpg 9+'$"),
+    (b"a.jpg 0 0x1\n", r"line 1 of '.*' must read 'path label'"),
+    (b" 1\n", r"line 1 of '.*' must read 'path label'"),
     (b"\n", r"'.*list.txt' lists no image"),
 ])
 def test_damaged_lines_are_named(tmp_path: Path, content: bytes, words: str) -> None:

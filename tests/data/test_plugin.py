@@ -9,8 +9,10 @@ from ltbench.data.base import Dataset
 from ltbench.data.plugin import ltbench_datasets
 from ltbench.specs import DatasetSpec, load_target
 
+FAMILIES = [spec for spec in ltbench_datasets() if spec.is_family]
 
-@pytest.mark.parametrize("spec", ltbench_datasets(), ids=lambda spec: spec.name)
+
+@pytest.mark.parametrize("spec", [spec for spec in ltbench_datasets() if not spec.is_family], ids=lambda spec: spec.name)
 def test_spec_agrees_with_its_class(spec: DatasetSpec) -> None:
     dataset = load_target(spec.target)()
     assert isinstance(dataset, Dataset)
@@ -21,7 +23,13 @@ def test_spec_agrees_with_its_class(spec: DatasetSpec) -> None:
     assert {"smoke", "quick", "common"} <= set(dataset.protocols)
 
 
+def test_families_have_no_classes_before_a_member_is_named() -> None:
+    assert [(spec.name, spec.num_classes, spec.default_ratio) for spec in FAMILIES] == [("folder:", None, None),
+                                                                                        ("list:", None, None)]
+    assert all(callable(load_target(spec.target)) for spec in FAMILIES)
+
+
 def test_naming_datasets_imports_nothing_heavy() -> None:
-    code = ("import sys; from ltbench.data.plugin import ltbench_datasets; assert len(ltbench_datasets()) == 13; "
+    code = ("import sys; from ltbench.data.plugin import ltbench_datasets; assert len(ltbench_datasets()) == 15; "
             "assert not {'torch', 'numpy', 'sklearn', 'torchvision'} & set(sys.modules), sorted(sys.modules)")
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -105,6 +105,14 @@ def test_contradicting_records_of_one_run_are_both_left_out() -> None:
     assert [row.method for row in tables[0].rows] == ["la"]
 
 
+def test_sets_of_one_name_with_other_images_stand_apart() -> None:
+    values = [record(task__dataset="folder:x", split__images=images, split__hash=split, task__split_seed=seed)
+              for images, splits in (("one", "ab"), ("two", "cd")) for seed, split in enumerate(splits)]
+    tables, problems = collect(stored(*values))
+    assert problems == []
+    assert [table.splits for table in tables] == [((0, "a"), (1, "b")), ((0, "c"), (1, "d"))]
+
+
 def test_broken_runs_stand_last_and_unranked() -> None:
     values = [
         *_seeds(90.0, expression="half"),

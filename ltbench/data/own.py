@@ -1,0 +1,124 @@
+"""Anybody's own images: what ``folder:`` and ``list:`` have in common."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ltbench.data.base import Dataset, Parts
+from ltbench.data.content import content_digest
+from ltbench.data.files import FileImages
+from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, LARGE_RESIZED, WINDOWS
+from ltbench.data.lists import Listed
+from ltbench.data.longtail import select
+from ltbench.errors import UserError
+from ltbench.protocols import COMMON, Protocol
+
+_TEST_SEED = 20  # of a carved test part, for ever: another seed makes another benchmark
+_TESTED = 5  # one of how many
+
+# As on ImageNet-LT, but for the color jitter, and for batches that a small set can fill.
+PROTOCOLS = {
+    "smoke": Protocol("smoke", "resnet10", epochs=2, batch_size=8, augmentation=WINDOWS, stage2_draws=1.0, stage2_batch_size=8,
+                      per_class=10),
+    "quick": Protocol("quick", "resnet10", epochs=16, batch_size=64, lr=0.05, schedule="one_cycle", warmup=0.25,
+                      augmentation=WINDOWS, stage2_batch_size=64),
+    COMMON: Protocol(COMMON, "timm:resnext50_32x4d", epochs=90, batch_size=256, lr=0.1, weight_decay=5e-4, warmup=0.0,
+                     augmentation=WINDOWS, stage2_batch_size=256),
+}
+
+
+class OwnImages(Dataset):
+    """Hold a set whose parts are known already.
+
+    A ratio is taken from what the smallest class has, so that no class is asked for more images than there are; without one the
+    training part is used as it is.
+
+    Args:
+        name: Without any path.
+        class_names: One a class, in the order of the labels.
+        train: Every class has an image.
+        test: Likewise; None to set a fifth of each class's training images apart.
+        val: The set's own validation part, if it has one beside the test part.
+
+    Raises:
+        UserError: If a class cannot be trained or tested on.
+    """
+
+    mean, std = IMAGENET_MEAN, IMAGENET_STD
+    image_size, resized = LARGE, LARGE_RESIZED
+    protocols = PROTOCOLS
+
+    def __init__(self, name: str, class_names: tuple[str, ...], train: Listed, test: Listed | None,
+                 val: Listed | None = None) -> None:
+        self.name, self.class_names = name, class_names
+        if len(class_names) < 2:
+            raise UserError(f"{name} must have at least 2 classes, got {len(class_names)}")
+        if test is None:
+            train, test = carve(train, class_names)
+        for part, (_, labels) in (("training", train), ("test", test)):
+            if missing := sorted(set(range(len(class_names))) - set(labels.tolist())):
+                raise UserError(f"every class of {name} must have a {part} image, class {class_names[missing[0]]!r} has none")
+        self.max_per_class = int(torch.bincount(train[1]).min())
+        self._parts = [None if part is None else (*part, content_digest(part[0])) for part in (train, test, val)]
+        parts = self.load(None)
+        assert isinstance(parts.train, FileImages) and isinstance(parts.test, FileImages)
+        self.images = hashlib.sha256(f"{parts.train.fingerprint} {parts.test.fingerprint}".encode()).hexdigest()
+
+    def load(self, root: Path | None, *, download: bool = False) -> Parts:
+        """Return the parts; no image is opened.
+
+        Args:
+            root: Ignored: a path says where the images are.
+            download: Ignored.
+        """
+        train, test, val = (part and FileImages(part[0], part[1], self.image_size, self.resized, part[2]) for part in self._parts)
+        assert train is not None and test is not None
+        return Parts(train, test, val)
+
+
+def carve(listed: Listed, class_names: tuple[str, ...]) -> tuple[Listed, Listed]:
+    """Set a fifth of each class's images apart, at least one and never all, by a fixed seed.
+
+    Args:
+        listed: All images.
+        class_names: One a class.
+
+    Returns:
+        Those to train on, and those to test on.
+
+    Raises:
+        UserError: If a class has one image only.
+    """
+    paths, labels = listed
+    counts = np.bincount(labels.numpy(), minlength=len(class_names))
+    for k in np.flatnonzero(counts == 1)[:1]:
+        raise UserError(f"class {class_names[k]!r} must have at least 2 images, one of them to test on, got 1")
+    test = np.sort(select(labels, np.where(counts > 0, np.maximum(counts // _TESTED, 1), 0), _TEST_SEED))
+    train = np.setdiff1d(np.arange(len(labels)), test)
+    return (paths.take(train.tolist()), labels[train]), (paths.take(test.tolist()), labels[test])
+
+
+def own_path(typed: str, family: str) -> Path:
+    """Return the path behind a family's colon, with ``~`` expanded.
+
+    Args:
+        typed: What follows the colon.
+        family: With its colon.
+
+    Raises:
+        UserError: If nothing follows.
+    """
+    if not typed:
+        raise UserError(f"{family} must be followed by a path, got nothing")
+    return Path(os.path.abspath(os.path.expanduser(typed)))
+
+
+def safe_name(text: str) -> str:
+    """Return a name for records, tables and file names: letters, digits, dots, hyphens and underscores."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-") or "images"

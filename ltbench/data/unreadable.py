@@ -1,0 +1,141 @@
+"""Leaving out the images of a task that cannot be decoded, where the user asks for that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ltbench.data.content import sizes_and_times
+from ltbench.data.files import FileImages
+from ltbench.data.inspection.readable import unreadable
+from ltbench.data.longtail import Split, split_hash
+from ltbench.data.task_data import TaskData
+from ltbench.errors import UserError
+from ltbench.settings import data_workers
+
+_SHOWN = 3
+Positions = Mapping[str, list[int]]
+
+
+def find_unreadable(data: TaskData, folder: Path, *, decode: bool = True) -> dict[str, list[int]]:
+    """Decode every image of a task once, or remember what came of it.
+
+    Args:
+        data: Of the task.
+        folder: Where it is remembered, until a file changes in size or time.
+        decode: Whether images may be opened; else what nobody has looked at passes for readable.
+
+    Returns:
+        Positions in the training and in the test part, sorted, under ``train`` and ``test``.
+    """
+    found = {}
+    for name, part, wanted in _parts(data):
+        if isinstance(part, FileImages):
+            chosen = wanted.sort().values
+            bad = _remembered(part.take(chosen), folder, f"{data.dataset.name}, {name} part", decode)
+            found[name] = chosen[bad].tolist()
+    return found
+
+
+def leave_out(data: TaskData, found: Positions) -> TaskData:
+    """Return the data of a task without some images; its split and its fingerprint say so.
+
+    Args:
+        data: Of the task.
+        found: As :func:`find_unreadable` gives it.
+
+    Raises:
+        UserError: If no training image of a class is left, or no test image at all.
+    """
+    if not any(found.values()):
+        return data
+    train, test = (wanted[~torch.isin(wanted, torch.tensor(found.get(name, []), dtype=torch.int64))]
+                   for name, _, wanted in _parts(data))
+    labels = data.parts.train.labels[train]
+    counts = torch.bincount(labels, minlength=data.dataset.num_classes)
+    for k in torch.nonzero(counts == 0)[:1, 0].tolist():
+        raise UserError(f"class {data.dataset.class_names[k]!r} of {data.dataset.name} must keep a training image that can be "
+                        f"read, got {int(data.class_counts[k])} that cannot")
+    if len(test) == 0:
+        raise UserError(f"{data.dataset.name} must keep a test image that can be read, got {len(data.test_indices)} that cannot")
+    names = {name: _names(part, found[name]) for name, part, _ in _parts(data) if isinstance(part, FileImages)}
+    digest = hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()
+    fingerprint = hashlib.sha256(f"{data.fingerprint} {digest}".encode()).hexdigest()
+    split = Split(train.numpy(), counts.numpy(),
+                  hashlib.sha256(f"{split_hash(train.numpy())} {fingerprint}".encode()).hexdigest())
+    left_out: dict[str, int | str] = {name: len(found.get(name, [])) for name in ("train", "test")}
+    left_out["sha256"] = digest
+    return replace(data, split=split, test_indices=test, labels=labels, fingerprint=fingerprint, unreadable=left_out)
+
+
+def tell(data: TaskData, found: Positions) -> None:
+    """Say on stderr which images are left out: how many, and the names of the first.
+
+    Args:
+        data: Of the task, whole.
+        found: As :func:`find_unreadable` gives it.
+    """
+    for name, part, wanted in _parts(data):
+        if isinstance(part, FileImages) and found[name]:
+            bad = found[name]
+            shown = ", ".join(map(repr, _names(part, bad[:_SHOWN]))) + (" and more" if len(bad) > _SHOWN else "")
+            print(f"{data.dataset.name}: {len(bad)} of {len(wanted)} {name} images cannot be read and are left out: {shown}",
+                  file=sys.stderr)
+
+
+def _parts(data: TaskData) -> tuple[tuple[str, object, Tensor], ...]:
+    """Return name, source and wanted positions of both parts."""
+    return ("train", data.parts.train, data.indices), ("test", data.parts.test, data.test_indices)
+
+
+def _names(part: FileImages, positions: list[int]) -> list[str]:
+    return [os.path.relpath(part.paths[index], part.paths.folder) for index in positions]
+
+
+def _remembered(source: FileImages, folder: Path, what: str, decode: bool) -> list[int]:
+    """Return which images of a source cannot be read, from a file of an earlier look at the same ones."""
+    states = np.ascontiguousarray(sizes_and_times(source.paths), dtype="<i8").tobytes()
+    key = hashlib.sha256(source.fingerprint.encode() + states).hexdigest()
+    file = folder / f"{key}.json"
+    with suppress(OSError, ValueError):  # not there, or damaged
+        return [int(index) for index in json.loads(file.read_text(encoding="utf-8"))]
+    if not decode:
+        return []
+    found = [index for index, _, _ in unreadable(source, data_workers(), _Progress(what, len(source.paths)))]
+    temporary = file.with_suffix(f".{os.getpid()}.tmp")
+    with suppress(OSError):  # a cache that cannot be written is refused elsewhere, where it matters
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(found), encoding="utf-8")
+        os.replace(temporary, file)
+    return found
+
+
+class _Progress:
+    """Show how far the decoding is: a bar on a terminal, one line elsewhere."""
+
+    def __init__(self, what: str, images: int) -> None:
+        self._bar = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=images, desc=f"decoding {what}", unit="image", leave=False)
+        else:
+            print(f"decoding {images} images once ({what})", file=sys.stderr)
+        self._left = images
+
+    def __call__(self, images: int) -> None:
+        self._left -= images
+        if self._bar is not None:
+            self._bar.update(images)
+            if not self._left:
+                self._bar.close()

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from ltbench.data.base import Parts
+from ltbench.data.class_folders import open_folder
+from ltbench.data.files import FileImages
+from ltbench.errors import UserError
+from tests.own_images import write_classes
+
+
+def names(part: object) -> list[str]:
+    assert isinstance(part, FileImages)
+    return [os.path.relpath(path, part.paths.folder) for path in part.paths]
+
+
+def test_without_parts_a_fifth_of_each_class_is_set_apart(tmp_path: Path) -> None:
+    dataset = open_folder(str(write_classes(tmp_path / "pets", {"cat": 11, "ant": 2, "Bee": 9})))
+    assert dataset.name == "folder:pets"
+    assert dataset.class_names == ("Bee", "ant", "cat")  # by their bytes
+    parts = dataset.load(None)
+    assert torch.bincount(parts.test.labels).tolist() == [1, 1, 2]  # 9 // 5, at least 1, 11 // 5
+    assert torch.bincount(parts.train.labels).tolist() == [8, 1, 9]
+    assert parts.val is None and dataset.max_per_class == 1
+    together = names(parts.train) + names(parts.test)
+    assert sorted(together) == sorted([*(f"Bee/{i:03d}.png" for i in range(9)), "ant/000.png", "ant/001.png",
+                                       *(f"cat/{i:03d}.png" for i in range(11))])
+    again = open_folder(str(tmp_path / "pets")).load(None)
+    assert names(again.test) == names(parts.test)
+
+
+def part_counts(parts: Parts) -> list[int | None]:
+    return [None if part is None else len(part.labels) for part in (parts.train, parts.test, parts.val)]
+
+
+@pytest.mark.parametrize(("folders", "counts"), [
+    ({"train": 3, "test": 2}, [6, 4, None]),
+    ({"train": 3, "test": 2, "val": 1}, [6, 4, 2]),
+    ({"Train": 3, "validation": 2}, [6, 4, None]),
+    ({"train": 3, "valid": 1, "TEST": 2}, [6, 4, 2]),
+    ({"train": 6}, [10, 2, None]),  # 12 images, one of six set apart in each class
+    ({"train": 3, "test": 2, "unlabeled": 5}, [6, 4, None]),
+])
+def test_parts_are_used_as_they_are(tmp_path: Path, folders: dict[str, int], counts: list[int | None]) -> None:
+    for name, count in folders.items():
+        write_classes(tmp_path / name, {"a": count, "b": count})
+    assert part_counts(open_folder(str(tmp_path)).load(None)) == counts
+
+
+def test_a_class_may_be_called_test_or_train(tmp_path: Path) -> None:
+    write_classes(tmp_path / "x", {"test": 2, "tree": 2})
+    write_classes(tmp_path / "y", {"test": 2, "train": 2})
+    assert open_folder(str(tmp_path / "x")).class_names == ("test", "tree")
+    assert open_folder(str(tmp_path / "y")).class_names == ("test", "train")
+
+
+def test_only_images_count(tmp_path: Path) -> None:
+    write_classes(tmp_path, {"a": 2, "b": 2})
+    (tmp_path / ".cache" / "x").mkdir(parents=True)
+    (tmp_path / "labels.csv").touch()
+    for name in (".hidden.png", "._a.jpg", "Thumbs.db", "notes.txt", "x.tiff", "noending"):
+        (tmp_path / "a" / name).touch()
+    (tmp_path / "a" / "folder.jpg").mkdir()
+    os.mkfifo(tmp_path / "a" / "pipe.jpg")
+    for name in ("A.JPG", "b.Jpeg", "c.webp", "d.BMP"):
+        (tmp_path / "a" / name).write_bytes(b"")
+    (tmp_path / "a" / "z.png").symlink_to(tmp_path / "nowhere")  # is found unreadable later, and not overlooked
+    parts = open_folder(str(tmp_path)).load(None)
+    found = [name for name in names(parts.train) + names(parts.test) if name.startswith("a/")]
+    assert sorted(found) == ["a/000.png", "a/001.png", "a/A.JPG", "a/b.Jpeg", "a/c.webp", "a/d.BMP", "a/z.png"]
+
+
+def test_names_that_are_no_text_survive(tmp_path: Path) -> None:
+    root = os.fsencode(tmp_path)
+    write_classes(tmp_path, {"a": 2, "b": 2})
+    os.rename(root + b"/a", root + b"/caf\xe9")
+    os.rename(root + b"/caf\xe9/000.png", root + b"/caf\xe9/\xff.png")
+    dataset = open_folder(str(tmp_path))
+    assert [os.fsencode(name) for name in dataset.class_names] == [b"b", b"caf\xe9"]
+    parts = dataset.load(None)
+    assert parts.train.fetch(torch.arange(2)).shape == parts.test.fetch(torch.arange(2)).shape == (2, 3, 224, 224)
+    os.rename(root + b"/caf\xe9/\xff.png", root + b"/gone.png")
+    with pytest.raises(UserError, match=r"^class 'caf\\udce9' must have at least 2 images, one of them to test on, got 1$"):
+        open_folder(str(tmp_path))
+
+
+def test_names_hold_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_classes(tmp_path / "my photos@2", {"a": 2, "b": 2})
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(root)
+    told = {open_folder(path).name for path in (str(root), f"{root}/", "~/my photos@2", ".", "../my photos@2")}
+    assert told == {"folder:my-photos-2"}
+
+
+def test_what_files_hold_tells_sets_apart(tmp_path: Path) -> None:
+    first, second, other = (write_classes(tmp_path / where / "x", {"a": 3, "b": 3}, size)
+                            for where, size in (("1", 12), ("2", 12), ("3", 9)))
+    images = [open_folder(str(root)).images for root in (first, second, other)]
+    assert images[0] == images[1] != images[2]
+    (second / "a" / "001.png").write_bytes((second / "a" / "002.png").read_bytes())  # of the same size, and read
+    assert open_folder(str(second)).images != images[0]
+
+
+@pytest.mark.parametrize(("made", "message"), [
+    ({"a": 2}, "folder:x must have at least 2 classes, got 1"),
+    ({}, "folder:x must have at least 2 classes, got 0"),
+    ({"a": 2, "b": 1}, "class 'b' must have at least 2 images, one of them to test on, got 1"),
+    ({"a": 2, "b": 0}, r"class folder '.*/x/b' must hold images \(.jpg, .jpeg, .png, .webp, .bmp\), got none"),
+    ({"train/a": 2, "train/b": 2, "test/a": 1}, "every class of folder:x must have a test image, class 'b' has none"),
+    ({"train/a": 2, "train/b": 2, "test/a": 1, "test/b": 1, "test/c": 1},
+     "'.*/x/test' must hold no class that the training part lacks, got 'c'"),
+    ({"train/a": 2, "train/b": 2, "test/a": 1, "test/b": 1, "val/c": 1},
+     "'.*/x/val' must hold no class that the training part lacks, got 'c'"),
+    ({"train/a": 2, "train/b": 0, "test/a": 1, "test/b": 1}, "class folder '.*/x/train/b' must hold images .*, got none"),
+    ({"train/a": 2, "train/b": 2, "val/a": 1, "valid/a": 1}, "'.*/x' must have one folder for each of .*, got .*'valid'.*"),
+])
+def test_refusals(tmp_path: Path, made: dict[str, int], message: str) -> None:
+    (tmp_path / "x").mkdir()
+    write_classes(tmp_path / "x", made)
+    with pytest.raises(UserError, match=f"^{message}$"):
+        open_folder(str(tmp_path / "x"))
+
+
+def test_what_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "none"):
+        with pytest.raises(UserError, match=f"^folder: must be followed by the path of a folder, got '{path}'$"):
+            open_folder(str(path))
+
+    def refuse(path: bytes) -> object:
+        raise PermissionError(13, "Permission denied", path)
+
+    write_classes(tmp_path / "x", {"a": 2, "b": 2})
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=f"^'{tmp_path}/x' cannot be read: Permission denied$"):
+        open_folder(str(tmp_path / "x"))

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ltbench import specs
+from ltbench.data.base import Dataset
+from ltbench.data.digits import DigitsLT
+from ltbench.data.naming import open_dataset, split_datasets
+from ltbench.errors import UserError
+from ltbench.hookspecs import hookimpl
+from ltbench.registry import PluginInfo, Registry, load_registry
+
+
+class Echo(DigitsLT):
+    """Be named by what is asked for."""
+
+    def __init__(self, member: str) -> None:
+        self.name = f"echo:{member}"
+
+
+class Stranger:
+    """A third party's plugin with a family, by the ordinary hook."""
+
+    @hookimpl
+    def ltbench_datasets(self) -> list[specs.DatasetSpec]:
+        return [specs.DatasetSpec("echo:", f"{__name__}:Echo", "says what it was told", None)]
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    registry = load_registry()
+    registry.add(Stranger(), PluginInfo("stranger", "stranger", "1"))
+    load: Callable[[str], object] = specs.load_target
+    monkeypatch.setattr("ltbench.registry.load_target", lambda target: Echo if target.endswith(":Echo") else load(target))
+    return registry
+
+
+@pytest.mark.parametrize(("text", "member", "ratio"), [
+    ("echo:/a/b", "/a/b", None),
+    ("echo:/a/b@50", "/a/b", 50.0),
+    ("echo:/a@b/c", "/a@b/c", None),
+    ("echo:/a@b/c@1.5", "/a@b/c", 1.5),
+    ("echo:/a:b", "/a:b", None),
+    ("echo:/x@2/", "/x@2/", None),  # a slash keeps a folder's own number
+    ("echo:/x@inf", "/x@inf", None),
+    ("echo:@3", "", 3.0),
+])
+def test_a_family_is_handed_what_follows_its_colon(registry: Registry, text: str, member: str, ratio: float | None) -> None:
+    dataset, asked = open_dataset(text, registry)
+    assert (dataset.name, asked) == (f"echo:{member}", ratio)
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("digits-lt@0.01", "must be >= 1, got 0.01 (factor 0.01 is ratio 100)"),
+    ("digits-lt@0", "must be >= 1, got 0"),
+    ("digits-lt@ten", "must be a number, got 'ten'"),
+    ("digits-lt@nan", "must be >= 1, got nan"),
+    ("digits-lt@inf", "must be >= 1, got inf"),
+    ("digits-lt@", "must be a number, got ''"),
+    ("echo:x@0.5", "must be >= 1, got 0.5 (factor 0.5 is ratio 2)"),
+    ("inat18@10", "dataset 'inat18' is long-tailed as it is and takes no ratio, got 10"),
+    ("digits", "unknown dataset 'digits'; did you mean 'digits-lt'?"),
+    ("digits-lt:x", "unknown dataset 'digits-lt:'; did you mean 'digits-lt'?"),
+    ("folder", "unknown dataset 'folder'; did you mean 'folder:'?"),
+    ("folder:", "folder: must be followed by a path, got nothing"),
+    ("list:@5", "list: must be followed by a path, got nothing"),
+])
+def test_what_cannot_be_is_refused_in_one_line(registry: Registry, text: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        open_dataset(text, registry)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_ratio_for_every_dataset(registry: Registry) -> None:
+    def ratio(text: str, given: str | None) -> float | None:
+        return open_dataset(text, registry, given)[1]
+
+    assert [ratio("digits-lt", None), ratio("digits-lt", "7"), ratio("digits-lt@7", "7.0"), ratio("echo:x", "7")] == [20, 7, 7, 7]
+    for text, given, message in (("digits-lt@20", "7", "--imbalance-ratio must agree with 'digits-lt@20' or be left out, got 7"),
+                                 ("inat18", "7", "takes no ratio, got 7"), ("digits-lt", "0.1", "is ratio 10"),
+                                 ("digits-lt", "x", "must be a number, got 'x'")):
+        with pytest.raises(UserError, match=message):
+            ratio(text, given)
+
+
+def test_lists_of_datasets() -> None:
+    assert split_datasets("a@5, b") == ["a@5", "b"]
+    assert split_datasets('a,"folder:x, y(1@5",list:z') == ["a", "folder:x, y(1@5", "list:z"]
+    assert split_datasets("folder:a (1") == ["folder:a (1"]
+    assert split_datasets("folder:\udcff") == ["folder:\udcff"]
+    for text in ("a,,b", "a,", ""):
+        with pytest.raises(UserError, match="something is missing beside ',' in"):
+            split_datasets(text)
+    for text in ('"a', "a\nb", '"a"b'):
+        with pytest.raises(UserError, match="^--dataset must be names with commas between them"):
+            split_datasets(text)
+
+
+def test_only_image_files_change_their_size(registry: Registry, tmp_path: Path) -> None:
+    def sizes(dataset: Dataset) -> tuple[int, int | None, int]:
+        return dataset.image_size, dataset.resized, dataset.crop_padding
+
+    large, tiny = (open_dataset(name, registry)[0] for name in ("inat18", "imagenet200"))
+    assert [sizes(large.at_size(size)) for size in (224, 112, 32)] == [(224, 256, 4), (112, 128, 2), (32, 37, 1)]
+    assert sizes(tiny.at_size(32)) == (32, 32, 2) and sizes(tiny) == (64, 64, 4)
+    assert large.at_size(224) is large
+    digits, _ = open_dataset("digits-lt", registry)
+    assert digits.at_size(8) is digits
+    with pytest.raises(UserError, match="^--image-size must be left out for 'digits-lt', whose images are in memory at 8 x 8 "
+                                        "pixels, got 32$"):
+        digits.at_size(32)

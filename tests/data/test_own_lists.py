@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ltbench.data.files import FileImages
+from ltbench.data.own_lists import open_list
+from ltbench.errors import UserError
+from tests.own_images import write_classes
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_classes(tmp_path / "images", {"a": 9, "b": 5})
+    return tmp_path
+
+
+def write(file: Path, counts: dict[str, tuple[int, int]], start: int = 0) -> str:
+    """Write a list: class folder -> label, images."""
+    lines = [f"images/{name}/{i:03d}.png {label}\n" for name, (label, count) in counts.items()
+             for i in range(start, start + count)]
+    file.write_text("".join(lines), encoding="utf-8")
+    return str(file)
+
+
+def counts(dataset: object) -> list[list[int] | None]:
+    parts = dataset.load(None)  # type: ignore[attr-defined]
+    return [None if part is None else torch.bincount(part.labels).tolist() for part in (parts.train, parts.test, parts.val)]
+
+
+def test_lists_beside_are_found_by_name(folder: Path) -> None:
+    train = write(folder / "pets_train.txt", {"a": (1, 4), "b": (0, 3)})
+    dataset = open_list(train)
+    assert (dataset.name, dataset.class_names, dataset.max_per_class) == ("list:pets_train", ("0", "1"), 2)
+    assert counts(dataset) == [[2, 3], [1, 1], None]  # a fifth, at least one
+    write(folder / "pets_val.txt", {"a": (1, 2), "b": (0, 1)}, start=4)
+    assert counts(open_list(train)) == [[3, 4], [1, 2], None]
+    write(folder / "pets_test.txt", {"a": (1, 1), "b": (0, 1)}, start=3)
+    assert counts(open_list(train)) == [[3, 4], [1, 1], [1, 2]]
+    parts = open_list(train).load(None)
+    assert isinstance(parts.train, FileImages) and parts.train.paths[0] == str(folder / "images/a/000.png")
+    assert parts.train.fetch(torch.tensor([0])).shape == (1, 3, 224, 224)
+
+
+def test_a_list_of_another_name_is_cut(folder: Path) -> None:
+    write(folder / "pets_test.txt", {"a": (1, 1), "b": (0, 1)})
+    assert counts(open_list(write(folder / "pets.lst", {"a": (0, 9), "b": (1, 5)}))) == [[8, 4], [1, 1], None]
+
+
+@pytest.mark.parametrize(("train", "test", "message"), [
+    ({"a": (0, 3), "b": (2, 3)}, {}, "'.*x_train.txt' must list an image of every label from 0 to 2, got none of 1"),
+    ({"a": (1, 3), "b": (2, 3)}, {}, "'.*x_train.txt' must list an image of every label from 0 to 2, got none of 0"),
+    ({"a": (0, 3), "b": (10**9, 3)}, {}, "'.*x_train.txt' must list an image of every label from 0 to 1000000000, got none of 1"),
+    ({"a": (0, 3), "b": (2**31 - 1, 3)}, {}, "line 4 of '.*x_train.txt' must have a label from 0 to 2147483646, got 2147483647"),
+    ({"a": (0, 3)}, {}, "list:x_train must have at least 2 classes, got 1"),
+    ({"a": (0, 3), "b": (1, 1)}, {}, "class '1' must have at least 2 images, one of them to test on, got 1"),
+    ({"a": (0, 3), "b": (1, 1)}, {"a": (0, 1), "b": (2, 1)}, "line 2 of '.*x_test.txt' must have a label from 0 to 1, got 2"),
+    ({"a": (0, 3), "b": (1, 1)}, {"a": (0, 1)}, "every class of list:x_train must have a test image, class '1' has none"),
+])
+def test_refusals(folder: Path, train: dict[str, tuple[int, int]], test: dict[str, tuple[int, int]], message: str) -> None:
+    file = write(folder / "x_train.txt", train)
+    if test:
+        write(folder / "x_test.txt", test)
+    with pytest.raises(UserError, match=f"^{message}$"):
+        open_list(file)
+
+
+def test_what_is_no_list(folder: Path) -> None:
+    with pytest.raises(UserError, match="^'.*/none.txt' cannot be read: No such file or directory$"):
+        open_list(str(folder / "none.txt"))
+    (folder / "x.txt").write_text("a.png zero\n", encoding="utf-8")
+    with pytest.raises(UserError, match="^line 1 of '.*/x.txt' must read 'path label', got 'a.png zero'$"):
+        open_list(str(folder / "x.txt"))
