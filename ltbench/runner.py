@@ -27,6 +27,7 @@ from ltbench.evaluation.predictions import Predictions
 from ltbench.geometry import KEEP, plugin_figures, split_features, stage_tensors, test_bank
 from ltbench.observers import Observers
 from ltbench.plan import RunPlan
+from ltbench.pretraining import Weights
 from ltbench.registry import Registry
 from ltbench.run_info import RunInfo
 from ltbench.run_record import describe, without_paths
@@ -52,6 +53,7 @@ class Options:
         download: Whether data may be downloaded.
         accumulation: Parts that each process splits its share of a global batch into.
         stage1: A user's own first stage.
+        weights: Of a frozen backbone that stands for the first stage.
         rerun: Whether finished runs are run again.
         debug: Whether tracebacks are shown.
         keep: What is kept beside a record: ``nothing``, ``statistics`` or ``features``.
@@ -63,6 +65,7 @@ class Options:
     download: bool = False
     accumulation: int = 1
     stage1: Path | None = None
+    weights: Weights | None = None
     rerun: bool = False
     debug: bool = False
     keep: str = "statistics"
@@ -87,7 +90,8 @@ class Runner:
         self.datasets = datasets
         self.options = options
         self.observers = Observers(registry.manager, active=accelerator.is_main_process)
-        self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1)
+        self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1,
+                                  weights=options.weights)
         self._parts: dict[str, Parts] = {}
         self._tasks: dict[tuple[Task, int | None], TaskData] = {}
 
@@ -160,6 +164,8 @@ class Runner:
             UserError: If the data or the backbone is not there, a user's own first stage does not fit, a batch does not
                 divide, or ``LTBENCH_WORKERS`` is no number where images are decoded.
         """
+        if self.options.weights is not None:
+            self.options.weights.tensors  # read and fitted once, before any data is
         backbones: set[tuple[str, str]] = set()
         for plan in plans:
             data = self.data_of(plan)

@@ -28,7 +28,7 @@ class FileDataset(Dataset):
         origin: Where a person gets the data, for the error message.
     """
 
-    resized: ClassVar[int] = LARGE_RESIZED
+    resized: int = LARGE_RESIZED
     folders: ClassVar[tuple[str, ...]]
     origin: ClassVar[str]
 
