@@ -54,13 +54,16 @@ class Weights:
         return BackboneRequest(self.model, len(self.input.mean), self.input.size)
 
     @cached_property
+    def _tensors(self) -> dict[str, Tensor]:
+        return fit_weights(self.request, read_weights(self.file), self.file)
+
     def tensors(self) -> dict[str, Tensor]:
-        """The backbone's tensors by timm's names; read once in a process.
+        """Return the backbone's tensors by timm's names; they are read once in a process.
 
         Raises:
             UserError: If the file cannot be read or does not fit the model.
         """
-        return fit_weights(self.request, read_weights(self.file), self.file)
+        return self._tensors
 
     def describe(self) -> dict[str, Any]:
         """Return what a record says of them; no path of a machine."""
@@ -137,8 +140,7 @@ def require_later_stages(plan: RunPlan, text: str) -> None:
         raise UserError(f"with --weights the first stage is given: name second-stage methods, got {text!r}")
     needing = [choice.method.name for choice in later[0].choices if choice.entry.spec.needs_classifier]
     if needing or later[0].trial.evaluation_only:
-        raise UserError(f"{(needing or [later[0].text])[0]!r} needs the classifier of the stage before, and weights bring none, "
-                        f"got {text!r}")
+        raise UserError(f"{(needing or [later[0].text])[0]!r} needs the classifier of the stage before, and --weights bring none")
     for stage in later:
         if stage.trial.backbone != "frozen":
-            raise UserError(f"with --weights the backbone stays frozen, and {stage.text!r} leaves it {stage.trial.backbone}, got {text!r}")
+            raise UserError(f"with --weights the backbone must stay frozen, got {stage.trial.backbone} in {stage.text!r}")

@@ -165,7 +165,7 @@ class Runner:
                 divide, or ``LTBENCH_WORKERS`` is no number where images are decoded.
         """
         if self.options.weights is not None:
-            self.options.weights.tensors  # read and fitted once, before any data is
+            self.options.weights.tensors()  # refuses what does not fit
         backbones: set[tuple[str, str]] = set()
         for plan in plans:
             data = self.data_of(plan)

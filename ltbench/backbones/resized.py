@@ -27,7 +27,7 @@ class Resized(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return embeddings, shape (B, D), of normalized images of any size, shape (B, channels, height, width)."""
-        parts = images.split(max(1, _AT_ONCE // self.size**2))
+        parts = torch.split(images, max(1, _AT_ONCE // self.size**2))
         return torch.cat([self.backbone(self._scaled(part)) for part in parts])
 
     def _scaled(self, images: Tensor) -> Tensor:

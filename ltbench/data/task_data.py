@@ -123,8 +123,8 @@ def load_parts(dataset: Dataset, root: Path | None, *, download: bool, planning:
     except OSError as error:  # such as a folder that may not be entered
         raise UserError(f"{dataset.name} cannot be read: {str(error.filename)!r}: {error.strerror}" if error.filename else
                         f"{dataset.name} cannot be read: {error}") from error
-    parts = Parts(*(part.in_channels(dataset.channels) if isinstance(part, TensorImages) else part
-                    for part in (parts.train, parts.test, parts.val)))
+    held = {name: part for name, part in vars(parts).items() if isinstance(part, TensorImages)}
+    parts = replace(parts, **{name: part.in_channels(dataset.channels) for name, part in held.items()})
     for name, part in (("train", parts.train), ("test", parts.test)):
         if len(part.labels) == 0 or int(part.labels.min()) < 0 or int(part.labels.max()) >= dataset.num_classes:
             raise UserError(f"the {name} part of {dataset.name!r} must have labels from 0 to {dataset.num_classes - 1}")

@@ -63,7 +63,7 @@ def load_weights(engine: Engine, weights: Weights) -> None:
     Raises:
         UserError: If they cannot be read or do not fit.
     """
-    engine.backbone.load_state_dict({f"model.{name}": value for name, value in weights.tensors.items()})
+    engine.backbone.load_state_dict({f"model.{name}": value for name, value in weights.tensors().items()})
     engine.backbone = Resized(engine.backbone, weights.input.size)
     engine.head = NoHead()
 

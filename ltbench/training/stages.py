@@ -91,6 +91,11 @@ class StageRunner:
         self.stage1 = stage1
         self.weights = weights
 
+    @property
+    def given(self) -> bool:
+        """Whether the first stage comes from elsewhere and is not trained."""
+        return self.stage1 is not None or self.weights is not None
+
     def obtain(self, plan: StagePlan, seed: int, data: TaskData, previous: Stage | None,
                observe: Callable[[Row], None] = lambda row: None) -> Stage:
         """Return a stage's result.
