@@ -27,7 +27,6 @@ from ltbench.sources import file_hash, source_hashes
 
 FAMILY = "timm:"
 OWN = "timm"  # what a user types for timm's own weights
-KIND = "weights"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +67,7 @@ class Weights:
     def describe(self) -> dict[str, Any]:
         """Return what a record says of them; no path of a machine."""
         seen = {"mean": list(self.input.mean), "std": list(self.input.std), "size": self.input.size, "crop": self.input.crop}
-        return {"kind": KIND, "model": self.model, "source": self.source, "sha256": self.sha256, "input": seen}
+        return {"kind": "weights", "model": self.model, "source": self.source, "sha256": self.sha256, "input": seen}
 
     def bank_key(self, data: TaskData) -> str:
         """Return the key of the features of a task's training images under these weights.

@@ -37,7 +37,7 @@ def train(name: str, file: Path, *, steps: int, lr: float) -> None:
         torch.manual_seed(1)
         model = timm.create_model(name, num_classes=10).train()
         optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
-        for step in range(steps):
+        for _ in range(steps):
             chosen = torch.randint(half, (32,))
             loss = F.cross_entropy(model(seen(pixels[chosen])), labels[chosen])
             optimizer.zero_grad()

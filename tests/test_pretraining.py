@@ -60,18 +60,18 @@ def test_what_cannot_stand_on_features_is_refused(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    ([*RESNET, "--weights", "resnet.safetensors", "--stage1", "resnet.safetensors"], "--stage1 and --weights both give the first"),
+    ([*RESNET, "--weights", "resnet.safetensors", "--stage1", "resnet.safetensors"], "--stage1 and --weights both give"),
     ([*RESNET, "--weights", "resnet.safetensors", "--track", "paper"], "--weights needs --track common"),
     (["--weights", "resnet.safetensors"], "--weights needs --backbone timm:NAME, got no --backbone"),
     (["--weights", "resnet.safetensors", "--backbone", "digits"], "--weights needs --backbone timm:NAME, got digits"),
     ([*RESNET, "--weights", "absent.safetensors"], "--weights must be a file, or timm for timm's own, got absent.safetensors"),
     ([*RESNET, "--weights", "."], "--weights must be a file"),
-    (["--backbone", "timm:resnet18.foo", "--weights", "resnet.safetensors"], "unknown timm model 'resnet18.foo': Invalid pretrained"),
+    (["--backbone", "timm:resnet18.foo", "--weights", "resnet.safetensors"], "unknown timm model 'resnet18.foo'"),
     (["--backbone", "timm:nothing", "--weights", "timm"], "timm knows no weights of 'nothing'"),
-    (["--backbone", "timm:test_vit", "--weights", "resnet.safetensors"], "resnet.safetensors does not fit timm:test_vit: 78 of 78 tensors are missing"),
-    (["--backbone", "timm:test_resnet", "--weights", "shape.safetensors"], "1 tensors are of another shape, first 'conv1.0.weight'"),
-    (["--backbone", "timm:test_resnet", "--weights", "less.safetensors"], "tensors are missing, first 'layer1.0.conv1.weight'"),
-    ([*RESNET, "--weights", "code.pt"], "code.pt cannot be read: it must be a safetensors file, or a torch file of tensors alone"),
+    (["--backbone", "timm:test_vit", "--weights", "resnet.safetensors"], "fit timm:test_vit: 78 of 78 tensors are missing"),
+    ([*RESNET, "--weights", "shape.safetensors"], "1 tensors are of another shape, first 'conv1.0.weight'"),
+    ([*RESNET, "--weights", "less.safetensors"], "tensors are missing, first 'layer1.0.conv1.weight'"),
+    ([*RESNET, "--weights", "code.pt"], "code.pt cannot be read: it must be a safetensors file, or a torch"),
     ([*RESNET, "--weights", "none.pt"], "none.pt must hold the tensors of a model by name, got none"),
 ])
 def test_wrong_weights_are_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
