@@ -40,6 +40,8 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
         for stage in plan.stages:
             if stage.trial.evaluation_only and stage.previous is not None:
                 continue
+            if stage.previous is None and runner.stages.given:
+                continue
             known = stages.get(stage.key)
             if known:
                 stages[stage.key] = (*known[:1], known[1] + 1, *known[2:])

@@ -68,10 +68,12 @@ class RunPlan:
         protocol: The task's, before a method of any stage changes it.
         stages: In order.
         precision: ``fp32``, ``bf16`` or ``fp16``.
-        external: sha256 of a user's own first stage, or None.
+        external: sha256 of a user's own first stage or of a backbone's weights, or None.
         paper: In the paper track, the method on whose paper's terms all stages stand; None where each brings its own.
         key: Of the whole run: what trains and what predicts.
         images: Digest of the dataset's images, where its name does not say which they are.
+        pretraining: What a record says of weights that others trained, where the first stage is a backbone with such; they enter
+            the keys.
     """
 
     expression: Expression
@@ -83,6 +85,7 @@ class RunPlan:
     paper: str | None
     key: str
     images: str | None = None
+    pretraining: Mapping[str, Any] | None = None
 
     def on(self, data: str | None) -> RunPlan:
         """Return the plan with keys that also name the images, where a list says which there are.
@@ -104,14 +107,15 @@ class RunPlan:
         """The stem of the record's file: readable, and equal for runs that should replace each other."""
         identity = _digest([self.expression.hash, str(self.task), self.task.imbalance_ratio, self.task.split_seed,
                             self.task.track, self.protocol.as_dict(), self.precision, self.external, self.paper,
-                            *([self.images] if self.images else [])])
+                            *([self.images] if self.images else []), *([self.pretraining] if self.pretraining else [])])
         text = re.sub(r"[^a-z0-9.@-]+", "-", f"{self.task}_{self.protocol.name}_{self.expression}".lower()).strip("-")
         return f"{text[:120]}_s{self.task.seed}_{identity[:8]}"
 
 
 def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, dataset: Dataset, *,
              settings: Mapping[str, Mapping[str, Any]] | None = None, precision: str = "fp32",
-             external: str | None = None, paper: str | None = None, asked: Mapping[str, Any] | None = None) -> RunPlan:
+             external: str | None = None, pretraining: Mapping[str, Any] | None = None, paper: str | None = None,
+             asked: Mapping[str, Any] | None = None) -> RunPlan:
     """Resolve an expression for a task.
 
     Args:
@@ -122,7 +126,8 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         dataset: The task's; its code and constants enter the keys, its images are not read.
         settings: Hyperparameters from ``--set``.
         precision: Of the training.
-        external: sha256 of a user's own first stage.
+        external: sha256 of a user's own first stage, or of a backbone's weights.
+        pretraining: Of these weights, see :class:`RunPlan`.
         paper: See :func:`ltbench.papers.apply_papers`; for the paper track.
         asked: Likewise.
 
@@ -137,7 +142,8 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
     expression = Expression(tuple(stage.choices for stage in written))
     facts = Facts(torch.arange(dataset.num_classes, 0, -1) * 10, feature_dim=max(2, dataset.num_classes), epochs=protocol.epochs)
     ground = {"dataset": _facts_of(dataset), "precision": precision,
-              "task": [task.dataset, task.imbalance_ratio, task.imbalance, task.split_seed, task.seed]}
+              "task": [task.dataset, task.imbalance_ratio, task.imbalance, task.split_seed, task.seed],
+              **({"pretraining": pretraining} if pretraining else {})}
     stages: list[StagePlan] = []
     terms: list[Protocol] = []  # of each stage, before its methods change them
     for number, stage in enumerate(written, start=1):
@@ -167,7 +173,7 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         shared = shared.replace(eval_flip=terms[-1].eval_flip, name=PAPER)
     key = _digest([stages[-1].key, [[_method_key(c) for c in stage.choices] for stage in stages], task.track, protocol.name,
                    stages[-1].protocol.eval_flip, *([protocol.eval_noise] if protocol.eval_noise else [])])
-    return RunPlan(expression, task, shared, tuple(stages), precision, external, paper, key, dataset.images)
+    return RunPlan(expression, task, shared, tuple(stages), precision, external, paper, key, dataset.images, pretraining)
 
 
 def change_protocol(base: Protocol, changes: Mapping[str, Any]) -> Protocol:

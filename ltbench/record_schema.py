@@ -153,6 +153,10 @@ _METRICS = _fields(
         }),
     },
 )
+_PRETRAINING = _fields({"kind": _one_of("stage1", "weights"), "source": _one_of("file", "timm"), "sha256": _text}, optional={
+    "model": _text,
+    "input": _fields({"mean": _list_of(_number), "std": _list_of(_number), "size": _count, "crop": _between(0, 1)}),
+})
 _RECORD = _fields({
     "schema": _one_of(SCHEMA),
     "expression": _text,
@@ -192,6 +196,7 @@ _RECORD = _fields({
         "file": _file_name(".safetensors"), "sha256": _text, "holds": _one_of("statistics", "features"),
     })),
     "paper": _optional(_text),
+    "pretraining": _optional(_PRETRAINING),
 })
 
 

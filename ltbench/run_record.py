@@ -50,6 +50,7 @@ def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulati
         "protocol": plan.protocol.as_dict(),
         "precision": plan.precision,
         "external": plan.external,
+        "pretraining": plan.pretraining or _own_first_stage(plan.external),
         "stages": [_describe_stage(stage) for stage in plan.stages],
         "core": sources.core_version(),
         "status": "failed",
@@ -61,6 +62,10 @@ def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulati
         "timing": {"seconds": {}, "reused": {}, "peak_memory_bytes": {}},
         "environment": environment.describe(accelerator, batch, accumulation),
     }
+
+
+def _own_first_stage(external: str | None) -> Record | None:
+    return None if external is None else {"kind": "stage1", "source": "file", "sha256": external}
 
 
 def _describe_stage(stage: StagePlan) -> Record:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
@@ -41,6 +41,9 @@ from ltbench.training.loop import Row
 from ltbench.training.stages import Stage, StageRunner, budget_of
 from ltbench.training.store import StageStore
 
+if TYPE_CHECKING:
+    from ltbench.pretraining import Weights
+
 Record = dict[str, Any]
 
 
@@ -54,6 +57,7 @@ class Options:
         download: Whether data may be downloaded.
         accumulation: Parts that each process splits its share of a global batch into.
         stage1: A user's own first stage.
+        weights: Of a frozen backbone that stands for the first stage.
         rerun: Whether finished runs are run again.
         debug: Whether tracebacks are shown.
         keep: What is kept beside a record: ``nothing``, ``statistics`` or ``features``.
@@ -66,6 +70,7 @@ class Options:
     download: bool = False
     accumulation: int = 1
     stage1: Path | None = None
+    weights: Weights | None = None
     rerun: bool = False
     debug: bool = False
     keep: str = "statistics"
@@ -91,7 +96,8 @@ class Runner:
         self.datasets = datasets
         self.options = options
         self.observers = Observers(registry.manager, active=accelerator.is_main_process)
-        self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1)
+        self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1,
+                                  weights=options.weights)
         self._parts: dict[str, Parts] = {}
         self._tasks: dict[tuple[Task, int | None], TaskData] = {}
 
@@ -164,6 +170,8 @@ class Runner:
             UserError: If the data or the backbone is not there, a user's own first stage does not fit, a batch does not
                 divide, or ``LTBENCH_WORKERS`` is no number where images are decoded.
         """
+        if self.options.weights is not None:
+            self.options.weights.tensors()  # refuses what does not fit
         backbones: set[tuple[str, str]] = set()
         for plan in plans:
             data = self.data_of(plan)

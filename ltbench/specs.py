@@ -47,6 +47,8 @@ class MethodSpec:
         paper: Authors and year, for example ``Cao et al., 2019``.
         aliases: Other names that the field uses.
         base: Whether this is the method that an empty stack stands for. Exactly one installed method says so.
+        needs_classifier: Whether it reads or adjusts, in a later stage, what the stage before classifies with, so that it cannot
+            stand on a backbone alone.
     """
 
     name: str
@@ -56,6 +58,7 @@ class MethodSpec:
     paper: str = ""
     aliases: tuple[str, ...] = ()
     base: bool = False
+    needs_classifier: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.aliases):

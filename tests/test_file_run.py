@@ -7,9 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
+import torch
+from safetensors.torch import save_file
 
 from ltbench.cli.main import main
+from ltbench.data.files import FileImages
 from ltbench.data.inat18 import INat18
+from ltbench.data.task_data import load_parts
+from ltbench.pretraining import open_weights
 from tests.list_factory import write_jpegs
 
 COUNTS = (40, 24, 14, 9, 6, 4, 3, 2, 2, 2)
@@ -179,3 +185,15 @@ def test_every_species_takes_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert record["status"] == "completed"
     assert record["split"]["class_counts"] == [1] * 8142  # type: ignore[index]
     assert sum(record["per_class"]["total"]) == 8142  # type: ignore[index]
+
+
+def test_frozen_weights_see_files_at_their_own_size(small: Path, tmp_path: Path) -> None:
+    file = tmp_path / "resnet.safetensors"
+    save_file(timm.create_model("test_resnet").state_dict(), file)
+    view = open_weights(str(file), "timm:test_resnet", download=False).view(INat18())
+    train = load_parts(view, small, download=False).train
+    assert isinstance(train, FileImages)
+    assert (train.size, train.resized, INat18().image_size) == (160, 168, 16)  # 168.4: timm's test model cuts out 0.95 of a side
+    assert train.fetch(torch.tensor([0])).shape == (1, 3, 160, 160)
+    assert run(small, tmp_path / "out", "--backbone", "timm:test_resnet", "--weights", str(file)) == 0
+    assert record_of(tmp_path / "out")["status"] == "completed"

@@ -1,8 +1,9 @@
-"""Any model of timm, randomly initialized and without its classifier."""
+"""Any model of timm, without its classifier; randomly initialized, or with weights that are handed to it."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 import timm
@@ -84,21 +85,38 @@ class TimmResNet(TimmBackbone):
         return embedding
 
 
-def _create(request: BackboneRequest) -> nn.Module:
+def create(request: BackboneRequest, tensors: Mapping[str, Tensor] | None = None) -> nn.Module:
+    """Build a timm model without its classifier.
+
+    Args:
+        request: Its name is timm's.
+        tensors: Weights to give it, by the names that their authors or timm use; None for random ones. What a file has too much,
+            such as a classifier, is left out, and so is what it lacks.
+
+    Raises:
+        UserError: If timm does not know the name.
+    """
     # Names of the hub ("hf-hub:...", "a/b") would fetch a configuration from the network: only timm's own names are known here.
     if not timm.is_model(request.name):
         near = difflib.get_close_matches(request.name, timm.list_models(), n=3)
         hint = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else "; timm.list_models() lists them all"
         raise UserError(f"unknown timm model {request.name!r}{hint}")
-    name, channels = request.name, request.channels
+    try:
+        cfg = timm.get_pretrained_cfg(request.name)
+    except RuntimeError as error:  # of an unknown tag behind the name's dot
+        raise UserError(f"unknown timm model {request.name!r}: {error}") from error
+    parts: dict[str, Any] = {"num_classes": 0, "in_chans": request.channels}
+    if tensors is not None:
+        # Another number of classes than ours, 0, makes timm drop the classifier and load the rest without being strict.
+        overlay = {"state_dict": dict(tensors), "num_classes": 1, "classifier": (cfg and cfg.classifier) or "head"}
+        parts |= {"pretrained": True, "pretrained_cfg_overlay": overlay}
     # Position embeddings and attention windows are laid out for one size; convolutional models take any and know no img_size.
-    cfg = timm.get_pretrained_cfg(request.name)
     if cfg is not None and cfg.fixed_input_size:
         try:
-            return timm.create_model(name, pretrained=False, num_classes=0, in_chans=channels, img_size=request.image_size)
+            return timm.create_model(request.name, **parts, img_size=request.image_size)
         except TypeError:
-            pass  # this one cannot be laid out anew: the trial below says whether the size happens to fit
-    return timm.create_model(name, pretrained=False, num_classes=0, in_chans=channels)
+            pass  # this one cannot be laid out anew: the trial of build() says whether the size happens to fit
+    return timm.create_model(request.name, **parts)
 
 
 def build(request: BackboneRequest) -> TimmBackbone:
@@ -114,7 +132,7 @@ def build(request: BackboneRequest) -> TimmBackbone:
     """
     size = request.image_size
     try:
-        model = _create(request)
+        model = create(request)
         # After a hidden layer in the head (VGG, MobileNetV3) the features are wider than the last maps.
         width: Any = getattr(model, "head_hidden_size", None) or model.num_features
         feature_dim = int(width)

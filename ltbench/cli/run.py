@@ -16,6 +16,7 @@ from ltbench.settings import cache_limit, cache_root, data_root
 if TYPE_CHECKING:
     from ltbench.data.base import Dataset
     from ltbench.plan import RunPlan
+    from ltbench.pretraining import Weights
 
 DEFAULT_DATASET = "digits-lt"
 DEFAULT_PROTOCOL = "quick"
@@ -64,6 +65,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
                        help="images that cannot be decoded end their run (default), or are left out and counted")
     place.add_argument("--cache", metavar="DIR", help="folder of the stage store (also LTBENCH_CACHE)")
     place.add_argument("--stage1", type=Path, metavar="FILE", help="your own first stage; its rows are marked external")
+    place.add_argument("--weights", metavar="FILE", help="weights of a frozen --backbone timm:NAME in place of a first stage, or "
+                       "'timm' for its own from the local cache; its rows are marked external pre-training")
     place.add_argument("--accumulate", type=int, default=1, metavar="K",
                        help="split each global batch into K parts to save memory")
     place.add_argument("--threads", type=int, metavar="N", help="CPU threads (1 is best where other programs are busy)")
@@ -90,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
     for name in ("methods", "dataset"):
         if not getattr(args, name).strip():
             raise UserError(f"--{name} must not be empty")
-    datasets, plans = _plan(args)
+    weights = _weights(args)
+    datasets, plans = _plan(args, weights)
     for problem in args.registry.problems:
         print(f"warning: {problem}", file=sys.stderr)
 
@@ -111,8 +115,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"processes or precision {args.precision} do not work here: {error}") from error
     if os.environ.get("WORLD_SIZE", "1") != str(accelerator.num_processes):
         raise UserError(f"WORLD_SIZE is {os.environ['WORLD_SIZE']} but {accelerator.num_processes} process runs; use torchrun")
-    options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, args.rerun, args.debug,
-                      args.keep, planning=args.dry_run, skip_unreadable=args.unreadable == "skip")
+    options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, weights, args.rerun,
+                      args.debug, args.keep, planning=args.dry_run, skip_unreadable=args.unreadable == "skip")
     runner = Runner(args.registry, accelerator, StageStore(cache_root(args.cache), cache_limit()), datasets, options)
     if args.dry_run:
         from ltbench.estimate import print_plan
@@ -137,7 +141,20 @@ def _print_tables(paths: list[Path]) -> None:
     print(render(tables, "md"), end="")
 
 
-def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
+def _weights(args: argparse.Namespace) -> Weights | None:
+    """Find the weights of a frozen backbone, if the user named any."""
+    if args.weights is None:
+        return None
+    if args.stage1 is not None:
+        raise UserError("--stage1 and --weights both give the first stage; leave one of them out")
+    if args.track == PAPER:
+        raise UserError("--weights needs --track common: no paper's own settings say what is pre-trained elsewhere")
+    from ltbench.pretraining import open_weights
+
+    return open_weights(args.weights, args.backbone, size=args.image_size, download=args.download)
+
+
+def _plan(args: argparse.Namespace, weights: Weights | None) -> tuple[dict[str, Dataset], list[RunPlan]]:
     """Resolve everything that was typed, before any data is read."""
     from ltbench.data.naming import open_dataset, split_datasets
     from ltbench.expression import check_settings, parse_settings, split_list
@@ -157,13 +174,15 @@ def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
             raise UserError(f"--track paper takes each paper's own settings; leave out {typed}")
     elif args.paper:
         raise UserError("--paper needs --track paper")
-    external = _file_hash(args.stage1)
+    external = weights.sha256 if weights else _file_hash(args.stage1)
+    pretraining = weights.describe() if weights else None
     seeds = [(split_seed, seed) for split_seed in _seeds(args.split_seeds, "--split-seeds")
              for seed in _seeds(args.seeds, "--seeds")]
     datasets: dict[str, Dataset] = {}
     plans: list[RunPlan] = []
     for text in split_datasets(args.dataset):
         dataset, ratio = open_dataset(text, registry, args.imbalance_ratio)
+        dataset = weights.view(dataset) if weights else dataset
         name = dataset.name
         if name in datasets and datasets[name].images != dataset.images:
             raise UserError(f"--dataset must not hold two sets called {name!r}: run them one after the other, got {text!r}")
@@ -178,8 +197,11 @@ def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
             task = Task(name, ratio, args.imbalance, split_seed, seed, args.track, protocol.name)
             for method in list(methods):
                 try:
-                    plans.append(plan_run(method, task, protocol, registry, dataset, settings=settings,
-                                          precision=args.precision, external=external, paper=args.paper, asked=asked))
+                    plan = plan_run(method, task, protocol, registry, dataset, settings=settings, precision=args.precision,
+                                    external=external, pretraining=pretraining, paper=args.paper, asked=asked)
+                    if weights:
+                        weights.require_later_stages(plan, method)
+                    plans.append(plan)
                 except UserError as error:
                     if args.methods != ALL:
                         raise

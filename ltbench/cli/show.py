@@ -59,6 +59,8 @@ def _summary(record: Record) -> Iterator[str]:
     yield f"track: {record['track']}, selection: {record['selection']}, precision: {record['precision']}"
     if record["external"] is not None:
         yield f"external: {record['external']}"
+    if record.get("pretraining"):
+        yield f"pre-training: {_pairs(record['pretraining'])}"
     for number, stage in enumerate(record["stages"], start=1):
         yield f"stage {number}: {stage['expression']}{_bracket(stage.get('protocol_overrides', {}))}"
         for method in stage["methods"]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltbench.data.base import Dataset, Fingerprinted, Parts
+from ltbench.data.base import Dataset, Fingerprinted, Parts, TensorImages
 from ltbench.data.files import FileImages
 from ltbench.data.longtail import Split, make_split, test_indices
 from ltbench.data.published import unread_parts
@@ -131,6 +131,10 @@ def load_parts(dataset: Dataset, root: Path | None, *, download: bool, planning:
     except OSError as error:  # such as a folder that may not be entered
         raise UserError(f"{dataset.name} cannot be read: {str(error.filename)!r}: {error.strerror}" if error.filename else
                         f"{dataset.name} cannot be read: {error}") from error
+    train, test, val = (part.in_channels(dataset.channels) if isinstance(part, TensorImages) else part
+                        for part in (parts.train, parts.test, parts.val))
+    assert train is not None and test is not None
+    parts = replace(parts, train=train, test=test, val=val)
     for name, part in (("train", parts.train), ("test", parts.test)):
         if len(part.labels) == 0 or int(part.labels.min()) < 0 or int(part.labels.max()) >= dataset.num_classes:
             raise UserError(f"the {name} part of {dataset.name!r} must have labels from 0 to {dataset.num_classes - 1}")

@@ -62,7 +62,8 @@ class Table:
         track: ``common`` or ``paper``.
         selection: ``last``, ``val`` or, from outside reports, ``test``.
         precision: Of training.
-        external: Whether the first stages came from elsewhere.
+        external: What came from elsewhere: ``external first stages``, or ``external pre-training`` of frozen backbones; None
+            where all was trained on the task alone.
         protocol: Its settings.
         splits: Split seed and hash of each subset that the runs cover.
         train_images: Of one subset.
@@ -75,7 +76,7 @@ class Table:
     track: str
     selection: str
     precision: str
-    external: bool
+    external: str | None
     protocol: dict[str, Any]
     splits: tuple[tuple[int, str], ...]
     train_images: int
@@ -86,7 +87,7 @@ class Table:
         """Why the rows have no ranks; None if they have."""
         if self.protocol["name"] in (CUSTOM, SMOKE):
             return f"{self.protocol['name']} protocol"
-        return "external first stages" if self.external else None
+        return self.external
 
     def ranks(self) -> list[int | None]:
         """Return each row's rank; equal means share one, and a row with a broken run has none."""
@@ -138,14 +139,23 @@ def _terms(record: Record) -> str:
     task = record["task"]
     shared = [task["dataset"], task["imbalance_ratio"], task["imbalance"], record["track"], record["selection"]]
     own = [record["split"][name] for name in ("images", "unreadable") if name in record["split"]]  # one name, other images
-    return _text([*shared, record["precision"], record["external"] is not None, record["protocol"], *own])
+    return _text([*shared, record["precision"], _external(record), record["protocol"], *own])
+
+
+def _external(record: Record) -> str | None:
+    """Say what of a run came from elsewhere; records of before weights could be given say no more than that something did."""
+    if record["external"] is None:
+        return None
+    kind = (record.get("pretraining") or {}).get("kind")
+    return "external pre-training" if kind == "weights" else "external first stages"
 
 
 def _identity(record: Record) -> str:
     """Name everything that the runs of one row share."""
     methods = [[method["name"], method["hyperparameters"]] for stage in record["stages"] for method in stage["methods"]]
     terms = [stage.get("protocol") for stage in record["stages"]]  # a later stage's are not in the table's
-    return _text([record["expression"], record["expression_hash"], methods, terms, record["external"]])
+    given = [record["external"], record.get("pretraining")]
+    return _text([record["expression"], record["expression_hash"], methods, terms, *given])
 
 
 def _splits(records: Iterable[Record]) -> list[tuple[int, str]]:
@@ -193,7 +203,7 @@ def _table(groups: list[list[Record]]) -> Table:
         track=record["track"],
         selection=record["selection"],
         precision=record["precision"],
-        external=record["external"] is not None,
+        external=_external(record),
         protocol=record["protocol"],
         splits=tuple(_splits(groups[0])),
         train_images=sum(record["split"]["class_counts"]),

@@ -80,7 +80,7 @@ def _heading(table: Table) -> str:
     seeds = [seed for seed, _ in table.splits]
     parts += [f"split seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"] if seeds != [0] else []
     parts += [f"selection {table.selection}"] if table.selection != "last" else []
-    parts += ["external first stages"] if table.external else []
+    parts += [table.external] if table.external else []
     parts += [f"not ranked ({table.unranked})"] if table.unranked else []
     return ", ".join(parts)
 

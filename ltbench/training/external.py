@@ -1,15 +1,20 @@
-"""A user's own checkpoint in place of the first stage."""
+"""A user's own checkpoint, or a backbone with weights that others trained, in place of the first stage."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ltbench.backbones.resized import Resized
 from ltbench.errors import UserError
 from ltbench.training.engine import Engine
+
+if TYPE_CHECKING:
+    from ltbench.pretraining import Weights
 
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 _CLASSIFIERS = ("fc.", "linear.", "classifier.", "head.classifier.")
@@ -48,6 +53,21 @@ def load_external(engine: Engine, path: Path) -> None:
         if state and len(found) == len(state) and all(found[name].shape == value.shape for name, value in state.items()):
             classifier.load_state_dict(found)  # type: ignore[union-attr]
             return
+    engine.head = NoHead()
+
+
+def load_weights(engine: Engine, weights: Weights) -> None:
+    """Put a frozen backbone with weights that others trained into a first stage, without a classifier.
+
+    Args:
+        engine: Of the first stage; its backbone is one of timm's, for images of the weights' size.
+        weights: Read when first wanted.
+
+    Raises:
+        UserError: If they cannot be read or do not fit.
+    """
+    engine.backbone.load_state_dict({f"model.{name}": value for name, value in weights.tensors().items()})
+    engine.backbone = Resized(engine.backbone, weights.input.size)
     engine.head = NoHead()
 
 

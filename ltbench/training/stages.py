@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
@@ -25,12 +25,15 @@ from ltbench.training.build import build_engine
 from ltbench.training.context import Bank, Context
 from ltbench.training.distributed import gather_rows, release
 from ltbench.training.engine import Engine
-from ltbench.training.external import load_external
+from ltbench.training.external import load_external, load_weights
 from ltbench.training.features import FeatureReader
 from ltbench.training.files import check_tensors, load_tensors, save_tensors
 from ltbench.training.loop import BatchLoader, Budget, Loop, Row, first_row
 from ltbench.training.optimization import terms
 from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
+
+if TYPE_CHECKING:
+    from ltbench.pretraining import Weights
 
 
 @dataclass
@@ -78,15 +81,22 @@ class StageRunner:
         registry: Where backbones are looked up.
         accumulation: Parts that each process splits its share of a global batch into.
         stage1: A user's own first stage, instead of training one.
+        weights: Of a frozen backbone, likewise.
     """
 
     def __init__(self, accelerator: Accelerator, store: StageStore, registry: Registry, *, accumulation: int = 1,
-                 stage1: Path | None = None) -> None:
+                 stage1: Path | None = None, weights: Weights | None = None) -> None:
         self.accelerator = accelerator
         self.store = store
         self.registry = registry
         self.accumulation = accumulation
         self.stage1 = stage1
+        self.weights = weights
+
+    @property
+    def given(self) -> bool:
+        """Whether the first stage comes from elsewhere and is not trained."""
+        return self.stage1 is not None or self.weights is not None
 
     def obtain(self, plan: StagePlan, seed: int, data: TaskData, previous: Stage | None,
                observe: Callable[[Row], None] = lambda row: None) -> Stage:
@@ -108,6 +118,9 @@ class StageRunner:
         engine = self.build(plan, seed, data, previous.engine.trained if previous else None)
         if plan.number == 1 and self.stage1 is not None:
             load_external(engine, self.stage1)
+            return Stage(_finished(engine, seed), reused=True)
+        if plan.number == 1 and self.weights is not None:
+            load_weights(engine, self.weights)
             return Stage(_finished(engine, seed), reused=True)
         main = self.accelerator.is_main_process
         with self.store.lock(plan.key) if main else nullcontext():
@@ -146,7 +159,7 @@ class StageRunner:
         epochs = budget_of(plan.protocol, plan.number, len(data.labels)).epochs
         engine = build_engine(plan, seed, epochs, data, self.registry, previous).to(self.accelerator.device)
         reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator,
-                               self.store.path(plan.previous.key) if plan.previous else None)
+                               self._bank_folder(plan.previous.key, data) if plan.previous else None)
         engine.ctx = Context(engine, engine.stack, engine.stack.methods[0].facts, plan.protocol, previous,
                              self.accelerator.device, reader.read, lambda rows: gather_rows(rows, self.accelerator))
         with torch.random.fork_rng(devices=[]):
@@ -167,8 +180,28 @@ class StageRunner:
             keep: Whether to store what is computed, for the stages above.
         """
         frozen_from = plan.previous.key if plan.previous and engine.stack.backbone == "frozen" else plan.key
-        folder = self.store.path(frozen_from)
+        folder = self._bank_folder(frozen_from, data)
         return FeatureReader(engine, data, plan.protocol, seed, self.accelerator, folder).finished(keep=keep)
+
+    def _bank_folder(self, key: str, data: TaskData) -> Path:
+        """Return where the banks of a frozen backbone are kept: with the stage that it came from, or with its weights.
+
+        Weights are the same for every seed and method, so their features of a split are computed once.
+
+        Args:
+            key: Of the stage that the backbone came from.
+            data: Of the task.
+        """
+        if self.weights is None:
+            return self.store.path(key)
+        own = self.weights.bank_key(data)
+        if self.accelerator.is_main_process:
+            with self.store.lock(own):
+                if not self.store.meta(own):  # reading it marks it as used
+                    self.store.finish(own, {"what": f"features of {self.weights.model} on {data.dataset.name}", "curve": [],
+                                            "seconds": 0.0})
+        self.accelerator.wait_for_everyone()
+        return self.store.path(own)
 
     def train(self, engine: Engine, plan: StagePlan, seed: int, data: TaskData,
               observe: Callable[[Row], None] = lambda row: None) -> None:

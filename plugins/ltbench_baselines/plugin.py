@@ -12,8 +12,8 @@ _LATER = frozenset({2})
 
 
 def _spec(name: str, target: str, summary: str, paper: str, stages: frozenset[int] = _BOTH, aliases: tuple[str, ...] = (),
-          base: bool = False) -> MethodSpec:
-    return MethodSpec(name, f"ltbench_baselines.{target}", summary, stages, paper, aliases, base)
+          base: bool = False, needs_classifier: bool = False) -> MethodSpec:
+    return MethodSpec(name, f"ltbench_baselines.{target}", summary, stages, paper, aliases, base, needs_classifier)
 
 
 @hookimpl
@@ -51,11 +51,12 @@ def ltbench_methods() -> Iterable[MethodSpec]:
         _spec("tde", "tde:TotalDirectEffect", "leaves out of the logits what the mean feature adds", "Tang et al., 2020", _FIRST),
         _spec("wd", "wd:WeightDecay", "weight decay tuned for long tails", "Alshammari et al., 2022"),
         _spec("crt", "crt:ClassifierRetraining", "trains a new classifier, class-balanced", "Kang et al., 2020", _LATER),
-        _spec("lws", "lws:LearnableWeightScaling", "learns one scale a class for the classifier", "Kang et al., 2020", _LATER),
+        _spec("lws", "lws:LearnableWeightScaling", "learns one scale a class for the classifier", "Kang et al., 2020", _LATER,
+              needs_classifier=True),
         _spec("tau_norm", "tau_norm:TauNormalization", "divides each class's weight vector by its norm to the power tau",
-              "Kang et al., 2020", _LATER, aliases=("tau_normalization",)),
+              "Kang et al., 2020", _LATER, aliases=("tau_normalization",), needs_classifier=True),
         _spec("disalign", "disalign:DistributionAlignment", "learns a magnitude and a margin a class for the classifier",
-              "Zhang et al., 2021", _LATER),
+              "Zhang et al., 2021", _LATER, needs_classifier=True),
         _spec("maxnorm", "maxnorm:MaxNorm", "fine-tunes the classifier with weight vectors kept in a ball",
-              "Alshammari et al., 2022", _LATER),
+              "Alshammari et al., 2022", _LATER, needs_classifier=True),
     ]

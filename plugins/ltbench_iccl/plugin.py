@@ -16,5 +16,6 @@ def ltbench_methods() -> Iterable[MethodSpec]:
         MethodSpec("iccl", "ltbench_iccl.iccl:ICCL", "retrieves the centroids of both classes of mixed head and tail images",
                    frozenset({1}), _PAPER),
         MethodSpec("iccl_rebalance", "ltbench_iccl.iccl_rebalance:ICCLRebalancing",
-                   "fine-tunes the classifier on class-aware samples, taught by the stage before", frozenset({2}), _PAPER),
+                   "fine-tunes the classifier on class-aware samples, taught by the stage before", frozenset({2}), _PAPER,
+                   needs_classifier=True),
     ]

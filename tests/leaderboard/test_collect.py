@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ltbench.leaderboard.collect import collect, total_seconds
+from ltbench.leaderboard.tables import headings
 from tests.record_factory import broken, predictions, record, stored
 
 
@@ -53,6 +54,18 @@ def test_rows_are_ranked_by_their_mean() -> None:
 def test_other_terms_never_share_a_table(changes: dict[str, Any]) -> None:
     tables, problems = collect(stored(record(), record(expression="la", **changes)))
     assert len(tables) == 2 and problems == []
+
+
+def test_first_stages_and_pre_training_from_elsewhere_share_a_table_with_nothing() -> None:
+    weights = {"kind": "weights", "source": "file", "sha256": "ab"}
+    values = [record(), record(external="cd"), record(external="ab", pretraining=weights)]
+    tables, problems = collect(stored(*values, record(expression="la", external="ab", pretraining=weights)))
+    assert problems == [] and {table.external: len(table.rows) for table in tables} == {
+        None: 1, "external first stages": 1, "external pre-training": 2,
+    }
+    (marked,) = [table for table in tables if table.external == "external pre-training"]
+    assert marked.unranked == "external pre-training" and marked.ranks() == [None, None]
+    assert "external pre-training, not ranked" in headings([marked])[0]
 
 
 def test_other_split_seeds_never_share_a_table() -> None:

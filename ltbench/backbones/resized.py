@@ -1,0 +1,37 @@
+"""A frozen backbone that is shown images at the size that its weights were trained for."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_AT_ONCE = 64 * 224 * 224  # pixels: 64 usual images, however many of 32 x 32 came in one batch
+
+
+class Resized(nn.Module):
+    """Scale images on the device, then embed them.
+
+    Args:
+        backbone: Frozen and in evaluation mode: images are embedded a few at a time.
+        size: Height and width that it wants, s.
+    """
+
+    feature_dim: int
+
+    def __init__(self, backbone: nn.Module, size: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.size = size
+        self.feature_dim = int(backbone.feature_dim)  # type: ignore[arg-type]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return embeddings, shape (B, D), of normalized images of any size, shape (B, channels, height, width)."""
+        parts = torch.split(images, max(1, _AT_ONCE // self.size**2))
+        return torch.cat([self.backbone(self._scaled(part)) for part in parts])
+
+    def _scaled(self, images: Tensor) -> Tensor:
+        if images.shape[2:] == (self.size, self.size):
+            return images
+        # After normalization: what is linear in the pixels commutes with it. The filter is the one of images on disk.
+        return F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
