@@ -15,6 +15,7 @@ from ltbench.data.paths import Paths
 from ltbench.errors import UserError
 
 Listed = tuple[Paths, Tensor]
+_DIGITS = 18  # of a label: what fits int64
 
 
 def read_list(file: Path, num_classes: int) -> Listed:
@@ -58,7 +59,7 @@ def _lines(file: Path, content: bytes, num_classes: int) -> tuple[list[bytes], l
             continue
         name, _, label = line.rstrip().rpartition(b" ")  # a name may hold spaces
         where = f"line {number} of {str(file)!r}"
-        if not name or not label.isdigit():
+        if not name or not label.isdigit() or len(label) > _DIGITS:
             shown = os.fsdecode(line).encode("utf-8", "replace").decode()
             raise UserError(f"{where} must read 'path label', got {shown[:80]!r}")
         names.append(name)
@@ -71,8 +72,9 @@ def _json(file: Path, content: bytes, num_classes: int) -> tuple[list[bytes], li
         held: dict[str, Any] = json.loads(content)
         category = {entry["image_id"]: int(entry["category_id"]) for entry in held["annotations"]}
         images = [(str(entry["file_name"]), category[entry["id"]]) for entry in held["images"]]
+        names = [os.fsencode(name) for name, _ in images]
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{str(file)!r} must hold images and annotations in iNaturalist's form ({type(error).__name__}: {error})"
                         ) from error
     labels = [check_label(label, num_classes, f"image {name!r} of {str(file)!r}") for name, label in images]
-    return [os.fsencode(name) for name, _ in images], labels
+    return names, labels
