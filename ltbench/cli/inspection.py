@@ -103,7 +103,7 @@ def data(registry: Any, given_root: str | None, *, readable: bool) -> tuple[dict
 
 
 def _sights(registry: Any, root: Path | None) -> tuple[dict[str, str], list[str]]:
-    from ltbench.data.inspection.found import ABSENT, BROKEN, see  # imports torch, which may be what is broken
+    from ltbench.data.inspection.found import ABSENT, BROKEN, DAMAGED, see  # imports torch, which may be what is broken
 
     states, problems = {}, []
     for entry in registry.datasets.values():
@@ -111,7 +111,7 @@ def _sights(registry: Any, root: Path | None) -> tuple[dict[str, str], list[str]
         states[seen.name] = seen.line
         if seen.state == BROKEN:
             problems.append(f"dataset {seen.name} is {seen.line}")
-        elif seen.state == ABSENT and entry.spec.source == "embedded":  # nothing that a user could have left out
+        elif seen.state in (ABSENT, DAMAGED) and entry.spec.source == "embedded":  # nothing that a user could have left out
             problems.append(f"dataset {seen.name}: {seen.line}")
     return states, problems
 

@@ -104,8 +104,8 @@ class Dataset(ABC):
         protocols: What ``smoke``, ``quick`` and ``common`` mean for this dataset.
         published: Images of each class as its authors give them, so that a run can be planned where the data is not; None where
             nobody gives them.
-        steps: How a person gets the data where ltbench may not download it, for ``ltbench data get``: one step a text, ``DATA`` for
-            the folder that ``--data-root`` or ``LTBENCH_DATA`` names.
+        steps: How a person gets the data where ltbench may not download it, for ``ltbench data get``: one step a text, with
+            ``DATA`` for the folder that ``--data-root`` or ``LTBENCH_DATA`` names.
     """
 
     name: str

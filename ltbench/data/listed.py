@@ -120,7 +120,7 @@ class ListedDataset(FileDataset):
         return self._listed(self.train_lists, candidates, where), self._listed(self.test_lists, candidates, where)
 
     def find_val(self, candidates: list[Path]) -> Listed | None:
-        """Read the validation list. One that is damaged counts as none: it must not keep anybody from a run that never reads it."""
+        """Read the validation list; a damaged one counts as none, for it must not keep anybody from a run that never reads it."""
         file = _first(self.val_lists, candidates)
         try:
             return None if file is None else self._read(file, candidates)

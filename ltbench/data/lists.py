@@ -16,6 +16,7 @@ from ltbench.errors import UserError
 
 Listed = tuple[Paths, Tensor]
 _DIGITS = 18  # of a label: what fits int64
+_SHOWN = 80  # bytes of a line that is wrong
 
 
 def read_list(file: Path, num_classes: int) -> Listed:
@@ -60,8 +61,7 @@ def _lines(file: Path, content: bytes, num_classes: int) -> tuple[list[bytes], l
         name, _, label = line.rstrip().rpartition(b" ")  # a name may hold spaces
         where = f"line {number} of {str(file)!r}"
         if not name or not label.isdigit() or len(label) > _DIGITS:
-            shown = os.fsdecode(line).encode("utf-8", "replace").decode()
-            raise UserError(f"{where} must read 'path label', got {shown[:80]!r}")
+            raise UserError(f"{where} must read 'path label', got {os.fsdecode(line[:_SHOWN])!r}")
         names.append(name)
         labels.append(check_label(int(label), num_classes, where))
     return names, labels

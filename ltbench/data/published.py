@@ -60,7 +60,7 @@ class Published:
         test: Shape (C,).
         val: Shape (C,); None where the set has no validation part beside the test part.
         stated: What is known of the training part where ``train`` is made up; None where ``train`` holds the true counts.
-        train_digest: Of the true training counts, as :func:`counts_digest` makes it, where ``train`` is made up and they are known.
+        train_digest: Of the true training counts where ``train`` is made up and they are known, see :func:`counts_digest`.
     """
 
     train: tuple[int, ...]

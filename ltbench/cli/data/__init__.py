@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from pathlib import Path
+
+from ltbench.errors import UserError
+from ltbench.settings import data_root
 
 ACTIONS = ("list", "check", "get", "stats")
 
@@ -21,3 +25,18 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add what every action takes."""
     parser.add_argument("--data-root", metavar="DIR", help="the folder of data sets (default: LTBENCH_DATA)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def existing_root(given: str | None) -> Path | None:
+    """Return the folder of data sets; None if none was named.
+
+    Args:
+        given: ``--data-root``.
+
+    Raises:
+        UserError: If it is not there.
+    """
+    root = data_root(given)
+    if root is not None and not root.is_dir():
+        raise UserError(f"the folder of data sets (--data-root, LTBENCH_DATA) must exist, got {str(root)!r}")
+    return root

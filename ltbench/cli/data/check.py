@@ -8,8 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from ltbench.cli.data import add_common_options
-from ltbench.settings import data_root, data_workers
+from ltbench.cli.data import add_common_options, existing_root
+from ltbench.settings import data_workers
 
 if TYPE_CHECKING:
     from ltbench.data.inspection.readable import Progress
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     started = time.perf_counter()
     dataset, _ = open_dataset(args.name, args.registry)
-    report = check(dataset, data_root(args.data_root), full=args.full, workers=data_workers(), make_progress=_bar)
+    report = check(dataset, existing_root(args.data_root), full=args.full, workers=data_workers(), make_progress=_bar)
     report.seconds["total"] = time.perf_counter() - started
     memory = peak_memory()
     if args.json:

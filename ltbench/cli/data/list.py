@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ltbench.cli.data import add_common_options
+from ltbench.cli.data import add_common_options, existing_root
 from ltbench.cli.listing import show
-from ltbench.settings import data_root
 
 
 def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     from ltbench.data.inspection.found import FOUND, see
     from ltbench.data.inspection.obtaining import in_short
 
-    root = data_root(args.data_root)
+    root = existing_root(args.data_root)
     rows = []
     for entry in args.registry.datasets.values():
         seen = see(entry, root)

@@ -54,7 +54,8 @@ def as_text(report: Report, dataset: Dataset, memory: int) -> Iterator[str]:
     yield from (f"note: {note}" for note in report.notes)
     yield from (f"absent: {line}" for line in report.absent)
     yield from (f"problem: {line}" for line in shortened(report.findings))
-    yield {0: "sound", 1: f"{len(report.findings):,} problems", 2: "incomplete"}[exit_code(report)]
+    wrong = f"{len(report.findings):,} problem{'s' if len(report.findings) > 1 else ''}"
+    yield {0: "sound", 1: wrong, 2: "incomplete"}[exit_code(report)]
 
 
 def _totals(part: str, totals: Totals) -> dict[str, int]:
@@ -87,7 +88,8 @@ def as_json(report: Report, dataset: Dataset, memory: int) -> dict[str, Any]:
         "parts": parts,
         "absent": report.absent,
         "problems": [asdict(finding) for finding in report.findings],
-        "unreadable": [{"part": name, **image._asdict()} for name, images in report.unreadable.items() for image in images],
+        "unreadable": [{"part": name, "index": index, "path": path, "reason": reason}
+                       for name, images in report.unreadable.items() for index, path, reason in images],
         "notes": report.notes,
         "seconds": {step: round(taken, 3) for step, taken in report.seconds.items()},
         "peak_memory_bytes": memory,

@@ -9,9 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltbench.cli.data import add_common_options
+from ltbench.cli.data import add_common_options, existing_root
 from ltbench.errors import UserError
-from ltbench.settings import data_root
 
 if TYPE_CHECKING:
     from ltbench.data.inspection.statistics import Spread
@@ -41,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     kind = None if args.plot is None else check_plot_file(args.plot)
     dataset, ratio = open_dataset(args.name, args.registry)
-    found = spread(dataset, ratio, data_root(args.data_root), imbalance=args.imbalance, split_seed=args.split_seed)
+    found = spread(dataset, ratio, existing_root(args.data_root), imbalance=args.imbalance, split_seed=args.split_seed)
     if kind is not None:
         try:
             args.plot.parent.mkdir(parents=True, exist_ok=True)
@@ -68,8 +67,8 @@ def _as_text(found: Spread) -> Iterator[str]:
     from ltbench.data.inspection.counts import GINI, draw_histogram, histogram
 
     totals = found.totals
-    yield (f"{found.task}, split seed {found.task.split_seed}: {totals.images:,} training images of {len(found.train):,} classes, "
-           f"{totals.largest:,} to {totals.smallest:,}; {found.test.sum():,} test images")
+    yield (f"{found.task}, split seed {found.task.split_seed}: {totals.images:,} training images of {len(found.train):,} "
+           f"classes, {totals.largest:,} to {totals.smallest:,}; {found.test.sum():,} test images")
     yield f"many / medium / few classes: {totals.many} / {totals.medium} / {totals.few}"
     yield f"ratio realized: {found.ratio:.4g}"
     yield f"Gini coefficient: {found.gini:.4f} ({GINI})"

@@ -18,7 +18,7 @@ from ltbench.data.inspection.counts import class_counts
 from ltbench.data.inspection.findings import Finding
 from ltbench.data.inspection.parts import Opened, open_parts
 from ltbench.data.inspection.readable import Progress, Unreadable, look, unreadable
-from ltbench.data.inspection.repeats import in_two_lists, listed_twice
+from ltbench.data.inspection.repeats import repeated
 
 MakeProgress = Callable[[str, int], Progress | None]
 
@@ -95,7 +95,7 @@ def check(dataset: Dataset, root: Path | None, *, full: bool, workers: int, make
         # Decoding names what is not there as well.
         report.unreadable[name] = (unreadable(source, workers, make_progress(f"decode {name}", len(source.paths))) if full
                                    else looks[name].problems)
-        report.findings += [Finding("unreadable", f"{name}: {image.reason}") for image in report.unreadable[name]]
+        report.findings += [Finding("unreadable", f"{name}: {reason}") for _, _, reason in report.unreadable[name]]
     if full and files:
         clock.stop("decode", report)
     return report
@@ -106,6 +106,8 @@ def _open(part: Opened, dataset: Dataset, report: Report) -> None:
         counts, wrong = class_counts(part.source.labels, dataset.num_classes, part.name)
         report.parts[part.name] = Checked(part.source, part.file, counts)
         report.findings += wrong
+    elif part.missing and part.name == "val":
+        report.notes.append("the validation list is not there; no run needs it")
     elif part.missing:
         report.absent.append(f"{part.name} part: {part.error}")
     else:
@@ -119,9 +121,7 @@ def _check_lists(dataset: Dataset, report: Report, files: dict[str, FileImages])
             where = "" if part.file is None else f" in {str(part.file)!r}"
             report.findings += [Finding("empty class", f"{name}: class {k} ({dataset.class_names[k]}) has no image{where}")
                                 for k in np.flatnonzero(part.counts == 0)]
-    for name, source in files.items():
-        report.findings += listed_twice(name, source)
-    report.findings += in_two_lists(files)
+    report.findings += repeated(files)
 
 
 def _check_contents(report: Report, sources: dict[str, ImageSource], sizes: dict[str, Ints], threads: int, *, full: bool) -> None:

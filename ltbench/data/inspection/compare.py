@@ -18,8 +18,8 @@ _NAMED = 3  # classes that one line names
 def compare(counts: Mapping[str, Ints], dataset: Dataset) -> list[Finding]:
     """Return in what a set differs from its published counts; nothing where none were published.
 
-    A training part is compared by totals, largest and smallest class and the many, medium and few where a paper prints no more; else
-    class by class.
+    A training part of which a paper prints no more is compared by its total, largest and smallest class and many, medium and
+    few; any other part class by class.
 
     Args:
         counts: Images of each class by the name of the part, each of shape (C,).

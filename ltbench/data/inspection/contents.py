@@ -93,7 +93,7 @@ def within_part(part: str, source: ImageSource, found: Digests) -> str | None:
         return None
     labels = source.labels.cpu().numpy()[found.indices[order]]
     moved = int((labels[again] != labels[again + 1]).sum())
-    return f"{part}: {len(again):,} images repeat the content of another of the part, {moved:,} of them under another class"
+    return f"{part}: images that repeat the content of another: {len(again):,}, of another class: {moved:,}"
 
 
 def _of_pixels(source: ImageSource) -> Iterator[tuple[int, int]]:

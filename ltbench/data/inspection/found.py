@@ -11,10 +11,10 @@ from ltbench.data.base import Parts
 from ltbench.data.files import FileImages
 from ltbench.data.inspection.obtaining import EMBEDDED
 from ltbench.data.inspection.parts import PARTS
-from ltbench.errors import UserError
+from ltbench.errors import MissingData, UserError
 from ltbench.settings import cache_root
 
-FOUND, LISTS, ABSENT, BROKEN = "found", "lists", "absent", "broken"
+FOUND, LISTS, ABSENT, DAMAGED, BROKEN = "found", "lists", "absent", "damaged", "broken"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Sight:
 
     Args:
         name: Of the dataset.
-        state: ``found``, ``lists`` where its lists are there and its images are not, ``absent`` or ``broken``.
+        state: ``found``, ``lists`` where its lists are there and its images are not, ``absent``, ``damaged``, or
+            ``broken`` where its plugin is.
         line: The state in one line: ``found``, or why it is not.
         where: The folder of its images or lists; None where there is none.
         images: How many each part has, by its name.
@@ -47,7 +48,7 @@ def see(entry: Any, root: Path | None) -> Sight:
     try:
         parts: Parts = entry.load()().load(root, download=False)
     except UserError as error:
-        return Sight(name, ABSENT, str(error))
+        return Sight(name, ABSENT if isinstance(error, MissingData) else DAMAGED, str(error))
     except Exception as error:  # a plugin of a stranger
         return Sight(name, BROKEN, f"broken: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
     sources = {part: source for part in PARTS if (source := getattr(parts, part)) is not None}

@@ -25,7 +25,7 @@ def check_plot_file(file: Path) -> str:
     """
     kind = file.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
-        raise UserError(f"--plot must name a file that ends with {' or '.join(f'.{name}' for name in FORMATS)}, got {str(file)!r}")
+        raise UserError(f"--plot must name a file that ends with .{' or .'.join(FORMATS)}, got {str(file)!r}")
     return kind
 
 

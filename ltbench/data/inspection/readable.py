@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,20 +20,8 @@ from ltbench.errors import UserError
 _PIECE = 64  # images between two answers of a worker
 
 Progress = Callable[[int], None]
-
-
-class Unreadable(NamedTuple):
-    """Hold an image that cannot be had.
-
-    Args:
-        index: Its position in the part.
-        path: Of its file.
-        reason: One line that names the file.
-    """
-
-    index: int
-    path: str
-    reason: str
+# An image that cannot be had: its position in the part, the path of its file, and a line that names the file and says why.
+Unreadable = tuple[int, str, str]
 
 
 def unreadable(source: FileImages, workers: int, progress: Progress | None = None) -> list[Unreadable]:
@@ -45,12 +33,12 @@ def unreadable(source: FileImages, workers: int, progress: Progress | None = Non
         progress: Called with the number of images that were tried since the last call.
     """
     pieces = [range(start, min(start + _PIECE, len(source.paths))) for start in range(0, len(source.paths), _PIECE)]
-    # A generator of its own: a loader draws a seed from torch's, and a run that looks at its files must draw as one that does not.
+    # A generator of its own: a loader draws a seed from torch's, and a run that looks at its files must draw like any other.
     answers = DataLoader(_Trial(source, pieces), batch_size=None, num_workers=workers, worker_init_fn=quiet,
                          generator=torch.Generator())
     found: list[Unreadable] = []
     for piece, failed in zip(pieces, answers, strict=True):
-        found += [Unreadable(index, source.paths[index], reason) for index, reason in failed]
+        found += [(index, source.paths[index], reason) for index, reason in failed]
         if progress is not None:
             progress(len(piece))
     return found
@@ -113,11 +101,11 @@ def _look(source: FileImages, sizes: Ints) -> Iterator[Unreadable]:
         except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
             gone = isinstance(error, (FileNotFoundError, NotADirectoryError))
             reason = "is not there" if gone else f"cannot be read ({getattr(error, 'strerror', None) or error})"
-            yield Unreadable(index, path, f"image {path!r} {reason}")
+            yield index, path, f"image {path!r} {reason}"
             continue
         if not stat.S_ISREG(state.st_mode):
-            yield Unreadable(index, path, f"image {path!r} is no file")
+            yield index, path, f"image {path!r} is no file"
             continue
         sizes[index] = state.st_size
         if state.st_size == 0:
-            yield Unreadable(index, path, f"image {path!r} is empty")
+            yield index, path, f"image {path!r} is empty"
