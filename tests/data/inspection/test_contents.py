@@ -61,7 +61,8 @@ def test_pixels_in_memory() -> None:
     sources: dict[str, ImageSource] = {"train": train, "test": test}
     assert lines(sources) == ["test image 1 has the content of train image 3"]
     found = digests(sources, {}, 1, full=False)
-    assert within_part("train", train, found["train"]) == "train: images that repeat the content of another: 2, of another class: 1"
+    said = within_part("train", train, found["train"])
+    assert said == "train: images that repeat the content of another: 2, of another class: 1"
     assert within_part("test", test, found["test"]) is None
 
 

@@ -5,4 +5,5 @@ from ltbench.data.inspection.findings import Finding, shortened
 
 def test_twenty_of_a_kind_are_shown() -> None:
     findings = [Finding("a", f"a{number}") for number in range(23)] + [Finding("b", "b")]
-    assert list(shortened(findings)) == [*(f"a{number}" for number in range(20)), "... 3 more of 23 (a); --json names them all", "b"]
+    more = "... 3 more of 23 (a); --json names them all"
+    assert list(shortened(findings)) == [*(f"a{number}" for number in range(20)), more, "b"]
