@@ -92,9 +92,10 @@ def check(dataset: Dataset, root: Path | None, *, full: bool, workers: int, make
     _check_contents(report, sources, {name: seen.sizes for name, seen in looks.items()}, workers, full=full)
     clock.stop("contents", report)
     for name, source in files.items():
-        # Decoding names what is not there as well.
-        report.unreadable[name] = (unreadable(source, workers, make_progress(f"decode {name}", len(source.paths))) if full
-                                   else looks[name].problems)
+        if full:  # decoding names what is not there as well
+            report.unreadable[name] = unreadable(source, workers, make_progress(f"decode {name}", len(source.paths)))
+        else:
+            report.unreadable[name] = looks[name].problems
         report.findings += [Finding("unreadable", f"{name}: {reason}") for _, _, reason in report.unreadable[name]]
     if full and files:
         clock.stop("decode", report)

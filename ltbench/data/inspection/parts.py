@@ -45,7 +45,7 @@ def open_parts(dataset: Dataset, root: Path | None) -> list[Opened]:
         In the order train, val, test; without the validation part where the set has none.
 
     Raises:
-        UserError: If nothing of it is there or can be read.
+        UserError: If nothing of it is there.
     """
     if isinstance(dataset, ListedDataset):
         opened = [_listed(dataset, name, root) for name in PARTS if name != "val" or dataset.val_lists]
@@ -54,6 +54,10 @@ def open_parts(dataset: Dataset, root: Path | None) -> list[Opened]:
         return opened
     try:
         parts = dataset.load(root, download=False)
+    except MissingData:
+        raise
+    except UserError as error:  # such as a file that is not the official one; which part it belongs to its line says
+        return [Opened("train", error=error)]
     except OSError as error:  # such as a folder that may not be entered
         raise UserError(f"{dataset.name} cannot be read: {error}") from error
     return [Opened(name, source) for name in PARTS if (source := getattr(parts, name)) is not None]

@@ -14,7 +14,7 @@ from ltbench.cli.main import main
 from ltbench.data.base import Parts
 from ltbench.data.svhn import SvhnLT
 from ltbench.errors import UserError
-from tests.data.inspection.tiny import registry_of_tiny, write_tiny
+from tests.data.inspection.tiny import Tiny, registry_of_tiny, write_tiny
 
 
 def run(*typed: str) -> int:
@@ -88,6 +88,12 @@ def test_get_explains(tmp_path: Path, out: Any) -> None:
                                   "3. Look whether everything is there and right: ltbench data check tiny"]
 
 
+def test_a_plugin_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tiny, "steps", ())
+    with pytest.raises(UserError, match="^tiny must be got by hand, and its plugin does not say how$"):
+        run("get", "tiny")
+
+
 @pytest.mark.parametrize("name", ["imagenet-lt", "imagenet1k", "imagenet200", "inat18", "places-lt"])
 def test_every_large_set_is_explained(name: str, out: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LTBENCH_DATA", raising=False)
@@ -98,8 +104,6 @@ def test_every_large_set_is_explained(name: str, out: Any, monkeypatch: pytest.M
 
 
 def test_get_downloads_what_may_be(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.data.inspection.tiny import Tiny
-
     write_tiny(tmp_path)
     asked: list[bool] = []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ltbench.data.base import Dataset
-from ltbench.data.cifar import Cifar100LT
+from ltbench.data.cifar import Cifar10LT, Cifar100LT
 from ltbench.data.digits import DigitsLT
 from ltbench.data.imagenet_lt import ImageNetLT
 from ltbench.data.inat18 import INat18
@@ -16,7 +16,7 @@ from ltbench.data.places_lt import PlacesLT
 from ltbench.data.published import Totals
 from ltbench.errors import MissingData
 from tests.data.inspection.tiny import Tiny, write_tiny
-from tests.list_factory import write_list
+from tests.list_factory import write_cifar10, write_list
 
 LISTS_ONLY = "no image was found: only the lists were checked"
 
@@ -102,6 +102,14 @@ def test_images_in_memory() -> None:
     report = run(DigitsLT(), None)
     assert lines(report) == [] and report.parts["train"].found is None
     assert int(report.parts["train"].counts.sum()) == 1297
+
+
+def test_a_file_that_is_not_the_official_one(tmp_path: Path) -> None:
+    report = run(Cifar10LT(), write_cifar10(tmp_path))
+    assert len(lines(report)) == 1 and "'data_batch_1' is not the official one (md5 differs)" in lines(report)[0].replace(
+        f"{tmp_path}/cifar-10-batches-py/", "")
+    with pytest.raises(MissingData):
+        run(Cifar10LT(), tmp_path / "cifar-10-batches-py" / "gone")
 
 
 def test_the_authors_duplicates_are_no_fault(cifar100_root: Path) -> None:
