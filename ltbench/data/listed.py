@@ -116,7 +116,7 @@ class ListedDataset(FileDataset):
     test_lists: ClassVar[tuple[str, ...]]
 
     def find(self, candidates: list[Path], where: Path) -> tuple[Listed, Listed]:
-        """Read both lists; images lie in the first folder that holds the first one, or beside the list."""
+        """Read both lists; images lie in the first folder that holds one of them, or beside the list."""
         return self._listed(self.train_lists, candidates, where), self._listed(self.test_lists, candidates, where)
 
     def find_val(self, candidates: list[Path]) -> Listed | None:
@@ -156,10 +156,12 @@ class ListedDataset(FileDataset):
 
     def _read(self, file: Path, candidates: list[Path]) -> Listed:
         paths, labels = read_list(file, self.num_classes)
-        for folder in candidates:
-            moved = paths.move(folder)
-            if Path(moved[0]).is_file():
-                return moved, labels
+        moved = [paths.move(folder) for folder in candidates]
+        # One image alone may be what is missing.
+        for index in (0, len(paths) // 2, len(paths) - 1):
+            for there in moved:
+                if Path(there[index]).is_file():
+                    return there, labels
         return paths, labels
 
 

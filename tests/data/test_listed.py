@@ -96,6 +96,14 @@ def test_images_are_found_beside_the_list_or_in_their_own_folder(tmp_path: Path,
         assert Path(parts.test.paths[999]) == images / "val" / "999" / "0.jpg"
 
 
+def test_one_missing_image_does_not_hide_the_others(tmp_path: Path, images: Path) -> None:
+    (images / "train" / "0" / "0.jpg").unlink()
+    (images / "train" / "999").mkdir()
+    (images / "train" / "999" / "0.jpg").touch()
+    train = ImageNetLT().load(tmp_path).train
+    assert isinstance(train, FileImages) and Path(train.paths[0]) == images / "train" / "0" / "0.jpg"
+
+
 def test_a_validation_list_is_read_where_it_is_and_changes_nothing(tmp_path: Path) -> None:
     write_list(tmp_path / "Places_LT_train.txt", "train/{k}/{i}.jpg", [2] * 365)
     write_list(tmp_path / "Places_LT_test.txt", "val/{k}/{i}.jpg", [1] * 365)
