@@ -7,6 +7,7 @@ import torch
 
 from ltbench.data.files import FileImages
 from ltbench.data.inspection.readable import look, unreadable
+from ltbench.data.lists import read_list
 from tests.data.inspection.tiny import Tiny, write_tiny
 
 
@@ -39,6 +40,14 @@ def test_every_image_that_cannot_be_decoded_is_named(damaged: FileImages, worker
         assert repr(path) in reason and "\n" not in reason, index
     assert "cannot be read" in found[0][2] and found[2][2].endswith("is not there")
     assert r"caf\udce9.jpg' is not there" in found[4][2]
+
+
+def test_real_files_are_all_readable(data_root: Path) -> None:
+    file = data_root / "imagenet-samples" / "list.txt"
+    if not file.is_file():
+        pytest.skip("LTBENCH_DATA holds no imagenet-samples")
+    source = FileImages(*read_list(file, 1000), size=224, resized=256)
+    assert look(source).problems == unreadable(source, 0) == []
 
 
 def test_without_opening_a_file_its_size_is_known(damaged: FileImages) -> None:
