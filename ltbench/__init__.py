@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.data.base import TensorImages as TensorImages
     from ltbench.data.batch import Batch as Batch
     from ltbench.data.published import Published as Published
+    from ltbench.data.published import Totals as Totals
     from ltbench.data.samplers import ClassAware as ClassAware
     from ltbench.data.samplers import ClassBalanced as ClassBalanced
     from ltbench.data.samplers import ClassReversed as ClassReversed
@@ -91,6 +92,7 @@ __all__ = [
     "Step",
     "Task",
     "TensorImages",
+    "Totals",
     "UserError",
     "__version__",
     "class_means",
@@ -137,6 +139,7 @@ _HOMES = {
     "Step": "ltbench.method",
     "Task": "ltbench.task",
     "TensorImages": "ltbench.data.base",
+    "Totals": "ltbench.data.published",
     "UserError": "ltbench.errors",
     "class_means": "ltbench.statistics",
     "euclidean_distance": "ltbench.distances",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import resource
-import sys
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+
+from ltbench import usage
 
 LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "numpy", "scikit-learn", "safetensors")
 
@@ -43,8 +43,7 @@ def _version(name: str) -> str | None:
 
 def peak_memory(device: torch.device) -> dict[str, int]:
     """Return the largest memory of the process so far, and of the device's allocator, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    peaks = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    peaks = {"process": usage.peak_memory()}
     if device.type == "cuda":
         peaks["device"] = torch.cuda.max_memory_allocated(device)
     return peaks

@@ -14,11 +14,13 @@ from ltbench.specs import DatasetSpec
 VERSIONS = {"torch": importlib.metadata.version("torch"), "torchvision": importlib.metadata.version("torchvision")}
 
 DATASETS = """
+from ltbench.data.digits import DigitsLT
 from ltbench.errors import UserError
 
 class Found:
     def load(self, root, *, download):
         assert not download
+        return DigitsLT().load(root)
 
 class Absent:
     def load(self, root, *, download):

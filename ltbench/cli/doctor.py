@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ltbench.cli import inspection
+from ltbench.cli.listing import size_text
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -58,21 +59,10 @@ def examine(registry: Any, given_root: str | None) -> dict[str, Any]:
     }
 
 
-def _size(count: int | None) -> str:
-    if count is None:
-        return "unknown"
-    value, unit = float(count), "B"
-    for larger in ("KB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.3g} {unit}"
-
-
 def _devices(report: Mapping[str, Any]) -> str:
     if report["torch"]["problem"]:
         return "unknown, torch cannot be imported"
-    found = [f"{device['kind']} {device['name']} ({_size(device['memory'])})" for device in report["torch"]["devices"]]
+    found = [f"{device['kind']} {device['name']} ({size_text(device['memory'])})" for device in report["torch"]["devices"]]
     return ", ".join(found) or "cpu"
 
 
@@ -89,9 +79,9 @@ def describe(report: Mapping[str, Any]) -> Sequence[str]:
         f"python      {report['python']}",
         "packages    " + ", ".join(f"{name} {version or '(missing)'}" for name, version in report["packages"].items()),
         f"device      {_devices(report)}",
-        f"machine     {machine['cores']} cores, {_size(machine['memory'])} memory",
+        f"machine     {machine['cores']} cores, {size_text(machine['memory'])} memory",
         f"plugins     {len(plugins) - broken} work, {broken} broken",
-        f"cache       {cache['folder']} ({_size(cache['bytes'])} of {_size(cache['limit'])})",
+        f"cache       {cache['folder']} ({size_text(cache['bytes'])} of {size_text(cache['limit'])})",
         f"data        {data['root'] or 'no folder: set LTBENCH_DATA or give --data-root'}",
     ]
     lines += [f"            {name}: {state}" for name, state in data["datasets"].items()]

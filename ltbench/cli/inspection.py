@@ -91,28 +91,31 @@ def data(registry: Any, given_root: str | None, *, readable: bool) -> tuple[dict
         readable: Whether loading can be tried at all.
     """
     root = data_root(given_root)
-    states: dict[str, str] = {}
     problems = []
     if root is not None and not root.is_dir():
         problems.append(f"the data folder {root} does not exist")
+    if not readable:
+        states = {entry.spec.name: "not tried" for entry in registry.datasets.values() if not entry.spec.is_family}
+    else:
+        states, broken = _sights(registry, root)
+        problems += broken
+    return {"root": None if root is None else str(root), "datasets": states}, problems
+
+
+def _sights(registry: Any, root: Path | None) -> tuple[dict[str, str], list[str]]:
+    from ltbench.data.inspection.found import ABSENT, BROKEN, DAMAGED, see  # imports torch, which may be what is broken
+
+    states, problems = {}, []
     for entry in registry.datasets.values():
-        name = entry.spec.name
         if entry.spec.is_family:
             continue  # its members are the user's own, and nobody has named one here
-        if not readable:
-            states[name] = "not tried"
-            continue
-        try:
-            entry.load()().load(root, download=False)
-            states[name] = "found"
-        except UserError as error:
-            states[name] = str(error)
-            if entry.spec.source == "embedded":  # nothing that a user could have left out
-                problems.append(f"dataset {name}: {error}")
-        except Exception as error:  # a plugin of a stranger
-            states[name] = f"broken: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-            problems.append(f"dataset {name} is {states[name]}")
-    return {"root": None if root is None else str(root), "datasets": states}, problems
+        seen = see(entry, root)
+        states[seen.name] = seen.line
+        if seen.state == BROKEN:
+            problems.append(f"dataset {seen.name} is {seen.line}")
+        elif seen.state in (ABSENT, DAMAGED) and entry.spec.source == "embedded":  # nothing that a user could have left out
+            problems.append(f"dataset {seen.name}: {seen.line}")
+    return states, problems
 
 
 def cache() -> tuple[dict[str, Any], list[str]]:

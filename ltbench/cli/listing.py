@@ -31,6 +31,22 @@ def show(rows: Sequence[dict[str, Any]], *, as_json: bool, problems: Sequence[st
     return 0
 
 
+def size_text(count: int | None) -> str:
+    """Write a size in bytes for people.
+
+    Args:
+        count: Of bytes; None where nobody knows.
+    """
+    if count is None:
+        return "unknown"
+    value, unit = float(count), "B"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}"
+
+
 def _text(value: Any) -> str:
     if value is None:
         return "—"

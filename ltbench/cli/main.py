@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -65,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 for success, 1 if something that was run failed, 2 for a user's mistake, 130 for an interrupt.
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr does it: a file's name need not be text, and a terminal may lack a sign of it; neither is worth a traceback.
+        sys.stdout.reconfigure(errors="backslashreplace")
     debug = "--debug" in argv
     try:
         early, rest = common_options().parse_known_args(argv)

@@ -119,6 +119,8 @@ class Dataset(ABC):
             nobody gives them.
         images: Digest of the images, where the name does not say which they are, so that two sets of one name stay apart.
         shift_ratios: Of the label-shifted test sets, both forward and backward.
+        steps: How a person gets the data where ltbench may not download it, for ``ltbench data get``: one step a text, with
+            ``DATA`` for the folder that ``--data-root`` or ``LTBENCH_DATA`` names.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Dataset(ABC):
     published: Published | None = None
     images: str | None = None
     shift_ratios: tuple[int, ...] = (2, 5, 10, 25, 50)
+    steps: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:

@@ -11,7 +11,7 @@ import torch
 from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, WINDOWS, FileDataset
 from ltbench.data.lists import Listed
 from ltbench.data.paths import Paths
-from ltbench.data.published import Published
+from ltbench.data.published import Published, Totals
 from ltbench.errors import UserError
 from ltbench.protocols import COMMON, Protocol
 
@@ -66,16 +66,23 @@ def _scan(folder: Path, names: list[str], inner: str) -> Listed:
 class ImageNet1k(_FolderDataset):
     """Read ImageNet's training and validation images from ``train/<class>/`` and ``val/<class>/``.
 
-    The published training counts are even ones with the right total: the true ones run from 732 to 1,300.
+    The published training counts are even ones with the right total.
     """
 
     name = "imagenet1k"
     class_names = tuple(f"class {k}" for k in range(1000))
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     image_size = LARGE
-    published = Published(tuple(1282 if k < 167 else 1281 for k in range(1000)), (50,) * 1000)
+    published = Published(tuple(1282 if k < 167 else 1281 for k in range(1000)), (50,) * 1000,
+                          stated=Totals(1_281_167, 1300, 732, many=1000, medium=0, few=0))
     folders = ("imagenet1k", "imagenet", "ImageNet", "ILSVRC2012")
     origin = "image-net.org"
+    steps = (
+        "Sign up at image-net.org, accept the terms of access, and download the training images (ILSVRC2012_img_train.tar, 138 "
+        "GB) and the validation images (ILSVRC2012_img_val.tar, 6.3 GB).",
+        "Unpack them to DATA/imagenet/train/<class>/ and DATA/imagenet/val/<class>/, where <class> is a name like n01440764; the "
+        "validation images come in one folder and are sorted by the usual script (valprep.sh).",
+    )
     protocols = {
         "smoke": Protocol("smoke", "resnet10", epochs=2, batch_size=64, augmentation=WINDOWS, stage2_draws=1.0,
                           stage2_batch_size=64, per_class=1),
@@ -102,6 +109,11 @@ class ImageNet200(_FolderDataset):
     published = Published.even(200, train=500, test=50)
     folders = ("imagenet200", "tiny-imagenet-200", "tiny-imagenet")
     origin = "cs231n.stanford.edu/tiny-imagenet-200.zip"
+    steps = (
+        "Download cs231n.stanford.edu/tiny-imagenet-200.zip (248 MB; the terms of ImageNet hold for it).",
+        "Unpack it to DATA/tiny-imagenet-200, which then holds train/<class>/images/, val/images/ and "
+        "val/val_annotations.txt.",
+    )
     inner = "images"
     protocols = {
         "smoke": Protocol("smoke", "resnet20", epochs=2, batch_size=64, stage2_draws=1.0, stage2_batch_size=64, per_class=2),

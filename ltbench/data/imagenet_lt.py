@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, WINDOWS, ListedDataset
-from ltbench.data.published import Published, natural_counts
+from ltbench.data.published import Published, Totals
 from ltbench.protocols import COMMON, Protocol
 
 _AUGMENTATION = (*WINDOWS, "jitter")
@@ -29,9 +29,19 @@ class ImageNetLT(ListedDataset):
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     image_size = LARGE
     protocols = PROTOCOLS
-    published = Published(natural_counts(115_846, 1280, 5, many=385, medium=479, few=136), (50,) * 1000)
+    published = Published.natural(Totals(115_846, 1280, 5, many=385, medium=479, few=136), test=50, val=20,
+                                  train_digest="3d8c615a8d2def22940b8c4989aa1d6454f42e93dde096f077b0dde67cd4dc08")
     folders = ("imagenet-lt", "imagenet_lt", "ImageNet_LT", "ImageNet-LT", "imagenet", "ImageNet", "ILSVRC2012")
     origin = "image-net.org, with the lists of the authors of ImageNet-LT"
     train_lists = ("ImageNet_LT_train.txt",)
+    val_lists = ("ImageNet_LT_val.txt",)
     test_lists = ("ImageNet_LT_test.txt",)
     shift_lists = "ImageNet_LT_{shift}.txt"
+    steps = (
+        "Sign up at image-net.org, accept the terms of access, and download the training images (ILSVRC2012_img_train.tar, 138 "
+        "GB) and the validation images (ILSVRC2012_img_val.tar, 6.3 GB).",
+        "Unpack them to DATA/imagenet/train/<class>/ and DATA/imagenet/val/<class>/, where <class> is a name like n01440764; the "
+        "validation images come in one folder and are sorted by the usual script (valprep.sh).",
+        "Download the lists ImageNet_LT_train.txt, ImageNet_LT_val.txt and ImageNet_LT_test.txt of the authors of ImageNet-LT "
+        "(github.com/zhmiao/OpenLongTailRecognition-OLTR names where they are) to DATA/imagenet-lt/.",
+    )

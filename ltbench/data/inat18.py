@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ltbench.data.listed import LARGE, WINDOWS, ListedDataset
-from ltbench.data.published import Published, natural_counts
+from ltbench.data.published import Published, Totals
 from ltbench.protocols import COMMON, Protocol
 
 PROTOCOLS = {
@@ -28,10 +28,17 @@ class INat18(ListedDataset):
     std = (0.195, 0.194, 0.192)
     image_size = LARGE
     protocols = PROTOCOLS
-    published = Published(natural_counts(437_513, 1000, 2, many=842, medium=4076, few=3224), (3,) * 8142)
+    published = Published.natural(Totals(437_513, 1000, 2, many=842, medium=4076, few=3224), test=3)
     folders = ("inat18", "iNat18", "iNaturalist18", "inaturalist18", "iNaturalist2018", "inaturalist2018", "inat2018")
     origin = "the iNaturalist 2018 challenge (github.com/visipedia/inat_comp)"
     train_lists = ("iNaturalist18_train.txt", "train2018.json")
     test_lists = ("iNaturalist18_val.txt", "val2018.json")
     shift_lists = "iNaturalist18_{shift}.txt"
     shift_ratios = (2, 3)  # three test images a class leave no room for more
+    steps = (
+        "Accept the terms of use at github.com/visipedia/inat_comp (folder 2018) and download the images "
+        "(train_val2018.tar.gz, 120 GB) and the annotations (train2018.json.tar.gz, val2018.json.tar.gz).",
+        "Unpack the images so that DATA/inat18/train_val2018/<group>/<species>/ holds them, <group> being a name like Aves.",
+        "Unpack train2018.json and val2018.json to DATA/inat18/. The lists iNaturalist18_train.txt and iNaturalist18_val.txt "
+        "that published code uses do as well, and come first where both are there.",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -44,15 +45,28 @@ class FileDataset(Dataset):
             MissingData: If the set is not there.
             UserError: If a list is damaged, naming its line, or cannot be read.
         """
+        with self._searching(root) as (candidates, where):
+            train, test = self.find(candidates, where)
+            val = self.find_val(candidates)
+            shifts = self.find_shifts(candidates, test)
+        return Parts(self.part(train), self.part(test), None if val is None else self.part(val), shifts=shifts)
+
+    def part(self, listed: Listed) -> FileImages:
+        """Return a part of the set.
+
+        Args:
+            listed: Its paths and labels.
+        """
+        return FileImages(*listed, size=self.image_size, resized=self.resized)
+
+    @contextmanager
+    def _searching(self, root: Path | None) -> Iterator[tuple[list[Path], Path]]:
+        """Give the folders that are there and may hold the set, and what the user named; what the system refuses is one line."""
         where = cache_root() / "data" if root is None else root
         try:
-            folders = [folder for folder in self._candidates(where) if folder.is_dir()]
-            train, test = self.find(folders, where)
-            shifts = self.find_shifts(folders, test)
+            yield [folder for folder in self._candidates(where) if folder.is_dir()], where
         except OSError as error:  # such as a folder that may not be entered
             raise UserError(f"{str(error.filename or where)!r} cannot be read: {error.strerror}") from error
-        parts = (FileImages(*listed, size=self.image_size, resized=self.resized) for listed in (train, test))
-        return Parts(*parts, shifts=shifts)
 
     @abstractmethod
     def find(self, candidates: list[Path], where: Path) -> tuple[Listed, Listed]:
@@ -78,6 +92,14 @@ class FileDataset(Dataset):
         """
         return {}
 
+    def find_val(self, candidates: list[Path]) -> Listed | None:
+        """Return the images of the validation part, where the set has one and it is there.
+
+        Args:
+            candidates: See :meth:`find`.
+        """
+        return None
+
     def missing(self, what: str, where: Path) -> MissingData:
         """Return the error for something that is nowhere.
 
@@ -99,16 +121,18 @@ class ListedDataset(FileDataset):
 
     Attributes:
         train_lists: File names of the training list, in order of preference.
+        val_lists: Likewise of a validation list beside the two, which no run needs.
         test_lists: Likewise of the list that is tested on.
         shift_lists: File name of a published label-shifted test list, with ``{shift}`` for its name; None where there are none.
     """
 
     train_lists: ClassVar[tuple[str, ...]]
+    val_lists: ClassVar[tuple[str, ...]] = ()
     test_lists: ClassVar[tuple[str, ...]]
     shift_lists: ClassVar[str | None] = None
 
     def find(self, candidates: list[Path], where: Path) -> tuple[Listed, Listed]:
-        """Read both lists; images lie in the first folder that holds the first one, or beside the list."""
+        """Read both lists; images lie in the first folder that holds one of them, or beside the list."""
         return self._listed(self.train_lists, candidates, where), self._listed(self.test_lists, candidates, where)
 
     def find_shifts(self, candidates: list[Path], test: Listed) -> dict[str, Ints]:
@@ -117,13 +141,51 @@ class ListedDataset(FileDataset):
             return {}
         return read_shifts(self.shift_lists, self.shift_ratios, candidates, test, self.num_classes)
 
+    def find_val(self, candidates: list[Path]) -> Listed | None:
+        """Read the validation list; a damaged one counts as none, for it must not keep anybody from a run that never reads it."""
+        file = _first(self.val_lists, candidates)
+        try:
+            return None if file is None else self._read(file, candidates)
+        except UserError:  # which `ltbench data check` reports
+            return None
+
+    def read_part(self, names: tuple[str, ...], root: Path | None) -> tuple[Path, FileImages]:
+        """Read one part alone, whatever else is there.
+
+        Args:
+            names: Of its list, for example ``train_lists``.
+            root: See :meth:`load`.
+
+        Returns:
+            The list's file, and the images.
+
+        Raises:
+            MissingData: If there is no such list.
+            UserError: If it is damaged, naming its line.
+        """
+        with self._searching(root) as (candidates, where):
+            file = self._file(names, candidates, where)
+            return file, self.part(self._read(file, candidates))
+
     def _listed(self, names: tuple[str, ...], candidates: list[Path], where: Path) -> Listed:
-        file = next((folder / name for name in names for folder in candidates if (folder / name).is_file()), None)
+        return self._read(self._file(names, candidates, where), candidates)
+
+    def _file(self, names: tuple[str, ...], candidates: list[Path], where: Path) -> Path:
+        file = _first(names, candidates)
         if file is None:
             raise self.missing(" or ".join(map(repr, names)), where)
+        return file
+
+    def _read(self, file: Path, candidates: list[Path]) -> Listed:
         paths, labels = read_list(file, self.num_classes)
-        for folder in candidates:
-            moved = paths.move(folder)
-            if Path(moved[0]).is_file():
-                return moved, labels
+        moved = [paths.move(folder) for folder in candidates]
+        # One image alone may be what is missing.
+        for index in (0, len(paths) // 2, len(paths) - 1):
+            for there in moved:
+                if Path(there[index]).is_file():
+                    return there, labels
         return paths, labels
+
+
+def _first(names: tuple[str, ...], candidates: list[Path]) -> Path | None:
+    return next((folder / name for name in names for folder in candidates if (folder / name).is_file()), None)

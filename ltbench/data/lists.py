@@ -17,7 +17,8 @@ from ltbench.errors import UserError
 
 Listed = tuple[Paths, Tensor]
 
-_LINE = re.compile(rb"(.*\S)[ \t]+(\d{1,18})\s*")  # a name may hold spaces
+_LINE = re.compile(rb"(.*\S)[ \t]+(\d{1,18})\s*")  # a name may hold spaces; 18 digits fit int64
+_SHOWN = 80  # bytes of a line that is wrong
 
 
 def read_list(file: Path, num_classes: int) -> Listed:
@@ -62,8 +63,7 @@ def _lines(file: Path, content: bytes, num_classes: int) -> tuple[list[bytes], l
         entry = _LINE.fullmatch(line)
         where = f"line {number} of {str(file)!r}"
         if entry is None:
-            shown = os.fsdecode(line).encode("utf-8", "replace").decode()
-            raise UserError(f"{where} must read 'path label', got {shown[:80]!r}")
+            raise UserError(f"{where} must read 'path label', got {os.fsdecode(line[:_SHOWN])!r}")
         names.append(entry[1])
         labels.append(check_label(int(entry[2]), num_classes, where))
     return names, labels
@@ -74,8 +74,9 @@ def _json(file: Path, content: bytes, num_classes: int) -> tuple[list[bytes], li
         held: dict[str, Any] = json.loads(content)
         category = {entry["image_id"]: int(entry["category_id"]) for entry in held["annotations"]}
         images = [(str(entry["file_name"]), category[entry["id"]]) for entry in held["images"]]
+        names = [os.fsencode(name) for name, _ in images]
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{str(file)!r} must hold images and annotations in iNaturalist's form ({type(error).__name__}: {error})"
                         ) from error
     labels = [check_label(label, num_classes, f"image {name!r} of {str(file)!r}") for name, label in images]
-    return [os.fsencode(name) for name, _ in images], labels
+    return names, labels

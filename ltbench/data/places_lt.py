@@ -6,7 +6,7 @@ Most published figures start from a ResNet-152 trained on ImageNet; the common p
 from __future__ import annotations
 
 from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, WINDOWS, ListedDataset
-from ltbench.data.published import Published, natural_counts
+from ltbench.data.published import Published, Totals
 from ltbench.protocols import COMMON, Protocol
 
 _AUGMENTATION = (*WINDOWS, "jitter")
@@ -32,8 +32,18 @@ class PlacesLT(ListedDataset):
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     image_size = LARGE
     protocols = PROTOCOLS
-    published = Published(natural_counts(62_500, 4980, 5, many=131, medium=163, few=71), (100,) * 365)
+    published = Published.natural(Totals(62_500, 4980, 5, many=131, medium=163, few=71), test=100, val=20,
+                                  train_digest="e0663b33a6ba642086ead631231389a5616cc7dc5fc0eb6942ca49c619454e5a")
     folders = ("places-lt", "places_lt", "Places_LT", "Places-LT", "places365", "Places365", "places")
     origin = "places2.csail.mit.edu, with the lists of the authors of Places-LT"
     train_lists = ("Places_LT_train.txt",)
+    val_lists = ("Places_LT_val.txt",)
     test_lists = ("Places_LT_test.txt",)
+    steps = (
+        "Accept the terms at places2.csail.mit.edu and download the small (256 x 256) images of Places365-Standard with the easy "
+        "directory structure (places365standard_easyformat.tar, 21 GB).",
+        "Unpack it so that DATA/places365/train/<class>/ and DATA/places365/val/<class>/ hold the images, where <class> is a "
+        "name like airfield.",
+        "Download the lists Places_LT_train.txt, Places_LT_val.txt and Places_LT_test.txt of the authors of Places-LT "
+        "(github.com/zhmiao/OpenLongTailRecognition-OLTR names where they are) to DATA/places-lt/.",
+    )

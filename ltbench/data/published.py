@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,16 +20,54 @@ _HALVINGS = 100
 
 
 @dataclass(frozen=True)
+class Totals:
+    """Hold what a paper prints of a part.
+
+    Args:
+        images: In all.
+        largest: Images of the largest class.
+        smallest: Images of the smallest class.
+        many: Classes with more than 100 images.
+        medium: Classes with 20 to 100.
+        few: Classes with fewer than 20.
+    """
+
+    images: int
+    largest: int
+    smallest: int
+    many: int
+    medium: int
+    few: int
+
+    @classmethod
+    def of(cls, counts: npt.ArrayLike) -> Totals:
+        """Return those of a part.
+
+        Args:
+            counts: Images of each class, shape (C,).
+        """
+        images = np.asarray(counts, dtype=np.int64)
+        many, few = int((images > _MANY).sum()), int((images < _FEW).sum())
+        return cls(int(images.sum()), int(images.max()), int(images.min()), many, len(images) - many - few, few)
+
+
+@dataclass(frozen=True)
 class Published:
     """Hold the images of each class.
 
     Args:
         train: Before any long-tailed selection, shape (C,).
         test: Shape (C,).
+        val: Shape (C,); None where the set has no validation part beside the test part.
+        stated: What is known of the training part where ``train`` is made up; None where ``train`` holds the true counts.
+        train_digest: Of the true training counts where ``train`` is made up and they are known, see :func:`counts_digest`.
     """
 
     train: tuple[int, ...]
     test: tuple[int, ...]
+    val: tuple[int, ...] | None = None
+    stated: Totals | None = None
+    train_digest: str | None = None
 
     @classmethod
     def even(cls, num_classes: int, *, train: int, test: int) -> Published:
@@ -39,6 +79,25 @@ class Published:
             test: Likewise in the test part.
         """
         return cls((train,) * num_classes, (test,) * num_classes)
+
+    @classmethod
+    def natural(cls, stated: Totals, *, test: int, val: int | None = None, train_digest: str | None = None) -> Published:
+        """Return the counts of a set that is long-tailed as it is, the training ones made up to what is known of them.
+
+        Args:
+            stated: Of the training part.
+            test: Images of every class in the test part.
+            val: Likewise in the validation part, where there is one.
+            train_digest: Of the true training counts, where they are known.
+        """
+        train = natural_counts(stated.images, stated.largest, stated.smallest, many=stated.many, medium=stated.medium,
+                               few=stated.few)
+        return cls(train, (test,) * len(train), None if val is None else (val,) * len(train), stated, train_digest)
+
+
+def counts_digest(counts: npt.ArrayLike) -> str:
+    """Return the sha256 of class counts as little-endian int64, in the order of the classes."""
+    return hashlib.sha256(np.ascontiguousarray(counts, dtype="<i8").tobytes()).hexdigest()
 
 
 def natural_counts(total: int, largest: int, smallest: int, *, many: int, medium: int, few: int) -> tuple[int, ...]:

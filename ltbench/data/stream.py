@@ -71,7 +71,7 @@ class Stream:
         # A generator of its own: a loader draws a seed each time, and from torch's generator it would change what methods draw.
         self._loader = DataLoader(
             self._work, sampler=self._queue, batch_size=None, num_workers=workers, pin_memory=self._device.type == "cuda",
-            prefetch_factor=_AHEAD, persistent_workers=True, worker_init_fn=_quiet,
+            prefetch_factor=_AHEAD, persistent_workers=True, worker_init_fn=quiet,
             generator=torch.Generator()) if workers else None
 
     def serve(self, requests: Iterable[Request]) -> Iterator[list[Tensor]]:
@@ -136,5 +136,6 @@ class _Work(Dataset[Any]):
             return str(error)  # raised at home: a worker's exception would bring its traceback along
 
 
-def _quiet(worker: int) -> None:
+def quiet(worker: int) -> None:
+    """Make a worker deaf to Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Ctrl-C the main process ends the workers; they need not say so too

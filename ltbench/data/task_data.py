@@ -76,8 +76,11 @@ def load_task_data(dataset: Dataset, parts: Parts, task: Task, per_class: int | 
         raise UserError(f"dataset {dataset.name!r} takes no imbalance ratio, got {task.imbalance_ratio:g}")
     if task.imbalance_ratio is None and task.imbalance != "exp":
         raise UserError(f"dataset {dataset.name!r} is used as it is: --imbalance {task.imbalance} has no meaning for it")
-    split = make_split(parts.train.labels, dataset.num_classes, dataset.max_per_class, task.imbalance_ratio,
-                       imbalance=task.imbalance, split_seed=task.split_seed, per_class=per_class)
+    try:
+        split = make_split(parts.train.labels, dataset.num_classes, dataset.max_per_class, task.imbalance_ratio,
+                           imbalance=task.imbalance, split_seed=task.split_seed, per_class=per_class)
+    except UserError as error:
+        raise UserError(f"{task}: {error}") from error
     kept = torch.as_tensor(split.indices)
     tested = test_indices(parts.test.labels, dataset.num_classes, per_class)
     fingerprint = _fingerprint(parts)

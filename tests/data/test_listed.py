@@ -70,7 +70,7 @@ def test_images_in_memory_have_no_fingerprint(digits: Parts) -> None:
 def test_a_list_with_an_empty_class_is_refused(tmp_path: Path) -> None:
     write_list(tmp_path / "Places_LT_train.txt", "train/{k}/{i}.jpg", [3, 0, *[2] * 363])
     write_list(tmp_path / "Places_LT_test.txt", "val/{k}/{i}.jpg", [1] * 365)
-    with pytest.raises(UserError, match="every class must have a training image, class 1 has none"):
+    with pytest.raises(UserError, match="^places-lt: every class must have a training image, class 1 has none"):
         load_task_data(PlacesLT(), PlacesLT().load(tmp_path), Task("places-lt", None), None)
 
 
@@ -94,6 +94,29 @@ def test_images_are_found_beside_the_list_or_in_their_own_folder(tmp_path: Path,
         assert isinstance(parts.train, FileImages) and isinstance(parts.test, FileImages)
         assert Path(parts.train.paths[0]) == images / "train" / "0" / "0.jpg"
         assert Path(parts.test.paths[999]) == images / "val" / "999" / "0.jpg"
+
+
+def test_one_missing_image_does_not_hide_the_others(tmp_path: Path, images: Path) -> None:
+    (images / "train" / "0" / "0.jpg").unlink()
+    (images / "train" / "999").mkdir()
+    (images / "train" / "999" / "0.jpg").touch()
+    train = ImageNetLT().load(tmp_path).train
+    assert isinstance(train, FileImages) and Path(train.paths[0]) == images / "train" / "0" / "0.jpg"
+
+
+def test_a_validation_list_is_read_where_it_is_and_changes_nothing(tmp_path: Path) -> None:
+    write_list(tmp_path / "Places_LT_train.txt", "train/{k}/{i}.jpg", [2] * 365)
+    write_list(tmp_path / "Places_LT_test.txt", "val/{k}/{i}.jpg", [1] * 365)
+    without = PlacesLT().load(tmp_path)
+    write_list(tmp_path / "Places_LT_val.txt", "train/{k}/v{i}.jpg", [3, *[1] * 364])
+    parts = PlacesLT().load(tmp_path)
+    assert without.val is None and isinstance(parts.val, FileImages)
+    assert torch.bincount(parts.val.labels).tolist() == [3, *[1] * 364]
+    task = Task("places-lt", None)
+    with_val, plain = (load_task_data(PlacesLT(), found, task, None) for found in (parts, without))
+    assert (with_val.fingerprint, with_val.split.hash) == (plain.fingerprint, plain.split.hash)
+    (tmp_path / "Places_LT_val.txt").write_text("nonsense\n")  # which must not stop a run that never reads it
+    assert PlacesLT().load(tmp_path).val is None
 
 
 def test_json_stands_in_for_the_list(tmp_path: Path) -> None:
@@ -143,4 +166,5 @@ def test_published_lists(data_root: Path) -> None:
     if not (data_root / "lt-lists").is_dir():
         pytest.skip("LTBENCH_DATA holds no lt-lists")
     parts = PlacesLT().load(data_root)
-    assert (len(parts.train.labels), len(parts.test.labels)) == (62_500, 36_500)
+    assert parts.val is not None
+    assert [len(part.labels) for part in (parts.train, parts.val, parts.test)] == [62_500, 7_300, 36_500]

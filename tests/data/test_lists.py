@@ -25,7 +25,8 @@ def test_lines(tmp_path: Path) -> None:
     (b"a.jpg 0\nb.jpg\n", r"line 2 of '.*list.txt' must read 'path label', got 'b.jpg'"),
     (b"a.jpg one\n", r"line 1 of '.*list.txt' must read 'path label', got 'a.jpg one'"),
     (b"a.jpg -1\n", r"line 1 of '.*' must read 'path label'"),
-    (b"\xe9\n", r"line 1 of '.*' must read 'path label', got '\?'"),
+    (b"\xe9\n", r"line 1 of '.*' must read 'path label', got '\\udce9'"),
+    (b"a.jpg " + b"9" * 5000, r"line 1 of '.*' must read 'path label', got 'a.jpg 9{74}'"),
     (b"a.jpg 0\n\nb.jpg 3\n", r"line 3 of '.*list.txt' must have a label from 0 to 2, got 3"),
     (b"a.jpg " + b"9" * 5000, r"line 1 of '.*' must read 'path label', got 'a.jpg 9+'$"),
     (b"a.jpg 0 0x1\n", r"line 1 of '.*' must read 'path label'"),
@@ -53,6 +54,7 @@ def test_json_of_the_challenge(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("change", "words"), [
     ({"annotations": CHALLENGE["annotations"][:1]}, r"'.*train2018.json' must hold images and annotations .*KeyError: 7"),
+    ({"images": [{"id": 3, "file_name": "\ud800.jpg"}]}, r"'.*train2018.json' must hold images .* \(UnicodeEncodeError"),
     ({"images": None}, r"'.*train2018.json' must hold images and annotations in iNaturalist's form \(TypeError"),
     ({"annotations": [{"image_id": 3, "category_id": 1}, {"image_id": 7, "category_id": 8142}]},
      r"image 'train_val2018/a.jpg' of '.*' must have a label from 0 to 2, got 8142"),

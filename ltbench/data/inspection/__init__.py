@@ -1,1 +1,1 @@
-"""Looking at a dataset before hours of training are spent on it. Empty on purpose: naming a part imports no torch."""
+"""What can be said of a dataset before a training: is it there, is it whole, is it what was published."""

@@ -1,61 +1,111 @@
-"""Which images cannot be decoded, found by decoding all of them once."""
+"""Whether image files are there and can be decoded, before hours of training find out."""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from ltbench.data.arrays import Ints
 from ltbench.data.files import FileImages
+from ltbench.data.stream import quiet
 from ltbench.errors import UserError
 
-_PIECE = 64  # images that a worker takes at a time
+_PIECE = 64  # images between two answers of a worker
 
+Progress = Callable[[int], None]
+# An image that cannot be had: its position in the part, the path of its file, and a line that names the file and says why.
 Unreadable = tuple[int, str, str]
 
 
-def unreadable(source: FileImages, workers: int, progress: Callable[[int], None] = lambda images: None) -> list[Unreadable]:
-    """Decode every image.
+def unreadable(source: FileImages, workers: int, progress: Progress | None = None) -> list[Unreadable]:
+    """Decode every image once and return those that fail, in order.
 
     Args:
         source: Of the images.
-        workers: Processes that decode; 0 for none beside this one.
-        progress: Called with the number of images that have been decoded since it was called last.
-
-    Returns:
-        Position, path and reason of each image that cannot be decoded, in order.
+        workers: Processes that decode, 0 for this one.
+        progress: Called with the number of images that were tried since the last call.
     """
-    # A generator of its own, for a loader draws a seed: a look must leave what is trained after it as it was.
-    loader = DataLoader(_Pieces(source), batch_size=None, num_workers=workers, worker_init_fn=_quiet, generator=torch.Generator())
-    found = []
-    for number, bad in enumerate(loader):
-        found += [(index, source.paths[index], reason) for index, reason in bad]
-        progress(min(_PIECE, len(source.paths) - number * _PIECE))
+    pieces = [range(start, min(start + _PIECE, len(source.paths))) for start in range(0, len(source.paths), _PIECE)]
+    # A generator of its own: a loader draws a seed from torch's, and a run that looks at its files must draw like any other.
+    answers = DataLoader(_Trial(source, pieces), batch_size=None, num_workers=workers, worker_init_fn=quiet,
+                         generator=torch.Generator())
+    found: list[Unreadable] = []
+    for piece, failed in zip(pieces, answers, strict=True):
+        found += [(index, source.paths[index], reason) for index, reason in failed]
+        if progress is not None:
+            progress(len(piece))
     return found
 
 
-class _Pieces(Dataset[Any]):
-    """Decode a piece of the images, one by one, in a worker or at home."""
+class _Trial(Dataset[Any]):
+    """Answer for a piece of a part which of its images fail, and why."""
 
-    def __init__(self, source: FileImages) -> None:
-        self._source = source
+    def __init__(self, source: FileImages, pieces: list[range]) -> None:
+        self._source, self._pieces = source, pieces
 
     def __len__(self) -> int:
-        return -(-len(self._source.paths) // _PIECE)
+        return len(self._pieces)
 
     def __getitem__(self, number: int) -> list[tuple[int, str]]:
-        bad = []
-        for index in range(number * _PIECE, min((number + 1) * _PIECE, len(self._source.paths))):
-            try:
-                self._source.decode(np.array([index]), (None,))
-            except UserError as error:
-                bad.append((index, str(error)))
-        return bad
+        return [(index, reason) for index in self._pieces[number] if (reason := self._reason(index)) is not None]
+
+    def _reason(self, index: int) -> str | None:
+        try:
+            self._source.decode(np.array([index]), (None,))
+        except UserError as error:
+            return str(error)
+        return None
 
 
-def _quiet(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Ctrl-C the main process ends the workers
+@dataclass(frozen=True, eq=False)
+class Presence:
+    """Hold which files of a part are there.
+
+    Args:
+        sizes: Of the files in bytes, -1 where there is none, int64, shape (N,).
+        problems: Files that are not there, or are empty.
+    """
+
+    sizes: Ints
+    problems: list[Unreadable]
+
+    @property
+    def found(self) -> int:
+        """How many are there."""
+        return int((self.sizes >= 0).sum())
+
+
+def look(source: FileImages) -> Presence:
+    """Ask the file system for every file, without opening it.
+
+    Args:
+        source: Of the images.
+    """
+    sizes = np.full(len(source.paths), -1, dtype=np.int64)
+    problems = list(_look(source, sizes))
+    return Presence(sizes, problems)
+
+
+def _look(source: FileImages, sizes: Ints) -> Iterator[Unreadable]:
+    for index in range(len(sizes)):
+        path = source.paths[index]
+        try:
+            state = os.stat(path)
+        except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+            gone = isinstance(error, (FileNotFoundError, NotADirectoryError))
+            reason = "is not there" if gone else f"cannot be read ({getattr(error, 'strerror', None) or error})"
+            yield index, path, f"image {path!r} {reason}"
+            continue
+        if not stat.S_ISREG(state.st_mode):
+            yield index, path, f"image {path!r} is no file"
+            continue
+        sizes[index] = state.st_size
+        if state.st_size == 0:
+            yield index, path, f"image {path!r} is empty"

@@ -1,63 +1,59 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from ltbench.data.files import FileImages
-from ltbench.data.inspection.readable import unreadable
-from ltbench.data.paths import Paths
+from ltbench.data.inspection.readable import look, unreadable
+from ltbench.data.lists import read_list
+from tests.data.inspection.tiny import Tiny, write_tiny
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> FileImages:
-    """Write 140 images, among them every kind of trouble."""
-    colors = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    image = Image.fromarray(colors)
-    names = [b"%03d.jpg" % number for number in range(140)]
-    for name in names:
-        image.save(tmp_path / name.decode())
-    image.convert("L").save(tmp_path / "002.jpg")
-    image.convert("CMYK").save(tmp_path / "003.jpg")
-    for number, mode in ((4, "P"), (5, "L"), (6, "RGBA"), (7, "LA"), (8, "1")):
-        image.convert(mode).save(tmp_path / f"{number:03d}.jpg", format="PNG")
-    Image.fromarray(colors[..., 0].astype(np.uint16) * 257).save(tmp_path / "009.jpg", format="PNG")
-    image.save(tmp_path / "010.jpg", format="WEBP")
-    image.save(tmp_path / "011.jpg", format="BMP")
-    os.rename(tmp_path / "012.jpg", os.fsencode(tmp_path) + b"/\xff.jpg")
-    names[12] = b"\xff.jpg"
-    whole = (tmp_path / "000.jpg").read_bytes()
-    (tmp_path / "001.jpg").write_bytes(whole[:len(whole) // 2])
-    (tmp_path / "064.jpg").write_bytes(b"")
-    (tmp_path / "100.jpg").unlink()
-    (tmp_path / "100.jpg").symlink_to(tmp_path / "nowhere")
-    (tmp_path / "138.jpg").unlink()
-    (tmp_path / "138.jpg").mkdir()
-    (tmp_path / "139.jpg").write_text("no image", encoding="utf-8")
-    return FileImages(Paths(tmp_path, names), torch.zeros(140, dtype=torch.int64), 16, 18)
+def damaged(tmp_path: Path) -> FileImages:
+    """Return the training part with a truncated, an empty and a missing image, and a name that is no UTF-8."""
+    folder = write_tiny(tmp_path)
+    content = (folder / "train" / "1.jpg").read_bytes()
+    (folder / "train" / "1.jpg").write_bytes(content[:len(content) // 2])
+    (folder / "train" / "2.jpg").write_bytes(b"")
+    (folder / "train" / "4.jpg").unlink()
+    (folder / "train" / "5.jpg").unlink()
+    (folder / "train" / "5.jpg").mkdir()
+    with (folder / "train.txt").open("ab") as stream:
+        stream.write(b"train/caf\xe9.jpg 0\n")
+    source = Tiny().load(tmp_path).train
+    assert isinstance(source, FileImages)
+    return source
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_every_bad_file_is_found_with_its_reason(source: FileImages, workers: int) -> None:
-    steps: list[int] = []
-    state = torch.get_rng_state()
-    found = unreadable(source, workers, steps.append)
-    assert [(index, Path(path).name) for index, path, _ in found] == [
-        (index, f"{index:03d}.jpg") for index in (1, 64, 100, 138, 139)]
-    for (_, _, reason), words in zip(found, ("truncated", "cannot identify", "is not there", "directory", "cannot identify"),
-                                     strict=True):
-        assert words in reason.lower() and "\n" not in reason
-    assert steps == [64, 64, 12]
-    assert torch.equal(torch.get_rng_state(), state)  # what is trained afterwards does not depend on the look
+def test_every_image_that_cannot_be_decoded_is_named(damaged: FileImages, workers: int) -> None:
+    tried: list[int] = []
+    before = torch.get_rng_state()
+    found = unreadable(damaged, workers, tried.append)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert [index for index, _, _ in found] == [1, 2, 4, 5, 8] and sum(tried) == 9
+    assert [path for _, path, _ in found] == [damaged.paths[index] for index in (1, 2, 4, 5, 8)]
+    for index, path, reason in found:
+        assert repr(path) in reason and "\n" not in reason, index
+    assert "cannot be read" in found[0][2] and found[2][2].endswith("is not there")
+    assert r"caf\udce9.jpg' is not there" in found[4][2]
 
 
-def test_nothing_is_wrong_with_real_photos(data_root: Path) -> None:
-    folder = data_root / "imagenet-samples"
-    if not folder.is_dir():
+def test_real_files_are_all_readable(data_root: Path) -> None:
+    file = data_root / "imagenet-samples" / "list.txt"
+    if not file.is_file():
         pytest.skip("LTBENCH_DATA holds no imagenet-samples")
-    names = sorted(path.name.encode() for path in folder.glob("*.JPEG"))
-    assert unreadable(FileImages(Paths(folder, names), torch.zeros(len(names), dtype=torch.int64), 224, 256), 0) == []
+    source = FileImages(*read_list(file, 1000), size=224, resized=256)
+    assert look(source).problems == unreadable(source, 0) == []
+
+
+def test_without_opening_a_file_its_size_is_known(damaged: FileImages) -> None:
+    seen = look(damaged)
+    assert seen.found == 6
+    assert [int(seen.sizes[index]) for index in (2, 4, 5, 8)] == [0, -1, -1, -1]
+    assert seen.sizes[0] == Path(damaged.paths[0]).stat().st_size
+    assert [(index, reason.rpartition("' ")[2]) for index, _, reason in seen.problems] == [
+        (2, "is empty"), (4, "is not there"), (5, "is no file"), (8, "is not there")]

@@ -1,0 +1,126 @@
+"""Images that are the same, byte for byte: in the training and in the test part, they leak what is tested."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from itertools import chain, combinations
+from multiprocessing.pool import ThreadPool
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ltbench.data.arrays import Ints
+from ltbench.data.base import ImageSource
+from ltbench.data.files import FileImages
+from ltbench.data.inspection.findings import Finding
+
+_CHUNK = 256  # images in memory, or file names given to a thread, at a time
+_BYTES = 8  # of a digest: two files of ten million share theirs by accident once in 400,000 times
+
+
+class Digests(NamedTuple):
+    """Hold what tells the images of a part apart.
+
+    Args:
+        indices: Which images, int64, shape (M,).
+        values: The digest of each, int64, shape (M,).
+    """
+
+    indices: Ints
+    values: Ints
+
+
+def digests(sources: Mapping[str, ImageSource], sizes: Mapping[str, Ints], threads: int, *, full: bool) -> dict[str, Digests]:
+    """Digest the images of every part: files by their bytes, images in memory by their pixels.
+
+    Args:
+        sources: The images of each part by its name.
+        sizes: Bytes of the files of each part, -1 where there is none, shape (N,); parts in memory have no entry.
+        threads: That read files.
+        full: Whether to read every file; else only those whose size a file of another part has, for no others can agree.
+    """
+    found = {}
+    for part, source in sources.items():
+        if isinstance(source, FileImages):
+            others = [size for name, size in sizes.items() if name != part]
+            wanted = sizes[part] > 0
+            if not full:
+                wanted &= np.isin(sizes[part], np.concatenate([np.empty(0, np.int64), *others]))
+            pairs = _of_files(source, np.flatnonzero(wanted), threads)
+        else:
+            pairs = _of_pixels(source)
+        table = np.fromiter(chain.from_iterable(pairs), np.int64).reshape(-1, 2)
+        found[part] = Digests(table[:, 0], table[:, 1])
+    return found
+
+
+def between_parts(sources: Mapping[str, ImageSource], found: Mapping[str, Digests]) -> list[Finding]:
+    """Report each image of a part that an earlier part holds too.
+
+    One file that two lists name is left out: it is reported as such.
+
+    Args:
+        sources: The images of each part by its name.
+        found: From :func:`digests`.
+    """
+    findings = []
+    for one, other in combinations(found, 2):
+        order = np.argsort(found[one].values, kind="stable")
+        values = found[one].values[order]
+        starts, ends = (np.searchsorted(values, found[other].values, side=side) for side in ("left", "right"))
+        for place in np.flatnonzero(ends > starts):
+            name = _name(sources[other], found[other].indices[place])
+            same = (_name(sources[one], found[one].indices[index]) for index in order[starts[place]:ends[place]])
+            match = next((twin for twin in same if twin != name or not isinstance(sources[one], FileImages)), None)
+            if match is not None:
+                findings.append(Finding("duplicate", f"{other} image {name} has the content of {one} image {match}"))
+    return findings
+
+
+def within_part(part: str, source: ImageSource, found: Digests) -> str | None:
+    """Say how many images of a part repeat an earlier one of it; None if none does.
+
+    Args:
+        part: Its name.
+        source: Its images.
+        found: From :func:`digests`.
+    """
+    order = np.argsort(found.values, kind="stable")
+    again = np.flatnonzero(found.values[order][1:] == found.values[order][:-1])
+    if not len(again):
+        return None
+    labels = source.labels.cpu().numpy()[found.indices[order]]
+    moved = int((labels[again] != labels[again + 1]).sum())
+    return f"{part}: images that repeat the content of another: {len(again):,}, of another class: {moved:,}"
+
+
+def _of_pixels(source: ImageSource) -> Iterator[tuple[int, int]]:
+    for start in range(0, len(source.labels), _CHUNK):
+        indices = torch.arange(start, min(start + _CHUNK, len(source.labels)))
+        pixels = source.fetch(indices).cpu().contiguous().numpy()
+        yield from ((index, _number(hashlib.blake2b(image.data, digest_size=_BYTES).digest()))
+                    for index, image in zip(indices.tolist(), pixels, strict=True))
+
+
+def _of_files(source: FileImages, indices: Ints, threads: int) -> Iterator[tuple[int, int]]:
+    with ThreadPool(max(1, threads)) as pool:  # reading waits for the disk, and digesting lets other threads run
+        read = pool.imap(lambda index: _file_digest(source.paths[index]), indices.tolist(), _CHUNK)
+        yield from ((index, digest) for index, digest in zip(indices.tolist(), read, strict=True) if digest is not None)
+
+
+def _file_digest(path: str) -> int | None:
+    try:
+        with open(path, "rb") as file:
+            return _number(hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_BYTES)).digest())
+    except OSError:  # reported where files are looked for and decoded
+        return None
+
+
+def _number(digest: bytes) -> int:
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def _name(source: ImageSource, index: int) -> str:
+    return repr(source.paths[index]) if isinstance(source, FileImages) else str(index)

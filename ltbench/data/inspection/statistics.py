@@ -1,0 +1,68 @@
+"""How the training images of a task spread over its classes, after the long-tailed construction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ltbench.data.arrays import Ints
+from ltbench.data.base import Dataset
+from ltbench.data.inspection.counts import gini
+from ltbench.data.published import Totals
+from ltbench.data.task_data import load_parts, load_task_data
+from ltbench.task import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Hold the realized class counts of a task.
+
+    Args:
+        task: Of the dataset, its ratio and its split seed.
+        class_names: One a class.
+        train: Training images of each class, int64, shape (C,).
+        test: Test images of each class, int64, shape (C,).
+        split_hash: As records have it.
+    """
+
+    task: Task
+    class_names: tuple[str, ...]
+    train: Ints
+    test: Ints
+    split_hash: str
+
+    @property
+    def totals(self) -> Totals:
+        """Of the training images."""
+        return Totals.of(self.train)
+
+    @property
+    def ratio(self) -> float:
+        """The realized one: largest class over smallest."""
+        return self.totals.largest / self.totals.smallest
+
+    @property
+    def gini(self) -> float:
+        """See ``ltbench.data.inspection.counts.GINI``."""
+        return gini(self.train)
+
+
+def spread(dataset: Dataset, ratio: float | None, root: Path | None, *, imbalance: Literal["exp", "step"],
+           split_seed: int) -> Spread:
+    """Draw the split of a task and count.
+
+    Args:
+        dataset: Its description.
+        ratio: Largest class over smallest; None for a set that is used as it is.
+        root: The folder that the user keeps data in; None if none was given.
+        imbalance: ``exp`` or ``step``.
+        split_seed: Which subset.
+
+    Raises:
+        UserError: If the data cannot be had, or the ratio cannot be had from it.
+    """
+    task = Task(dataset.name, ratio, imbalance, split_seed)
+    data = load_task_data(dataset, load_parts(dataset, root, download=False), task, per_class=None)
+    tested = data.parts.test.labels.bincount(minlength=dataset.num_classes).numpy()
+    return Spread(task, dataset.class_names, data.split.class_counts, tested, data.split.hash)
