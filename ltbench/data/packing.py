@@ -17,7 +17,7 @@ from ltbench.data.encoded import EncodedImages
 from ltbench.data.pack_format import FIRST, PackedPart, encode_header, encode_index
 from ltbench.errors import UserError
 
-_INDEX_BYTES = 200  # an image, at most: three numbers and a name; what is written beside the images' own bytes
+_TOLD = 1024  # more than the header and the index's JSON text take
 
 
 def write_pack(file: Path, name: str, parts: Parts, *, replace: bool = False) -> dict[str, int]:
@@ -65,9 +65,10 @@ def _copy(stream: BinaryIO, part: str, source: EncodedImages) -> PackedPart:
 
 def _require_room(file: Path, images: dict[str, EncodedImages]) -> None:
     """Look at every image's size before anything is written, and name what is not there."""
-    needed, missing, first = FIRST, 0, ""
+    needed, missing, first = _TOLD, 0, ""
     for source in images.values():
-        needed += _INDEX_BYTES * len(source.paths)
+        ends, text = source.paths.buffer
+        needed += 3 * ends.nbytes + len(text)
         for index in range(len(source.paths)):
             try:
                 needed += source.stored_bytes(index)

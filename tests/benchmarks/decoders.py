@@ -113,7 +113,7 @@ def scaled_decoding(path: str, drawn: npt.NDArray[np.float64], size: int = SIZE)
 
 # What a way is called, its function, and the module that it needs beside what ltbench does.
 WAYS: dict[str, tuple[Way, str | None]] = {
-    "Pillow decode, Pillow resize": (pillow, None),
+    "Pillow throughout": (pillow, None),
     "Pillow decode, torch resize (ltbench)": (ours_with_pillow, None),
     "simplejpeg decode, torch resize (ltbench with `jpeg`)": (ours, "simplejpeg"),
     "simplejpeg decode, Pillow resize": (simplejpeg_pillow, "simplejpeg"),
@@ -204,7 +204,7 @@ def _table(folder: Path, rounds: int = 8) -> Iterator[list[str]]:
     files = whole_files(folder)
     once, drawn = len(files), draws(len(files))
     loaders: dict[str, Callable[[], int]] = {}
-    for name, data in [("torchvision's PIL chain, with flip, jitter, normalization (the usual peer)", Chain(files * PASSES)),
+    for name, data in [("torchvision's PIL chain, with flip, jitter and normalization (the usual peer)", Chain(files * PASSES)),
                        *((name, Windows(files * PASSES, way, np.tile(drawn, (PASSES, 1)))) for name, (way, _) in WAYS.items()
                          if installed(name))]:
         loader = worker_loader(data)

@@ -56,7 +56,7 @@ def test_a_file_that_is_there_is_kept(tmp_path: Path, parts: Parts) -> None:
 
 def test_a_disk_without_room(tmp_path: Path, parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     size = sum(file.stat().st_size for file in (tmp_path / "images").iterdir())
-    free = 2 * size + 68 + 12 * 200
+    free = 2 * (size + 3 * 7 * 8 + 6 * len("0.jpg")) + 1024  # images, three numbers and a name each, and what tells of them
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 10**12 - free, free - 1))
     refused(tmp_path / "x.ltpack", parts, r"^'.*' must have \d\.\d\d GB free for the pack, got \d\.\d\d GB$")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 10**12 - free, free))
