@@ -65,6 +65,26 @@ def test_runs_end_to_end_whatever_the_workers(small: Path, tmp_path: Path, monke
         assert first[name] == second[name], name
 
 
+def test_a_pack_takes_the_place_of_the_files(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                             capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LTBENCH_WORKERS", "2")
+    assert run(small, tmp_path / "a") == 0
+    pack = small / "inat18.ltpack"
+    assert main(["data", "pack", "inat18", "--data-root", str(small), "--out", str(pack)]) == 0
+    assert "packed " in capsys.readouterr().out
+    (small / "inat18").rename(small / "elsewhere")
+    assert run(small, tmp_path / "a", "--dry-run") == 0  # the record of the files is the pack's
+    told = capsys.readouterr()
+    assert "0 of 1 runs and 0 stages to do" in told.out
+    assert f"inat18: images are read from the pack {str(pack)!r}" in told.err.splitlines()
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "another"))
+    assert run(pack, tmp_path / "b") == 0
+    first, second = record_of(tmp_path / "a"), record_of(tmp_path / "b")
+    for name in ("key", "split", "predictions", "metrics", "curve"):
+        assert first[name] == second[name], name
+
+
 def test_a_changed_list_is_another_set(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                        capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))

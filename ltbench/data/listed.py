@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from ltbench.data.arrays import Ints
 from ltbench.data.base import Dataset, Parts
 from ltbench.data.files import FileImages
 from ltbench.data.lists import Listed, read_list
+from ltbench.data.packed import find_pack, read_pack
 from ltbench.data.shift_lists import read_shifts
 from ltbench.errors import MissingData, UserError
 from ltbench.settings import cache_root
@@ -35,11 +37,31 @@ class FileDataset(Dataset):
     origin: ClassVar[str]
 
     def load(self, root: Path | None, *, download: bool = False) -> Parts:
-        """Read lists or folders; no image is opened.
+        """Open the set's pack, if there is one, else read lists or folders; no image is opened.
 
         Args:
-            root: The folder that holds the set's own folder, or that folder itself; None for ltbench's cache.
+            root: The folder that holds the set's own folder or its pack, or one of these itself; None for ltbench's cache.
             download: Ignored: no such set may be fetched without accepting its terms.
+
+        Raises:
+            MissingData: If the set is not there.
+            UserError: If a list is damaged, naming its line, or cannot be read; or if the pack is.
+        """
+        where = _where(root)
+        pack = find_pack(self.name, where, self._candidates(where))
+        if pack is None:
+            return self.load_files(root)
+        print(f"{self.name}: images are read from the pack {str(pack)!r}", file=sys.stderr)
+        parts = read_pack(pack, self, self.resized)
+        with self._searching(root) as (candidates, _):
+            shifts = self.find_shifts(candidates, (parts["test"].paths, parts["test"].labels))
+        return Parts(**parts, shifts=shifts)
+
+    def load_files(self, root: Path | None) -> Parts:
+        """Read lists or folders, whether there is a pack or not.
+
+        Args:
+            root: See :meth:`load`.
 
         Raises:
             MissingData: If the set is not there.
@@ -62,7 +84,7 @@ class FileDataset(Dataset):
     @contextmanager
     def _searching(self, root: Path | None) -> Iterator[tuple[list[Path], Path]]:
         """Give the folders that are there and may hold the set, and what the user named; what the system refuses is one line."""
-        where = cache_root() / "data" if root is None else root
+        where = _where(root)
         try:
             yield [folder for folder in self._candidates(where) if folder.is_dir()], where
         except OSError as error:  # such as a folder that may not be entered
@@ -114,6 +136,10 @@ class FileDataset(Dataset):
         yield from (where / name for name in self.folders)
         yield where
         yield from (where / parent / name for parent in ("lt-lists", "data") for name in self.folders)
+
+
+def _where(root: Path | None) -> Path:
+    return cache_root() / "data" if root is None else root
 
 
 class ListedDataset(FileDataset):

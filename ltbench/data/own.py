@@ -77,7 +77,8 @@ class OwnImages(Dataset):
             root: Ignored: a path says where the images are.
             download: Ignored.
         """
-        train, test, val = (part and FileImages(part[0], part[1], self.image_size, self.resized, part[2]) for part in self._parts)
+        train, test, val = (part and FileImages(part[0], part[1], self.image_size, self.resized, content=part[2])
+                            for part in self._parts)
         assert train is not None and test is not None
         return Parts(train, test, val)
 

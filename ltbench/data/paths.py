@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ltbench.data.arrays import Ints
+
 
 class Paths(Sequence[str]):
     """Hold the paths of images.
@@ -25,7 +27,7 @@ class Paths(Sequence[str]):
     def __init__(self, folder: Path, names: Iterable[bytes]) -> None:
         listed = list(names)
         self.folder = folder
-        self._ends = np.cumsum([0, *map(len, listed)])
+        self._ends: Ints = np.cumsum([0, *map(len, listed)])
         self._text = b"".join(listed)
 
     def __len__(self) -> int:
@@ -53,8 +55,24 @@ class Paths(Sequence[str]):
         """Return some of them."""
         return Paths(self.folder, (self._text[self._ends[index]:self._ends[index + 1]] for index in indices))
 
+    @property
+    def buffer(self) -> tuple[Ints, bytes]:
+        """Return where each name ends, from 0 on, shape (N + 1,), and all names as one text."""
+        return self._ends, self._text
+
+    @classmethod
+    def joined(cls, folder: Path, ends: Ints, text: bytes) -> Paths:
+        """Return the paths of what :attr:`buffer` gave.
+
+        Args:
+            folder: That the names are relative to.
+            ends: Where each name ends, from 0 on, int64, shape (N + 1,).
+            text: All names.
+        """
+        paths = cls(folder, ())
+        paths._ends, paths._text = ends, text
+        return paths
+
     def move(self, folder: Path) -> Paths:
         """Return the same names in another folder."""
-        moved = Paths(folder, ())
-        moved._ends, moved._text = self._ends, self._text
-        return moved
+        return Paths.joined(folder, *self.buffer)

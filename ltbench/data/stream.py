@@ -30,7 +30,7 @@ class Decoder(Interface):
     """Decode images from files, in several views."""
 
     def decode(self, indices: Ints, windows: Sequence[Floats | None]) -> list[Tensor]:
-        """Return the views, uint8, shape (B, channels, s, s); see :meth:`ltbench.data.files.FileImages.decode`."""
+        """Return the views, uint8, shape (B, channels, s, s); see :meth:`ltbench.data.encoded.EncodedImages.decode`."""
         ...
 
 

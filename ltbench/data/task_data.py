@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ltbench.data.base import Dataset, Fingerprinted, Parts, TensorImages
+from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
 from ltbench.data.longtail import Split, make_split, test_indices
 from ltbench.data.published import unread_parts
@@ -57,7 +58,7 @@ class TaskData:
     @property
     def folders(self) -> list[Path]:
         """Where image files lie, for messages to leave it out."""
-        return [part.paths.folder for part in (self.parts.train, self.parts.test) if isinstance(part, FileImages)]
+        return [part.paths.folder for part in (self.parts.train, self.parts.test) if isinstance(part, EncodedImages)]
 
 
 def load_task_data(dataset: Dataset, parts: Parts, task: Task, per_class: int | None) -> TaskData:

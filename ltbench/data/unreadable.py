@@ -11,12 +11,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ltbench.data.content import sizes_and_times
-from ltbench.data.files import FileImages
+from ltbench.data.encoded import EncodedImages
 from ltbench.data.inspection.readable import unreadable
 from ltbench.data.longtail import Split, split_hash
 from ltbench.data.task_data import TaskData
@@ -40,7 +38,7 @@ def find_unreadable(data: TaskData, folder: Path, *, decode: bool = True) -> dic
     """
     found = {}
     for name, part, wanted in _parts(data):
-        if isinstance(part, FileImages):
+        if isinstance(part, EncodedImages):
             chosen = wanted.sort().values
             bad = _remembered(part.take(chosen), folder, f"{data.dataset.name}, {name} part", decode)
             found[name] = chosen[bad].tolist()
@@ -68,7 +66,7 @@ def leave_out(data: TaskData, found: Positions) -> TaskData:
                         f"read, got {int(data.class_counts[k])} that cannot")
     if len(test) == 0:
         raise UserError(f"{data.dataset.name} must keep a test image that can be read, got {len(data.test_indices)} that cannot")
-    names = {name: _names(part, found[name]) for name, part, _ in _parts(data) if isinstance(part, FileImages)}
+    names = {name: _names(part, found[name]) for name, part, _ in _parts(data) if isinstance(part, EncodedImages)}
     digest = hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()
     fingerprint = hashlib.sha256(f"{data.fingerprint} {digest}".encode()).hexdigest()
     split = Split(train.numpy(), counts.numpy(),
@@ -86,7 +84,7 @@ def tell(data: TaskData, found: Positions) -> None:
         found: As :func:`find_unreadable` gives it.
     """
     for name, part, wanted in _parts(data):
-        if isinstance(part, FileImages) and found[name]:
+        if isinstance(part, EncodedImages) and found[name]:
             bad = found[name]
             shown = ", ".join(map(repr, _names(part, bad[:_SHOWN]))) + (" and more" if len(bad) > _SHOWN else "")
             print(f"{data.dataset.name}: {len(bad)} of {len(wanted)} {name} images cannot be read and are left out: {shown}",
@@ -98,14 +96,13 @@ def _parts(data: TaskData) -> tuple[tuple[str, object, Tensor], ...]:
     return ("train", data.parts.train, data.indices), ("test", data.parts.test, data.test_indices)
 
 
-def _names(part: FileImages, positions: list[int]) -> list[str]:
+def _names(part: EncodedImages, positions: list[int]) -> list[str]:
     return [os.path.relpath(part.paths[index], part.paths.folder) for index in positions]
 
 
-def _remembered(source: FileImages, folder: Path, what: str, decode: bool) -> list[int]:
+def _remembered(source: EncodedImages, folder: Path, what: str, decode: bool) -> list[int]:
     """Return which images of a source cannot be read, from a file of an earlier look at the same ones."""
-    states = np.ascontiguousarray(sizes_and_times(source.paths), dtype="<i8").tobytes()
-    key = hashlib.sha256(source.fingerprint.encode() + states).hexdigest()
+    key = hashlib.sha256(source.fingerprint.encode() + source.state()).hexdigest()
     file = folder / f"{key}.json"
     with suppress(OSError, ValueError):  # not there, or damaged
         return [int(index) for index in json.loads(file.read_text(encoding="utf-8"))]

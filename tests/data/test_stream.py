@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,56 @@ def test_epochs_do_not_depend_on_workers(files: FileImages, workers: str, monkey
     assert len(got) == 2 * 3 * 2 * 2  # epochs, batches, steps, views
     assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
     assert not torch.equal(got[0], got[12])  # another epoch, another window
+
+
+@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("workers", ["1", "2", "3"])
+def test_batches_are_the_same_for_every_number_of_workers_and_ranks(files: FileImages, monkeypatch: pytest.MonkeyPatch,
+                                                                    workers: str, world: int) -> None:
+    monkeypatch.setenv("LTBENCH_WORKERS", "0")
+    expected = epochs(files)
+    monkeypatch.setenv("LTBENCH_WORKERS", workers)
+    got = [torch.cat(parts) for parts in zip(*(epochs(files, rank, world) for rank in range(world)), strict=True)]
+    assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
+
+
+@pytest.mark.parametrize("count", [10, 100])  # one piece, and two that are joined
+def test_views_are_channels_last(files: FileImages, workers: str, count: int) -> None:
+    requests = [Request(np.arange(count) % 48, [None, np.random.default_rng(0).random((count, 22))])]
+    for views in Stream(files).serve(requests):
+        assert all(view.is_contiguous(memory_format=torch.channels_last) for view in views)
+    batch = next(Loader(files, INDICES, VIEWS[:1], batch_size=8, seed=0).epoch(ORDER, 0))[0]
+    assert batch.views[0].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cpu", False), ("cuda", True)])
+def test_workers_stay_and_pin_what_goes_to_a_gpu(files: FileImages, monkeypatch: pytest.MonkeyPatch, device: str,
+                                                pinned: bool) -> None:
+    monkeypatch.setenv("LTBENCH_WORKERS", "2")
+    loader = Stream(files, device)._loader  # made on a machine without a GPU, too; it would fail when asked
+    assert loader is not None
+    assert (loader.pin_memory, loader.persistent_workers, loader.prefetch_factor) == (pinned, True, 2)
+
+
+def test_two_epochs_have_the_same_workers(files: FileImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTBENCH_WORKERS", "2")
+    stream, seen = Stream(files), []
+    for _ in range(2):
+        list(stream.serve([Request(np.arange(4))]))
+        seen.append({worker.pid for worker in multiprocessing.active_children()})
+    assert seen[0] and seen[0] == seen[1]
+
+
+def test_workers_decode_after_torch_has_used_its_threads(files: FileImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTBENCH_WORKERS", "2")
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        torch.ones(400, 400).mm(torch.ones(400, 400)).exp_().sum()  # a pool of threads, which no worker has after the fork
+        (views,) = Stream(files).serve([Request(np.arange(40))])
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(views[0], files.fetch(torch.arange(40)))
 
 
 def test_pieces_ask_for_what_the_request_does() -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 from ltbench.errors import UserError
 from ltbench.settings import data_root
 
-ACTIONS = ("list", "check", "get", "stats")
+ACTIONS = ("list", "check", "get", "stats", "pack")
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb and its actions; their modules import what is heavy only when they run."""
-    parser = commands.add_parser("data", help="find, check and describe the data",
-                                 description="Find, check, get and describe datasets.")
+    parser = commands.add_parser("data", help="find, check, describe and pack the data",
+                                 description="Find, check, get, describe and pack datasets.")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     for action in ACTIONS:
         importlib.import_module(f"ltbench.cli.data.{action}").register(actions)

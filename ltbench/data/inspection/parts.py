@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ltbench.data.base import Dataset, ImageSource
-from ltbench.data.listed import ListedDataset
+from ltbench.data.listed import FileDataset, ListedDataset
 from ltbench.errors import MissingData, UserError
 
 PARTS = ("train", "val", "test")
@@ -53,7 +53,8 @@ def open_parts(dataset: Dataset, root: Path | None) -> list[Opened]:
             raise next(part.error for part in opened if part.error)
         return opened
     try:
-        parts = dataset.load(root, download=False)
+        # The files themselves: a pack of them is checked when it is opened.
+        parts = dataset.load_files(root) if isinstance(dataset, FileDataset) else dataset.load(root, download=False)
     except MissingData:
         raise
     except UserError as error:  # such as a file that is not the official one; which part it belongs to its line says

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ltbench.data.arrays import Ints
+from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
 from ltbench.data.stream import quiet
 from ltbench.errors import UserError
@@ -24,7 +25,7 @@ Progress = Callable[[int], None]
 Unreadable = tuple[int, str, str]
 
 
-def unreadable(source: FileImages, workers: int, progress: Progress | None = None) -> list[Unreadable]:
+def unreadable(source: EncodedImages, workers: int, progress: Progress | None = None) -> list[Unreadable]:
     """Decode every image once and return those that fail, in order.
 
     Args:
@@ -47,7 +48,7 @@ def unreadable(source: FileImages, workers: int, progress: Progress | None = Non
 class _Trial(Dataset[Any]):
     """Answer for a piece of a part which of its images fail, and why."""
 
-    def __init__(self, source: FileImages, pieces: list[range]) -> None:
+    def __init__(self, source: EncodedImages, pieces: list[range]) -> None:
         self._source, self._pieces = source, pieces
 
     def __len__(self) -> int:

@@ -1,0 +1,132 @@
+"""From the bytes of an image file to pixels, and from pixels to the window or the middle that a network sees."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from ltbench.data.arrays import Bytes, Floats
+from ltbench.data.windows import plain_size, random_window
+from ltbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Hold a decoded image as its decoder left it: what no window shows is not copied.
+
+    Args:
+        pixels: Pillow's image, RGB; or uint8, shape (height, width, 3).
+    """
+
+    pixels: Image.Image | Bytes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return width and height."""
+        return self.pixels.size if isinstance(self.pixels, Image.Image) else (self.pixels.shape[1], self.pixels.shape[0])
+
+    def cut(self, left: int, top: int, width: int, height: int) -> Tensor:
+        """Return a part, uint8, shape (3, height, width), channels-last in memory: so it is scaled soonest."""
+        if isinstance(self.pixels, Image.Image):
+            part = np.array(self.pixels.crop((left, top, left + width, top + height)))
+        else:
+            part = np.ascontiguousarray(self.pixels[top:top + height, left:left + width])
+        return torch.from_numpy(part).permute(2, 0, 1)
+
+
+def read_picture(content: Bytes, name: str) -> Picture:
+    """Decode an image file.
+
+    Pillow reads the header, and says what every file becomes. Plain JPEGs are left to simplejpeg where it is installed: the same
+    pixels, sooner (docs/input-pipeline.md has the figures). What that refuses, Pillow decodes or refuses.
+
+    Args:
+        content: Of the file, shape (bytes,).
+        name: Of the file, for the error message.
+
+    Raises:
+        UserError: If it is damaged or no image, naming it.
+    """
+    try:
+        with Image.open(io.BytesIO(content.tobytes())) as image:
+            plain = image.format == "JPEG" and image.mode in ("RGB", "L")  # each library has a CMYK conversion of its own
+            pixels = _plain_jpeg(content) if plain else None
+            if pixels is not None:
+                return Picture(pixels)
+            image.load()
+            # Converted, an RGB image would be copied.
+            return Picture(image if image.mode == "RGB" else _eight_bits(image).convert("RGB"))
+    except Exception as error:  # truncated and foreign files fail in as many ways as Pillow has decoders
+        reason = re.sub("<_io.BytesIO[^>]*>", "file", (str(error).splitlines() or [""])[0])
+        raise UserError(f"image {name!r} cannot be read ({type(error).__name__}: {reason})") from error
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Scale gray values of 16 bits, which Pillow would cut off at 255; other images have 8 bits, or come with them."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
+
+
+def cut_window(picture: Picture, uniforms: Floats, size: int) -> Tensor:
+    """Return a random window of an image, scaled.
+
+    Args:
+        picture: The image.
+        uniforms: See :func:`ltbench.data.windows.random_window`, shape (22,).
+        size: Of the result, s.
+
+    Returns:
+        uint8, shape (3, s, s).
+    """
+    # Cut first: the filter must not look past the window's edge.
+    return _scaled(picture.cut(*random_window(uniforms, *picture.size)), size, size)
+
+
+def cut_middle(picture: Picture, resized: int, size: int) -> Tensor:
+    """Return the middle of an image.
+
+    Args:
+        picture: The image.
+        resized: What the shorter side is scaled to before.
+        size: Of the result, s.
+
+    Returns:
+        uint8, shape (3, s, s).
+    """
+    width, height = plain_size(*picture.size, resized)
+    left, top = (round((side - size) / 2) for side in (width, height))
+    return _scaled(picture.cut(0, 0, *picture.size), width, height)[:, top:top + size, left:left + size]
+
+
+def _scaled(pixels: Tensor, width: int, height: int) -> Tensor:
+    """Scale bilinearly with antialiasing, as Pillow does but for the last gray level."""
+    return F.interpolate(pixels[None], (height, width), mode="bilinear", antialias=True)[0]
+
+
+@functools.cache
+def fast_decoder() -> Callable[[Bytes], Bytes] | None:
+    """Return simplejpeg's decoder, if it is installed: shape (bytes,) to (height, width, 3)."""
+    try:
+        from simplejpeg import decode_jpeg
+    except ImportError:
+        return None
+    decode: Callable[[Bytes], Bytes] = decode_jpeg
+    return decode
+
+
+def _plain_jpeg(content: Bytes) -> Bytes | None:
+    decode = fast_decoder()
+    try:
+        return decode(content) if decode else None
+    except ValueError:  # also of damage that Pillow forgives
+        return None
