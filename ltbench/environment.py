@@ -7,6 +7,8 @@ import os
 import platform
 import resource
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,9 +44,15 @@ def _version(name: str) -> str | None:
 
 
 def peak_memory(device: torch.device) -> dict[str, int]:
-    """Return the largest memory of the process so far, and of the device's allocator, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    peaks = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    """Return the largest memory of the process and of the device's allocator, in bytes, since a peak was last forgotten."""
+    peaks = {"process": _resident_peak()}
     if device.type == "cuda":
         peaks["device"] = torch.cuda.max_memory_allocated(device)
     return peaks
+
+
+def _resident_peak() -> int:
+    # Not getrusage on Linux: a child starts there at its parent's peak, and that one is not forgotten in every case.
+    with suppress(OSError, IndexError, ValueError):
+        return int(Path("/proc/self/status").read_text(encoding="ascii").split("VmHWM:")[1].split()[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

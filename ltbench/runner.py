@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
-from ltbench import environment, records
+from ltbench import records
 from ltbench.data.base import Dataset, Parts
 from ltbench.data.chunks import check_batch_size
 from ltbench.data.task_data import TaskData, check_files, load_parts, load_task_data
@@ -26,6 +25,7 @@ from ltbench.evaluation.metrics import standard_metrics
 from ltbench.evaluation.predictions import Predictions
 from ltbench.geometry import KEEP, plugin_figures, split_features, stage_tensors, test_bank
 from ltbench.observers import Observers
+from ltbench.phases import Phases, fill
 from ltbench.plan import RunPlan
 from ltbench.registry import Registry
 from ltbench.run_info import RunInfo
@@ -88,6 +88,7 @@ class Runner:
         self.options = options
         self.observers = Observers(registry.manager, active=accelerator.is_main_process)
         self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1)
+        self._reading: dict[str, Phases] = {}  # by dataset
         self._parts: dict[str, Parts] = {}
         self._tasks: dict[tuple[Task, int | None], TaskData] = {}
 
@@ -189,21 +190,23 @@ class Runner:
         key = (replace(plan.task, seed=0), per_class)
         if key in self._tasks:
             return self._tasks[key]
-        if name not in self._parts:
-            with self.accelerator.main_process_first():  # one process downloads
-                self._parts[name] = load_parts(self.datasets[name], self.options.data_root, download=self.options.download,
-                                               planning=self.options.planning)
-        self._tasks[key] = load_task_data(self.datasets[name], self._parts[name], plan.task, per_class)
+        with self._reading.setdefault(name, Phases(self.accelerator.device)).phase("data"):
+            if name not in self._parts:
+                with self.accelerator.main_process_first():  # one process downloads
+                    self._parts[name] = load_parts(self.datasets[name], self.options.data_root, download=self.options.download,
+                                                   planning=self.options.planning)
+            self._tasks[key] = load_task_data(self.datasets[name], self._parts[name], plan.task, per_class)
         return self._tasks[key]
 
     def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
         data = self.data_of(plan)
         record = describe(plan, data, self.accelerator, self.options.accumulation)
+        phases = Phases(self.accelerator.device)
         predictions: Predictions | None = None
         geometry: dict[str, Tensor] = {}
         try:
-            stage, geometry = self._train(plan, info, data, record)
-            predictions = self._evaluate(plan, stage, data, geometry, record)
+            stage, geometry = self._train(plan, info, data, record, phases)
+            predictions = self._evaluate(plan, stage, data, geometry, record, phases)
             record["status"] = "completed"
         except Diverged as error:
             record["status"], record["reason"] = "diverged", str(error)
@@ -218,13 +221,14 @@ class Runner:
             record["status"], record["reason"] = "failed", without_paths(reason, [f for f in folders if f is not None])
             if self.options.debug:
                 traceback.print_exc()
-        record["timing"]["peak_memory_bytes"] = environment.peak_memory(self.accelerator.device)
+        fill(record["timing"], self._reading[plan.task.dataset], phases)
         if self.accelerator.is_main_process:
             kept = None if self.options.keep == "nothing" or record["status"] != "completed" else geometry
             records.write(record, predictions, self.options.out, plan.file_name, kept)
         return record
 
-    def _train(self, plan: RunPlan, info: RunInfo, data: TaskData, record: Record) -> tuple[Stage, dict[str, Tensor]]:
+    def _train(self, plan: RunPlan, info: RunInfo, data: TaskData, record: Record,
+               phases: Phases) -> tuple[Stage, dict[str, Tensor]]:
         """Obtain all stages; return the last one and what is kept of each."""
         timing, seed = record["timing"], plan.task.seed
         seconds: dict[str, float] = timing["seconds"]
@@ -232,17 +236,17 @@ class Runner:
         last: tuple[Engine, Bank] | None = None
         stage: Stage | None = None
         for part in plan.stages:
-            stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
+            with phases.phase(f"stage {part.number}"):
+                stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
             record["curve"] = [row for row in record["curve"] if row["stage"] != part.number] + stage.curve
             seconds[f"stage {part.number}"] = stage.seconds
             timing["reused"][f"stage {part.number}"] = stage.reused
             acts = part.number == 1 or not part.trial.evaluation_only
             if acts and not isinstance(stage.engine.head, NoHead):  # a user's own backbone may come without one
-                started = time.perf_counter()
-                bank = self.stages.bank(part, stage.engine, seed, data, keep=part is not plan.stages[-1])
-                if self.accelerator.is_main_process:  # which is the one that writes
-                    geometry |= stage_tensors(stage.engine, bank, part.number)
-                seconds["statistics"] = seconds.get("statistics", 0) + time.perf_counter() - started
+                with phases.phase("statistics"):
+                    bank = self.stages.bank(part, stage.engine, seed, data, keep=part is not plan.stages[-1])
+                    if self.accelerator.is_main_process:  # which is the one that writes
+                        geometry |= stage_tensors(stage.engine, bank, part.number)
                 last = stage.engine, bank
         if last and self.options.keep == "features":
             geometry |= split_features(last[0], "train", last[1])
@@ -250,12 +254,12 @@ class Runner:
         assert stage is not None  # an expression has a stage
         return stage, geometry
 
-    def _evaluate(self, plan: RunPlan, stage: Stage, data: TaskData, geometry: dict[str, Tensor], record: Record) -> Predictions:
+    def _evaluate(self, plan: RunPlan, stage: Stage, data: TaskData, geometry: dict[str, Tensor], record: Record,
+                  phases: Phases) -> Predictions:
         """Predict the test images and fill in every figure."""
         protocol = plan.stages[-1].protocol
-        started = time.perf_counter()
-        predictions = predict_test(stage.engine, data, self.accelerator, flip=protocol.eval_flip, noise=protocol.eval_noise)
-        record["timing"]["seconds"]["evaluation"] = time.perf_counter() - started
+        with phases.phase("evaluation"):
+            predictions = predict_test(stage.engine, data, self.accelerator, flip=protocol.eval_flip, noise=protocol.eval_noise)
         correct, total = per_class_counts(predictions, data.dataset.num_classes)
         record["per_class"] = {"correct": correct.tolist(), "total": total.tolist()}
         record["metrics"] = {**standard_metrics(predictions, data.class_counts.numpy()),

@@ -145,8 +145,8 @@ class StageRunner:
         """
         epochs = budget_of(plan.protocol, plan.number, len(data.labels)).epochs
         engine = build_engine(plan, seed, epochs, data, self.registry, previous).to(self.accelerator.device)
-        reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator,
-                               self.store.path(plan.previous.key) if plan.previous else None)
+        reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store,
+                               _trained_in(plan.previous) if plan.previous else None)
         engine.ctx = Context(engine, engine.stack, engine.stack.methods[0].facts, plan.protocol, previous,
                              self.accelerator.device, reader.read, lambda rows: gather_rows(rows, self.accelerator))
         with torch.random.fork_rng(devices=[]):
@@ -166,9 +166,8 @@ class StageRunner:
             data: Of the task.
             keep: Whether to store what is computed, for the stages above.
         """
-        frozen_from = plan.previous.key if plan.previous and engine.stack.backbone == "frozen" else plan.key
-        folder = self.store.path(frozen_from)
-        return FeatureReader(engine, data, plan.protocol, seed, self.accelerator, folder).finished(keep=keep)
+        reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store, _trained_in(plan))
+        return reader.finished(keep=keep)
 
     def train(self, engine: Engine, plan: StagePlan, seed: int, data: TaskData,
               observe: Callable[[Row], None] = lambda row: None) -> None:
@@ -235,6 +234,13 @@ class StageRunner:
                  for names in engine.stack.owner("views").views(engine.ctx)]
         return lambda stream: Loader(data.parts.train, data.indices, views, seed=derive_seed("images", seed, plan.number, stream),
                                      **places)
+
+
+def _trained_in(plan: StagePlan) -> str:
+    """Return the key of the stage that a stage's backbone was last trained in: all stages above it share one bank."""
+    while plan.previous and plan.trial.backbone == "frozen":
+        plan = plan.previous
+    return plan.key
 
 
 def _finished(engine: Engine, seed: int) -> Engine:
