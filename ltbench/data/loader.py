@@ -213,7 +213,7 @@ def evaluation_batches(source: ImageSource, indices: Tensor | npt.ArrayLike, bat
     Yields:
         Positions in ``indices``, int64, on the CPU, shape (B,), and images, uint8, shape (B, channels, height, width).
     """
-    own = torch.arange(rank, len(np.asarray(indices)), world)
+    own = torch.arange(len(np.asarray(indices)))[rank::world]  # arange(rank, ...) refuses more processes than images
     yield from batches_at(source, indices, torch.split(own, batch_size) if len(own) else (), device, windows)
 
 

@@ -142,7 +142,7 @@ class FeatureReader:
         seed = derive_seed("bank", self._seed)
         sizes = [min(CHUNK, total - start) for start in range(first, total, CHUNK)]
         rank, world = accelerator.process_index, accelerator.num_processes
-        own = [torch.split(torch.arange(start + rank, start + size, world), BATCH) if rank < size else ()
+        own = [torch.split(torch.arange(start, start + size)[rank::world], BATCH) if rank < size else ()
                for start, size in zip(range(first, total, CHUNK), sizes, strict=True)]
         served = batches_at(self._data.parts.train, self._data.indices, [batch for chunk in own for batch in chunk],
                             accelerator.device, lambda positions: augment.windows(positions.numpy(), seed, 0))
