@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ltbench.mapped import map_rows, release, row_blocks
+from ltbench.mapped import map_rows, release, row_blocks, take_rows
 from ltbench.statistics import class_means
 
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -67,3 +67,16 @@ def test_class_means_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch
     whole = class_means(features, labels, 7)
     monkeypatch.setattr("ltbench.mapped._BLOCK", 8 * 4 * 13)
     assert torch.equal(class_means(features, labels, 7), whole)
+
+
+@pytest.mark.filterwarnings("error")
+def test_rows_are_taken_in_the_order_asked_for(path: Path) -> None:
+    with path.open("rb") as file:
+        rows = map_rows(file, 3)
+    path.unlink()
+    where = torch.tensor([2, 0, 3, 2])
+    for source in (rows, rows.clone()):
+        taken = take_rows(source, where)
+        assert taken.tolist() == ROWS[where.numpy()].tolist()
+        taken += 1
+    assert rows.tolist() == ROWS.tolist()

@@ -17,10 +17,7 @@ from ltbench.data.chunks import batch_shape, check_batch_size, chunk, global_bat
 from ltbench.data.stream import IN_MEMORY, Decoder, Request, Stream
 from ltbench.data.windows import NAME as WINDOW
 from ltbench.errors import UserError
-from ltbench.mapped import release
-
-# Batches after which what was read of a mapped bank is let go: a random row brings its neighbors' pages along.
-_RELEASE = 16
+from ltbench.mapped import take_rows
 
 
 class _Parts:
@@ -179,19 +176,16 @@ class FeatureLoader:
     def epoch(self, order: npt.ArrayLike, epoch: int) -> Iterator[list[Batch]]:
         """Yield, for every global batch, this process's part of it; cached features are the same in every epoch."""
         positions = torch.as_tensor(np.asarray(order, dtype=np.int64))
-        for number, parts in enumerate(self._parts.walk(order), start=1):
+        for parts in self._parts.walk(order):
             for batch, place in parts:
                 batch.embedding = self._rows(batch.indices, positions[place])
             yield [batch for batch, _ in parts]
-            if number % _RELEASE == 0:
-                release(self._features)
 
     def _rows(self, on_device: Tensor, on_host: Tensor) -> Tensor:
         """Return the features at positions, given on the device and on the host, so that neither waits for the other."""
         if self._features.device.type == self._device.type:
-            return self._features.index_select(0, on_device)
-        rows = self._features.index_select(0, on_host)
-        return rows.pin_memory().to(self._device, non_blocking=True)
+            return take_rows(self._features, on_device)
+        return take_rows(self._features, on_host).pin_memory().to(self._device, non_blocking=True)
 
 
 def evaluation_batches(source: ImageSource, indices: Tensor | npt.ArrayLike, batch_size: int, device: torch.device | str,
