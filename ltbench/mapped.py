@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary, finalize
 import torch
 from torch import Tensor
 
-_BLOCK = 1 << 25  # bytes of a block: 4,096 rows of 2,048 features
+_BLOCK = 1 << 23  # bytes of a block: 1,024 rows of 2,048 features; who computes in float64 holds several times that
 
 
 class _Mapping(mmap.mmap):
@@ -82,7 +82,7 @@ def row_blocks(features: Tensor, labels: Tensor, rows: int | None = None) -> Ite
     Args:
         features: Shape (N, D), in memory, mapped from disk, or on a device.
         labels: Shape (N,).
-        rows: Of a block; None for what takes 32 MiB.
+        rows: Of a block; None for what takes 8 MiB.
 
     Yields:
         Shapes (n, D) and (n,).

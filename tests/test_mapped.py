@@ -57,9 +57,9 @@ def test_blocks_come_in_order_and_hold_every_row_once() -> None:
     assert torch.equal(torch.cat([where for _, where in blocks]), labels)
 
 
-def test_a_block_takes_32_mebibytes() -> None:
+def test_a_block_takes_8_mebibytes() -> None:
     features = torch.empty(1, 1).expand(5000, 2048)
-    assert [len(part) for part, _ in row_blocks(features, torch.zeros(5000))] == [4096, 904]
+    assert [len(part) for part, _ in row_blocks(features, torch.zeros(5000))] == [1024, 1024, 1024, 1024, 904]
 
 
 def test_class_means_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
