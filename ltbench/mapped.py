@@ -63,14 +63,14 @@ def take_rows(rows: Tensor, where: Tensor) -> Tensor:
     the process's memory: after 16 batches of 512 rows, all of a bank of 3.6 GB was there.
 
     Args:
-        rows: Shape (N, D); all of the file, where it is mapped.
+        rows: Shape (N, D).
         where: Positions, int64, shape (B,), on the device of the rows.
     """
     mapping = _MAPPINGS.get(rows.untyped_storage().data_ptr()) if rows.device.type == "cpu" else None
-    if mapping is None or not hasattr(os, "pread"):
+    if mapping is None or not (rows.is_contiguous() and hasattr(os, "pread")):
         return rows.index_select(0, where)
-    size = rows.shape[1] * rows.element_size()
-    read = b"".join(os.pread(mapping.descriptor, size, size * position) for position in where.tolist())
+    size, first = rows.shape[1] * rows.element_size(), rows.storage_offset() * rows.element_size()
+    read = b"".join(os.pread(mapping.descriptor, size, first + size * position) for position in where.tolist())
     return torch.frombuffer(bytearray(read), dtype=rows.dtype).view(len(where), -1)
 
 

@@ -79,4 +79,6 @@ def test_rows_are_taken_in_the_order_asked_for(path: Path) -> None:
         taken = take_rows(source, where)
         assert taken.tolist() == ROWS[where.numpy()].tolist()
         taken += 1
+    assert take_rows(rows[1:], torch.tensor([0, 2])).tolist() == ROWS[[1, 3]].tolist()
+    assert take_rows(rows[:, 1:], torch.tensor([2])).tolist() == ROWS[[2], 1:].tolist()
     assert rows.tolist() == ROWS.tolist()

@@ -61,7 +61,10 @@ class BankFile:
             digests = []
         self._digests = [digest for digest, _ in takewhile(lambda pair: pair[0] == pair[1],
                                                            zip(digests, self._found(self._part), strict=False))]
-        return min(self._rows, CHUNK * len(self._digests))
+        there = min(self._rows, CHUNK * len(self._digests))
+        if there == self._rows:  # killed after the last chunk
+            self._finish()
+        return there
 
     def write(self, chunks: Iterator[Tensor]) -> None:
         """Append the chunks that are missing, and finish the file.
@@ -79,6 +82,9 @@ class BankFile:
                 self._append(chunk)
             except OSError as error:
                 raise not_written(self._part, error) from error
+        self._finish()
+
+    def _finish(self) -> None:
         try:
             os.replace(self._part, self._rows_file)
         except OSError as error:

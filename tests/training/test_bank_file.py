@@ -65,6 +65,15 @@ def test_a_killed_run_goes_on_at_the_first_chunk_that_is_not_known_to_be_whole(t
     assert (tmp_path / "bank-plain.rows").read_bytes() == ROWS.numpy().tobytes()
 
 
+def test_a_run_killed_after_the_last_chunk_has_nothing_left_to_do(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "bank-plain.rows").rename(tmp_path / "bank-plain.part")
+    bank_file._sound.clear()
+    assert bank(tmp_path).finished_rows() == N
+    assert torch.equal(bank(tmp_path).read(), ROWS)
+    assert not (tmp_path / "bank-plain.part").exists()
+
+
 def test_noted_rows_that_never_reached_the_disk_are_computed_again(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path, stop=8)
