@@ -32,7 +32,8 @@ from ltbench.training.distributed import interleave
 from ltbench.training.engine import Engine
 
 KEEP = ("nothing", "statistics", "features")
-_BATCH = 4096
+_BATCH = 1024
+_ROWS = 512  # of a chunk that are in float64 at once
 _PER_CLASS = 4  # features of a chunk of statistics for each class: every chunk costs passes over (C, d)
 
 
@@ -56,11 +57,11 @@ def class_statistics(chunks: Iterable[tuple[Tensor, Tensor]], num_classes: int) 
             means = torch.zeros(num_classes, values.shape[1], dtype=torch.float64)
         new = torch.bincount(where, minlength=num_classes).double()
         means_new = torch.zeros_like(means)
-        for part, classes in row_blocks(values, where):  # of a whole chunk, float64 would take twice its room, twice
+        for part, classes in row_blocks(values, where, _ROWS):
             means_new.index_add_(0, classes, part.double())
         means_new /= new.clamp_min(1)[:, None]
         within = torch.zeros_like(spread)
-        for part, classes in row_blocks(values, where):
+        for part, classes in row_blocks(values, where, _ROWS):
             within.index_add_(0, classes, (part.double() - means_new[classes]).square_().sum(dim=1))
         # Chan's update: differences of large sums of squares would cancel where features lie far from the origin.
         total = counts + new
