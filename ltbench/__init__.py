@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.heads import CosineClassifier as CosineClassifier
     from ltbench.heads import DistanceClassifier as DistanceClassifier
     from ltbench.hookspecs import hookimpl as hookimpl
+    from ltbench.mapped import row_blocks as row_blocks
     from ltbench.method import Facts as Facts
     from ltbench.method import Method as Method
     from ltbench.method import Output as Output
@@ -101,6 +102,7 @@ __all__ = [
     "pairwise_squared_distance",
     "read_geometry",
     "read_record",
+    "row_blocks",
 ]
 
 _HOMES = {
@@ -147,6 +149,7 @@ _HOMES = {
     "pairwise_squared_distance": "ltbench.distances",
     "read_geometry": "ltbench.geometry_file",
     "read_record": "ltbench.records",
+    "row_blocks": "ltbench.mapped",
 }
 
 

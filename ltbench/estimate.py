@@ -28,7 +28,7 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
         runner: Knows data, store and device.
     """
     runner.check(plans)
-    plans = [plan.on(runner.data_of(plan).fingerprint) for plan in plans]
+    plans = [plan.on(runner.data.of(plan).fingerprint) for plan in plans]
     stages: dict[str, tuple[StagePlan, int, float, int]] = {}
     rows = []
     for plan in plans:
@@ -68,7 +68,7 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
 
 def _cost(stage: StagePlan, plan: RunPlan, runner: Runner) -> tuple[float, int]:
     """Estimate seconds and bytes of one stage."""
-    data = runner.data_of(plan)
+    data = runner.data.of(plan)
     budget = budget_of(stage.protocol, stage.number, len(data.labels))
     name, batch = stage.protocol.backbone, terms(stage.protocol, stage.number).batch_size
     facts = backbone_facts(name, data, runner.registry)

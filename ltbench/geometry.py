@@ -23,6 +23,7 @@ from torch import Tensor
 from ltbench.data.augment import Augmentation
 from ltbench.data.loader import evaluation_batches
 from ltbench.data.task_data import TaskData
+from ltbench.mapped import row_blocks
 from ltbench.method import Output
 from ltbench.registry import Registered
 from ltbench.specs import MetricSpec
@@ -31,7 +32,8 @@ from ltbench.training.distributed import interleave
 from ltbench.training.engine import Engine
 
 KEEP = ("nothing", "statistics", "features")
-_BATCH = 4096
+_BATCH = 1024
+_ROWS = 512  # of a chunk that are in float64 at once
 _PER_CLASS = 4  # features of a chunk of statistics for each class: every chunk costs passes over (C, d)
 
 
@@ -50,19 +52,23 @@ def class_statistics(chunks: Iterable[tuple[Tensor, Tensor]], num_classes: int) 
     spread = torch.zeros(num_classes, dtype=torch.float64)
     for features, labels in chunks:
         # On the CPU: index_add_ adds in no fixed order elsewhere, and equal runs should keep equal figures.
-        values, where = features.detach().double().cpu(), labels.cpu()
+        values, where = features.detach().cpu(), labels.cpu()
         if means is None:
             means = torch.zeros(num_classes, values.shape[1], dtype=torch.float64)
         new = torch.bincount(where, minlength=num_classes).double()
-        sums = torch.zeros_like(means).index_add_(0, where, values)
-        means_new = sums / new.clamp_min(1)[:, None]
-        within = torch.zeros_like(spread).index_add_(0, where, (values - means_new[where]).square().sum(dim=1))
+        means_new = torch.zeros_like(means)
+        for part, classes in row_blocks(values, where, _ROWS):
+            means_new.index_add_(0, classes, part.double())
+        means_new /= new.clamp_min(1)[:, None]
+        within = torch.zeros_like(spread)
+        for part, classes in row_blocks(values, where, _ROWS):
+            within.index_add_(0, classes, (part.double() - means_new[classes]).square_().sum(dim=1))
         # Chan's update: differences of large sums of squares would cancel where features lie far from the origin.
         total = counts + new
         share = new / total.clamp_min(1)
-        shift = means_new - means
+        shift = means_new.sub_(means)
         spread += within + shift.square().sum(dim=1) * counts * share
-        means += shift * share[:, None]
+        means += shift.mul_(share[:, None])
         counts = total
     if means is None:
         raise ValueError("statistics need at least one chunk of features, got none")
@@ -154,6 +160,5 @@ def _joined(outputs: Iterable[tuple[Output, Tensor]], rows: int) -> Iterator[tup
 
 @torch.no_grad()
 def _outputs(engine: Engine, bank: Bank) -> Iterator[tuple[Output, Tensor]]:
-    for start in range(0, len(bank.labels), _BATCH):
-        part = slice(start, start + _BATCH)
-        yield engine.head(bank.embedding[part]), bank.labels[part]
+    for embedding, labels in row_blocks(bank.embedding, bank.labels, _BATCH):
+        yield engine.head(embedding), labels

@@ -32,7 +32,7 @@ def ltbench_run_end(run: RunInfo, record: Mapping[str, Any]) -> None:
     """Print how the run ended."""
     for stage in list(_bars):
         _bars.pop(stage).close()
-    seconds = sum(record["timing"]["seconds"].values())
+    seconds = sum(value for phase, value in record["timing"]["seconds"].items() if phase != "data")  # which runs share
     if record["status"] == "completed":
         result = f"{record['metrics']['accuracy']['all']:.2f} %"
     elif record["status"] == "failed":

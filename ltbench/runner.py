@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,10 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
-from ltbench import environment, records
-from ltbench.data.base import Dataset, Parts
+from ltbench import records
+from ltbench.data.base import Dataset
 from ltbench.data.chunks import check_batch_size
-from ltbench.data.task_data import TaskData, check_files, load_parts, load_task_data
-from ltbench.data.unreadable import find_unreadable, leave_out, tell
+from ltbench.data.task_data import TaskData, check_files
 from ltbench.errors import Diverged, UserError
 from ltbench.evaluation.accuracy import per_class_counts
 from ltbench.evaluation.evaluate import predict_test
@@ -28,11 +26,12 @@ from ltbench.evaluation.metrics import standard_metrics
 from ltbench.evaluation.predictions import Predictions
 from ltbench.geometry import KEEP, plugin_figures, split_features, stage_tensors, test_bank
 from ltbench.observers import Observers
+from ltbench.phases import Phases, fill
 from ltbench.plan import RunPlan
 from ltbench.registry import Registry
+from ltbench.run_data import RunData
 from ltbench.run_info import RunInfo
 from ltbench.run_record import describe, without_paths
-from ltbench.task import Task
 from ltbench.training.build import backbone_facts, make_backbone
 from ltbench.training.context import Bank
 from ltbench.training.engine import Engine
@@ -93,13 +92,12 @@ class Runner:
                  options: Options) -> None:
         self.registry = registry
         self.accelerator = accelerator
-        self.datasets = datasets
         self.options = options
+        self.data = RunData(accelerator, datasets, root=options.data_root, download=options.download, planning=options.planning,
+                            looks=store.root.parent / "readable" if options.skip_unreadable else None)
         self.observers = Observers(registry.manager, active=accelerator.is_main_process)
         self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1,
                                   weights=options.weights)
-        self._parts: dict[str, Parts] = {}
-        self._tasks: dict[tuple[Task, int | None], TaskData] = {}
 
     def run(self, plans: Sequence[RunPlan]) -> list[Record]:
         """Run what has no record yet.
@@ -114,7 +112,7 @@ class Runner:
             UserError: See :meth:`check`; and if the output cannot be written.
         """
         self.check(plans)
-        plans = [plan.on(self.data_of(plan).fingerprint) for plan in plans]
+        plans = [plan.on(self.data.of(plan).fingerprint) for plan in plans]
         self._check_output()
         self.stages.store.require_writable()
         results = []
@@ -139,7 +137,7 @@ class Runner:
             record = records.read(path)
         except UserError:
             return None  # damaged: it is run again
-        same = record["key"] == plan.key and record["split"]["hash"] == self.data_of(plan).split.hash
+        same = record["key"] == plan.key and record["split"]["hash"] == self.data.of(plan).split.hash
         if not same or record["status"] not in ("completed", "diverged"):
             return None
         kept = record.get("geometry")
@@ -174,7 +172,7 @@ class Runner:
             self.options.weights.tensors()  # refuses what does not fit
         backbones: set[tuple[str, str]] = set()
         for plan in plans:
-            data = self.data_of(plan)
+            data = self.data.of(plan)
             backbone = (plan.task.dataset, plan.stages[0].protocol.backbone)
             if backbone not in backbones:
                 backbones.add(backbone)
@@ -191,41 +189,15 @@ class Runner:
                         raise UserError(f"batch size must be at most the {budget.draws} images that an epoch draws, got "
                                         f"{budget.batch_size}")
 
-    def data_of(self, plan: RunPlan) -> TaskData:
-        """Return the data that a plan reads; runs that differ in their seed alone share it.
-
-        Args:
-            plan: Of the run.
-        """
-        name, per_class = plan.task.dataset, plan.protocol.per_class
-        key = (replace(plan.task, seed=0), per_class)
-        if key in self._tasks:
-            return self._tasks[key]
-        if name not in self._parts:
-            with self.accelerator.main_process_first():  # one process downloads
-                self._parts[name] = load_parts(self.datasets[name], self.options.data_root, download=self.options.download,
-                                               planning=self.options.planning)
-        data = load_task_data(self.datasets[name], self._parts[name], plan.task, per_class)
-        self._tasks[key] = self._readable(data) if self.options.skip_unreadable else data
-        return self._tasks[key]
-
-    def _readable(self, data: TaskData) -> TaskData:
-        """Leave out what the main process cannot decode: all processes must train on the same images."""
-        found: list[dict[str, list[int]]] = [{}]
-        if self.accelerator.is_main_process:
-            found = [find_unreadable(data, self.stages.store.root.parent / "readable", decode=not self.options.planning)]
-            tell(data, found[0])
-        broadcast_object_list(found)
-        return leave_out(data, found[0])
-
     def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
-        data = self.data_of(plan)
+        data = self.data.of(plan)
         record = describe(plan, data, self.accelerator, self.options.accumulation)
+        phases = Phases(self.accelerator.device)
         predictions: Predictions | None = None
         geometry: dict[str, Tensor] = {}
         try:
-            stage, geometry = self._train(plan, info, data, record)
-            predictions = self._evaluate(plan, stage, data, geometry, record)
+            stage, geometry = self._train(plan, info, data, record, phases)
+            predictions = self._evaluate(plan, stage, data, geometry, record, phases)
             record["status"] = "completed"
         except Diverged as error:
             record["status"], record["reason"] = "diverged", str(error)
@@ -241,13 +213,14 @@ class Runner:
             record["status"], record["reason"] = "failed", without_paths(reason, [f for f in folders if f is not None])
             if self.options.debug:
                 traceback.print_exc()
-        record["timing"]["peak_memory_bytes"] = environment.peak_memory(self.accelerator.device)
+        fill(record["timing"], self.data.reading(plan.task.dataset), phases)
         if self.accelerator.is_main_process:
             kept = None if self.options.keep == "nothing" or record["status"] != "completed" else geometry
             records.write(record, predictions, self.options.out, plan.file_name, kept)
         return record
 
-    def _train(self, plan: RunPlan, info: RunInfo, data: TaskData, record: Record) -> tuple[Stage, dict[str, Tensor]]:
+    def _train(self, plan: RunPlan, info: RunInfo, data: TaskData, record: Record,
+               phases: Phases) -> tuple[Stage, dict[str, Tensor]]:
         """Obtain all stages; return the last one and what is kept of each."""
         timing, seed = record["timing"], plan.task.seed
         seconds: dict[str, float] = timing["seconds"]
@@ -255,17 +228,17 @@ class Runner:
         last: tuple[Engine, Bank] | None = None
         stage: Stage | None = None
         for part in plan.stages:
-            stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
+            with phases.phase(f"stage {part.number}"):
+                stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
             record["curve"] = [row for row in record["curve"] if row["stage"] != part.number] + stage.curve
             seconds[f"stage {part.number}"] = stage.seconds
             timing["reused"][f"stage {part.number}"] = stage.reused
             acts = part.number == 1 or not part.trial.evaluation_only
             if acts and not isinstance(stage.engine.head, NoHead):  # a user's own backbone may come without one
-                started = time.perf_counter()
-                bank = self.stages.bank(part, stage.engine, seed, data, keep=part is not plan.stages[-1])
-                if self.accelerator.is_main_process:  # which is the one that writes
-                    geometry |= stage_tensors(stage.engine, bank, part.number)
-                seconds["statistics"] = seconds.get("statistics", 0) + time.perf_counter() - started
+                with phases.phase("statistics"):
+                    bank = self.stages.bank(part, stage.engine, seed, data, keep=part is not plan.stages[-1])
+                    if self.accelerator.is_main_process:  # which is the one that writes
+                        geometry |= stage_tensors(stage.engine, bank, part.number)
                 last = stage.engine, bank
         if last and self.options.keep == "features":
             geometry |= split_features(last[0], "train", last[1])
@@ -273,12 +246,12 @@ class Runner:
         assert stage is not None  # an expression has a stage
         return stage, geometry
 
-    def _evaluate(self, plan: RunPlan, stage: Stage, data: TaskData, geometry: dict[str, Tensor], record: Record) -> Predictions:
+    def _evaluate(self, plan: RunPlan, stage: Stage, data: TaskData, geometry: dict[str, Tensor], record: Record,
+                  phases: Phases) -> Predictions:
         """Predict the test images and fill in every figure."""
         protocol = plan.stages[-1].protocol
-        started = time.perf_counter()
-        predictions = predict_test(stage.engine, data, self.accelerator, flip=protocol.eval_flip, noise=protocol.eval_noise)
-        record["timing"]["seconds"]["evaluation"] = time.perf_counter() - started
+        with phases.phase("evaluation"):
+            predictions = predict_test(stage.engine, data, self.accelerator, flip=protocol.eval_flip, noise=protocol.eval_noise)
         correct, total = per_class_counts(predictions, data.dataset.num_classes)
         record["per_class"] = {"correct": correct.tolist(), "total": total.tolist()}
         counts = data.class_counts.numpy()

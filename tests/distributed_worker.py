@@ -5,6 +5,7 @@ Usage: distributed_worker.py FOLDER. Rank 0 writes ``world-N.safetensors``.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -17,10 +18,14 @@ from torch import Tensor, nn
 import ltbench
 from ltbench.data.digits import DigitsLT
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
+from ltbench.evaluation.accuracy import per_class_counts
 from ltbench.evaluation.evaluate import predict_test
-from ltbench.plan import plan_run
+from ltbench.evaluation.predictions import Predictions
+from ltbench.plan import StagePlan, plan_run
 from ltbench.registry import PluginInfo, Registry, load_registry
+from ltbench.training import bank_file, features
 from ltbench.training.distributed import average_batch_norm, make_accelerator
+from ltbench.training.engine import Engine
 from ltbench.training.files import save_tensors
 from ltbench.training.stages import StageRunner
 from ltbench.training.store import StageStore
@@ -103,10 +108,34 @@ def train(accelerator: Accelerator, folder: Path, accumulation: int) -> dict[str
     engine.eval()
     predictions = predict_test(engine, data, accelerator, flip=False)
     bank = engine.ctx.features("train")
+    evaluated = {name: torch.from_numpy(getattr(predictions, name)) for name in ("ids", "labels", "argmax", "log_prob")}
+    evaluated |= counts("all", predictions)
+    for tested in (1, 2):  # fewer images than processes
+        few = dataclasses.replace(data, test_indices=data.test_indices[:tested])
+        predictions = predict_test(engine, few, accelerator, flip=False)
+        evaluated |= {f"ids_of_{tested}": torch.from_numpy(predictions.ids), **counts(str(tested), predictions)}
+    stored, on_disk = banks(runner, plan, engine, data)
     # Only the main process observes; the others have nothing to save.
     curve = torch.tensor([[row["loss"], row["train_accuracy"]] for row in rows])
-    evaluated = {name: torch.from_numpy(getattr(predictions, name)) for name in ("ids", "labels", "argmax", "log_prob")}
-    return {**evaluated, "curve": curve, "bank": bank.embedding, **engine.state_dict()}
+    return {**evaluated, "curve": curve, "bank": bank.embedding, "stored": stored, "on_disk": on_disk, **engine.state_dict()}
+
+
+def counts(name: str, predictions: Predictions) -> dict[str, Tensor]:
+    """Return what a record says of the classes."""
+    correct, total = per_class_counts(predictions, 10)
+    return {f"correct_of_{name}": torch.from_numpy(correct), f"total_of_{name}": torch.from_numpy(total)}
+
+
+def banks(runner: StageRunner, plan: StagePlan, engine: Engine, data: TaskData) -> tuple[Tensor, Tensor]:
+    """Return the bank of the finished stage, in chunks that divide by nothing: kept by the store, and not kept but on disk."""
+    before = features.CHUNK, bank_file.CHUNK, features.IN_MEMORY
+    features.CHUNK = bank_file.CHUNK = 31
+    features.IN_MEMORY = 0
+    try:
+        kept = runner.bank(plan, engine, 0, data, keep=True).embedding
+        return kept, runner.bank(plan, engine, 0, data, keep=False).embedding
+    finally:
+        features.CHUNK, bank_file.CHUNK, features.IN_MEMORY = before
 
 
 def averaged_batch_norm(accelerator: Accelerator) -> dict[str, Tensor]:

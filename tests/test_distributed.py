@@ -88,6 +88,28 @@ def test_a_feature_bank_is_in_the_order_of_the_split(one: State, other: State) -
     torch.testing.assert_close(other["bank"], one["bank"], atol=1e-5, rtol=1e-5)
 
 
+def test_every_test_image_is_counted_once_in_its_class(one: State, other: State) -> None:
+    """A record's ``per_class``: recounted from single predictions here."""
+    classes = torch.arange(10)
+    assert torch.equal(other["total_of_all"], (one["labels"][:, None] == classes).sum(dim=0))
+    assert torch.equal(other["correct_of_all"], ((one["labels"] == one["argmax"])[:, None] & (one["labels"][:, None] == classes))
+                       .sum(dim=0))
+    assert int(other["total_of_all"].sum()) == TESTED
+
+
+@pytest.mark.parametrize("tested", [1, 2])
+def test_fewer_test_images_than_processes_are_evaluated_once_each(tested: int, one: State, other: State) -> None:
+    assert other[f"ids_of_{tested}"].tolist() == list(range(tested))
+    assert int(other[f"total_of_{tested}"].sum()) == tested
+    for name in (f"correct_of_{tested}", f"total_of_{tested}"):
+        assert torch.equal(other[name], one[name])
+
+
+@pytest.mark.parametrize("name", ["stored", "on_disk"])
+def test_a_bank_made_in_chunks_is_the_same(name: str, one: State, other: State) -> None:
+    torch.testing.assert_close(other[name], one["bank"], atol=1e-5, rtol=1e-5)
+
+
 def test_batch_norm_statistics_are_averaged(world: int, root: Path) -> None:
     """Process r comes with mean r and variance 4 ** r."""
     found = state(world, 1, root)

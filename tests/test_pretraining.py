@@ -122,7 +122,7 @@ def test_a_record_says_what_the_weights_are_and_their_features_are_computed_once
     def forbidden(*_: object) -> None:
         raise AssertionError("features were computed again")
 
-    monkeypatch.setattr("ltbench.training.features.FeatureReader._compute", forbidden)
+    monkeypatch.setattr("ltbench.training.features.FeatureReader._chunks", forbidden)
     assert main([*run, "--methods", "lncm/multi_ncm,crt", "--seeds", "1"]) == 0  # of another seed, and two stages above
     save_file(timm.create_model("test_resnet").state_dict(), "other.safetensors")
     assert main([*run, "--weights", "other.safetensors", "--methods", "ncm"]) == 1  # other weights: other features

@@ -213,7 +213,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
     "toy_experts", "toy_experts+ldam+drw", "toy_experts+mixup/crt", "toy_branches+la/ncm", "toy_distill", "toy_distill+mixup",
     "toy_fixed", "toy_fixed/tau_norm", "toy_means+ldam+drw/lws", "toy_moco+la/prototype", "toy_means+toy_moco"])
 def test_it_trains_and_composes(text: str, runner: Runner) -> None:
-    dataset = runner.datasets["digits-lt"]
+    dataset = runner.data.datasets["digits-lt"]
     protocol = dataset.protocols["smoke"]
     plan = plan_run(text, Task("digits-lt", 20.0, protocol="smoke"), protocol, runner.registry, dataset)
     (record,) = runner.run([plan])

@@ -17,6 +17,7 @@ from ltbench.data.chunks import batch_shape, check_batch_size, chunk, global_bat
 from ltbench.data.stream import IN_MEMORY, Decoder, Request, Stream
 from ltbench.data.windows import NAME as WINDOW
 from ltbench.errors import UserError
+from ltbench.mapped import take_rows
 
 
 class _Parts:
@@ -149,6 +150,8 @@ def _check_windows(source: ImageSource, views: Sequence[Augmentation]) -> None:
 class FeatureLoader:
     """Serve cached features, cut into batches as :class:`Loader` cuts images.
 
+    Features stay where they are: on the device if they fit there, else in memory or on disk, and batches of them are moved.
+
     Args:
         features: Embedding of every training image, shape (n, D).
         labels: int64, shape (n,).
@@ -167,16 +170,22 @@ class FeatureLoader:
         if features.dim() != 2 or labels.shape != features.shape[:1]:
             raise ValueError(f"features and labels must have shapes (n, D) and (n,), got {tuple(features.shape)} and "
                              f"{tuple(labels.shape)}")
-        self._features = features.to(device)
+        self._features, self._device = features, torch.device(device)
         self._parts = _Parts(labels, batch_size, device, rank, world, accumulation)
 
     def epoch(self, order: npt.ArrayLike, epoch: int) -> Iterator[list[Batch]]:
         """Yield, for every global batch, this process's part of it; cached features are the same in every epoch."""
+        positions = torch.as_tensor(np.asarray(order, dtype=np.int64))
         for parts in self._parts.walk(order):
-            batches = [batch for batch, _ in parts]
-            for batch in batches:
-                batch.embedding = self._features.index_select(0, batch.indices)
-            yield batches
+            for batch, place in parts:
+                batch.embedding = self._rows(batch.indices, positions[place])
+            yield [batch for batch, _ in parts]
+
+    def _rows(self, on_device: Tensor, on_host: Tensor) -> Tensor:
+        """Return the features at positions, given on the device and on the host, so that neither waits for the other."""
+        if self._features.device.type == self._device.type:
+            return take_rows(self._features, on_device)
+        return take_rows(self._features, on_host).pin_memory().to(self._device, non_blocking=True)
 
 
 def evaluation_batches(source: ImageSource, indices: Tensor | npt.ArrayLike, batch_size: int, device: torch.device | str,
@@ -198,9 +207,25 @@ def evaluation_batches(source: ImageSource, indices: Tensor | npt.ArrayLike, bat
     Yields:
         Positions in ``indices``, int64, on the CPU, shape (B,), and images, uint8, shape (B, channels, height, width).
     """
+    own = torch.arange(len(np.asarray(indices)))[rank::world]  # arange(rank, ...) refuses more processes than images
+    yield from batches_at(source, indices, torch.split(own, batch_size) if len(own) else (), device, windows)
+
+
+def batches_at(source: ImageSource, indices: Tensor | npt.ArrayLike, batches: Sequence[Tensor], device: torch.device | str,
+               windows: Callable[[Tensor], Floats | None] | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the images of given batches.
+
+    Args:
+        source: Holds the images.
+        indices: Which of them positions count, int64, shape (n,).
+        batches: Positions, int64, on the CPU, each of shape (B,).
+        device: Where images are wanted.
+        windows: Positions -> the random numbers of the windows that images are decoded from; None for whole images.
+
+    Yields:
+        Positions and images, as :func:`evaluation_batches`.
+    """
     wanted = torch.as_tensor(np.asarray(indices, dtype=np.int64))
-    own = torch.arange(rank, len(wanted), world)
-    batches = [own[start:start + batch_size] for start in range(0, len(own), batch_size)]
     requests = (Request(wanted[positions].numpy(), (windows(positions) if windows else None,)) for positions in batches)
     stream = Stream(source, device)
     for positions, (pixels,) in zip(batches, stream.serve(requests), strict=True):

@@ -235,13 +235,15 @@ def _row(records: list[Record], distinct: bool) -> Row:
 def total_seconds(record: Record) -> float | None:
     """Return how long a run took: the phase ``total`` where there is one, else the sum; None if nothing was timed.
 
+    Reading the data is left out of the sum: runs that follow each other share it.
+
     Args:
         record: As read.
     """
     seconds = record["timing"]["seconds"]
     if "total" in seconds:
         return float(seconds["total"]) if seconds["total"] is not None else None
-    known = [value for value in seconds.values() if value is not None]
+    known = [value for phase, value in seconds.items() if value is not None and phase != "data"]
     return float(sum(known)) if known else None
 
 

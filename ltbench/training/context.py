@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 class Bank:
     """Hold the embeddings of a whole split; other stages read the same ones, so change a copy only.
 
+    A large bank is mapped from disk and may be larger than memory: go through it with :func:`ltbench.row_blocks`, or take rows.
+
     Args:
-        embedding: Shape (N, D), float32.
-        labels: Shape (N,).
+        embedding: Shape (N, D), float32; on the device if it fits there, else on the CPU.
+        labels: Shape (N,), on the device.
     """
 
     embedding: Tensor

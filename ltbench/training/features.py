@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import weakref
-from pathlib import Path
+from collections import deque
+from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import islice
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
 from ltbench.data.augment import Augmentation
-from ltbench.data.loader import evaluation_batches
+from ltbench.data.loader import batches_at
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
-from ltbench.errors import UserError
+from ltbench.mapped import row_blocks
 from ltbench.protocols import Protocol
+from ltbench.training.bank_file import CHUNK, BankFile, unkept
 from ltbench.training.context import Bank
 from ltbench.training.distributed import gather_rows, interleave
 from ltbench.training.engine import Engine
-from ltbench.training.files import load_tensors, save_tensors
+from ltbench.training.store import StageStore
 
 BATCH = 512
+IN_MEMORY = 1 << 26  # bytes that a bank which is not kept may take; more go to disk
 
 
 class FeatureReader:
@@ -32,17 +37,18 @@ class FeatureReader:
         protocol: Names the training augmentation.
         seed: Of the augmented view.
         accelerator: Of the process.
-        folder: Of the stage that the frozen backbone came from; None where there is none.
+        store: Of finished stages.
+        key: Of the stage that the frozen backbone was trained in, where its banks are kept; None where there is none.
     """
 
-    def __init__(self, engine: Engine, data: TaskData, protocol: Protocol, seed: int, accelerator: Accelerator,
-                 folder: Path | None) -> None:
+    def __init__(self, engine: Engine, data: TaskData, protocol: Protocol, seed: int, accelerator: Accelerator, store: StageStore,
+                 key: str | None) -> None:
         self._engine = weakref.ref(engine)
         self._data = data
         self._protocol = protocol
         self._seed = seed
         self._accelerator = accelerator
-        self._folder = folder
+        self._store, self._key = store, key
         self._banks: dict[str, Bank] = {}
 
     def read(self, split: str, view: str) -> Bank:
@@ -63,7 +69,7 @@ class FeatureReader:
         if engine is None:
             raise RuntimeError("the engine of this bank is gone")
         if engine.stack.backbone != "frozen":
-            return self._compute(engine, view)
+            return self._computed(engine, view)
         if view not in self._banks:
             self._banks[view] = self._stored(engine, view)
         return self._banks[view]
@@ -82,39 +88,75 @@ class FeatureReader:
         return self._stored(engine, "plain", keep=keep)
 
     def _stored(self, engine: Engine, view: str, *, keep: bool = True) -> Bank:
+        folder = self._store.path(self._key) if self._key else None
+        if folder is None or not keep or not folder.is_dir():  # such as one that was pruned meanwhile
+            return self._computed(engine, view)
         names = "" if view == "plain" else "-" + "-".join(self._protocol.augmentation) + f"-{self._seed}"
-        file = self._folder / f"bank-{view}{names}.safetensors" if self._folder and self._folder.is_dir() else None
-        tensors = _read(file, self._accelerator.device)
-        there = torch.tensor(["embedding" in tensors], device=self._accelerator.device)
-        if not gather_rows(there, self._accelerator).all():  # all compute, or none: they wait for each other
-            bank = self._compute(engine, view)
-            if keep and file is not None and self._accelerator.is_main_process:
-                save_tensors(file, {"embedding": bank.embedding}, {})
-            return bank
-        return Bank(tensors["embedding"], self._data.labels.to(self._accelerator.device))
+        file = BankFile(folder, f"bank-{view}{names}", len(self._data.labels), _width(engine))
+        main = self._accelerator.is_main_process
+        # Held while others read too: nobody prunes what they are about to open.
+        with self._store.lock(folder.name) if main else nullcontext():
+            there = torch.tensor([file.finished_rows() if main else 0], device=self._accelerator.device)
+            first = int(gather_rows(there, self._accelerator)[0])
+            if first < len(self._data.labels):
+                chunks = self._chunks(engine, view, first)
+                if main:
+                    file.write(chunks)
+                else:
+                    deque(chunks, maxlen=0)  # this process's rows reach the main one in the course of it
+            self._accelerator.wait_for_everyone()
+            rows = file.read()
+            self._accelerator.wait_for_everyone()
+        if main and first < len(self._data.labels):
+            self._store.make_room(folder.name)
+        return self._bank(rows)
+
+    def _computed(self, engine: Engine, view: str) -> Bank:
+        """Return a bank that is not stored: small ones in memory, others on disk until nobody reads them any more."""
+        width = _width(engine)
+        chunks = self._chunks(engine, view, 0)
+        if 4 * len(self._data.labels) * width <= IN_MEMORY:
+            return self._bank(torch.cat(list(chunks)))
+        return self._bank(unkept(chunks, self._store.root, width))
+
+    def _bank(self, rows: Tensor) -> Bank:
+        """Put rows on the device, if they leave half of what is free there; labels are always there."""
+        device = self._accelerator.device
+        labels = self._data.labels.to(device)
+        if device.type == "cuda" and 2 * rows.nbytes <= torch.cuda.mem_get_info(device)[0]:
+            resident = torch.empty(rows.shape, device=device)
+            for target, (block, _) in zip(torch.split(resident, CHUNK), row_blocks(rows, labels, CHUNK), strict=True):
+                target.copy_(block)
+            rows = resident
+        return Bank(rows, labels)
 
     @torch.no_grad()
-    def _compute(self, engine: Engine, view: str) -> Bank:
-        dataset, accelerator = self._data.dataset, self._accelerator
-        names = self._protocol.augmentation if view == "augmented" else ()
-        augment = Augmentation(names, dataset.crop_padding, dataset.mean, dataset.std)
+    def _chunks(self, engine: Engine, view: str, first: int) -> Iterator[Tensor]:
+        """Yield the embeddings of CHUNK images at a time, whole on every process; rank r embeds rows r, r + world, ... of each.
+
+        Where chunks end does not depend on ``first``, and batches end with them: a resumed bank has the same bits.
+        """
+        dataset, accelerator, total = self._data.dataset, self._accelerator, len(self._data.labels)
+        augment = Augmentation(self._protocol.augmentation if view == "augmented" else (), dataset.crop_padding, dataset.mean,
+                               dataset.std)
+        seed = derive_seed("bank", self._seed)
+        sizes = [min(CHUNK, total - start) for start in range(first, total, CHUNK)]
+        rank, world = accelerator.process_index, accelerator.num_processes
+        own = [torch.split(torch.arange(start, start + size)[rank::world], BATCH) if rank < size else ()
+               for start, size in zip(range(first, total, CHUNK), sizes, strict=True)]
+        served = batches_at(self._data.parts.train, self._data.indices, [batch for chunk in own for batch in chunk],
+                            accelerator.device, lambda positions: augment.windows(positions.numpy(), seed, 0))
         was_training = engine.backbone.training
         engine.backbone.eval()
-        rows = [torch.empty(0, int(engine.backbone.feature_dim), device=accelerator.device)]  # type: ignore[arg-type]
-        seed = derive_seed("bank", self._seed)
-        for positions, pixels in evaluation_batches(self._data.parts.train, self._data.indices, BATCH, accelerator.device,
-                                                    accelerator.process_index, accelerator.num_processes,
-                                                    windows=lambda positions: augment.windows(positions.numpy(), seed, 0)):
-            images = augment(pixels, positions, seed, 0)
-            rows.append(engine.backbone(images).float())
-        engine.backbone.train(was_training)
-        embedding = interleave(torch.cat(rows), len(self._data.labels), accelerator)
-        return Bank(embedding, self._data.labels.to(accelerator.device))
+        try:
+            for size, batches in zip(sizes, own, strict=True):
+                rows = [torch.empty(0, _width(engine), device=accelerator.device)]  # a process may have no image at all
+                for positions, pixels in islice(served, len(batches)):
+                    rows.append(engine.backbone(augment(pixels, positions, seed, 0)).float())
+                yield interleave(torch.cat(rows), size, accelerator)
+        finally:
+            engine.backbone.train(was_training)
 
 
-def _read(file: Path | None, device: torch.device) -> dict[str, Tensor]:
-    """Return a stored bank's tensors; none where there is no bank, or a damaged one, which is computed again."""
-    try:
-        return load_tensors(file, device)[0] if file is not None else {}
-    except (FileNotFoundError, UserError):
-        return {}
+def _width(engine: Engine) -> int:
+    return int(engine.backbone.feature_dim)  # type: ignore[arg-type]

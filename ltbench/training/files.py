@@ -43,9 +43,19 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, A
             if os.path.exists(temporary):
                 os.unlink(temporary)
     except (OSError, SafetensorError) as error:  # safetensors wraps the system's error in its own type
-        if getattr(error, "errno", None) == errno.ENOSPC or "os error 28" in str(error):
-            raise UserError(f"no space is left for {path}: free some, or run 'ltbench cache prune'") from error
-        raise UserError(f"{path} cannot be written: {error}") from error
+        raise not_written(path, error) from error
+
+
+def not_written(path: Path, error: Exception) -> UserError:
+    """Return what to tell a user whose file could not be written.
+
+    Args:
+        path: The file.
+        error: Of the system.
+    """
+    if getattr(error, "errno", None) == errno.ENOSPC or "os error 28" in str(error):
+        return UserError(f"no space is left for {path}: free some, or run 'ltbench cache prune'")
+    return UserError(f"{path} cannot be written: {error}")
 
 
 def load_tensors(path: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -158,8 +158,8 @@ class StageRunner:
         """
         epochs = budget_of(plan.protocol, plan.number, len(data.labels)).epochs
         engine = build_engine(plan, seed, epochs, data, self.registry, previous).to(self.accelerator.device)
-        reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator,
-                               self._bank_folder(plan.previous.key, data) if plan.previous else None)
+        reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store,
+                               self._bank_key(plan.previous, data) if plan.previous else None)
         engine.ctx = Context(engine, engine.stack, engine.stack.methods[0].facts, plan.protocol, previous,
                              self.accelerator.device, reader.read, lambda rows: gather_rows(rows, self.accelerator))
         with torch.random.fork_rng(devices=[]):
@@ -179,29 +179,28 @@ class StageRunner:
             data: Of the task.
             keep: Whether to store what is computed, for the stages above.
         """
-        frozen_from = plan.previous.key if plan.previous and engine.stack.backbone == "frozen" else plan.key
-        folder = self._bank_folder(frozen_from, data)
-        return FeatureReader(engine, data, plan.protocol, seed, self.accelerator, folder).finished(keep=keep)
+        reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store, self._bank_key(plan, data))
+        return reader.finished(keep=keep)
 
-    def _bank_folder(self, key: str, data: TaskData) -> Path:
-        """Return where the banks of a frozen backbone are kept: with the stage that it came from, or with its weights.
+    def _bank_key(self, plan: StagePlan, data: TaskData) -> str:
+        """Return the key that the banks of a stage's backbone are kept under: of the stage that trained it, or of its weights.
 
         Weights are the same for every seed and method, so their features of a split are computed once.
 
         Args:
-            key: Of the stage that the backbone came from.
+            plan: Of the stage.
             data: Of the task.
         """
         if self.weights is None:
-            return self.store.path(key)
-        own = self.weights.bank_key(data)
+            return _trained_in(plan)
+        key = self.weights.bank_key(data)
         if self.accelerator.is_main_process:
-            with self.store.lock(own):
-                if not self.store.meta(own):  # reading it marks it as used
-                    self.store.finish(own, {"what": f"features of {self.weights.model} on {data.dataset.name}", "curve": [],
-                                            "seconds": 0.0})
+            with self.store.lock(key):
+                if not self.store.meta(key):  # reading it marks it as used
+                    what = f"features of {self.weights.model} on {data.dataset.name}"
+                    self.store.finish(key, {"what": what, "curve": [], "seconds": 0.0})
         self.accelerator.wait_for_everyone()
-        return self.store.path(own)
+        return key
 
     def train(self, engine: Engine, plan: StagePlan, seed: int, data: TaskData,
               observe: Callable[[Row], None] = lambda row: None) -> None:
@@ -268,6 +267,13 @@ class StageRunner:
                  for names in engine.stack.owner("views").views(engine.ctx)]
         return lambda stream: Loader(data.parts.train, data.indices, views, seed=derive_seed("images", seed, plan.number, stream),
                                      **places)
+
+
+def _trained_in(plan: StagePlan) -> str:
+    """Return the key of the stage that a stage's backbone was last trained in: all stages above it share one bank."""
+    while plan.previous and plan.trial.backbone == "frozen":
+        plan = plan.previous
+    return plan.key
 
 
 def _finished(engine: Engine, seed: int) -> Engine:

@@ -114,6 +114,11 @@ class StageStore:
                     path.unlink(missing_ok=True)
             self.prune(self.limit, keep={key})
 
+    def make_room(self, key: str) -> None:
+        """Prune to the limit after something was added to a stage that must stay."""
+        with suppress(OSError):  # housekeeping must not fail a run
+            self.prune(self.limit, keep={key})
+
     def entries(self) -> list[Entry]:
         """Return all stages, the least recently used first."""
         found = []

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def class_distance_normalized_variance(centroids: Tensor, variance: Tensor, block: int = 1024) -> float:
+def class_distance_normalized_variance(centroids: Tensor, variance: Tensor, block: int = 256) -> float:
     """Average (V_i + V_j) / (2 |c_i - c_j|^2) over all pairs of classes; infinite where two centroids coincide.
 
     Learned centroids may stand in the place of the means; the variances stay those about the means.

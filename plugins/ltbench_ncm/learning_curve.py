@@ -24,8 +24,8 @@ class LearningCurve(ltbench.Method):
     def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
         """Return ``train_many``, ``train_medium`` and ``train_few`` in percent, without those that have no classes."""
         bank = ctx.features("train")
-        correct = [_predict(ctx, part, labels) == labels
-                   for part, labels in zip(torch.split(bank.embedding, _ROWS), torch.split(bank.labels, _ROWS), strict=True)]
+        blocks = ltbench.row_blocks(bank.embedding, bank.labels, _ROWS)
+        correct = [_predict(ctx, part, labels) == labels for part, labels in blocks]
         hits = torch.bincount(bank.labels[torch.cat(correct)], minlength=self.facts.num_classes).double()
         return split_accuracy(hits, ctx.class_counts)
 

@@ -73,17 +73,22 @@ class GlobalMetricNCM(LearnedDistance):
             classifier.prototypes.copy_(class_centroids(bank.embedding, bank.labels, self.facts.num_classes))
             rank, width = classifier.metric.shape
             if rank < width:
-                classifier.metric.copy_(principal_axes(bank.embedding, rank))
+                classifier.metric.copy_(principal_axes(bank.embedding, bank.labels, rank))
 
 
-def principal_axes(features: Tensor, count: int) -> Tensor:
-    """Return the directions of largest variance, the largest first, shape (count, D).
+def principal_axes(features: Tensor, labels: Tensor, count: int) -> Tensor:
+    """Return the directions of largest variance, the largest first, shape (count, D), on the device of the labels.
 
     Args:
         features: Shape (N, D).
+        labels: Shape (N,); the axes do not depend on them.
         count: At most D.
     """
-    centered = features - features.mean(dim=0)
-    _, vectors = torch.linalg.eigh((centered.T @ centered).double())
+    mean = ltbench.class_means(features, torch.zeros_like(labels), 1)
+    scatter = torch.zeros(features.shape[1], features.shape[1], dtype=torch.float64, device=labels.device)
+    for rows, _ in ltbench.row_blocks(features, labels):
+        centered = rows - mean
+        scatter += centered.T @ centered
+    _, vectors = torch.linalg.eigh(scatter)
     axes: Tensor = vectors.T.flip(0)[:count].to(features.dtype)
     return axes

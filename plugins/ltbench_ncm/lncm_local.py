@@ -77,4 +77,4 @@ class LocalMetricNCM(LearnedDistance):
             classifier.prototypes.copy_(class_centroids(bank.embedding, bank.labels, self.facts.num_classes))
             _, rank, width = classifier.metrics.shape
             if rank < width:
-                classifier.metrics.copy_(principal_axes(bank.embedding, rank).expand_as(classifier.metrics))
+                classifier.metrics.copy_(principal_axes(bank.embedding, bank.labels, rank).expand_as(classifier.metrics))

@@ -103,7 +103,8 @@ class LocalProjection(LearnedDistance):
         order = bank.labels.argsort(stable=True)
         counts = torch.bincount(bank.labels, minlength=self.facts.num_classes).tolist()
         for k, rows in enumerate(torch.split(order, counts)):
-            centered = bank.embedding[rows] - classifier.prototypes[k]
+            members = bank.embedding[rows.to(bank.embedding.device)].to(rows.device)  # a large bank is not on the device
+            centered = members - classifier.prototypes[k]
             classifier.bases[k] = eigenvectors(centered, classifier.bases.shape[1])
 
 

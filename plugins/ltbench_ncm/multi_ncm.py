@@ -14,8 +14,6 @@ from ltbench_ncm.learned import LearnedDistance
 from ltbench_ncm.multi_distance import nearest_displaced_distance
 from ltbench_ncm.setting import setting
 
-_ROWS = 4096
-
 
 class MultiCentroidClassifier(nn.Module):
     """Score a class by minus half the distance to the nearest of its centroids (eq. 10).
@@ -109,8 +107,8 @@ class MultiNCM(LearnedDistance):
             if not isinstance(projection, nn.Module):
                 raise TypeError(f"the head's projection must be a module, got {type(projection).__name__}")
             # Not head(...): its logits would be (N, C).
-            features = torch.cat([projection(part) for part in torch.split(bank.embedding, _ROWS)])
-            variance = class_variance(features, bank.labels, classifier.centroids)[ctx.class_counts > 0].mean()
+            variances = class_variance(bank.embedding, bank.labels, classifier.centroids, projection)
+            variance = variances[ctx.class_counts > 0].mean()
             shape = classifier.displacements.shape
             length = self.start_scale * (variance / shape[1]).sqrt()
             directions = nn.functional.normalize(torch.randn(shape, generator=ctx.generator), dim=1)

@@ -169,4 +169,5 @@ def test_plugin_figures_are_kept() -> None:
 def test_seconds_are_the_total_or_the_sum() -> None:
     assert total_seconds(record()) == 12.5
     assert total_seconds(record(timing__seconds={"total": 11.0, "stage 1": 10.0})) == 11.0
+    assert total_seconds(record(timing__seconds={"data": 5.0, "stage 1": 10.0, "evaluation": 2.0})) == 12.0
     assert total_seconds(record(timing__seconds={})) is None

@@ -26,7 +26,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
     "dro_lt(start=0.0,sampler=instance,radius=counts)+mixup+drw", "manifold_mixup+ldam+drs/crt",
     "manifold_mixup+dro_lt(start=0.0)", "ce/disalign(inputs=images)", "ce/disalign(form=interpolated)+la"])
 def test_it_trains_and_composes(text: str, runner: Runner) -> None:
-    dataset = runner.datasets["digits-lt"]
+    dataset = runner.data.datasets["digits-lt"]
     plan = plan_run(text, Task("digits-lt", 20.0, protocol="smoke"), dataset.protocols["smoke"], runner.registry, dataset)
     (record,) = runner.run([plan])
     assert record["status"] == "completed", record["reason"]
@@ -40,7 +40,7 @@ def test_it_trains_and_composes(text: str, runner: Runner) -> None:
 @pytest.mark.parametrize(("text", "least"), [("bbn", 90), ("dro_lt", 85), ("manifold_mixup", 75), ("ce/disalign", 90)])
 def test_it_learns_the_digits(text: str, least: float, runner: Runner) -> None:
     # The lowest of five seeds: 96.0, 92.8, 85.0 and 94.8.
-    dataset = runner.datasets["digits-lt"]
+    dataset = runner.data.datasets["digits-lt"]
     plan = plan_run(text, Task("digits-lt", 20.0, protocol="common"), dataset.protocols["common"], runner.registry, dataset)
     (record,) = runner.run([plan])
     assert record["metrics"]["accuracy"]["all"] > least

@@ -1,0 +1,79 @@
+"""A training step of every built-in later stage at iNaturalist's 8,142 classes: never a (B, C, D) array, nor C x C x anything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STATUS = Path("/proc/self/status")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not STATUS.exists(), reason="peaks are read from Linux's /proc")]
+
+CLASSES, WIDTH, BATCH = 8142, 512, 64
+
+# One process imports for all; each method is tried in a fork of it, for what is freed need not go back to the system.
+STEPS = f"""
+import os, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from torch import nn
+from ltbench.registry import load_registry
+from ltbench.heads import DistanceClassifier
+from ltbench.training.context import Bank
+from ltbench.training.loop import measured
+from tests.plugins.stages import facts, later_stage, previous_stage, train
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+counts = [54] * {CLASSES}  # as many as 437,513 / 8,142, of which the bank has two
+labels = torch.arange(2 * {CLASSES}) % {CLASSES}
+bank = Bank(torch.randn(2 * {CLASSES}, {WIDTH}), labels)
+methods = load_registry().methods
+# What stands on centroids, and what on a linear classifier.
+linear = previous_stage(nn.Linear({WIDTH}, {CLASSES}), {WIDTH}, {CLASSES})
+centroids = previous_stage(DistanceClassifier({WIDTH}, {CLASSES}), {WIDTH}, {CLASSES})
+options = {{"lncm_local": {{"rank": 1}}, "local_projection": {{"rank": 1}}}}  # which hold C r d numbers
+def one(name):
+    kind = methods.get(name).load()
+    below = centroids if name.startswith("multi") else linear
+    engine = later_stage(kind(facts(counts, {WIDTH}), **options.get(name, {{}})), bank, below)
+    if engine.stack.trains:
+        train(engine, bank, 1, {BATCH})
+        engine.eval()
+        measured(engine)
+    assert engine.predict(bank.embedding[:{BATCH}]).shape == ({BATCH}, {CLASSES})
+one("crt")  # libraries load on first use
+for name in sys.argv[1:]:
+    child = os.fork()
+    if child == 0:
+        before = peak()
+        one(name)
+        print(name, peak() - before, flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, name
+"""
+# In MiB. One (C, D) tensor takes 16, one (B, C) tensor 2; one (B, C, D) tensor takes 1,018, one (C, C) 253.
+LIMIT = 400
+IMAGES = {"bn_stats", "mixup", "hyperspherical_psc"}  # which train on images only
+
+
+def later_methods() -> list[str]:
+    from ltbench.registry import load_registry
+    from ltbench.stack import evaluation_only
+
+    registry = load_registry().methods.values()
+    later = [entry for entry in registry if entry.spec.stages != {1} and entry.spec.name not in IMAGES]
+    return sorted(entry.spec.name for entry in later if not evaluation_only(entry.load()))
+
+
+def test_a_step_takes_room_for_classes_by_features_and_no_more() -> None:
+    methods = later_methods()
+    places = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", STEPS, *methods], env=places, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    growth = {name: float(mebibytes) for name, mebibytes in (line.split() for line in done.stdout.splitlines())}
+    assert len(methods) > 30 and list(growth) == methods
+    assert {name: round(value) for name, value in growth.items() if value > LIMIT} == {}, growth
