@@ -32,7 +32,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--records", metavar="DIR", default="runs", help="folder of records (default: runs)")
     place.add_argument("--board", metavar="DIR", help="folder of a board, whose records are in its folder 'results'")
-    parser.add_argument("--classes", type=int, default=5, metavar="N", help="classes to name that gain, and that lose (default: 5)")
+    parser.add_argument("--classes", type=int, default=5, metavar="N", help="classes to name that gain, and that lose (5)")
     parser.add_argument("--json", action="store_true", help="print JSON: one entry for each set of terms that A and B share")
     parser.set_defaults(run=run)
 

@@ -10,6 +10,7 @@ from typing import Any
 from ltbench.errors import UserError, unknown
 from ltbench.leaderboard.collect import collect, terms
 from ltbench.leaderboard.outcomes import Run, completed_runs, run_of
+from ltbench.leaderboard.text import printable
 from ltbench.records import Stored, read
 
 _SHOWN = 6  # settings in one line
@@ -21,7 +22,7 @@ class Opponent:
     """Hold the runs of one row.
 
     Args:
-        name: As in the row.
+        name: As in the row, control characters aside.
         runs: The completed ones, in the order of their seeds.
         broken: How many diverged or failed.
         terms: Settings that another row must share, by their dotted names, and the hash of each split.
@@ -43,9 +44,11 @@ def opponents(stored: Sequence[Stored]) -> tuple[list[Opponent], list[str]]:
         The opponents, and one line for each pair of records that contradict each other.
     """
     tables, problems = collect(stored)
-    rows = [row for table in tables for row in table.rows if row.completed]
-    return [Opponent(row.method, completed_runs(row.completed, stored), row.diverged + row.failed, _terms(row.completed))
-            for row in rows], problems
+    found = []
+    for row in (row for table in tables for row in table.rows if row.completed):
+        runs = completed_runs(row.completed, stored)
+        found.append(Opponent(printable(row.method), runs, row.diverged + row.failed, _terms(row.completed)))
+    return found, problems
 
 
 def is_file(name: str) -> bool:
@@ -69,7 +72,7 @@ def from_file(path: Path) -> Opponent:
     record = read(path)
     if record["status"] != "completed":
         raise UserError(f"record {path} must be of a completed run, got a {record['status']} one")
-    return Opponent(record["expression"], {run_of(record): Stored(path, record)}, 0, _terms([record]))
+    return Opponent(printable(record["expression"]), {run_of(record): Stored(path, record)}, 0, _terms([record]))
 
 
 def find(name: str, known: Iterable[Opponent]) -> list[Opponent]:
@@ -85,6 +88,7 @@ def find(name: str, known: Iterable[Opponent]) -> list[Opponent]:
     candidates = list(known)
     # Rows that differ in what an expression does not show carry a part of their hash, and are one name to a user.
     found = [one for one in candidates if name in (one.name, one.name.partition(" #")[0])]
+    found = found or [one for one in candidates if _unordered(name) == _unordered(one.name)]
     if not found:
         raise unknown("method among the records", name, {one.name for one in candidates})
     for i, one in enumerate(found):
@@ -111,7 +115,7 @@ def match(first: Sequence[Opponent], second: Sequence[Opponent]) -> list[tuple[O
         names = differing(one, other)
         shown = [f"{name} {one.terms.get(name)} and {other.terms.get(name)}" for name in names[:_SHOWN]]
         more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        raise UserError(f"terms of {one.name!r} and {other.name!r} must be equal, got {', '.join(shown)}{more}")
+        raise UserError(f"terms of {one.name!r} and {other.name!r} must be equal, got {printable(', '.join(shown))}{more}")
     return equal
 
 
@@ -125,6 +129,11 @@ def differing(one: Opponent, other: Opponent) -> list[str]:
     names = sorted(set(one.terms) | set(other.terms))
     return [name for name in names if one.terms.get(name) != other.terms.get(name)
             and not (name.startswith(_SPLIT) and (name not in one.terms or name not in other.terms))]
+
+
+def _unordered(name: str) -> list[list[str]]:
+    """Forget in which order the methods of a stage were written: the canonical one is not what a user typed."""
+    return [sorted(stage.split("+")) for stage in name.split("/")]
 
 
 def _terms(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
