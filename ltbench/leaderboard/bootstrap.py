@@ -18,7 +18,9 @@ image has nothing to draw from and keeps it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +69,9 @@ def resample(outcomes: Outcomes, resamples: int = RESAMPLES, seed: int = 0) -> R
     figures = _figures(outcomes)
     splits = tuple(name for name in SPLITS if figures[0][0][name] is not None)
     observed = np.array([[[run[name] for run in runs] for runs in figures] for name in splits], dtype=np.float64)
-    parts = [_together(rng, outcomes, splits, min(_TOGETHER, resamples - start)) for start in range(0, resamples, _TOGETHER)]
+    classes = _classes(outcomes, splits)
+    parts = [_together(rng, classes, observed.shape, min(_TOGETHER, resamples - start))
+             for start in range(0, resamples, _TOGETHER)]
     return Resampled(outcomes.runs, splits, observed, np.concatenate(parts, axis=2))
 
 
@@ -86,33 +90,42 @@ def draw(rng: np.random.Generator, n: int, resamples: int) -> npt.NDArray[np.int
     return np.bincount(picks.ravel(), minlength=n * resamples).reshape(resamples, n)
 
 
-def _together(rng: np.random.Generator, outcomes: Outcomes, splits: tuple[str, ...], resamples: int) -> Floats:
+class _Class(NamedTuple):
+    """Hold what was right in a class's n test images, shape (M, S, n), and the positions of its splits."""
+
+    right: npt.NDArray[np.bool_]
+    splits: tuple[int, ...]
+
+
+def _classes(outcomes: Outcomes, splits: tuple[str, ...]) -> list[_Class]:
+    """Return the classes that have test images, in order."""
+    order = np.argsort(outcomes.labels, kind="stable")
+    present, starts = np.unique(outcomes.labels[order], return_index=True)
+    # A class alone has an accuracy in the splits that it belongs to.
+    alone = [shot_accuracy([1], [1], outcomes.class_counts[[k]]) for k in present]
+    return [_Class(outcomes.correct[:, :, ids], tuple(i for i, name in enumerate(splits) if figures[name] is not None))
+            for ids, figures in zip(np.split(order, starts[1:]), alone, strict=True)]
+
+
+def _together(rng: np.random.Generator, classes: Sequence[_Class], shape: tuple[int, ...], resamples: int) -> Floats:
     """Return the accuracies of some resamples, shape (K, M, r)."""
-    methods, runs, _ = outcomes.correct.shape
-    often = draw(rng, runs, resamples).astype(np.float64)  # (r, S)
-    sums = np.zeros((len(splits), methods, runs, resamples))
-    sizes = np.zeros(len(splits))
-    for k, count in enumerate(outcomes.class_counts):
-        ids = np.flatnonzero(outcomes.labels == k)
-        if not len(ids):
-            continue
-        right = outcomes.correct[:, :, ids].reshape(methods * runs, len(ids)).astype(np.float32)
-        counts = draw(rng, len(ids), resamples).astype(np.float32)  # whole numbers: exact in float32 below 2^24
-        accuracy = (right @ counts.T).astype(np.float64) / max(len(ids) - 1, 1)  # (M S, r)
-        for i in _splits_of(int(count), splits):
-            sums[i] += accuracy.reshape(methods, runs, resamples)
+    splits, methods, runs = shape
+    often = draw(rng, runs, resamples)  # (r, S)
+    sums = np.zeros((*shape, resamples))
+    sizes = np.zeros(splits)
+    for right, places in classes:
+        n = right.shape[2]
+        counts = draw(rng, n, resamples).astype(np.float32)  # whole numbers: exact in float32 below 2^24
+        hits = right.reshape(methods * runs, n).astype(np.float32) @ counts.T  # (M S, r)
+        accuracy = hits.astype(np.float64).reshape(methods, runs, resamples) / max(n - 1, 1)
+        for i in places:
+            sums[i] += accuracy
             sizes[i] += 1
-    totals = np.zeros((len(splits), methods, resamples))
+    totals = np.zeros((splits, methods, resamples))
     for s in range(runs):
         totals += sums[:, :, s] * often[:, s]
     totals *= (100 / (sizes * max(runs - 1, 1)))[:, None, None]
     return totals
-
-
-def _splits_of(count: int, splits: tuple[str, ...]) -> list[int]:
-    """Say which splits a class of so many training images belongs to: those that a class alone has an accuracy in."""
-    alone = shot_accuracy([1], [1], [count])
-    return [i for i, name in enumerate(splits) if alone[name] is not None]
 
 
 def _figures(outcomes: Outcomes) -> list[list[dict[str, float | None]]]:
