@@ -22,7 +22,7 @@ NOTHING = "—"
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
-    about = ("Compare two methods over the seeds that both have: B minus A by split with a 95 %% interval over seeds and test "
+    about = ("Compare two methods over the seeds that both have: B minus A by split with a 95 % interval over seeds and test "
              "images, and the classes that gain and lose most. Only what had equal terms is compared. The exit code is 1 if a "
              "record of the folder is broken or contradicts another.")
     parser = commands.add_parser("compare", help="compare two methods", description=about)

@@ -66,14 +66,10 @@ def completed_runs(records: Iterable[Record], stored: Iterable[Stored]) -> dict[
 
     Args:
         records: Of one row, as :func:`ltbench.leaderboard.collect.collect` keeps them: without their paths.
-        stored: What they were read from. Two files that claim the same predictions serve alike; the first is read.
+        stored: What was collected; the records of the row are among these, the very objects.
     """
-    files: dict[str, Stored] = {}
-    for item in stored:
-        if item.record["predictions"]:
-            files.setdefault(item.record["predictions"]["sha256"], item)
-    return {run_of(record): Stored(files[record["predictions"]["sha256"]].path, record) for record in sorted(records, key=run_of)
-            if record["status"] == "completed"}
+    files = {id(item.record): item for item in stored}
+    return {run_of(record): files[id(record)] for record in sorted(records, key=run_of) if record["status"] == "completed"}
 
 
 def load_outcomes(rows: Sequence[Mapping[Run, Stored]], runs: Sequence[Run]) -> Outcomes:

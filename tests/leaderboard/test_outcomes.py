@@ -29,13 +29,13 @@ def test_what_was_right(tmp_path: Path) -> None:
     assert found.labels.tolist() == record_factory.LABELS and found.class_counts.tolist() == record_factory.CLASS_COUNTS
 
 
-def test_completed_runs_are_found_by_their_predictions(tmp_path: Path) -> None:
-    stored = [_write(tmp_path, f"run{seed}", record_factory.predictions(right=(seed, 2, 1, 0)), task__seed=seed)
-              for seed in (1, 0)]
+def test_completed_runs_are_found_with_their_files(tmp_path: Path) -> None:
+    stored = [_write(tmp_path / str(seed), f"run{seed}", task__seed=seed) for seed in (1, 0)]  # of equal predictions
     path = records.write(record_factory.broken("failed", task__seed=2), None, tmp_path, "broken")
     stored.append(Stored(path, records.read(path)))
     found = completed_runs([item.record for item in stored], stored)
     assert [(run, item.path.name) for run, item in found.items()] == [((0, 0), "run0.json"), ((0, 1), "run1.json")]
+    assert load_outcomes([found], list(found)).runs == ((0, 0), (0, 1))
     assert run_of(record_factory.record(task__seed=7, task__split_seed=3)) == (3, 7)
 
 
