@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ltbench.leaderboard.bootstrap import Resampled
+from ltbench.leaderboard.bootstrap import Floats, Resampled
 
 LEVEL = 0.95
 
@@ -69,7 +69,7 @@ class Spread:
         return self.degrees * max(1.0, (self.total / self.of_seeds) ** 2) if self.of_seeds else math.inf
 
 
-def difference(resampled: Resampled, first: int, second: int, split: str = "all") -> Difference:
+def difference(resampled: Resampled, first: int, second: int, split: str = "all", spread: Spread | None = None) -> Difference:
     """Compare two methods that were resampled together.
 
     Args:
@@ -77,13 +77,14 @@ def difference(resampled: Resampled, first: int, second: int, split: str = "all"
         first: Position of one, the baseline.
         second: Position of the other.
         split: One of the splits resampled.
+        spread: What :func:`spread_of` says of the two, if that is known already.
     """
     one, two = resampled.observed[resampled.splits.index(split), [first, second]].tolist()  # S accuracies each
     means = math.fsum(one) / len(one), math.fsum(two) / len(two)
     value = math.fsum(b - a for a, b in zip(one, two, strict=True)) / len(one)
     if len(one) == 1:
         return Difference(split, *means, value, None, None)
-    spread = spread_of(resampled, first, second, split)
+    spread = spread or spread_of(resampled, first, second, split)
     half = half_width(spread)
     return Difference(split, *means, value, (value - half, value + half), p_value(value, spread))
 
@@ -98,8 +99,8 @@ def spread_of(resampled: Resampled, first: int, second: int, split: str = "all")
         split: One of the splits resampled.
     """
     i = resampled.splits.index(split)
-    runs = (resampled.observed[i, second] - resampled.observed[i, first]).tolist()
-    total = _variance((resampled.resamples[i, second] - resampled.resamples[i, first]).tolist())
+    runs = resampled.observed[i, second] - resampled.observed[i, first]  # (S,)
+    total = _variance(resampled.resamples[i, second] - resampled.resamples[i, first])
     return Spread(total, _variance(runs) / len(runs), len(runs) - 1)
 
 
@@ -131,7 +132,7 @@ def p_value(value: float, spread: Spread) -> float:
     return 2 * float(stdtr(degrees, statistic) if math.isfinite(degrees) else ndtr(statistic))
 
 
-def _variance(values: list[float]) -> float:
+def _variance(values: Floats) -> float:
     """Return a sample variance by exact sums, so that no machine rounds it otherwise."""
-    mean = math.fsum(values) / len(values)
-    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    apart = values - math.fsum(values.tolist()) / len(values)
+    return math.fsum((apart * apart).tolist()) / (len(values) - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,8 +138,10 @@ def _unordered(name: str) -> list[list[str]]:
 
 
 def _terms(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    hashes = {f"{_SPLIT}{record['task']['split_seed']}": record["split"]["hash"] for record in records}
-    return dict(_flat(terms(records[0]), "")) | hashes
+    hashes: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        hashes[f"{_SPLIT}{record['task']['split_seed']}"].add(record["split"]["hash"])
+    return dict(_flat(terms(records[0]), "")) | {name: " or ".join(sorted(found)) for name, found in hashes.items()}
 
 
 def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -126,7 +126,7 @@ def compare_all(resampled: Resampled, split: str = "all") -> tuple[Pair, ...]:
     spreads = [spread_of(resampled, *place, split) for place in places]
     floor = math.fsum(spread.of_seeds for spread in spreads) / max(len(spreads), 1)
     degrees = (len(resampled.runs) - 1) * (resampled.observed.shape[1] - 1)  # as many as the methods' differences have
-    differences = [difference(resampled, *place, split) for place in places]
+    differences = [difference(resampled, *place, split, spread) for place, spread in zip(places, spreads, strict=True)]
     raised = [p_value(d.value, spread.at_least(floor, degrees)) for d, spread in zip(differences, spreads, strict=True)]
     return tuple(Pair(*place, d, p) for place, d, p in zip(places, differences, holm(raised), strict=True))
 
