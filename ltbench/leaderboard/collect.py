@@ -112,10 +112,10 @@ def collect(stored: Iterable[Stored]) -> tuple[list[Table], list[str]]:
         rows[_terms(item.record), _identity(item.record)].append(item)
     problems: list[str] = []
     groups: dict[str, list[list[Record]]] = defaultdict(list)
-    for (terms, _), items in sorted(rows.items()):
+    for (shared, _), items in sorted(rows.items()):
         records = _one_a_run(items, problems)
         if records:
-            groups[_text([terms, _splits(records)])].append(records)
+            groups[_text([shared, _splits(records)])].append(records)
     tables = [_table(rows_of) for _, rows_of in sorted(groups.items())]
     tables.sort(key=lambda table: (table.dataset, table.imbalance_ratio or 0.0, table.imbalance or "", table.track))
     return tables, problems
@@ -134,12 +134,22 @@ def _as_floats(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53 else value
 
 
-def _terms(record: Record) -> str:
-    """Name everything but the split that rows of one table share."""
+def terms(record: Record) -> dict[str, Any]:
+    """Return everything but the split that rows of one table share.
+
+    Args:
+        record: As read.
+    """
     task = record["task"]
-    shared = [task["dataset"], task["imbalance_ratio"], task["imbalance"], record["track"], record["selection"]]
-    own = [record["split"][name] for name in ("images", "unreadable") if name in record["split"]]  # one name, other images
-    return _text([*shared, record["precision"], _external(record), record["protocol"], *own])
+    shared = {name: task[name] for name in ("dataset", "imbalance_ratio", "imbalance")}
+    shared |= {name: record[name] for name in ("track", "selection", "precision")}
+    shared |= {"external": _external(record), "protocol": record["protocol"]}
+    # One name may stand for other images.
+    return shared | {name: record["split"][name] for name in ("images", "unreadable") if name in record["split"]}
+
+
+def _terms(record: Record) -> str:
+    return _text(list(terms(record).values()))
 
 
 def _external(record: Record) -> str | None:
@@ -153,9 +163,9 @@ def _external(record: Record) -> str | None:
 def _identity(record: Record) -> str:
     """Name everything that the runs of one row share."""
     methods = [[method["name"], method["hyperparameters"]] for stage in record["stages"] for method in stage["methods"]]
-    terms = [stage.get("protocol") for stage in record["stages"]]  # a later stage's are not in the table's
+    protocols = [stage.get("protocol") for stage in record["stages"]]  # a later stage's are not in the table's
     given = [record["external"], record.get("pretraining")]
-    return _text([record["expression"], record["expression_hash"], methods, terms, *given])
+    return _text([record["expression"], record["expression_hash"], methods, protocols, *given])
 
 
 def _splits(records: Iterable[Record]) -> list[tuple[int, str]]:

@@ -1,0 +1,117 @@
+"""Two methods side by side: the paired difference by split, and the classes that gain and lose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ltbench.errors import UserError
+from ltbench.leaderboard.bootstrap import RESAMPLES, resample
+from ltbench.leaderboard.collect import collect
+from ltbench.leaderboard.differences import Difference, difference
+from ltbench.leaderboard.opponents import Opponent
+from ltbench.leaderboard.outcomes import Outcomes, Run, load_outcomes, name_runs
+from ltbench.leaderboard.tables import headings
+
+
+@dataclass(frozen=True)
+class ClassChange:
+    """Hold what a class gains or loses, in points of accuracy over all runs.
+
+    Args:
+        label: Of the class.
+        training_images: Of the class.
+        first: Accuracy of the first method, in percent.
+        second: Of the second.
+        change: Second minus first.
+    """
+
+    label: int
+    training_images: int
+    first: float
+    second: float
+    change: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Hold the difference of two methods on equal terms.
+
+    Args:
+        first: The baseline's expression.
+        second: The other's.
+        terms: What both share, as a table's heading says it.
+        runs: Split seed and seed of each paired run.
+        left_out: One line for each thing that had no part.
+        test_images: N.
+        resamples: How many; 0 for a single run, from which there is no interval.
+        differences: Second minus first, one a split that holds classes.
+        gaining: Classes that gain most, the largest gain first.
+        losing: Classes that lose most, the largest loss first.
+    """
+
+    first: str
+    second: str
+    terms: str
+    runs: tuple[Run, ...]
+    left_out: tuple[str, ...]
+    test_images: int
+    resamples: int
+    differences: tuple[Difference, ...]
+    gaining: tuple[ClassChange, ...]
+    losing: tuple[ClassChange, ...]
+
+
+def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
+    """Compare two methods over the runs that both completed.
+
+    Args:
+        first: The baseline.
+        second: The other, on equal terms.
+        classes: How many that gain, and how many that lose, to name.
+        resamples: How many.
+        seed: Of the draws.
+
+    Raises:
+        UserError: If no run is common to both, or predictions are missing, damaged or not those of their record.
+    """
+    runs = [run for run in first.runs if run in second.runs]
+    if not runs:
+        held = " and ".join(name_runs(one.runs) for one in (first, second))
+        raise UserError(f"{first.name!r} and {second.name!r} must have a run in common, got {held}")
+    outcomes = load_outcomes([first.runs, second.runs], runs)
+    resampled = resample(outcomes, resamples if len(runs) > 1 else 1, seed)
+    tables, _ = collect([first.runs[run] for run in runs])
+    changes = sorted(_changes(outcomes), key=lambda change: (change.change, change.label))
+    return Comparison(
+        first=first.name,
+        second=second.name,
+        terms=headings(tables)[0],
+        runs=tuple(runs),
+        left_out=(*_left_out(first, second.runs), *_left_out(second, first.runs)),
+        test_images=len(outcomes.labels),
+        resamples=resamples if len(runs) > 1 else 0,
+        differences=tuple(difference(resampled, 0, 1, split) for split in resampled.splits),
+        gaining=tuple(sorted((c for c in changes if c.change > 0), key=lambda c: (-c.change, c.label))[:classes]),
+        losing=tuple([c for c in changes if c.change < 0][:classes]),
+    )
+
+
+def _changes(outcomes: Outcomes) -> list[ClassChange]:
+    """Return the change of every class that has test images."""
+    changes = []
+    for label in np.unique(outcomes.labels).tolist():
+        right = outcomes.correct[:, :, outcomes.labels == label]
+        images = right[0].size  # of all runs
+        first, second = right.sum(axis=(1, 2)).tolist()
+        change = 100 * (second - first) / images
+        changes.append(ClassChange(label, int(outcomes.class_counts[label]), 100 * first / images, 100 * second / images, change))
+    return changes
+
+
+def _left_out(one: Opponent, other: Mapping[Run, object]) -> list[str]:
+    alone = [run for run in one.runs if run not in other]
+    lines = [f"{one.name}: {name_runs(alone)}, which the other has not completed"] if alone else []
+    return lines + ([f"{one.name}: {one.broken} of its runs diverged or failed"] if one.broken else [])
