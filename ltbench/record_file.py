@@ -13,6 +13,7 @@ from ltbench.leaderboard.text import printable
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 32  # a record of ltbench's own is 6 deep
+MAX_TEXT = 2**20  # bytes of a name or a value
 
 
 def parse(path: Path) -> Any:
@@ -85,13 +86,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_content(value: Any) -> None:
-    """Refuse half a surrogate pair, which no file and no hash can take, and nesting that recursion could not follow."""
+    """Refuse half a surrogate pair, which no file and no hash can take, endless text, and nesting too deep for recursion."""
     level = [value]
     for _ in range(MAX_DEPTH):
         for item in level:
             for text in (item, *item) if isinstance(item, dict) else (item,):
-                if isinstance(text, str):
-                    text.encode()
+                if isinstance(text, str) and len(text.encode()) > MAX_TEXT:
+                    raise ValueError(f"every text must be at most {MAX_TEXT} bytes, got {len(text.encode())}")
         level = [inner for item in level if isinstance(item, (dict, list))
                  for inner in (item.values() if isinstance(item, dict) else item)]
         if not level:

@@ -10,7 +10,7 @@ from ltbench.progress import ltbench_epoch_end, ltbench_run_end
 
 __all__ = ["ltbench_commands", "ltbench_epoch_end", "ltbench_run_end"]
 
-VERBS = ("run", "leaderboard", "show", "methods", "datasets", "plugins", "cache", "doctor")
+VERBS = ("run", "leaderboard", "show", "check", "reproduce", "methods", "datasets", "plugins", "cache", "doctor")
 
 
 @hookimpl

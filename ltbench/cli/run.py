@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     for name in ("methods", "dataset"):
         if not getattr(args, name).strip():
             raise UserError(f"--{name} must not be empty")
-    datasets, plans = _plan(args)
+    datasets, plans = plan_matrix(args)
     for problem in args.registry.problems:
         print(f"warning: {problem}", file=sys.stderr)
 
@@ -133,8 +133,18 @@ def _print_tables(paths: list[Path]) -> None:
     print(render(tables, "md"), end="")
 
 
-def _plan(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
-    """Resolve everything that was typed, before any data is read."""
+def plan_matrix(args: argparse.Namespace) -> tuple[dict[str, Dataset], list[RunPlan]]:
+    """Resolve everything that was typed, before any data is read.
+
+    Args:
+        args: As this verb's parser reads them, with the registry.
+
+    Returns:
+        The datasets by name, and the runs.
+
+    Raises:
+        UserError: For anything that cannot work.
+    """
     from ltbench.data.naming import open_dataset
     from ltbench.expression import check_settings, parse_settings, split_list
     from ltbench.papers import ALTERNATIVES
