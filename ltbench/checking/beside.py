@@ -32,7 +32,7 @@ def read_predictions(path: Path, record: Record) -> tuple[Predictions | None, li
         The predictions, None where there are none to go on with, and what is wrong.
     """
     try:
-        predictions = records.load_predictions(path, record)
+        predictions = records.load_predictions(path, record) if record["status"] == "completed" else None
     except UserError as problem:
         return None, [error("predictions", str(problem).removeprefix("predictions "))]
     if predictions is None:
@@ -59,11 +59,12 @@ def _probabilities(predictions: Predictions, num_classes: int) -> Iterator[Findi
     wrong = np.flatnonzero(np.where(right, ~equal, (truth > largest + _ROUNDING) | ~room))
     if len(wrong):
         first = predictions.ids[wrong[0]]
-        yield error("predictions", f"confidence and log_prob of {len(wrong)} images cannot be of one prediction, first image {first}")
+        yield error("predictions", f"confidence and log_prob of {len(wrong)} images contradict each other, first image {first}")
     low = np.flatnonzero(largest < -math.log(num_classes) - _ROUNDING)
     if len(low):
         first = predictions.ids[low[0]]
-        yield error("predictions", f"confidence must be at least 1/{num_classes}, got {predictions.confidence[low[0]]:g} (image {first})")
+        lowest = predictions.confidence[low[0]]
+        yield error("predictions", f"confidence must be at least 1/{num_classes}, got {lowest:g} for image {first}")
 
 
 def _images(predictions: Predictions, record: Record) -> Iterator[Finding]:

@@ -17,10 +17,11 @@ from ltbench.records import Stored, is_record
 from ltbench.registry import Registry
 
 RESULTS = "results"  # of a board: what else lies in it is made from them
+_DEEPEST = 32
 _ENDINGS = (".json", ".npz", ".safetensors")
 
 
-def record_files(folder: Path, *, strict: bool = False) -> Iterator[tuple[Path, list[Finding]]]:
+def record_files(folder: Path, *, strict: bool = False, depth: int = 0) -> Iterator[tuple[Path, list[Finding]]]:
     """Yield every file below a folder that is, or claims to be, a record, and why it must not be opened.
 
     Hidden files are left alone, links are not followed. Of a board, only ``results`` is looked at, and all JSON there must be
@@ -29,6 +30,7 @@ def record_files(folder: Path, *, strict: bool = False) -> Iterator[tuple[Path, 
     Args:
         folder: A folder of records, a board, or a folder of boards.
         strict: Whether it lies in the results of a board.
+        depth: How many folders it lies in.
 
     Raises:
         OSError: If the folder cannot be read.
@@ -46,7 +48,10 @@ def record_files(folder: Path, *, strict: bool = False) -> Iterator[tuple[Path, 
             elif stat.S_ISDIR(kind):
                 if path.suffix in _ENDINGS:
                     yield path, [error("", "must be a file, not a folder")]
-                yield from record_files(path, strict=strict)
+                if depth == _DEEPEST:
+                    yield path, [error("", f"folders must be nested at most {_DEEPEST} deep")]
+                else:
+                    yield from record_files(path, strict=strict, depth=depth + 1)
             elif path.suffix == ".json" and (strict or _may_be_record(path)):
                 yield path, []
         except OSError as problem:

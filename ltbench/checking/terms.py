@@ -101,7 +101,8 @@ def _plan(record: Record, registry: Registry, data: TaskData | None, level: Leve
                 yield error(f"stages[{number}].key", "does not follow from the stage's settings")
 
 
-def _differences(place: str, expected: Mapping[str, Any], stated: Mapping[str, Any], said: str, level: Level) -> Iterator[Finding]:
+def _differences(place: str, expected: Mapping[str, Any], stated: Mapping[str, Any], said: str,
+                 level: Level) -> Iterator[Finding]:
     for name in sorted(expected.keys() & stated.keys() - {*NOT_TERMS}):
         if _number(stated[name]) != _number(expected[name]):
             yield Finding(level, f"{place}.{name}", f"must be {expected[name]!r} {said}, got {stated[name]!r:.60}")

@@ -100,11 +100,11 @@ def judge(record: Record, again: Record, others: Sequence[Record]) -> Verdict:
     outside = [what for what, value in zip(("the record", "the second run"), accuracies["all"], strict=True)
                if interval is not None and value not in interval]
     if interval is None:
-        reason = f"predictions differ, and {len(others)} other seeds of the row are too few to say by how much they may"
+        reason = f"predictions differ, and two other seeds of the row are needed to say by how much they may, got {len(others)}"
     elif outside:
-        reason = f"{' and '.join(outside)} outside the interval"
+        reason = f"{' and '.join(outside)} {'lie' if len(outside) > 1 else 'lies'} outside the interval"
     else:
-        reason = "the record and the second run within the interval"
+        reason = "the record and the second run lie within the interval"
     return Verdict(differing, same, accuracies, interval, interval is not None and not outside, reason)
 
 
