@@ -127,8 +127,12 @@ def read_directory(directory: Path) -> tuple[list[Stored], list[str]]:
     """
     if not directory.is_dir():
         raise UserError(f"record folder must exist, got {directory}")
+    try:
+        paths = sorted(directory.rglob("*.json"))
+    except RecursionError:
+        raise UserError(f"record folder {directory} cannot be read: folders must be nested less deep") from None
     found, problems = [], []
-    for path in sorted(directory.rglob("*.json")):
+    for path in paths:
         if any(part.startswith(".") for part in path.relative_to(directory).parts):
             continue
         try:

@@ -52,5 +52,6 @@ def run(args: argparse.Namespace) -> int:
         for path, findings in found.items():
             for finding in findings:
                 print(finding.line(path))
-        print(f"{len(found)} record{'s' if len(found) != 1 else ''}: {refused} refused, {levels['warning']} warnings, {levels['note']} notes")
+        records = f"{len(found)} record{'s' if len(found) != 1 else ''}"
+        print(f"{records}: {refused} refused, {levels['warning']} warnings, {levels['note']} notes")
     return 1 if refused else 0

@@ -190,11 +190,21 @@ def test_what_may_not_be_read_is_refused(copy: Copy, refuse: Refuse, monkeypatch
 
 
 def test_endless_folders_are_refused(copy: Copy, refuse: Refuse) -> None:
-    deep = copy.folder.joinpath(*["d"] * 1_000)
+    deep = copy.folder.joinpath(*["d"] * 40)
     for folder in reversed([deep, *deep.parents]):
         folder.mkdir(exist_ok=True)
     (line,) = refuse()
     assert line.endswith("/d: folders must be nested at most 32 deep")
+
+
+def test_endless_folders_are_one_line_for_tables(copy: Copy, monkeypatch: pytest.MonkeyPatch,
+                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    def search(*_: object) -> None:
+        raise RecursionError  # as pathlib does before Python 3.13
+
+    monkeypatch.setattr(Path, "rglob", search)
+    assert main(["leaderboard", str(copy.folder)]) == 2
+    assert "folders must be nested less deep" in capsys.readouterr().err
 
 
 def test_links_that_lead_out_are_not_read_by_tables_either(copy: Copy, capsys: pytest.CaptureFixture[str]) -> None:
