@@ -41,7 +41,9 @@ def read_predictions(path: Path, record: Record) -> tuple[Predictions | None, li
     for line in records.verify(record, predictions):
         field, _, rest = line.partition(" ")
         found.append(error(field.removesuffix(":"), rest))
-    if not any(finding.field == "predictions" for finding in found):  # a label that is no class: nothing can be computed
+    if not len(predictions):
+        found.append(error("predictions", "must hold at least one image, got none"))
+    elif not any(finding.field == "predictions" for finding in found):  # a label that is no class: nothing can be computed
         found += _probabilities(predictions, len(record["split"]["class_counts"]))
         found += _images(predictions, record)
     return predictions, found
@@ -69,7 +71,7 @@ def _probabilities(predictions: Predictions, num_classes: int) -> Iterator[Findi
 
 def _images(predictions: Predictions, record: Record) -> Iterator[Finding]:
     """Demand every position up to the last one, unless the protocol takes a few images a class."""
-    if record["protocol"].get("per_class") is not None or not len(predictions):
+    if record["protocol"].get("per_class") is not None:
         return
     absent = int(predictions.ids[-1]) + 1 - len(predictions)
     if predictions.ids[0] < 0:

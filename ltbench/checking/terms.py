@@ -13,7 +13,6 @@ from ltbench.errors import UserError
 from ltbench.protocols import CUSTOM, PAPER, Protocol
 from ltbench.records import Record
 from ltbench.registry import Registry
-from ltbench.reproduction.command import NOT_TERMS
 from ltbench.reproduction.replan import changed_settings, changed_sources, replan
 from ltbench.task import TRACKS
 
@@ -49,15 +48,24 @@ def check_terms(record: Record, registry: Registry, data: TaskData | None) -> It
         yield from _plan(record, registry, data, "warning" if changed else "error")
 
 
+def _protocols(record: Record) -> list[tuple[str, Any]]:
+    """Return the run's protocol and those of its stages with their places; None for a stage that does not say."""
+    stages = [(f"stages[{number}].protocol", stage.get("protocol")) for number, stage in enumerate(record["stages"])]
+    return [("protocol", record["protocol"]), *stages]
+
+
 def _protocol(record: Record, dataset: Dataset) -> Iterator[Finding]:
     """Compare a protocol with the registered one of its name, noise on test images aside: that has a column of its own."""
-    stated = record["protocol"]
-    fields = {field.name for field in dataclasses.fields(Protocol)}
-    try:
-        protocol = Protocol.from_dict({name: value for name, value in stated.items() if name in fields})
-    except (TypeError, ValueError) as problem:
-        yield error("protocol", str(problem))
-        return
+    for place, stated in _protocols(record):
+        try:
+            if stated is not None:
+                _read(stated)
+        except (AttributeError, TypeError, ValueError) as problem:
+            yield error(place, str(problem))
+            return
+    protocol = _read(record["protocol"])
+    if record["track"] != PAPER and record.get("paper") is not None:
+        yield error("paper", f"must be null in the {record['track']} track, got {record['paper']!r:.40}")
     if protocol.name in (CUSTOM, PAPER):
         if protocol.name == PAPER and record["track"] != PAPER:
             yield error("protocol.name", f"must not be {PAPER} in the {record['track']} track")
@@ -66,7 +74,8 @@ def _protocol(record: Record, dataset: Dataset) -> Iterator[Finding]:
         yield error("protocol.name", f"must be one of {known} for {dataset.name}, got {protocol.name!r:.40}")
     else:
         said = f"as the {protocol.name} protocol of {dataset.name} has it"
-        yield from _differences("protocol", dataset.protocols[protocol.name].as_dict(), protocol.as_dict(), said, "error")
+        registered = dataset.protocols[protocol.name].replace(eval_noise=protocol.eval_noise, name=protocol.name)
+        yield from _differences("protocol", registered, protocol, said, "error")
 
 
 def _plan(record: Record, registry: Registry, data: TaskData | None, level: Level) -> Iterator[Finding]:
@@ -86,11 +95,16 @@ def _plan(record: Record, registry: Registry, data: TaskData | None, level: Leve
     settings = [Finding(level, place, message) for place, message in changed_settings(record, plan)]
     yield from settings
     said = "as its command plans it"
-    yield from _differences("protocol", plan.protocol.as_dict(), record["protocol"], said, level)
-    for number, (stage, planned) in enumerate(zip(record["stages"], plan.stages, strict=False)):
-        yield from _differences(f"stages[{number}].protocol", planned.protocol.as_dict(), stage.get("protocol", {}), said, level)
     if settings:
         return
+    expected = [plan.protocol, *(stage.protocol for stage in plan.stages)]
+    for (place, stated), protocol in zip(_protocols(record), expected, strict=True):
+        if stated is not None:
+            yield from _differences(place, protocol, _read(stated), said, level)
+    for number, (stage, planned) in enumerate(zip(record["stages"], plan.stages, strict=True)):
+        overrides = {name: list(value) if isinstance(value, tuple) else value for name, value in planned.overrides.items()}
+        if stage.get("protocol_overrides", overrides) != overrides:
+            yield Finding(level, f"stages[{number}].protocol_overrides", f"must be {overrides} as its methods declare")
     if data is None and found.dataset.max_per_class is None:
         yield note("key", "not recomputed: it may name images that are not here")
     elif level == "error" and plan.key != record["key"]:
@@ -101,13 +115,13 @@ def _plan(record: Record, registry: Registry, data: TaskData | None, level: Leve
                 yield error(f"stages[{number}].key", "does not follow from the stage's settings")
 
 
-def _differences(place: str, expected: Mapping[str, Any], stated: Mapping[str, Any], said: str,
-                 level: Level) -> Iterator[Finding]:
-    for name in sorted(expected.keys() & stated.keys() - {*NOT_TERMS}):
-        if _number(stated[name]) != _number(expected[name]):
-            yield Finding(level, f"{place}.{name}", f"must be {expected[name]!r} {said}, got {stated[name]!r:.60}")
+def _read(stated: Mapping[str, Any]) -> Protocol:
+    """Return a recorded protocol; fields that nobody knows are left out, later ones have their defaults."""
+    fields = {field.name for field in dataclasses.fields(Protocol)}
+    return Protocol.from_dict({name: value for name, value in stated.items() if name in fields})
 
 
-def _number(value: Any) -> Any:
-    """Tell true from 1, which Python holds for equal."""
-    return (type(value), value) if isinstance(value, bool) else list(value) if isinstance(value, tuple) else value
+def _differences(place: str, expected: Protocol, stated: Protocol, said: str, level: Level) -> Iterator[Finding]:
+    for name, value in expected.as_dict().items():
+        if stated.as_dict().get(name) != value:
+            yield Finding(level, f"{place}.{name}", f"must be {value!r} {said}, got {stated.as_dict().get(name)!r:.60}")

@@ -63,6 +63,11 @@ def _left_out(copy: Copy, keep: slice) -> None:
     copy.forge(**{name: getattr(old, name)[keep] for name in ("ids", "labels", "argmax", "confidence", "log_prob")})
 
 
+def _nothing(copy: Copy) -> None:
+    _left_out(copy, slice(0, 0))
+    copy.change(split__class_counts=[], split__test_counts=[], per_class={"correct": [], "total": []})
+
+
 def _without_split(copy: Copy) -> None:
     """All test images but the first, in a record that says it had all of them."""
     _left_out(copy, slice(1, None))
@@ -101,6 +106,10 @@ EDITED: dict[str, tuple[Damage, str]] = {
     "no stage": (_field(stages=[]), "stages: must hold at least one stage"),
     "learning rate": (_field(protocol__lr=0.5), "protocol.lr: must be "),
     "learning rate of a stage": (_field(stages__0__protocol__lr=0.5), "stages[0].protocol.lr: must be "),
+    "noise of a stage": (_field(stages__1__protocol__eval_noise=0.5), "stages[1].protocol.eval_noise: must be 0.0"),
+    "no settings of a stage": (_field(stages__1__protocol={}), "stages[1].protocol: Protocol.__init__() missing"),
+    "overrides": (_field(stages__0__protocol_overrides={"lr": 9}), "stages[0].protocol_overrides: must be {} as its"),
+    "paper in the common track": (_field(paper="ldam"), "paper: must be null in the common track"),
     "impossible protocol": (_field(protocol__epochs=0), "protocol: epochs must be an integer >= 1"),
     "protocol's name": (_field(protocol__name="common"), "protocol.epochs: must be "),
     "unknown protocol": (_field(protocol__name="best"), "protocol.name: must be one of"),
@@ -119,6 +128,7 @@ EDITED: dict[str, tuple[Damage, str]] = {
     "confidence": (lambda copy: copy.forge(confidence=np.full(100, 0.01, dtype=np.float32)),
                    "predictions: confidence must be at least 1/10"),
     "other labels": (_other_labels, "predictions.labels: 100 labels are not the dataset's"),
+    "every image left out": (_nothing, "predictions: must hold at least one image"),
     "image left out": (lambda copy: _left_out(copy, slice(0, -1)), "predictions.ids: 1 test images have no prediction"),
     "first image left out": (_without_split, "predictions: 40 test images are missing before the last"),
     "other images": (lambda copy: copy.forge(ids=Predictions.load(copy.npz).ids + 1000),
