@@ -94,13 +94,12 @@ def _plan(record: Record, registry: Registry, data: TaskData | None, level: Leve
     plan = found.plan if data is None else found.plan.on(data.fingerprint)
     settings = [Finding(level, place, message) for place, message in changed_settings(record, plan)]
     yield from settings
-    said = "as its command plans it"
     if settings:
         return
     expected = [plan.protocol, *(stage.protocol for stage in plan.stages)]
     for (place, stated), protocol in zip(_protocols(record), expected, strict=True):
         if stated is not None:
-            yield from _differences(place, protocol, _read(stated), said, level)
+            yield from _differences(place, protocol, _read(stated), "as its command plans it", level)
     for number, (stage, planned) in enumerate(zip(record["stages"], plan.stages, strict=True)):
         overrides = {name: list(value) if isinstance(value, tuple) else value for name, value in planned.overrides.items()}
         if stage.get("protocol_overrides", overrides) != overrides:

@@ -52,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     print(shlex.join(["ltbench", "run", *found.arguments]))
     if args.dry_run:
         return 0
+    if (world := os.environ.get("WORLD_SIZE", "1")) != "1":
+        raise UserError(f"ltbench reproduce must run in one process, got WORLD_SIZE={world}; run the command above, then compare")
     if args.out.resolve() == args.record.resolve().parent:
         raise UserError(f"--out must be another folder than the record's, got {args.out}")
     run_verb.run(_options(found.args, args, record))

@@ -84,6 +84,12 @@ def test_what_cannot_be_run_again_is_one_line(copy: Copy, capsys: pytest.Capture
     assert not (tmp_path / "again").exists()
 
 
+def test_several_processes_are_refused(copy: Copy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code, _, err = _run(capsys, copy.json)
+    assert code == 2 and "must run in one process, got WORLD_SIZE=2" in err
+
+
 def test_the_records_own_folder_is_refused(copy: Copy, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = _run(capsys, copy.json, "--out", copy.folder)
     assert code == 2 and "--out must be another folder than the record's" in err
