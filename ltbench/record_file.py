@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,16 @@ def read_bytes(path: Path, limit: int) -> bytes:
         raise ValueError(f"it must be at most {limit} bytes, got {found.st_size}")
     with path.open("rb") as file:
         return file.read(found.st_size)
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Tell whether a file lies below a folder once all links are followed, also those that lead in a circle.
+
+    Args:
+        path: Of the file.
+        folder: Of the folder.
+    """
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _finite(text: str) -> float:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from ltbench.errors import UserError
 from ltbench.geometry_file import entry_of, pack
 from ltbench.leaderboard.text import printable
-from ltbench.record_file import parse
+from ltbench.record_file import lies_in, parse
 from ltbench.record_migration import migrate
 from ltbench.record_schema import check
 
@@ -136,7 +136,7 @@ def read_directory(directory: Path) -> tuple[list[Stored], list[str]]:
         if any(part.startswith(".") for part in path.relative_to(directory).parts):
             continue
         try:
-            if not path.resolve().is_relative_to(directory.resolve()):
+            if not lies_in(path, directory):
                 raise UserError(printable(f"record {path} must not be a link that leads out of {directory}"))
             value = parse(path)
             if is_record(value):
@@ -170,7 +170,7 @@ def load_predictions(path: Path, record: Record) -> Predictions | None:
     if not record["predictions"]:
         return None
     file = path.parent / record["predictions"]["file"]
-    if file.resolve().parent != path.resolve().parent:
+    if not lies_in(file, Path(os.path.realpath(path)).parent):
         raise UserError(printable(f"predictions {file} must lie next to the record, got a link to another folder"))
     return Predictions.load(file)
 

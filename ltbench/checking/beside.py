@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import numpy as np
 from ltbench import records
 from ltbench.checking.finding import Finding, error, warning
 from ltbench.errors import UserError
+from ltbench.record_file import lies_in
 from ltbench.records import Record
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ def check_geometry(path: Path, record: Record) -> Iterator[Finding]:
     file = path.parent / entry["file"]
     if not file.exists():
         yield warning("geometry", f"{entry['file']} is not there: the figures of plugins cannot be computed again")
-    elif file.resolve().parent != path.resolve().parent or not file.is_file():
+    elif not lies_in(file, Path(os.path.realpath(path)).parent) or not file.is_file():
         yield error("geometry", f"{entry['file']} must be a file next to the record")
     else:
         try:

@@ -87,8 +87,8 @@ def _options(options: argparse.Namespace, args: argparse.Namespace, record: Reco
     options.out, options.data_root, options.cpu, options.debug = args.out, args.data_root, args.cpu, args.debug
     options.cache = args.cache or str(args.out / _STAGES)
     options.rerun, options.keep = True, "nothing"
-    recorded = min(threads, os.cpu_count() or 1) if type(threads) is int and threads > 0 else None
-    options.threads = args.threads or (recorded if environment.get("device") == "cpu" else None)
+    known = environment.get("device") == "cpu" and type(threads) is int and threads > 0
+    options.threads = args.threads if args.threads is not None or not known else min(threads, os.cpu_count() or 1)
     options.accumulate = parts if type(parts) is int and parts > 0 else 1
     return options
 

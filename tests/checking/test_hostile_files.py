@@ -207,6 +207,26 @@ def test_endless_folders_are_one_line_for_tables(copy: Copy, monkeypatch: pytest
     assert "folders must be nested less deep" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("loop", [False, True])
+@pytest.mark.parametrize("ending", [".npz", ".geometry.safetensors"])
+def test_links_beside_a_record_that_is_named(copy: Copy, capsys: pytest.CaptureFixture[str], ending: str, loop: bool) -> None:
+    """Without its folder, nobody has looked at the files beside it before they are read."""
+    file = copy.json.with_suffix(ending)
+    _replace_by(file, lambda path: path.symlink_to(path)) if loop else _link_out(file)
+    code = main(["check", str(copy.json)])
+    told = capsys.readouterr().out
+    if loop and ending != ".npz":
+        assert code == 0 and "warning: geometry: " in told and "is not there" in told
+    else:
+        assert code == 1 and any(words in told for words in ("next to the record", "Too many levels of symbolic links"))
+
+
+def test_a_link_to_itself_is_one_line_for_tables(copy: Copy, capsys: pytest.CaptureFixture[str]) -> None:
+    _replace_by(copy.json, lambda path: path.symlink_to(path))
+    assert main(["leaderboard", str(copy.folder)]) == 2
+    assert "Too many levels of symbolic links" in capsys.readouterr().err
+
+
 def test_links_that_lead_out_are_not_read_by_tables_either(copy: Copy, capsys: pytest.CaptureFixture[str]) -> None:
     _link_out(copy.json)
     main(["leaderboard", str(copy.folder)])

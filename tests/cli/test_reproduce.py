@@ -90,6 +90,11 @@ def test_several_processes_are_refused(copy: Copy, capsys: pytest.CaptureFixture
     assert code == 2 and "must run in one process, got WORLD_SIZE=2" in err
 
 
+def test_what_run_refuses_is_one_line(copy: Copy, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, err = _run(capsys, copy.json, "--out", tmp_path / "again", "--threads", "0")
+    assert code == 2 and err == "ltbench: --threads must be > 0, got 0\n"
+
+
 def test_the_records_own_folder_is_refused(copy: Copy, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = _run(capsys, copy.json, "--out", copy.folder)
     assert code == 2 and "--out must be another folder than the record's" in err
