@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
+from ltbench.record_file import read_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_MAX_BYTES = 2**36  # features of 437,513 images, 2,048 wide, are 3.6 GB
 
 
 def pack(tensors: Mapping[str, Tensor]) -> bytes:
@@ -50,7 +53,7 @@ def read_geometry(path: Path) -> dict[str, Tensor]:
         raise UserError(f"record {path} keeps no geometry; run it again without --keep nothing")
     file = path.parent / entry["file"]
     try:
-        content = file.read_bytes()
+        content = read_bytes(file, _MAX_BYTES)
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
             raise UserError(f"geometry {file} is not the one that its record names (sha256 differs)")
         return dict(load(content))

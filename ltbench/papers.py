@@ -36,7 +36,8 @@ class PaperStage:
 
 
 def apply_papers(text: str, task: Task, registry: Registry, settings: Mapping[str, Mapping[str, Any]], *,
-                 paper: str | None = None, asked: Mapping[str, Any] | None = None) -> list[PaperStage]:
+                 paper: str | None = None, asked: Mapping[str, Any] | None = None,
+                 base: Mapping[str, Any] | None = None) -> list[PaperStage]:
     """Add what the papers of an expression's methods say: hyperparameters, companions, protocols, the stage below.
 
     What the user typed stays as typed.
@@ -48,7 +49,8 @@ def apply_papers(text: str, task: Task, registry: Registry, settings: Mapping[st
         settings: Hyperparameters from ``--set``.
         paper: The method on whose paper's terms every stage is run: for the baselines that a paper ran itself. None where each
             method brings its own.
-        asked: Fields among ``ALTERNATIVES`` that the user wants otherwise.
+        asked: Fields among ``ALTERNATIVES`` that the user wants otherwise, or names though they are so anyway.
+        base: The protocol that the papers change, by field; where they say nothing of a field, its value may be asked for.
 
     Raises:
         UserError: If no method states a setting for the task, two disagree, or a paper has no row for what is asked.
@@ -67,7 +69,6 @@ def apply_papers(text: str, task: Task, registry: Registry, settings: Mapping[st
     stated = [setting for stage in methods for _, setting in _settings(stage, task)]
     if not (stated or terms):
         raise UserError(f"no method of {Expression(expression.stages)} states a paper setting for {task}; use --track common")
-    changes = _alternatives(asked or {}, [terms] if terms else stated, str(Expression(expression.stages)))
     stages: list[PaperStage] = []
     for number, stage in enumerate(expression.stages, start=1):
         choices = _with_companions(stage, task, registry, settings, reference)
@@ -79,8 +80,10 @@ def apply_papers(text: str, task: Task, registry: Registry, settings: Mapping[st
             above = (setting for later in methods[1:] for _, setting in _settings(later, task) if setting.stage1_protocol)
             inherited = dict(next(above, PaperSetting()).stage1_protocol) if number == 1 else dict(stages[-1].protocol)
             protocol = inherited if own is None else own
+        changes = {} if stages else _alternatives(asked or {}, [terms] if terms else stated, {**(base or {}), **protocol},
+                                                  str(Expression(expression.stages)))
         stages.append(PaperStage(order_stage([_as_in_its_paper(choice, task) for choice in choices], number),
-                                 {**protocol, **(changes if number == 1 else {})}))
+                                 {**protocol, **changes}))
     return stages
 
 
@@ -92,10 +95,13 @@ def _settings(methods: Sequence[type[Method]], task: Task) -> Iterator[tuple[typ
             yield method, setting
 
 
-def _alternatives(asked: Mapping[str, Any], settings: Sequence[PaperSetting], text: str) -> dict[str, Any]:
-    """Return what is asked, if a paper prints rows for it, with what the paper changes along with it."""
+def _alternatives(asked: Mapping[str, Any], settings: Sequence[PaperSetting], own: Mapping[str, Any],
+                  text: str) -> dict[str, Any]:
+    """Return what is asked and is not so anyway, if a paper prints rows for it, with what the paper changes along with it."""
     changes: dict[str, Any] = {}
     for name, value in asked.items():
+        if own.get(name) == value:
+            continue
         printed = {v: None for setting in settings
                    for v in (setting.protocol.get(name), setting.stage1_protocol.get(name), *setting.alternatives.get(name, ()))
                    if v is not None}
@@ -106,7 +112,8 @@ def _alternatives(asked: Mapping[str, Any], settings: Sequence[PaperSetting], te
         for setting in settings:
             along = setting.alternatives.get(name, ())
             changes |= along.get(value, {}) if isinstance(along, Mapping) else {}
-    return {**changes, **asked}
+        changes[name] = value
+    return changes
 
 
 def _with_companions(stage: Sequence[Choice], task: Task, registry: Registry, settings: Mapping[str, Mapping[str, Any]],

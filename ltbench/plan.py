@@ -136,7 +136,7 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
     """
     if task.track == PAPER:
         paper = registry.methods.get(paper).spec.name if paper else None
-        written = apply_papers(text, task, registry, settings or {}, paper=paper, asked=asked)
+        written = apply_papers(text, task, registry, settings or {}, paper=paper, asked=asked, base=protocol.as_dict())
     else:
         written = [PaperStage(stage, {}) for stage in resolve(text, registry, settings).stages]
     expression = Expression(tuple(stage.choices for stage in written))

@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ltbench.errors import UserError
 from ltbench.geometry_file import entry_of, pack
+from ltbench.leaderboard.text import printable
+from ltbench.record_file import lies_in, parse
+from ltbench.record_migration import migrate
 from ltbench.record_schema import check
 
 if TYPE_CHECKING:
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 
 Record: TypeAlias = dict[str, Any]
 
-MAX_BYTES = 64 * 2**20
 # What says how a run went and what it left beside, never what came out.
 CIRCUMSTANCES = ("timing", "environment", "geometry")
 _SHOWN = 5  # problems in one line
@@ -94,7 +96,7 @@ def write(record: Mapping[str, Any], predictions: Predictions | None, directory:
 
 
 def read(path: Path) -> Record:
-    """Read one record and check it.
+    """Read one record and check it; one of an older schema is brought up to this one's, see :mod:`ltbench.record_migration`.
 
     Args:
         path: Of the JSON file.
@@ -102,7 +104,7 @@ def read(path: Path) -> Record:
     Raises:
         UserError: If the file is missing, too large, not JSON, or breaks the schema: one line with the file and the fields.
     """
-    return _checked(path, _parse(path))
+    return _checked(path, parse(path))
 
 
 read_record = read  # the name that plugins know it by
@@ -112,7 +114,7 @@ def read_directory(directory: Path) -> tuple[list[Stored], list[str]]:
     """Read every record below a folder; a broken one is named, and the others are used.
 
     Hidden files and folders are left alone, and so is JSON that is no record (an object with neither ``schema`` nor
-    ``expression_hash``).
+    ``expression_hash``). A link that leads out of the folder is a broken file: what lies there is nothing that the folder holds.
 
     Args:
         directory: Searched with all folders below it.
@@ -125,17 +127,32 @@ def read_directory(directory: Path) -> tuple[list[Stored], list[str]]:
     """
     if not directory.is_dir():
         raise UserError(f"record folder must exist, got {directory}")
+    try:
+        paths = sorted(directory.rglob("*.json"))
+    except RecursionError:
+        raise UserError(f"record folder {directory} cannot be read: folders must be nested less deep") from None
     found, problems = [], []
-    for path in sorted(directory.rglob("*.json")):
-        if any(part.startswith(".") for part in path.relative_to(directory).parts) or not path.is_file():
+    for path in paths:
+        if any(part.startswith(".") for part in path.relative_to(directory).parts):
             continue
         try:
-            value = _parse(path)
-            if not isinstance(value, dict) or _MARKS & set(value):
+            if not lies_in(path, directory):
+                raise UserError(printable(f"record {path} must not be a link that leads out of {directory}"))
+            value = parse(path)
+            if is_record(value):
                 found.append(Stored(path, _checked(path, value)))
         except UserError as error:
             problems.append(str(error))
     return found, problems
+
+
+def is_record(value: Any) -> bool:
+    """Tell whether JSON is to be judged as a record: all but an object that bears no mark of one.
+
+    Args:
+        value: As read.
+    """
+    return not isinstance(value, dict) or bool(_MARKS & set(value))
 
 
 def load_predictions(path: Path, record: Record) -> Predictions | None:
@@ -146,11 +163,16 @@ def load_predictions(path: Path, record: Record) -> Predictions | None:
         record: As read.
 
     Raises:
-        UserError: If the file is missing or damaged.
+        UserError: If the file is missing or damaged, or a link to another folder.
     """
     from ltbench.evaluation.predictions import Predictions
 
-    return Predictions.load(path.parent / record["predictions"]["file"]) if record["predictions"] else None
+    if not record["predictions"]:
+        return None
+    file = path.parent / record["predictions"]["file"]
+    if not lies_in(file, Path(os.path.realpath(path)).parent):
+        raise UserError(printable(f"predictions {file} must lie next to the record, got a link to another folder"))
+    return Predictions.load(file)
 
 
 def comparable(record: Record) -> Record:
@@ -201,31 +223,14 @@ def verify(record: Record, predictions: Predictions) -> list[str]:
         "per_class": {"correct": correct.tolist(), "total": total.tolist()},
         "predictions": {"sha256": predictions.sha256()},
     }
-    return [f"{path} does not follow from the predictions" for path in _differences(claimed, computed, "")]
-
-
-def _parse(path: Path) -> Any:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"it must be at most {MAX_BYTES} bytes, got {path.stat().st_size}")
-        return json.loads(path.read_bytes(), parse_constant=_finite, parse_float=_finite)
-    except OSError as error:
-        raise UserError(f"record {path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"record {path} cannot be read: {str(error).splitlines()[0]}") from None
+    return [printable(f"{path} does not follow from the predictions") for path in _differences(claimed, computed, "")]
 
 
 def _checked(path: Path, value: Any) -> Record:
+    value = migrate(value)
     if problems := check(value):
-        raise UserError(f"record {path}: {_one_line(problems)}")
+        raise UserError(printable(f"record {path}: {_one_line(problems)}"))
     return dict(value)
-
-
-def _finite(text: str) -> float:
-    """Read a number; JSON has no NaN, and 1e999 would come out infinite."""
-    if not math.isfinite(value := float(text)):
-        raise ValueError(f"every number must be finite, got {text[:40]}")
-    return value
 
 
 def _one_line(problems: list[str]) -> str:

@@ -61,7 +61,7 @@ def test_a_command_is_of_one_row() -> None:
 def plan_of(command: str) -> RunPlan:
     """Return the plan of a command's first seed, made in this process: all of them take six seconds."""
     args = _parser().parse_args([*shlex.split(command)[1:], "--seeds", "0"])
-    _, (plan,) = run_verb._plan(args)
+    _, (plan,) = run_verb.plan_matrix(args)
     return plan
 
 

@@ -69,6 +69,8 @@ def test_a_paper_says_what_may_be_asked_of_it() -> None:
     assert {stage.protocol.backbone for stage in found.stages} == {"resnet20"}
     assert found.protocol.name == "paper"
     assert plan("base/under", asked={"epochs": 90}).key == plan("base/under").key
+    own = plan("tuned")  # whose paper says nothing of the backbone
+    assert plan("tuned", asked={"backbone": own.protocol.backbone, "epochs": own.protocol.epochs}).key == own.key
     with pytest.raises(UserError, match=r"epochs of base/under must be one that its paper prints rows for \(90, 200\) in the "
                                         "paper track, got 100"):
         plan("base/under", asked={"epochs": 100})

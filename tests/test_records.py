@@ -175,7 +175,7 @@ def test_what_is_no_record_is_one_line(tmp_path: Path, text: str, problem: str) 
 
 def test_a_file_over_the_limit_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _write(tmp_path)
-    monkeypatch.setattr(records, "MAX_BYTES", 1000)
+    monkeypatch.setattr("ltbench.record_file.MAX_BYTES", 1000)
     with pytest.raises(UserError, match="it must be at most 1000 bytes"):
         records.read(path)
 

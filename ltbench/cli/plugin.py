@@ -10,7 +10,8 @@ from ltbench.progress import ltbench_epoch_end, ltbench_run_end
 
 __all__ = ["ltbench_commands", "ltbench_epoch_end", "ltbench_run_end"]
 
-VERBS = ("run", "leaderboard", "compare", "show", "methods", "datasets", "data", "plugins", "cache", "doctor")
+VERBS = ("run", "leaderboard", "compare", "show", "check", "reproduce", "methods", "datasets", "data", "plugins", "cache",
+         "doctor")
 
 
 @hookimpl

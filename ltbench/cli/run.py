@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         if not getattr(args, name).strip():
             raise UserError(f"--{name} must not be empty")
     weights = _weights(args)
-    datasets, plans = _plan(args, weights)
+    datasets, plans = plan_matrix(args, weights)
     for problem in args.registry.problems:
         print(f"warning: {problem}", file=sys.stderr)
 
@@ -154,8 +154,19 @@ def _weights(args: argparse.Namespace) -> Weights | None:
     return open_weights(args.weights, args.backbone, size=args.image_size, download=args.download)
 
 
-def _plan(args: argparse.Namespace, weights: Weights | None) -> tuple[dict[str, Dataset], list[RunPlan]]:
-    """Resolve everything that was typed, before any data is read."""
+def plan_matrix(args: argparse.Namespace, weights: Weights | None = None) -> tuple[dict[str, Dataset], list[RunPlan]]:
+    """Resolve everything that was typed, before any data is read.
+
+    Args:
+        args: As this verb's parser reads them, with the registry.
+        weights: Of a frozen backbone that stands for the first stage.
+
+    Returns:
+        The datasets by name, and the runs.
+
+    Raises:
+        UserError: For anything that cannot work.
+    """
     from ltbench.data.naming import open_dataset, split_datasets
     from ltbench.expression import check_settings, parse_settings, split_list
     from ltbench.papers import ALTERNATIVES

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.errors import Diverged, UserError
+from ltbench.leaderboard.text import printable
+from ltbench.record_file import read_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 _DTYPES = {"ids": "<i8", "labels": "<i8", "argmax": "<i8", "confidence": "<f4", "log_prob": "<f4"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can hold
 _MAX_BYTES = 256 * 2**20  # unpacked; a file that unpacks to more is damaged or hostile
-# What zipfile and numpy raise on a file that is not what it says.
-_DAMAGE = (ValueError, EOFError, KeyError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack without a limit on what one read may bring
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,18 +169,22 @@ class Predictions:
             UserError: If the file is missing, damaged, or holds something else.
         """
         try:
-            with zipfile.ZipFile(path) as archive:
-                size = sum(member.file_size for member in archive.infolist())
-            if size > _MAX_BYTES:
+            content = read_bytes(path, _MAX_BYTES)
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                members = archive.infolist()
+            if sorted(member.filename for member in members) != sorted(f"{name}.npy" for name in _DTYPES):
+                names = ", ".join(member.filename for member in members)
+                raise ValueError(f"it must hold {', '.join(_DTYPES)}, got {names[:200] or 'nothing'}")
+            if any(member.compress_type not in _COMPRESSIONS for member in members):
+                raise ValueError("it must be packed as numpy packs it")
+            if (size := sum(member.file_size for member in members)) > _MAX_BYTES:
                 raise ValueError(f"it must unpack to at most {_MAX_BYTES} bytes, got {size}")
-            with np.load(path, allow_pickle=False) as archive:
-                if set(archive.files) != set(_DTYPES):
-                    raise ValueError(f"it must hold {', '.join(_DTYPES)}, got {', '.join(archive.files) or 'nothing'}")
+            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
                 return cls(**{name: archive[name] for name in _DTYPES})
-        except (*_DAMAGE, OSError) as error:
-            text = str(error.strerror if isinstance(error, OSError) else error)
+        except Exception as error:  # whatever damaged bytes do to zipfile, zlib and numpy's reader of headers
+            text = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
             reason = " ".join(text.split()) or type(error).__name__
-            raise UserError(f"predictions {path} cannot be read: {reason}") from None
+            raise UserError(printable(f"predictions {path} cannot be read: {reason[:300]}")) from None
 
 
 def summarize(log_probs: Tensor, labels: Tensor) -> Tensor:

@@ -121,6 +121,16 @@ def collect(stored: Iterable[Stored]) -> tuple[list[Table], list[str]]:
     return tables, problems
 
 
+def same_row(a: Record, b: Record) -> bool:
+    """Tell whether two records are runs of one row: equal in everything but seeds and what came out.
+
+    Args:
+        a: As read.
+        b: Likewise.
+    """
+    return _terms(a) == _terms(b) and _identity(a) == _identity(b)
+
+
 def _text(value: Any) -> str:
     return json.dumps(_as_floats(value), sort_keys=True)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ltbench.leaderboard.collect import collect, total_seconds
+from ltbench.leaderboard.collect import collect, same_row, total_seconds
 from ltbench.leaderboard.tables import headings
 from tests.record_factory import broken, predictions, record, stored
 
@@ -24,6 +24,13 @@ def test_seeds_make_a_row() -> None:
     assert row.seconds.mean == 12.5
     assert [item["task"]["seed"] for item in row.completed] == [0, 1, 2]
     assert (tables[0].train_images, tables[0].splits) == (240, ((0, "ab" * 32),))
+
+
+def test_a_row_is_all_but_seeds_and_what_came_out() -> None:
+    first, second = _seeds(40.0, 42.0)
+    assert same_row(first, second) and same_row(first, record(task__split_seed=1))
+    assert not same_row(first, record(expression_hash="ff"))
+    assert not same_row(first, record(protocol__lr=0.5))
 
 
 def test_rows_are_ranked_by_their_mean() -> None:

@@ -1,0 +1,115 @@
+"""``ltbench reproduce``: run a record again, and say whether it holds."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltbench.errors import UserError
+
+if TYPE_CHECKING:
+    from ltbench.records import Record
+    from ltbench.registry import Registry
+    from ltbench.reproduction.replan import Replan
+
+_STAGES = ".stages"  # hidden: no folder of records
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    about = ("Plan the run of a record again, train it anew and compare: equal, within the spread of the row's other seeds, or "
+             "not. The exit code is 0 if it is reproduced and 1 if it is not.")
+    parser = commands.add_parser("reproduce", help="run a record again and compare", description=about)
+    parser.add_argument("record", type=Path, metavar="RECORD", help="the record's JSON file; its row's other seeds lie beside it")
+    parser.add_argument("--out", type=Path, default=Path("reproduced"), metavar="DIR",
+                        help="folder of the new record (default: reproduced)")
+    parser.add_argument("--data-root", metavar="DIR", help="folder of the data (also LTBENCH_DATA)")
+    parser.add_argument("--cache", metavar="DIR", help="folder of the stage store; stages that it holds are not trained again "
+                        f"(default: {_STAGES} in --out)")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: as recorded, on a CPU)")
+    parser.add_argument("--cpu", action="store_true", help="leave accelerators alone")
+    parser.add_argument("--dry-run", action="store_true", help="print the command, run nothing")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plan, run and judge."""
+    from ltbench import records
+    from ltbench.cli import run as run_verb
+    from ltbench.leaderboard.text import printable
+    from ltbench.reproduction.verdict import describe, judge
+
+    record = records.read(args.record)
+    try:
+        found = _plan(record, args.registry)
+    except UserError as problem:
+        raise UserError(printable(f"record {args.record} cannot be run again: {problem}")) from None
+    print(shlex.join(["ltbench", "run", *found.arguments]))
+    if args.dry_run:
+        return 0
+    if (world := os.environ.get("WORLD_SIZE", "1")) != "1":
+        raise UserError(f"ltbench reproduce must run in one process, got WORLD_SIZE={world}; run the command above, then compare")
+    if args.out.resolve() == args.record.resolve().parent:
+        raise UserError(f"--out must be another folder than the record's, got {args.out}")
+    run_verb.run(_options(found.args, args, record))
+    again = records.read(args.out / f"{found.plan.file_name}.json")
+    for line in _elsewhere(record["environment"], again["environment"]):
+        print(printable(f"note: {line}"))
+    verdict = judge(record, again, _others(record, args.record.parent))
+    for line in describe(verdict):
+        print(printable(line))
+    return 0 if verdict.reproduced else 1
+
+
+def _plan(record: Record, registry: Registry) -> Replan:
+    """Plan a record again, and refuse where the plan is of another run."""
+    from ltbench.reproduction.replan import changed_settings, changed_sources, replan
+
+    if record["status"] == "failed":
+        raise UserError("a failed run says nothing that could be confirmed")
+    found = replan(record, registry)
+    for place, message in changed_settings(record, found.plan):
+        raise UserError(f"{place} {message}")
+    for place, file in changed_sources(record, registry):
+        print(f"warning: {place}: {file} has changed since", file=sys.stderr)
+    return found
+
+
+def _options(options: argparse.Namespace, args: argparse.Namespace, record: Record) -> argparse.Namespace:
+    """Say where and how to run: as the record did where that moves the last bits, and without any stage of before."""
+    environment = record["environment"]
+    threads, parts = environment.get("threads"), environment.get("accumulation")
+    options.out, options.data_root, options.cpu, options.debug = args.out, args.data_root, args.cpu, args.debug
+    options.cache = args.cache or str(args.out / _STAGES)
+    options.rerun, options.keep = True, "nothing"
+    known = environment.get("device") == "cpu" and type(threads) is int and threads > 0
+    options.threads = args.threads if args.threads is not None or not known else min(threads, os.cpu_count() or 1)
+    options.accumulate = parts if type(parts) is int and parts > 0 else 1
+    return options
+
+
+def _elsewhere(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """Yield what of the machine and its libraries is not as recorded and may move the last bits."""
+    for name in ("device", "processor", "threads", "world_size"):
+        if then.get(name) != now.get(name):
+            yield f"{name} was {then.get(name)}, and is {now.get(name)}"
+    libraries = then.get("libraries")
+    for name, version in now["libraries"].items():
+        if not isinstance(libraries, dict) or libraries.get(name) != version:
+            yield f"{name} is {version}, and was another version"
+
+
+def _others(record: Record, folder: Path) -> list[Record]:
+    """Return the completed records of a record's row with other seeds, from the folder beside it."""
+    from ltbench.leaderboard.collect import same_row
+    from ltbench.records import read_directory
+
+    stored, _ = read_directory(folder)
+    return [item.record for item in stored if same_row(item.record, record) and item.record["status"] == "completed"
+            and item.record["task"]["seed"] != record["task"]["seed"]
+            and item.record["task"]["split_seed"] == record["task"]["split_seed"]]
