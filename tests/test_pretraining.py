@@ -116,7 +116,7 @@ def test_a_record_says_what_the_weights_are_and_their_features_are_computed_once
         "input": {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 160, "crop": 0.95},
     }
     assert not any(row["stage"] == 1 for row in record["curve"]) and record["timing"]["reused"]["stage 1"]
-    banks = list(Path("cache").glob("stages/*/*/bank-plain*"))
+    banks = list(Path("cache").glob("stages/*/*/bank-plain*.rows"))
     assert len(banks) == 1
 
     def forbidden(*_: object) -> None:

@@ -92,7 +92,7 @@ EDITED: dict[str, tuple[Damage, str]] = {
     "seed and file": (_other_seed, "key: does not follow from task"),
     "ratio": (_field(task__imbalance_ratio=10.0), "split.class_counts"),
     "impossible ratio": (_field(task__imbalance_ratio=1e-200), "task: "),
-    "impossible imbalance": (_field(task__imbalance="wild"), "task: imbalance must be one of exp, step, got 'wild'"),
+    "impossible imbalance": (_field(task__imbalance="wild"), "task: digits-lt@20: imbalance must be one of exp, step"),
     "hyperparameter": (_field(stages__0__methods__0__hyperparameters__scale=99.0), "expression_hash: does not follow"),
     "hyperparameter and hash": (lambda copy: _rehashed(copy, stages__0__methods__0__hyperparameters__scale=99.0),
                                 "stages[0].methods[0].hyperparameters.scale: must be 30.0 as the expression says, got 99.0"),

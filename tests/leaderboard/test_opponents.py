@@ -51,7 +51,7 @@ def test_one_expression_on_two_sets_of_terms() -> None:
     ({"track": "paper"}, "track common and paper"),
     ({"selection": "val"}, "selection last and val"),
     ({"precision": "bf16"}, "precision fp32 and bf16"),
-    ({"external": "their checkpoint"}, "external False and True"),
+    ({"external": "their checkpoint"}, "external None and external first stages"),
     ({"protocol__name": "custom", "protocol__lr": 0.2}, "protocol.lr 0.1 and 0.2, protocol.name quick and custom"),
     ({"split__hash": "cd" * 32}, f"hash of split 0 {'ab' * 32} and {'cd' * 32}"),
 ])
