@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from ltbench.shifts import parse_shift
+
 SCHEMA = 1
 STATUSES = ("completed", "diverged", "failed")
 SELECTIONS = ("last", "val", "test")
@@ -81,6 +83,19 @@ def _mapping_of(rule: Rule) -> Rule:
     return lambda value, path: _entries(value, path, {}, default=rule)
 
 
+def _shifts_of(rule: Rule) -> Rule:
+    """Demand the names of label shifts, each with what ``rule`` asks."""
+    def check_names(value: object, path: str) -> Iterator[str]:
+        yield from _mapping_of(rule)(value, path)
+        for name in value if isinstance(value, dict) else ():
+            try:
+                parse_shift(name)
+            except ValueError as error:
+                yield f"{path}: {error}"
+
+    return check_names
+
+
 def _fields(required: Mapping[str, Rule], optional: Mapping[str, Rule] | None = None) -> Rule:
     return lambda value, path: _entries(value, path, required, optional or {})
 
@@ -120,6 +135,7 @@ _STAGE = _fields(
     optional={"protocol_overrides": _mapping_of(_anything)},
 )
 _PERCENT = _optional(_between(0, 100))
+_SHIFT = {"accuracy": _PERCENT, "images": _count, "classes": _count, "sha256": _text}
 _METRICS = _fields(
     {
         "accuracy": _fields({"all": _PERCENT, "many": _PERCENT, "medium": _PERCENT, "few": _PERCENT}),
@@ -130,7 +146,12 @@ _METRICS = _fields(
         "ece": _optional(_between(0, 1)),
         "test_loss": _optional(_number),
     },
-    optional={"extra": _mapping_of(_anything)},
+    optional={
+        "extra": _mapping_of(_anything),
+        "label_shift": _fields({}, optional={
+            "published": _shifts_of(_fields({**_SHIFT, "members": _text})), "built": _shifts_of(_fields(_SHIFT)),
+        }),
+    },
 )
 _RECORD = _fields({
     "schema": _one_of(SCHEMA),

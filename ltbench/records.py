@@ -180,12 +180,15 @@ def verify(record: Record, predictions: Predictions) -> list[str]:
         predictions: That lie next to it.
     """
     from ltbench.evaluation.accuracy import per_class_counts
+    from ltbench.evaluation.label_shift import recompute
     from ltbench.evaluation.metrics import standard_metrics
 
     counts = record["split"]["class_counts"]
     try:
         correct, total = per_class_counts(predictions, len(counts))
         metrics = standard_metrics(predictions, counts)
+        if shifts := (record["metrics"] or {}).get("label_shift"):
+            metrics["label_shift"] = recompute(shifts, predictions, counts, record["task"]["split_seed"])
     except ValueError as error:
         return [f"predictions: {error}"]
     claimed = {

@@ -22,6 +22,7 @@ from ltbench.data.task_data import TaskData, check_files, load_parts, load_task_
 from ltbench.errors import Diverged, UserError
 from ltbench.evaluation.accuracy import per_class_counts
 from ltbench.evaluation.evaluate import predict_test
+from ltbench.evaluation.label_shift import label_shift
 from ltbench.evaluation.metrics import standard_metrics
 from ltbench.evaluation.predictions import Predictions
 from ltbench.geometry import KEEP, plugin_figures, split_features, stage_tensors, test_bank
@@ -258,7 +259,9 @@ class Runner:
         record["timing"]["seconds"]["evaluation"] = time.perf_counter() - started
         correct, total = per_class_counts(predictions, data.dataset.num_classes)
         record["per_class"] = {"correct": correct.tolist(), "total": total.tolist()}
-        record["metrics"] = {**standard_metrics(predictions, data.class_counts.numpy()),
+        counts = data.class_counts.numpy()
+        shifts = label_shift(predictions, counts, data.dataset.shift_ratios, data.parts.shifts, plan.task.split_seed)
+        record["metrics"] = {**standard_metrics(predictions, counts), "label_shift": shifts,
                              "extra": plugin_figures(self.registry.metrics.values(), geometry)}
         return predictions
 

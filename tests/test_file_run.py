@@ -93,6 +93,28 @@ def test_a_changed_list_is_another_set(small: Path, tmp_path: Path, monkeypatch:
     assert reused("d")[0] == kept
 
 
+def test_published_shifts_are_taken_and_missing_ones_built(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                           capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LTBENCH_WORKERS", "0")
+    lines = (small / "inat18" / "iNaturalist18_val.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+    file = small / "inat18" / "sade_test_agnostic" / "iNaturalist18_forward3.txt"
+    file.parent.mkdir()
+    file.write_text("".join(lines[12:2:-2]), encoding="utf-8")
+    assert run(small, tmp_path / "out") == 0
+    shifts = record_of(tmp_path / "out")["metrics"]["label_shift"]  # type: ignore[index]
+    assert sorted(shifts["built"]) == ["backward2", "backward3", "forward2"]
+    assert {name: (entry["images"], entry["classes"]) for name, entry in shifts["published"].items()} == {"forward3": (5, 4)}
+    (path,) = (tmp_path / "out").glob("*.json")
+    assert main(["show", str(path)]) == 0
+    assert "verified: every figure follows from the 30 predictions" in capsys.readouterr().out
+    file.write_text("".join(lines[:3]) + "val/0.jpg 1\n", encoding="utf-8")
+    assert run(small, tmp_path / "damaged") == 2
+    (told,) = capsys.readouterr().err.splitlines()[-1:]
+    assert told == f"ltbench: line 4 of '{file}' must name an image of the test list with the same label, got 'val/0.jpg 1'"
+    assert not (tmp_path / "damaged").exists()
+
+
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
 def test_workers_that_are_no_number_are_refused_before_training(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                                capsys: pytest.CaptureFixture[str], more: tuple[str, ...]) -> None:

@@ -7,10 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ltbench import records
 from ltbench.errors import UserError
+from ltbench.evaluation.label_shift import label_shift
 from tests import record_factory
 
 
@@ -98,6 +100,7 @@ def test_writing_a_record_that_could_not_be_read_is_refused(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+SHIFT = {"accuracy": 50.0, "images": 4, "classes": 2, "sha256": "ab"}
 BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"schema": 2}, "schema must be 1, got 2"),
     ({"schema": True}, "schema must be one of 1, got True"),
@@ -113,6 +116,11 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"per_class__total": [4, 3, 3, 3]}, "per_class.total must be equal to split.test_counts"),
     ({"metrics__accuracy__all": 100.5}, r"metrics.accuracy.all must be a number in \[0, 100\], got 100.5"),
     ({"metrics__ece": "low"}, r"metrics.ece must be a number in \[0, 1\], got 'low'"),
+    ({"metrics__label_shift": {"built": {"forward": SHIFT}}}, "metrics.label_shift.built: a label shift must be forward or"),
+    ({"metrics__label_shift": {"built": {"forward2": {**SHIFT, "accuracy": 101}}}},
+     r"metrics.label_shift.built.forward2.accuracy must be a number in \[0, 100\], got 101"),
+    ({"metrics__label_shift": {"published": {"forward2": SHIFT}}}, "metrics.label_shift.published.forward2.members is missing"),
+    ({"metrics__label_shift": []}, r"metrics.label_shift must be an object, got \[\]"),
     ({"metrics": None}, "metrics must be given for a completed run, got None"),
     ({"status": "failed"}, "reason must be given for a failed run, got None"),
     ({"predictions__file": "../../secret.npz"}, "predictions.file must be the name of an .npz file next to the record"),
@@ -224,6 +232,43 @@ def test_a_record_follows_from_its_predictions(tmp_path: Path) -> None:
 def test_a_tampered_figure_is_named(field: str, value: Any) -> None:
     problems = records.verify(record_factory.record(**{field: value}), record_factory.predictions())
     assert len(problems) == 1 and problems[0].startswith(field.replace("__", ".")) and "does not follow" in problems[0]
+
+
+def _shifted() -> dict[str, Any]:
+    given = record_factory.predictions()
+    figures = label_shift(given, record_factory.CLASS_COUNTS, (2, 3), {"forward2": np.array([0, 3, 4, 5, 9])}, 0)
+    return record_factory.record(given, metrics__label_shift=figures)
+
+
+def test_accuracy_under_label_shift_follows_from_the_predictions(tmp_path: Path) -> None:
+    given = record_factory.predictions()
+    path = records.write(_shifted(), given, tmp_path, "run")
+    record = records.read(path)
+    assert record == {**_shifted(), "predictions": record["predictions"]}
+    assert records.verify(record, given) == []
+
+
+@pytest.mark.parametrize(("shift", "field", "value", "named"), [
+    ("built.forward3", "accuracy", 99.0, ".accuracy"),
+    ("built.backward2", "sha256", "ab" * 32, ".sha256"),
+    ("published.forward2", "images", 6, ".images"),
+    ("published.forward2", "members", "OQ==", ""),  # one byte for twelve images
+    ("published.forward2", "members", "OfI=", ".members"),  # bits of images that there are not
+])
+def test_a_tampered_shift_is_named(shift: str, field: str, value: Any, named: str) -> None:
+    record = _shifted()
+    source, name = shift.split(".")
+    record["metrics"]["label_shift"][source][name][field] = value
+    problems = records.verify(record, record_factory.predictions())
+    assert problems == [f"metrics.label_shift.{shift}{named} does not follow from the predictions"]
+
+
+def test_a_built_set_follows_from_the_split_seed() -> None:
+    record = _shifted()
+    record["task"]["split_seed"] = 2
+    problems = records.verify(record, record_factory.predictions())
+    assert "metrics.label_shift.built.forward3.sha256 does not follow from the predictions" in problems
+    assert not any("published" in problem for problem in problems)
 
 
 def test_other_predictions_are_noticed() -> None:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,13 +67,34 @@ def _summary(record: Record) -> Iterator[str]:
     counts = split["class_counts"]
     yield (f"split: {len(counts)} classes of {max(counts, default=0)} to {min(counts, default=0)} training images, "
            f"{sum(counts):,} in all; {sum(split['test_counts']):,} test images; {task['imbalance']}; sha256 {split['hash']}")
-    for name, value in _leaves(record["metrics"] or {}, ""):
+    metrics = dict(record["metrics"] or {})
+    shifts = metrics.pop("label_shift", {})
+    for name, value in _leaves(metrics, ""):
         yield f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {'—' if value is None else value}"
+    yield from _shifts(shifts)
     seconds = {name: value if value is None else round(value, 1) for name, value in record["timing"]["seconds"].items()}
     yield f"seconds: {_pairs(seconds)}"
     yield f"peak memory in bytes: {_pairs(record['timing']['peak_memory_bytes'])}"
     yield f"ltbench {core['version']}, commit {core['commit'] or 'unknown'}{' with changes' if core['dirty'] else ''}"
     yield f"key: {record['key']}"
+
+
+def _shifts(figures: dict[str, Any]) -> Iterator[str]:
+    from tabulate import tabulate
+
+    from ltbench.shifts import parse_shift, shifts_of
+
+    found = {(name, source): entry for source in ("published", "built") for name, entry in figures.get(source, {}).items()}
+    names = map(str, shifts_of({parse_shift(name).ratio for name, _ in found}))
+    rows = []
+    for name, source in product(names, ("published", "built")):
+        if entry := found.get((name, source)):
+            accuracy = "—" if entry["accuracy"] is None else f"{entry['accuracy']:.4f}"
+            rows.append([name, accuracy, entry["images"], entry["classes"], source, entry["sha256"]])
+    if rows:
+        header = ["label shift", "accuracy", "images", "classes", "test set", "sha256"]
+        align = ["left", "right", "right", "right", "left", "left"]
+        yield from tabulate(rows, headers=header, colalign=align, disable_numparse=True).splitlines()
 
 
 def _classes(record: Record) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, runtime_checkable
 from typing import Protocol as Interface
@@ -12,6 +12,7 @@ from typing import Protocol as Interface
 import torch
 from torch import Tensor
 
+from ltbench.data.arrays import Ints
 from ltbench.protocols import Protocol
 
 if TYPE_CHECKING:
@@ -82,11 +83,13 @@ class Parts:
         train: What is trained on.
         test: What is tested on, once.
         val: The set's own validation part, where it has one beside the test part; no training and no test reads it.
+        shifts: Published label-shifted test sets that are there: by name (``forward50``), positions in the test part, int64.
     """
 
     train: ImageSource
     test: ImageSource
     val: ImageSource | None = None
+    shifts: Mapping[str, Ints] = field(default_factory=dict, kw_only=True)
 
 
 class Dataset(ABC):
@@ -104,6 +107,7 @@ class Dataset(ABC):
         protocols: What ``smoke``, ``quick`` and ``common`` mean for this dataset.
         published: Images of each class as its authors give them, so that a run can be planned where the data is not; None where
             nobody gives them.
+        shift_ratios: Of the label-shifted test sets, both forward and backward.
     """
 
     name: str
@@ -115,6 +119,7 @@ class Dataset(ABC):
     max_per_class: int | None = None
     protocols: Mapping[str, Protocol]
     published: Published | None = None
+    shift_ratios: tuple[int, ...] = (2, 5, 10, 25, 50)
 
     @property
     def num_classes(self) -> int:

@@ -34,3 +34,4 @@ class ImageNetLT(ListedDataset):
     origin = "image-net.org, with the lists of the authors of ImageNet-LT"
     train_lists = ("ImageNet_LT_train.txt",)
     test_lists = ("ImageNet_LT_test.txt",)
+    shift_lists = "ImageNet_LT_{shift}.txt"

@@ -33,3 +33,5 @@ class INat18(ListedDataset):
     origin = "the iNaturalist 2018 challenge (github.com/visipedia/inat_comp)"
     train_lists = ("iNaturalist18_train.txt", "train2018.json")
     test_lists = ("iNaturalist18_val.txt", "val2018.json")
+    shift_lists = "iNaturalist18_{shift}.txt"
+    shift_ratios = (2, 3)  # three test images a class leave no room for more

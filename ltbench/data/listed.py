@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+from ltbench.data.arrays import Ints
 from ltbench.data.base import Dataset, Parts
 from ltbench.data.files import FileImages
 from ltbench.data.lists import Listed, read_list
+from ltbench.data.shift_lists import read_shifts
 from ltbench.errors import MissingData, UserError
 from ltbench.settings import cache_root
 
@@ -45,10 +47,13 @@ class FileDataset(Dataset):
         """
         where = cache_root() / "data" if root is None else root
         try:
-            train, test = self.find([folder for folder in self._candidates(where) if folder.is_dir()], where)
+            folders = [folder for folder in self._candidates(where) if folder.is_dir()]
+            train, test = self.find(folders, where)
+            shifts = self.find_shifts(folders, test)
         except OSError as error:  # such as a folder that may not be entered
             raise UserError(f"{str(error.filename or where)!r} cannot be read: {error.strerror}") from error
-        return Parts(*(FileImages(*listed, size=self.image_size, resized=self.resized) for listed in (train, test)))
+        parts = (FileImages(*listed, size=self.image_size, resized=self.resized) for listed in (train, test))
+        return Parts(*parts, shifts=shifts)
 
     @abstractmethod
     def find(self, candidates: list[Path], where: Path) -> tuple[Listed, Listed]:
@@ -61,6 +66,18 @@ class FileDataset(Dataset):
         Raises:
             UserError: See :meth:`load`.
         """
+
+    def find_shifts(self, candidates: list[Path], test: Listed) -> dict[str, Ints]:
+        """Return the published label-shifted test sets that are there, see :class:`ltbench.data.base.Parts`: here none.
+
+        Args:
+            candidates: See :meth:`find`.
+            test: Images of the test part.
+
+        Raises:
+            UserError: See :meth:`load`.
+        """
+        return {}
 
     def missing(self, what: str, where: Path) -> MissingData:
         """Return the error for something that is nowhere.
@@ -84,14 +101,22 @@ class ListedDataset(FileDataset):
     Attributes:
         train_lists: File names of the training list, in order of preference.
         test_lists: Likewise of the list that is tested on.
+        shift_lists: File name of a published label-shifted test list, with ``{shift}`` for its name; None where there are none.
     """
 
     train_lists: ClassVar[tuple[str, ...]]
     test_lists: ClassVar[tuple[str, ...]]
+    shift_lists: ClassVar[str | None] = None
 
     def find(self, candidates: list[Path], where: Path) -> tuple[Listed, Listed]:
         """Read both lists; images lie in the first folder that holds the first one, or beside the list."""
         return self._listed(self.train_lists, candidates, where), self._listed(self.test_lists, candidates, where)
+
+    def find_shifts(self, candidates: list[Path], test: Listed) -> dict[str, Ints]:
+        """Read the lists that are there."""
+        if self.shift_lists is None:
+            return {}
+        return read_shifts(self.shift_lists, self.shift_ratios, candidates, test, self.num_classes)
 
     def _listed(self, names: tuple[str, ...], candidates: list[Path], where: Path) -> Listed:
         file = next((folder / name for name in names for folder in candidates if (folder / name).is_file()), None)

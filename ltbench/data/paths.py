@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,10 @@ class Paths(Sequence[str]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         return os.path.join(self.folder, os.fsdecode(self._text[self._ends[index]:self._ends[index + 1]]))
+
+    def names(self) -> Iterator[bytes]:
+        """Return the names one by one, without the folder."""
+        return (self._text[start:end] for start, end in pairwise(self._ends.tolist()))
 
     @property
     def digest(self) -> str:

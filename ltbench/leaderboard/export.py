@@ -34,7 +34,9 @@ def to_csv(tables: Sequence[Table]) -> str:
     Args:
         tables: In the order to show.
     """
-    lines = [line for table in tables for line in _csv_lines(table)]
+    names = {name for table in tables for row in table.rows for name in row.figures}
+    shifts = sorted(name for name in names if name.startswith("label_shift.") and name.endswith(".accuracy"))
+    lines = [line for table in tables for line in _csv_lines(table, (*_CSV_METRICS, *shifts))]
     columns = list(lines[0]) if lines else []
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, lineterminator="\n")
@@ -43,7 +45,7 @@ def to_csv(tables: Sequence[Table]) -> str:
     return buffer.getvalue()
 
 
-def _csv_lines(table: Table) -> list[dict[str, Any]]:
+def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
     shared = {
         "dataset": table.dataset,
         "imbalance_ratio": table.imbalance_ratio,
@@ -60,7 +62,7 @@ def _csv_lines(table: Table) -> list[dict[str, Any]]:
         line = {**shared, "rank": rank, "method": row.method}
         line["overrides"] = json.dumps(row.overrides, sort_keys=True) if row.overrides else ""
         line |= {"external": row.external, "completed": len(row.completed), "diverged": row.diverged, "failed": row.failed}
-        for name in _CSV_METRICS:
+        for name in metrics:
             value = row.figure(name)
             line |= {name: value.mean, f"{name}_ci95": value.half_width}
         line["seconds"] = row.seconds.mean

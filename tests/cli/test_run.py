@@ -100,6 +100,18 @@ def test_a_run_leaves_a_record_and_is_not_run_twice(tmp_path: Path, capsys: pyte
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()} == times
 
 
+def test_a_record_holds_accuracy_under_label_shift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMOKE, "--methods", "ce", "--out", "out"]) == 0
+    shifts = found(tmp_path / "out")["ce"]["metrics"]["label_shift"]
+    assert list(shifts) == ["built"] and len(shifts["built"]) == 10
+    # Of ten images a class, place i keeps int(10 / 50^(i/9)): 10, 6, 4, 2, 1, 1 and then none.
+    for name in ("forward50", "backward50"):
+        assert (shifts["built"][name]["images"], shifts["built"][name]["classes"]) == (24, 6)
+    (path,) = (tmp_path / "out").glob("*.json")
+    assert main(["show", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "verified: every figure follows from the 100 predictions"
+
+
 def test_stages_that_change_predictions_alone_add_up_and_are_stepped_over(tmp_path: Path) -> None:
     chained, summed, beyond = "ce/post_la/post_la(tau=0.5)", "ce/post_la(tau=1.5)", "ce/post_la/lws"
     assert main([*SMOKE, "--methods", f"{chained},{summed},{beyond},lws,ce/crt/post_la"]) == 0

@@ -5,11 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ltbench import records
 from ltbench.cli import show
 from ltbench.errors import UserError
+from ltbench.evaluation.label_shift import label_shift
 from tests import record_factory
 
 
@@ -56,6 +58,31 @@ def test_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ["2", "20", "1", "3", "33.3"],
         ["3", "19", "0", "3", "0.0"],
     ]
+
+
+def test_accuracy_under_label_shift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    published = {"backward3": np.array([0, 3, 4, 5, 9])}  # of which 0, 3 and 4 are right
+    figures = label_shift(record_factory.predictions(), record_factory.CLASS_COUNTS, (2, 3), published, 0)
+    assert _call(_write(tmp_path, metrics__label_shift=figures)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("label shift"))
+    rows = [line.split() for line in lines[start + 2:start + 6]]
+    assert [row[0] for row in rows] == ["forward3", "forward2", "backward2", "backward3"]
+    assert rows[3] == ["backward3", "60.0000", "5", "3", "published", figures["published"]["backward3"]["sha256"]]
+    assert rows[0][2:5] == ["7", "4", "built"]
+    assert not any(line.startswith("label_shift") for line in lines)
+    assert lines[-1] == "verified: every figure follows from the 12 predictions"
+
+
+def test_a_set_of_either_source_has_its_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures: dict[str, Any] = label_shift(record_factory.predictions(), record_factory.CLASS_COUNTS, (2,),
+                                          {"forward2": np.array([0])}, 0)
+    figures |= {"built": {"forward2": {"accuracy": None, "images": 0, "classes": 0, "sha256": "x\x1b[2J"}}, "later": "unknown"}
+    assert _call(_write(tmp_path, metrics__label_shift=figures)) == 1
+    out, err = capsys.readouterr()
+    rows = [line.split() for line in out.splitlines() if line.startswith("forward2 ")]
+    assert [(row[1], row[4]) for row in rows] == [("100.0000", "published"), ("—", "built")]
+    assert "\x1b" not in out and "warning: metrics.label_shift.later does not follow" in err
 
 
 def test_a_diverged_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ def test_holds_names_of_any_encoding() -> None:
     names = [b"a/1.jpg", b"", b"with space.jpg", "ä/ü.jpg".encode(), b"caf\xe9.jpg"]
     paths = Paths(Path("root"), names)
     assert [os.fsencode(path) for path in paths] == [b"root/" + name for name in names]
+    assert list(paths.names()) == names
     assert len(paths) == 5 and len(Paths(Path("root"), [])) == 0
     assert list(pickle.loads(pickle.dumps(paths))) == list(paths)
 

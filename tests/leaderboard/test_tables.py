@@ -66,6 +66,22 @@ def test_csv_is_in_full_precision() -> None:
     assert (third["completed"], third["diverged"], third["accuracy.all"]) == ("0", "1", "")
 
 
+def test_exports_hold_accuracy_under_label_shift_by_source() -> None:
+    def shifted(source: str, accuracy: float, **changes: Any) -> dict[str, Any]:
+        entry = {"accuracy": accuracy, "images": 7, "classes": 4, "sha256": "ab", "members": "AA=="}
+        return record(metrics__label_shift={source: {"forward2": entry}}, **changes)
+
+    values = [shifted("built", 40.0), shifted("built", 50.0, task__seed=1), shifted("built", 1.0, expression="la"),
+              shifted("published", 2.0, expression="la", task__seed=1), record(expression="nc")]
+    lines = {line["method"]: line for line in csv.DictReader(io.StringIO(render(_tables(*values), "csv")))}
+    built, published = "label_shift.built.forward2.accuracy", "label_shift.published.forward2.accuracy"
+    assert float(lines["ce"][built]) == 45 and lines["ce"][published] == ""
+    assert [lines[method][built] for method in ("la", "nc")] == ["", ""]  # la's two runs saw two sets
+    (table,) = json.loads(render(_tables(*values), "json"))
+    assert next(row for row in table["rows"] if row["method"] == "ce")["metrics"][built]["mean"] == 45
+    assert "label_shift" not in render(_tables(record()), "csv")
+
+
 def test_json_has_everything() -> None:
     values = [record(task__seed=seed, metrics__extra={"angle": float(seed)}) for seed in (0, 2)]
     (table,) = json.loads(render(_tables(*values), "json"))
