@@ -29,6 +29,7 @@ _OWN = "this paper"
 _COLUMNS = ("source", "table", "dataset", "imbalance_ratio", "backbone", "setting", "method", "split", "accuracy", "run_by",
             "expression", "run_paper", "run_ratio", "run_backbone", "run_epochs", "run_noise")
 _OPTIONS = re.compile(r"\([^()]*\)")
+_OPTION_WEIGHT = 3
 _WORDS = re.compile(r"[^()+/,]+")
 
 
@@ -114,8 +115,8 @@ def read_reported(file: Path) -> list[Printed]:
 def comparisons(table: Table, row: Row, printed: Iterable[Printed], tolerance: float) -> list[Comparison]:
     """Return what papers print of a row, with a verdict each, in the order of the printed rows.
 
-    A row stands for a printed one if dataset, ratio and expression agree. On other terms, the rows whose last stage has the same
-    methods are candidates, and of each paper's those that differ least are shown: what differs is listed, and nothing is concluded.
+    A row stands for a printed one if dataset, ratio and expression agree. On other terms, rows whose last stage has the same
+    methods are candidates, and of each paper's those that differ least are shown: what differs is listed, nothing is concluded.
 
     Args:
         table: That the row stands in.
@@ -174,9 +175,9 @@ def _differing(table: Table, row: Row, claim: Printed) -> list[str]:
 
 
 def _distance(row: Row, claim: Printed, differing: Sequence[str]) -> int:
-    """Count the settings that differ, those within the expression one by one."""
-    words = [Counter(_WORDS.findall(text)) for text in (_expression(row), claim.expression)]
-    return len(differing) + sum(((words[0] - words[1]) + (words[1] - words[0])).values())
+    """Count the settings that differ, those within the expression one by one; an option is what an ablation is about."""
+    ours, theirs = (Counter(_WORDS.findall(text)) for text in (_expression(row), claim.expression))
+    return len(differing) + sum(_OPTION_WEIGHT if "=" in word else 1 for word in ((ours - theirs) + (theirs - ours)).elements())
 
 
 def _expression(row: Row) -> str:
