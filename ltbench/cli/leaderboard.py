@@ -1,4 +1,4 @@
-"""``ltbench leaderboard``: tables of records."""
+"""``ltbench leaderboard``: tables of records, and the files that boards publish."""
 
 from __future__ import annotations
 
@@ -12,33 +12,78 @@ from ltbench.errors import UserError
 from ltbench.leaderboard import FORMATS
 
 if TYPE_CHECKING:
+    from ltbench.leaderboard.board import Board
     from ltbench.records import Stored
+
+BOARDS, RUNS = "leaderboards", "runs"
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
-    about = ("Make one table for each set of records that had equal terms: mean ± 95 %% interval over runs. The exit code is 1 "
-             "if a record is broken or contradicts another.")
-    parser = commands.add_parser("leaderboard", help="make tables of records", description=about)
-    parser.add_argument("directories", nargs="*", metavar="DIR", default=["runs"], help="folders of records (default: runs)")
-    parser.add_argument("--format", choices=FORMATS, default="md", help="markdown (default), JSON, CSV or LaTeX (booktabs)")
-    parser.add_argument("--out", metavar="FILE", help="write there instead of to the screen")
+    about = ("Regenerate boards (folders with a board.toml), or print one table for each set of records that had equal terms: "
+             "mean ± 95 %% interval over runs. The exit code is 1 if a record is broken or contradicts another, or if --check "
+             "finds a board that is not as its records say.")
+    parser = commands.add_parser("leaderboard", help="make tables of records, regenerate boards", description=about)
+    parser.add_argument("directories", nargs="*", metavar="DIR",
+                        help=f"boards, or folders of records (default: every board in {BOARDS}, or else {RUNS})")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a board is not as its records say")
+    parser.add_argument("--reported", metavar="FILE", help="printed figures (default: reported.csv beside the board's folder)")
+    parser.add_argument("--format", choices=FORMATS, help="of records: markdown (default), JSON, CSV or LaTeX (booktabs)")
+    parser.add_argument("--out", metavar="FILE", help="write the tables of records there instead of to the screen")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Publish boards, or show records."""
+    from ltbench.leaderboard.board import FILE, find_boards, read_board
+
+    folders = [Path(directory) for directory in args.directories]
+    if not folders and (boards := find_boards(Path(BOARDS))):
+        return _publish(boards, args)
+    folders = folders or [Path(RUNS)]
+    described = [folder for folder in folders if (folder / FILE).is_file()]
+    if described and described != folders:
+        raise UserError("boards and folders of records must not be mixed, got " + ", ".join(map(str, folders)))
+    if described:
+        return _publish([read_board(folder) for folder in described], args)
+    if args.check:
+        raise UserError(f"--check must be given boards (folders with {FILE}), got {', '.join(map(str, folders))}")
+    return _show(folders, args)
+
+
+def _publish(boards: Sequence[Board], args: argparse.Namespace) -> int:
+    """Regenerate boards; with --check only say which file is not as it should be."""
+    from ltbench.leaderboard.publish import differing, generate, write
+    from ltbench.leaderboard.reported import read_reported
+
+    if args.format or args.out:
+        raise UserError(f"--{'format' if args.format else 'out'} is for folders of records: a board has files of its own")
+    changed = 0
+    for board in boards:
+        printed = read_reported(Path(args.reported) if args.reported else board.folder.parent / "reported.csv")
+        files = generate(board, printed)
+        names = differing(board, files) if args.check else write(board, files)
+        changed += len(names)
+        for name in names:
+            print(f"{board.name}/{name} {'is not as its records say' if args.check else 'written'}")
+        if not names:
+            print(f"{board.name}: all {len(files)} files are as its records say")
+    return 1 if args.check and changed else 0
+
+
+def _show(folders: Sequence[Path], args: argparse.Namespace) -> int:
     """Show the sound records, and name the others on stderr."""
     from ltbench.leaderboard.collect import collect
     from ltbench.leaderboard.tables import render
 
-    stored, problems = _read([Path(directory) for directory in args.directories])
+    stored, problems = _read(folders)
     tables, contradictions = collect(stored)
     problems += contradictions
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)
     if not tables:
-        raise UserError(f"record folder must hold at least one usable record, got {', '.join(args.directories)}")
-    text = render(tables, args.format)
+        raise UserError(f"record folder must hold at least one usable record, got {', '.join(map(str, folders))}")
+    text = render(tables, args.format or "md")
     if args.out:
         _write(Path(args.out), text)
     else:

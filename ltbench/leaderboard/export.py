@@ -25,7 +25,7 @@ def to_json(tables: Sequence[Table]) -> str:
     Args:
         tables: In the order to show.
     """
-    return json.dumps([_table(table) for table in tables], sort_keys=True, indent=1, allow_nan=False) + "\n"
+    return json.dumps([table_dict(table) for table in tables], sort_keys=True, indent=1, allow_nan=False) + "\n"
 
 
 def to_csv(tables: Sequence[Table]) -> str:
@@ -70,7 +70,12 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
     return lines
 
 
-def _table(table: Table) -> dict[str, Any]:
+def table_dict(table: Table) -> dict[str, Any]:
+    """Return a table as JSON types.
+
+    Args:
+        table: One of :func:`ltbench.leaderboard.collect.collect`.
+    """
     names = [field.name for field in dataclasses.fields(table) if field.name not in ("rows", "splits")]
     return {
         **{name: getattr(table, name) for name in names},

@@ -11,6 +11,7 @@ from ltbench.leaderboard.statistics import Estimate
 from ltbench.leaderboard.text import escape_markdown, finish_latex, printable
 
 NOTHING = "—"
+_TEXTS = ("method", "notes", "paper", "row", "verdict", "because")
 # Heading, metric, decimals.
 COLUMNS = (
     ("all", "accuracy.all", 1),
@@ -119,17 +120,25 @@ def _cells(table: Table) -> tuple[list[str], list[list[str]]]:
     return header, body
 
 
+def tabulate_markdown(header: list[str], body: list[list[str]]) -> str:
+    """Lay out a markdown table, its cells escaped.
+
+    Args:
+        header: One text a column.
+        body: Rows of printable text.
+    """
+    return _tabulate(header, [[escape_markdown(cell) for cell in cells] for cells in body], "github")
+
+
 def _tabulate(header: list[str], body: list[list[str]], form: str) -> str:
     from tabulate import tabulate
 
-    align = ["left" if name in ("method", "notes") else "right" for name in header]
+    align = ["left" if name in _TEXTS else "right" for name in header]
     return tabulate(body, headers=header, tablefmt=form, colalign=align, disable_numparse=True)
 
 
 def _markdown(table: Table, heading: str) -> str:
-    header, body = _cells(table)
-    escaped = [[escape_markdown(cell) for cell in cells] for cells in body]
-    return f"## {escape_markdown(heading)}\n\n{_tabulate(header, escaped, 'github')}\n"
+    return f"## {escape_markdown(heading)}\n\n{tabulate_markdown(*_cells(table))}\n"
 
 
 def _latex(table: Table, heading: str) -> str:

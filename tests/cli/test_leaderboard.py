@@ -86,3 +86,34 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
             "print(sorted({'torch', 'numpy', 'scipy'} & set(sys.modules)))")
     done = subprocess.run([sys.executable, "-c", code, "leaderboard", str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"  # one seed: not even an interval to compute
+
+
+def _board(root: Path, name: str) -> Path:
+    folder = root / "leaderboards" / name
+    folder.mkdir(parents=True)
+    (folder / "board.toml").write_text('title = "x"\ntolerance = 1.0\n[[matrix]]\ndatasets = ["digits-lt"]\nmethods = ["ce"]\n'
+                                       "seeds = [0]\n", encoding="utf-8")
+    _write(folder / "results", "a")
+    (root / "leaderboards" / "reported.csv").write_text("source\n", encoding="utf-8")
+    return folder
+
+
+def test_boards_are_regenerated_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                            capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _board(tmp_path, "one")
+    _board(tmp_path, "two")
+    monkeypatch.chdir(tmp_path)
+    assert _call("--check") == 1
+    assert not (folder / "board.json").exists()
+    assert _call() == 0
+    capsys.readouterr()
+    assert _call("--check") == 0
+    assert capsys.readouterr().out.splitlines() == [f"{name}: all 4 files are as its records say" for name in ("one", "two")]
+    (folder / "board.csv").write_text("edited", encoding="utf-8")
+    assert _call(str(folder), "--check") == 1
+    assert capsys.readouterr().out.splitlines() == ["one/board.csv is not as its records say"]
+    for arguments, said in (((str(folder), "--format", "csv"), "--format is for folders of records"),
+                            ((str(folder), str(folder / "results")), "must not be mixed"),
+                            ((str(folder / "results"), "--check"), "--check must be given boards")):
+        with pytest.raises(UserError, match=said):
+            _call(*arguments)

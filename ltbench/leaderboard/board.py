@@ -1,0 +1,127 @@
+"""A board: what is compared with what, written down before the runs in ``board.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ltbench.errors import UserError
+
+FILE = "board.toml"
+RESULTS = "results"
+_PLAIN = {"track": "common", "protocol": None, "precision": "fp32", "split_seeds": [0]}
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Hold the runs that belong on a board: every method on every dataset with every seed.
+
+    Args:
+        datasets: As ``--dataset`` takes them.
+        methods: Expressions.
+        seeds: Of initialization and order.
+        split_seeds: Of the long-tailed subset.
+        track: ``common`` or ``paper``.
+        protocol: Its name; None for the command's own default, and in the paper track.
+        precision: Of the training.
+    """
+
+    datasets: tuple[str, ...]
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    split_seeds: tuple[int, ...]
+    track: str
+    protocol: str | None
+    precision: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """Hold a board's description.
+
+    Args:
+        folder: That it lies in.
+        title: For people.
+        tolerance: Points within which a difference from a printed figure, and the half width of the interval, count as
+            reproduced. It is set before the runs.
+        matrices: What belongs on it.
+    """
+
+    folder: Path
+    title: str
+    tolerance: float
+    matrices: tuple[Matrix, ...]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def results(self) -> Path:
+        """Where its records lie."""
+        return self.folder / RESULTS
+
+
+def read_board(folder: Path) -> Board:
+    """Read ``board.toml`` of a folder.
+
+    Args:
+        folder: Of the board.
+
+    Raises:
+        UserError: If it is not there or says something that no board says, naming file and field.
+    """
+    file = folder / FILE
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"board must be a folder with {FILE}, got {str(folder)!r}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{str(file)!r} cannot be read: {error}") from None
+    where = repr(str(file))
+    _known(content, {"title", "tolerance", "matrix"}, where)
+    title, tolerance, matrices = content.get("title"), content.get("tolerance"), content.get("matrix")
+    if not (isinstance(title, str) and title):
+        raise UserError(f"title of {where} must be a text, got {title!r}")
+    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 < tolerance <= 100:
+        raise UserError(f"tolerance of {where} must be a number of points above 0, got {tolerance!r}")
+    if not (isinstance(matrices, list) and matrices and all(isinstance(matrix, dict) for matrix in matrices)):
+        raise UserError(f"{where} must hold at least one [[matrix]]")
+    return Board(folder, title, float(tolerance),
+                 tuple(_matrix(matrix, f"matrix {number} of {where}") for number, matrix in enumerate(matrices, start=1)))
+
+
+def find_boards(root: Path) -> list[Board]:
+    """Read every board of a folder, by name.
+
+    Args:
+        root: Holds a folder for each board.
+
+    Raises:
+        UserError: See :func:`read_board`.
+    """
+    return [read_board(file.parent) for file in sorted(root.glob(f"*/{FILE}"))]
+
+
+def _matrix(content: Mapping[str, Any], where: str) -> Matrix:
+    _known(content, {"datasets", "methods", "seeds", *_PLAIN}, where)
+    values = {**_PLAIN, **content}
+    for name, kind in (("datasets", str), ("methods", str), ("seeds", int), ("split_seeds", int)):
+        value = values.get(name)
+        if not (isinstance(value, list) and value and all(type(item) is kind for item in value)):
+            raise UserError(f"{name} of {where} must be a list of {'texts' if kind is str else 'whole numbers'}, got {value!r}")
+    for name in ("track", "protocol", "precision"):
+        if not isinstance(values[name], str) and not (name == "protocol" and values[name] is None):
+            raise UserError(f"{name} of {where} must be a text, got {values[name]!r}")
+    return Matrix(tuple(values["datasets"]), tuple(values["methods"]), tuple(values["seeds"]), tuple(values["split_seeds"]),
+                  values["track"], values["protocol"], values["precision"])
+
+
+def _known(content: Mapping[str, Any], names: set[str], where: str) -> None:
+    for name in content:
+        if name not in names:
+            raise UserError(f"{where} must hold {', '.join(sorted(names))} alone, got {name!r}")

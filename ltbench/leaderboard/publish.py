@@ -1,0 +1,177 @@
+"""What a board publishes: every file of it that is generated, a function of its records and of the printed figures alone.
+
+The same bytes on any machine: no time, no locale, no path, no order of a file system enters.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ltbench.errors import UserError
+from ltbench.leaderboard.board import Board
+from ltbench.leaderboard.collect import Table, collect
+from ltbench.leaderboard.export import to_csv
+from ltbench.leaderboard.reported import Comparison, Printed, comparisons
+from ltbench.leaderboard.tables import NOTHING, format_estimate, headings, render, tabulate_markdown
+from ltbench.leaderboard.text import escape_markdown, printable
+from ltbench.records import Stored, load_predictions, read_directory, verify
+
+START, END = "<!-- board -->\n", "<!-- /board -->"
+_README = "README.md"
+
+
+def generate(board: Board, printed: Sequence[Printed]) -> dict[str, bytes]:
+    """Return the contents of every generated file of a board, by name.
+
+    Args:
+        board: Its description.
+        printed: What papers print.
+
+    Raises:
+        UserError: If a record is broken, contradicts another or does not follow from its predictions: a board refuses to publish
+            what its records do not carry.
+    """
+    tables = _tables(board)
+    beside = [[comparisons(table, row, printed, board.tolerance) for row in table.rows] for table in tables]
+    files = {
+        "board.json": to_board_json(board, tables, beside),
+        "board.csv": to_csv(tables),
+        "board.tex": render(tables, "latex"),
+        _README: _readme(board, render(tables, "md") + _printed_tables(tables, beside)),
+    }
+    return {name: text.encode("utf-8") for name, text in files.items()}
+
+
+def write(board: Board, files: Mapping[str, bytes]) -> list[str]:
+    """Write what differs from what is there, each file whole or not at all; return the names of those.
+
+    Args:
+        board: Its folder is written to.
+        files: As generated.
+
+    Raises:
+        UserError: If the folder cannot be written.
+    """
+    changed = differing(board, files)
+    for name in changed:
+        target = board.folder / name
+        temporary = target.with_name(f".{name}.{secrets.token_hex(6)}.tmp")
+        try:
+            temporary.write_bytes(files[name])
+            os.replace(temporary, target)
+        except OSError as error:
+            raise UserError(f"board {str(board.folder)!r} cannot be written: {error.strerror}") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+    return changed
+
+
+def differing(board: Board, files: Mapping[str, bytes]) -> list[str]:
+    """Return the names of files that are not as generated.
+
+    Args:
+        board: Its folder is looked into.
+        files: As generated.
+    """
+    return [name for name, content in files.items() if _content(board.folder / name) != content]
+
+
+def to_board_json(board: Board, tables: Sequence[Table], beside: Sequence[Sequence[Sequence[Comparison]]]) -> str:
+    """Write a board for programs: the tables as ``ltbench leaderboard --format json`` has them, with printed figures.
+
+    Args:
+        board: Its description.
+        tables: In the order to show.
+        beside: Of each row of each table, what papers print.
+    """
+    from ltbench.leaderboard.export import table_dict
+
+    content = {
+        "name": board.name,
+        "title": board.title,
+        "tolerance": board.tolerance,
+        "tables": [{**table_dict(table), "heading": heading,
+                    "reported": [[_comparison(one) for one in found] for found in of_rows]}
+                   for table, heading, of_rows in zip(tables, headings(tables), beside, strict=True)],
+    }
+    return json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+
+def _tables(board: Board) -> list[Table]:
+    stored, problems = read_directory(board.results) if board.results.is_dir() else ([], [])
+    for item in stored:
+        problems += [f"{item.path.name}: {problem}" for problem in _unsound(item)]
+    tables, contradictions = collect(stored)
+    if problems + contradictions:
+        raise UserError(f"board {board.name!r} cannot be published: " + "; ".join([*problems, *contradictions][:3]))
+    if not tables:
+        raise UserError(f"board {board.name!r} cannot be published: {str(board.results)!r} holds no record")
+    return tables
+
+
+def _unsound(item: Stored) -> Iterator[str]:
+    predictions = load_predictions(item.path, item.record)
+    if predictions is not None:
+        yield from verify(item.record, predictions)
+    if item.record["core"]["dirty"]:
+        yield "it is of a commit with changes of its own"
+
+
+def _readme(board: Board, text: str) -> str:
+    """Put the tables between the markers of the board's README, which is the author's outside of them."""
+    try:
+        whole = (board.folder / _README).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        whole = f"# {board.title}\n\n{START}{END}\n"
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{_README} of board {board.name!r} cannot be read: {error}") from None
+    before, start, rest = whole.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise UserError(f"{_README} of board {board.name!r} must hold the two markers {START.strip()} and {END}")
+    return f"{before}{START}{text}{END}{after}"
+
+
+def _printed_tables(tables: Sequence[Table], beside: Sequence[Sequence[Sequence[Comparison]]]) -> str:
+    parts = []
+    for table, heading, of_rows in zip(tables, headings(tables), beside, strict=True):
+        rows = list(_printed_rows(table, of_rows))
+        if rows:
+            header = ["method", "paper", "row", "reported", "ours", "difference", "verdict", "because"]
+            parts.append(f"\n### Beside the print: {escape_markdown(heading)}\n\n{tabulate_markdown(header, rows)}\n")
+    return "".join(parts)
+
+
+def _printed_rows(table: Table, of_rows: Sequence[Sequence[Comparison]]) -> Iterator[list[str]]:
+    for row, found in zip(table.rows, of_rows, strict=True):
+        for one in found:
+            claim = one.printed
+            cells = (row.method, f"{claim.source}, table {claim.table}", claim.method, _figure(claim.accuracy.get("all")),
+                     format_estimate(row.figure("accuracy.all"), 1), _signed(one), one.verdict, one.reason)
+            yield [printable(text) for text in cells]
+
+
+def _figure(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.1f}"
+
+
+def _signed(one: Comparison) -> str:
+    return f"{one.differences['all']:+.1f}" if "all" in one.differences else NOTHING
+
+
+def _comparison(one: Comparison) -> dict[str, Any]:
+    claim = one.printed
+    return {"source": claim.source, "table": claim.table, "row": claim.method, "setting": claim.setting,
+            "accuracy": dict(claim.accuracy), "differences": dict(one.differences), "verdict": one.verdict, "reason": one.reason}
+
+
+def _content(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None

@@ -1,0 +1,210 @@
+"""What papers print of a row, beside what was measured, and whether one confirms the other.
+
+``leaderboards/reported.csv`` holds printed accuracies with their source. For the figures that a paper ran itself it also says
+which run of ltbench stands for them: the columns ``expression`` and ``run_*``, which a test holds equal to the commands of
+``plugins/README.md``. Only these are claims; figures that a paper quotes from others are not tested.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ltbench.errors import UserError
+from ltbench.leaderboard.collect import Row, Table
+from ltbench.leaderboard.statistics import Estimate
+from ltbench.protocols import PAPER
+
+SPLITS = ("all", "many", "medium", "few")
+FEWEST_SEEDS = 3
+REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
+NOT_COMPARABLE, DIVERGED = "not comparable", "diverged"
+
+_OWN = "this paper"
+_COLUMNS = ("source", "table", "dataset", "imbalance_ratio", "backbone", "setting", "method", "split", "accuracy", "run_by",
+            "expression", "run_paper", "run_ratio", "run_backbone", "run_epochs", "run_noise")
+_OPTIONS = re.compile(r"\([^()]*\)")
+_OPTION_WEIGHT = 3
+_WORDS = re.compile(r"[^()+/,]+")
+
+
+@dataclass(frozen=True)
+class Printed:
+    """Hold one row of a paper's table that the paper ran itself.
+
+    Args:
+        source: The paper.
+        table: Its number there.
+        method: The paper's name for the row.
+        setting: What the paper says of it.
+        dataset: Name.
+        imbalance_ratio: None for a set that is used as it is.
+        expression: Canonical, of the run that stands for it.
+        paper: The method on whose paper's terms that run is; empty where each brings its own.
+        backbone: Of that run.
+        epochs: Likewise.
+        noise: On test images.
+        accuracy: Percent, by split.
+    """
+
+    source: str
+    table: str
+    method: str
+    setting: str
+    dataset: str
+    imbalance_ratio: float | None
+    expression: str
+    paper: str
+    backbone: str
+    epochs: int
+    noise: float
+    accuracy: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Hold a printed row beside a measured one.
+
+    Args:
+        printed: By the paper.
+        verdict: One of the constants of this module.
+        reason: Settings that differ, or what is missing for a verdict; empty where nothing is.
+        differences: Measured minus printed, in points, by split; of the splits that both have.
+    """
+
+    printed: Printed
+    verdict: str
+    reason: str
+    differences: Mapping[str, float]
+
+
+def read_reported(file: Path) -> list[Printed]:
+    """Read the printed rows that papers ran themselves.
+
+    Args:
+        file: ``reported.csv``.
+
+    Raises:
+        UserError: If it cannot be read or a line is not as it should be, naming it.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8") as stream:
+            lines = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{str(file)!r} cannot be read: {error}") from None
+    accuracy: dict[tuple[str, ...], dict[str, float]] = {}
+    for number, line in enumerate(lines, start=2):
+        where = f"line {number} of {str(file)!r}"
+        if set(line) != set(_COLUMNS) or None in line.values():
+            raise UserError(f"{where} must have the columns {', '.join(_COLUMNS)}")
+        if line["run_by"] != _OWN:
+            continue
+        identity = tuple(line[name] for name in _COLUMNS if name not in ("split", "accuracy", "run_by"))
+        figure = _number(line["accuracy"], f"accuracy in {where}")
+        if not 0 <= figure <= 100 or line["split"] in accuracy.setdefault(identity, {}):
+            raise UserError(f"{where} must hold one accuracy from 0 to 100 for each split, got {line['accuracy']!r}")
+        accuracy[identity][line["split"]] = figure
+    return [_printed(identity, figures, file) for identity, figures in accuracy.items()]
+
+
+def comparisons(table: Table, row: Row, printed: Iterable[Printed], tolerance: float) -> list[Comparison]:
+    """Return what papers print of a row, with a verdict each, in the order of the printed rows.
+
+    A row stands for a printed one if dataset, ratio and expression agree. On other terms, rows whose last stage has the same
+    methods are candidates, and of each paper's those that differ least are shown: what differs is listed, nothing is concluded.
+
+    Args:
+        table: That the row stands in.
+        row: Measured.
+        printed: All printed rows.
+        tolerance: In points, see :class:`ltbench.leaderboard.board.Board`.
+    """
+    found: list[tuple[int, Comparison]] = []
+    for claim in printed:
+        if (claim.dataset, claim.imbalance_ratio) != (table.dataset, table.imbalance_ratio):
+            continue
+        if _last_methods(claim.expression) == _last_methods(_expression(row)):
+            differing = _differing(table, row, claim)
+            found.append((_distance(row, claim, differing), _compare(row, claim, differing, tolerance)))
+    nearest: dict[str, int] = {}
+    for distance, one in found:
+        nearest[one.printed.source] = min(distance, nearest.get(one.printed.source, distance))
+    return [one for distance, one in found if distance == nearest[one.printed.source]]
+
+
+def _compare(row: Row, claim: Printed, differing: Sequence[str], tolerance: float) -> Comparison:
+    means = {split: row.figure(f"accuracy.{split}").mean for split in SPLITS}
+    differences = {split: mean - claim.accuracy[split] for split, mean in means.items()
+                   if mean is not None and split in claim.accuracy}
+    if differing:
+        return Comparison(claim, NOT_COMPARABLE, "; ".join(differing), differences)
+    if row.diverged:
+        return Comparison(claim, DIVERGED, f"{row.diverged} of {row.diverged + row.failed + len(row.completed)} runs",
+                          differences)
+    return Comparison(claim, *_verdict(row.figure("accuracy.all"), claim.accuracy.get("all"), tolerance), differences)
+
+
+def _verdict(ours: Estimate, printed: float | None, tolerance: float) -> tuple[str, str]:
+    if printed is None or ours.mean is None:
+        return INCONCLUSIVE, "no figure over all classes"
+    if ours.runs < FEWEST_SEEDS or ours.half_width is None:
+        return INCONCLUSIVE, f"{ours.runs} seed{'s' if ours.runs != 1 else ''}, {FEWEST_SEEDS} are needed"
+    if ours.half_width > tolerance:
+        return INCONCLUSIVE, f"the interval's half width is above {tolerance:g} points"
+    return (REPRODUCED if abs(ours.mean - printed) <= tolerance else NOT_REPRODUCED), ""
+
+
+def _differing(table: Table, row: Row, claim: Printed) -> list[str]:
+    record = row.completed[0] if row.completed else None
+    protocol = table.protocol
+    pairs: list[tuple[str, Any, Any]] = [
+        ("expression", _expression(row), claim.expression),
+        ("backbone", protocol["backbone"], claim.backbone),
+        ("epochs", protocol["epochs"], claim.epochs),
+        ("test noise", float(protocol.get("eval_noise", 0.0)), claim.noise),
+    ]
+    if table.track == PAPER and record is not None:
+        pairs.append(("terms of", record.get("paper") or "", claim.paper))
+    different = [f"{name} {ours} instead of {theirs}" for name, ours, theirs in pairs if ours != theirs]
+    return different if table.track == PAPER else [f"{table.track} track", *different]
+
+
+def _distance(row: Row, claim: Printed, differing: Sequence[str]) -> int:
+    """Count the settings that differ, those within the expression one by one; an option is what an ablation is about."""
+    ours, theirs = (Counter(_WORDS.findall(text)) for text in (_expression(row), claim.expression))
+    return len(differing) + sum(_OPTION_WEIGHT if "=" in word else 1 for word in ((ours - theirs) + (theirs - ours)).elements())
+
+
+def _expression(row: Row) -> str:
+    """Return the row's expression without the mark that tells rows of one expression apart."""
+    return row.method.partition(" #")[0]
+
+
+def _last_methods(expression: str) -> str:
+    """Return the names of the last stage's methods, without their options."""
+    bare = expression
+    while _OPTIONS.search(bare):  # a value may hold parentheses
+        bare = _OPTIONS.sub("", bare)
+    return bare.rpartition("/")[2]
+
+
+def _printed(identity: tuple[str, ...], figures: dict[str, float], file: Path) -> Printed:
+    source, table, dataset, _, _, setting, method, expression, paper, ratio, backbone, epochs, noise = identity
+    where = f"a line of {source} {table} {method!r} in {str(file)!r}"
+    if not (expression and backbone and epochs.isdecimal()):
+        raise UserError(f"{where} must say which run stands for it, got expression {expression!r}, epochs {epochs!r}")
+    chosen = _number(ratio, f"run_ratio of {where}") if ratio else None
+    return Printed(source, table, method, setting, dataset, chosen, expression, paper, backbone, int(epochs),
+                   _number(noise, f"run_noise of {where}"), figures)
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"{what} must be a number, got {text!r}") from None

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ltbench.errors import UserError
+from ltbench.leaderboard.board import Matrix, find_boards, read_board
+
+TEXT = """
+title = "Digits"
+tolerance = 1
+
+[[matrix]]
+datasets = ["digits-lt"]
+methods = ["ce", "ldam+drw"]
+seeds = [0, 1]
+protocol = "quick"
+"""
+
+
+def board(folder: Path, text: str = TEXT) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "board.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_board_says_what_is_run(tmp_path: Path) -> None:
+    found = read_board(board(tmp_path / "digits"))
+    assert (found.name, found.title, found.tolerance) == ("digits", "Digits", 1.0)
+    assert found.matrices == (Matrix(("digits-lt",), ("ce", "ldam+drw"), (0, 1), (0,), "common", "quick", "fp32"),)
+    assert found.results == tmp_path / "digits" / "results"
+
+
+def test_boards_come_by_name(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        board(tmp_path / name)
+    (tmp_path / "no-board").mkdir()
+    assert [found.name for found in find_boards(tmp_path)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("before", "after", "said"), [
+    ('title = "Digits"', "", r"title of '.*board.toml' must be a text, got None"),
+    ("tolerance = 1", "tolerance = true", "tolerance of .* must be a number of points above 0, got True"),
+    ("tolerance = 1", "tolerance = 0", "tolerance of .* must be a number of points above 0, got 0"),
+    ("tolerance = 1", "tolerance = nan", "tolerance of .* must be a number of points above 0, got nan"),
+    ("[[matrix]]", "[other]", "must hold matrix, title, tolerance alone, got 'other'"),
+    ('methods = ["ce", "ldam+drw"]', "methods = []", "methods of matrix 1 of .* must be a list of texts, got \\[\\]"),
+    ("seeds = [0, 1]", 'seeds = ["0"]', "seeds of matrix 1 of .* must be a list of whole numbers"),
+    ("seeds = [0, 1]", "seeds = [true]", "seeds of matrix 1 of .* must be a list of whole numbers"),
+    ('protocol = "quick"', "protocol = 3", "protocol of matrix 1 of .* must be a text, got 3"),
+    ('protocol = "quick"', "epochs = 3", "matrix 1 of .* must hold .* alone, got 'epochs'"),
+    ("title", "= title", "cannot be read"),
+])
+def test_mistakes_are_named(tmp_path: Path, before: str, after: str, said: str) -> None:
+    assert before in TEXT
+    with pytest.raises(UserError, match=said) as caught:
+        read_board(board(tmp_path, TEXT.replace(before, after)))
+    assert "\n" not in str(caught.value)
+
+
+def test_no_board(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"board must be a folder with board.toml, got '.*nowhere': No such file"):
+        read_board(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="must hold at least one"):
+        read_board(board(tmp_path, 'title = "x"\ntolerance = 1.0\nmatrix = []'))

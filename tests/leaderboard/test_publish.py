@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ltbench import records
+from ltbench.errors import UserError
+from ltbench.leaderboard.board import Board, read_board
+from ltbench.leaderboard.publish import differing, generate, write
+from ltbench.leaderboard.reported import Printed
+from tests.leaderboard.test_board import board as write_board
+from tests.record_factory import predictions, record
+
+CLAIM = Printed("a paper", "1", "softmax", "", "digits-lt", 20.0, "ce", "", "resnet20", 16, 0.0, {"all": 49.0})
+
+
+def add(board: Path, name: str, **changes: Any) -> None:
+    given = predictions()
+    records.write(record(given, **changes), given, board / "results", name)
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    folder = write_board(tmp_path / "digits")
+    for seed in range(3):
+        add(folder, f"ce{seed}", task__seed=seed)
+    return read_board(folder)
+
+
+def test_every_form_says_the_same(board: Board) -> None:
+    files = generate(board, [CLAIM])
+    assert sorted(files) == ["README.md", "board.csv", "board.json", "board.tex"]
+    content = json.loads(files["board.json"])
+    (table,) = content["tables"]
+    assert table["rows"][0]["metrics"]["accuracy.all"]["mean"] == 50.0  # 3 + 2 + 1 + 0 of 12
+    ((one,),) = table["reported"]
+    assert (one["verdict"], one["differences"]) == ("not comparable", {"all": 1.0})
+    text = files["README.md"].decode()
+    assert text.startswith("# Digits\n\n<!-- board -->\n## digits-lt@20")
+    (line,) = (line for line in text.splitlines() if "a paper, table 1" in line)
+    assert [cell.strip() for cell in line.split("|")[1:-1]] == ["ce", "a paper, table 1", "softmax", "49.0", "50.0 ± 0.0", "+1.0",
+                                                                "not comparable", "common track"]
+
+
+def test_what_an_author_wrote_around_the_markers_stays(board: Board) -> None:
+    (board.folder / "README.md").write_text("Über uns\n<!-- board -->\nold\n<!-- /board -->\nafter\n", encoding="utf-8")
+    text = generate(board, [])["README.md"].decode()
+    assert text.startswith("Über uns\n<!-- board -->\n##") and text.endswith("<!-- /board -->\nafter\n") and "old" not in text
+    (board.folder / "README.md").write_text("no markers\n", encoding="utf-8")
+    with pytest.raises(UserError, match="must hold the two markers"):
+        generate(board, [])
+
+
+def test_writing_twice_changes_nothing(board: Board) -> None:
+    files = generate(board, [CLAIM])
+    assert write(board, files) == list(files)
+    assert write(board, generate(board, [CLAIM])) == []
+    assert not list(board.folder.glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["README.md", "board.json", "board.csv", "board.tex"])
+def test_one_character_is_a_difference(board: Board, name: str) -> None:
+    write(board, generate(board, [CLAIM]))
+    file = board.folder / name
+    file.write_bytes(file.read_bytes().replace(b"50.0", b"50.1", 1))
+    assert differing(board, generate(board, [CLAIM])) == [name]
+
+
+@pytest.mark.parametrize(("field", "value", "said"), [
+    ("metrics__accuracy__all", 51.0, "ce9.json: metrics.accuracy.all does not follow from the predictions"),
+    ("core__dirty", True, "ce9.json: it is of a commit with changes of its own"),
+])
+def test_nothing_is_published_that_records_do_not_carry(board: Board, field: str, value: Any, said: str) -> None:
+    add(board.folder, "ce9", task__seed=9, **{field: value})
+    with pytest.raises(UserError, match=f"board 'digits' cannot be published: {said}"):
+        generate(board, [])
+
+
+def test_a_contradiction_or_an_empty_board_is_not_published(board: Board, tmp_path: Path) -> None:
+    add(board.folder, "other", task__seed=0, key="other")
+    with pytest.raises(UserError, match="are of one run .* neither is used"):
+        generate(board, [])
+    with pytest.raises(UserError, match="holds no record"):
+        generate(read_board(write_board(tmp_path / "empty")), [])
+
+
+def test_another_folder_locale_and_time_zone_give_the_same_bytes(board: Board, tmp_path: Path) -> None:
+    """In processes of their own: a locale is a process's."""
+    home = board.folder.parent
+    (home / "reported.csv").write_text("source\n", encoding="utf-8")  # a heading and no row
+    made = []
+    for name, settings in (("a", {"LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "1"}),
+                           ("b", {"LC_ALL": "C.UTF-8", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "2"})):
+        root = tmp_path / name / "elsewhere"
+        shutil.copytree(home / "digits", root / "digits")
+        shutil.copy(home / "reported.csv", root)
+        subprocess.run([sys.executable, "-m", "ltbench.cli.main", "leaderboard", str(root / "digits")], check=True,
+                       env={**os.environ, **settings}, capture_output=True)
+        made.append({file.name: file.read_bytes() for file in (root / "digits").iterdir() if file.is_file()})
+    assert made[0] == made[1] and len(made[0]) == 5
