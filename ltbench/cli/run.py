@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 DEFAULT_DATASET = "digits-lt"
 DEFAULT_PROTOCOL = "quick"
+DEFAULT_SEEDS = "0,1,2"
 ALL = "all"
 # Up to this side, threads only wait for each other. A step on digits took 2.8 ms on one thread and 2.6 ms on two; where another
 # program held a core, 2.8 ms and 49 ms.
 _TINY = 16
+# What a board says, and how these options read where nobody typed them.
+_OF_A_BOARD = {"methods": ALL, "dataset": DEFAULT_DATASET, "seeds": DEFAULT_SEEDS, "split_seeds": "0", "track": "common",
+               "protocol": None, "precision": "fp32", "out": Path("runs")}
 _BY_HAND = ("epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "backbone", "image_size")
 
 
@@ -39,7 +43,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     matrix.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME[@RATIO],...",
                         help=f"default: {DEFAULT_DATASET}; your own images: folder:PATH, list:FILE")
     matrix.add_argument("--imbalance-ratio", metavar="R", help="of every dataset that is named without @RATIO")
-    matrix.add_argument("--seeds", default="0,1,2", metavar="S,...", help="of initialization and order (default: 0,1,2)")
+    matrix.add_argument("--seeds", default=DEFAULT_SEEDS, metavar="S,...",
+                        help=f"of initialization and order (default: {DEFAULT_SEEDS})")
     matrix.add_argument("--split-seeds", default="0", metavar="S,...", help="of the long-tailed subset (default: 0)")
     matrix.add_argument("--imbalance", choices=("exp", "step"), default="exp", help="shape of the class counts")
     matrix.add_argument("--set", action="append", default=[], metavar="NAME.KEY=VALUE", help="set a method's hyperparameter")
@@ -58,6 +63,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         custom.add_argument(f"--{name}", choices=choices)
     custom.add_argument("--backbone", metavar="NAME", help="for example resnet32x2 or timm:resnet18")
     place = parser.add_argument_group("where and how")
+    place.add_argument("--board", type=Path, metavar="DIR",
+                       help="run what belongs on a board (DIR/board.toml) and has no record there")
     place.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of the records (default: runs)")
     place.add_argument("--data-root", metavar="DIR", help="folder of the data (also LTBENCH_DATA)")
     place.add_argument("--download", action="store_true", help="download data that is missing")
@@ -79,6 +86,25 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run one matrix, or those of a board."""
+    if args.board is None:
+        return _run(args)
+    from ltbench.leaderboard.board import read_board
+
+    board = read_board(args.board)
+    for name, default in _OF_A_BOARD.items():
+        if getattr(args, name) != default:
+            raise UserError(f"--board says what is run: leave out --{name.replace('_', '-')}")
+    codes = []
+    for matrix in board.matrices:
+        asked = {"methods": ",".join(matrix.methods), "dataset": ",".join(matrix.datasets), "track": matrix.track,
+                 "seeds": ",".join(map(str, matrix.seeds)), "split_seeds": ",".join(map(str, matrix.split_seeds)),
+                 "protocol": matrix.protocol, "precision": matrix.precision, "out": board.results}
+        codes.append(_run(argparse.Namespace(**{**vars(args), **asked})))
+    return max(codes)
+
+
+def _run(args: argparse.Namespace) -> int:
     """Plan, then execute or describe."""
     for name in ("epochs", "batch_size", "lr", "image_size", "accumulate", "threads"):
         value = getattr(args, name)

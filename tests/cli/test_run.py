@@ -287,3 +287,21 @@ def test_cache_is_listed_and_pruned(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["cache", "prune", "--to", "0"]) == 0
     assert "removed 1 stages" in capsys.readouterr().out
     assert main(["cache", "prune", "--to", "many"]) == 2
+
+
+def test_a_board_says_what_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "board.toml").write_text('title = "Digits"\ntolerance = 2.0\n[[matrix]]\ndatasets = ["digits-lt@10"]\n'
+                                         'methods = ["ce", "ce/ncm(distance=cosine)"]\nseeds = [0]\nprotocol = "smoke"\n'
+                                         '[[matrix]]\ndatasets = ["digits-lt@10"]\nmethods = ["la"]\nseeds = [1]\n'
+                                         'protocol = "smoke"\n', encoding="utf-8")
+    run = ["run", "--cpu", "--board", str(tmp_path), "--cache", str(tmp_path / "cache")]
+    assert main(run) == 0
+    stored, problems = records.read_directory(tmp_path / "results")
+    made = sorted((item.record["expression"], item.record["task"]["seed"]) for item in stored)
+    assert problems == [] and made == [("ce", 0), ("ce/ncm(distance=cosine)", 0), ("la", 1)]
+    capsys.readouterr()
+    assert main(run) == 0
+    assert "[1/" not in capsys.readouterr().err  # what has a record is not run again
+    for option in (["--methods", "ce"], ["--seeds", "5"], ["--out", "elsewhere"], ["--protocol", "quick"]):
+        assert main([*run, *option]) == 2
+        assert capsys.readouterr().err == f"ltbench: --board says what is run: leave out {option[0]}\n"
