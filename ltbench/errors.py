@@ -40,3 +40,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return UserError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}")
+
+
+def brief(error: BaseException) -> str:
+    """Return an error's type and the first line of what it says."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

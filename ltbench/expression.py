@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ltbench import hyperparameters, stack
+from ltbench.catalog import Registered
 from ltbench.errors import UserError, unknown
 from ltbench.method import Method
-from ltbench.registry import Registered, Registry
+from ltbench.registry import Registry
 from ltbench.specs import MethodSpec
 
 _METHOD = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*(?:\((.*)\))?\s*", re.DOTALL)

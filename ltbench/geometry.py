@@ -20,12 +20,12 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from ltbench.catalog import Registered
 from ltbench.data.augment import Augmentation
 from ltbench.data.loader import evaluation_batches
 from ltbench.data.task_data import TaskData
 from ltbench.mapped import row_blocks
 from ltbench.method import Output
-from ltbench.registry import Registered
 from ltbench.specs import MetricSpec
 from ltbench.training.context import Bank
 from ltbench.training.distributed import interleave

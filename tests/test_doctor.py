@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ltbench.catalog import Registered
 from ltbench.cli import doctor, inspection
-from ltbench.registry import PluginInfo, Registered, Registry
+from ltbench.registry import PluginInfo, Registry
 from ltbench.specs import DatasetSpec
 
 VERSIONS = {"torch": importlib.metadata.version("torch"), "torchvision": importlib.metadata.version("torchvision")}

@@ -8,10 +8,10 @@ from torch import Tensor
 
 import ltbench
 from ltbench import records
+from ltbench.catalog import Registered
 from ltbench.cli.main import main
 from ltbench.errors import UserError
 from ltbench.geometry import class_statistics, plugin_figures
-from ltbench.registry import Registered
 from tests import record_factory
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ltbench.registry import Registered
+from ltbench.catalog import Registered
 from ltbench.specs import MethodSpec
 from ltbench.testing import scene
 from ltbench.testing.scene import Scene

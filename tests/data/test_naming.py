@@ -34,7 +34,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     registry = load_registry()
     registry.add(Stranger(), PluginInfo("stranger", "stranger", "1"))
     load: Callable[[str], object] = specs.load_target
-    monkeypatch.setattr("ltbench.registry.load_target", lambda target: Echo if target.endswith(":Echo") else load(target))
+    monkeypatch.setattr("ltbench.catalog.load_target", lambda target: Echo if target.endswith(":Echo") else load(target))
     return registry
 
 

@@ -41,7 +41,7 @@ def see(entry: Any, root: Path | None) -> Sight:
     """Try to read a dataset, without opening an image of it that lies in a file.
 
     Args:
-        entry: The :class:`ltbench.registry.Registered` dataset.
+        entry: The :class:`ltbench.catalog.Registered` dataset.
         root: The folder that the user keeps data in; None if none was given.
     """
     name = entry.spec.name

@@ -3,8 +3,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from ltbench.catalog import Registered
 from ltbench.data.inspection.found import see
-from ltbench.registry import Registered
 from ltbench.specs import DatasetSpec
 from tests.data.inspection.tiny import registry_of_tiny, write_tiny
 

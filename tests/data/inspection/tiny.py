@@ -6,10 +6,11 @@ from pathlib import Path
 
 from sklearn.datasets import load_digits
 
+from ltbench.catalog import Registered
 from ltbench.data.listed import ListedDataset
 from ltbench.data.published import Published
 from ltbench.protocols import Protocol
-from ltbench.registry import Registered, Registry
+from ltbench.registry import Registry
 from ltbench.specs import DatasetSpec
 from tests.list_factory import write_jpegs
 
