@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("directories", nargs="*", metavar="DIR",
                         help=f"boards, or folders of records (default: every board in {BOARDS}, or else {RUNS})")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a board is not as its records say")
+    parser.add_argument("--diff", type=Path, metavar="BASE",
+                        help="write nothing; print what changes against the boards of another folder, as markdown")
     parser.add_argument("--reported", metavar="FILE", help="printed figures (default: reported.csv beside the board's folder)")
     parser.add_argument("--format", choices=FORMATS, help="of records: markdown (default), JSON, CSV or LaTeX (booktabs)")
     parser.add_argument("--out", metavar="FILE", help="write the tables of records there instead of to the screen")
@@ -46,22 +49,30 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("boards and folders of records must not be mixed, got " + ", ".join(map(str, folders)))
     if described:
         return _publish([read_board(folder) for folder in described], args)
-    if args.check:
-        raise UserError(f"--check must be given boards (folders with {FILE}), got {', '.join(map(str, folders))}")
+    if args.check or args.diff is not None:
+        option = "--check" if args.check else "--diff"
+        raise UserError(f"{option} must be given boards (folders with {FILE}), got {', '.join(map(str, folders))}")
     return _show(folders, args)
 
 
 def _publish(boards: Sequence[Board], args: argparse.Namespace) -> int:
-    """Regenerate boards; with --check only say which file is not as it should be."""
+    """Regenerate boards, or say only which file is not as it should be (--check) or which rows change (--diff)."""
+    from ltbench.leaderboard.diff import changes, read_base, to_markdown
     from ltbench.leaderboard.publish import differing, generate, write
     from ltbench.leaderboard.reported import read_reported
 
+    if args.diff is not None and not args.diff.is_dir():
+        raise UserError(f"--diff must be a folder of boards, got {str(args.diff)!r}")
     if args.format or args.out:
         raise UserError(f"--{'format' if args.format else 'out'} is for folders of records: a board has files of its own")
     changed = 0
     for board in boards:
         printed = read_reported(Path(args.reported) if args.reported else board.folder.parent / "reported.csv")
         files = generate(board, printed)
+        if args.diff is not None:
+            before = read_base(args.diff / board.name / "board.json")
+            print(to_markdown(board.name, changes(before, json.loads(files["board.json"]))))
+            continue
         names = differing(board, files) if args.check else write(board, files)
         changed += len(names)
         for name in names:

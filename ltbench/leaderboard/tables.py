@@ -11,7 +11,7 @@ from ltbench.leaderboard.statistics import Estimate
 from ltbench.leaderboard.text import escape_markdown, finish_latex, printable
 
 NOTHING = "—"
-_TEXTS = ("method", "notes", "paper", "row", "verdict", "because")
+_TEXTS = ("method", "notes", "paper", "row", "verdict", "because", "change", "table")
 # Heading, metric, decimals.
 COLUMNS = (
     ("all", "accuracy.all", 1),

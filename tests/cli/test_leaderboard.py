@@ -117,3 +117,18 @@ def test_boards_are_regenerated_and_checked(tmp_path: Path, monkeypatch: pytest.
                             ((str(folder / "results"), "--check"), "--check must be given boards")):
         with pytest.raises(UserError, match=said):
             _call(*arguments)
+
+
+def test_the_difference_from_another_folder_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _board(tmp_path, "one")
+    monkeypatch.chdir(tmp_path)
+    assert _call() == 0
+    _write(folder / "results", "b", expression="la")
+    capsys.readouterr()
+    assert _call("--diff", "leaderboards") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("**one**: 1 row\n") and "| la " in out and "| ce " not in out
+    assert ",la," not in (folder / "board.csv").read_text(encoding="utf-8")  # nothing is written
+    with pytest.raises(UserError, match="--diff must be a folder of boards, got 'nowhere'"):
+        _call("--diff", "nowhere")
