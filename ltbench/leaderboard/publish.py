@@ -15,7 +15,9 @@ from typing import Any
 from ltbench.errors import UserError
 from ltbench.leaderboard.board import Board
 from ltbench.leaderboard.collect import Table, collect
-from ltbench.leaderboard.export import to_csv
+from ltbench.leaderboard.details import curve_images, row_details
+from ltbench.leaderboard.export import table_dict, to_csv
+from ltbench.leaderboard.page import render_page
 from ltbench.leaderboard.reported import Comparison, Printed, comparisons
 from ltbench.leaderboard.tables import NOTHING, format_estimate, headings, render, tabulate_markdown
 from ltbench.leaderboard.text import escape_markdown, printable
@@ -38,8 +40,10 @@ def generate(board: Board, printed: Sequence[Printed]) -> dict[str, bytes]:
     """
     tables = _tables(board)
     beside = [[comparisons(table, row, printed, board.tolerance) for row in table.rows] for table in tables]
+    content = board_content(board, tables, beside)
     files = {
-        "board.json": to_board_json(board, tables, beside),
+        "board.json": json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n",
+        "index.html": render_page(content),
         "board.csv": to_csv(tables),
         "board.tex": render(tables, "latex"),
         _README: _readme(board, render(tables, "md") + _printed_tables(tables, beside)),
@@ -81,25 +85,28 @@ def differing(board: Board, files: Mapping[str, bytes]) -> list[str]:
     return [name for name, content in files.items() if _content(board.folder / name) != content]
 
 
-def to_board_json(board: Board, tables: Sequence[Table], beside: Sequence[Sequence[Sequence[Comparison]]]) -> str:
-    """Write a board for programs: the tables as ``ltbench leaderboard --format json`` has them, with printed figures.
+def board_content(board: Board, tables: Sequence[Table], beside: Sequence[Sequence[Sequence[Comparison]]]) -> dict[str, Any]:
+    """Return a board as JSON types: the tables as ``ltbench leaderboard --format json`` has them, printed figures, details.
 
     Args:
         board: Its description.
         tables: In the order to show.
         beside: Of each row of each table, what papers print.
     """
-    from ltbench.leaderboard.export import table_dict
-
-    content = {
+    return {
         "name": board.name,
         "title": board.title,
         "tolerance": board.tolerance,
-        "tables": [{**table_dict(table), "heading": heading,
+        "tables": [{**_detailed(table), "heading": heading,
                     "reported": [[_comparison(one) for one in found] for found in of_rows]}
                    for table, heading, of_rows in zip(tables, headings(tables), beside, strict=True)],
     }
-    return json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+
+def _detailed(table: Table) -> dict[str, Any]:
+    plain = table_dict(table)
+    rows = [{**line, **row_details(row)} for line, row in zip(plain["rows"], table.rows, strict=True)]
+    return {**plain, "rows": rows, "curve_images": curve_images(table)}
 
 
 def _tables(board: Board) -> list[Table]:

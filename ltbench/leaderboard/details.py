@@ -1,0 +1,133 @@
+"""What a reader wants to know of a table's row beyond its means: the curve over classes, each run, costs, where it came from."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ltbench.leaderboard.collect import Row, Table
+from ltbench.protocols import CUSTOM, PAPER
+from ltbench.records import Record
+
+MAX_PLACES = 100  # of a curve; more classes are averaged in groups of neighbors
+_SPLITS = ("all", "many", "medium", "few")
+
+
+def curve_images(table: Table) -> list[float] | None:
+    """Return the training images of each place of the table's curves, most first; None if no run completed.
+
+    Up to :data:`MAX_PLACES` classes have a place each. More share them: a place is then the mean of neighboring classes.
+
+    Args:
+        table: As collected.
+    """
+    record = next((record for row in table.rows for record in row.completed), None)
+    if record is None:
+        return None
+    counts = sorted(record["split"]["class_counts"], reverse=True)
+    return [round(math.fsum(group) / len(group), 2) for group in _groups(counts)]
+
+
+def row_details(row: Row) -> dict[str, Any]:
+    """Return what a row's records say beyond its metrics, as JSON types.
+
+    Args:
+        row: As collected.
+    """
+    records = row.completed
+    return {
+        "runs": [{"seed": record["task"]["seed"], "split_seed": record["task"]["split_seed"],
+                  "accuracy": {split: record["metrics"]["accuracy"].get(split) for split in _SPLITS}} for record in records],
+        "curve": _mean_curve(records),
+        "seconds_by_phase": _over_runs(records, "seconds", lambda values: math.fsum(values) / len(values)),
+        "peak_memory_bytes": _over_runs(records, "peak_memory_bytes", max),
+        "stages": [_stage(stage) for stage in records[0]["stages"]] if records else [],
+        "made_by": _provenance(records),
+        "command": command(records),
+        "tied_with_best": None,
+    }
+
+
+def command(records: Sequence[Record]) -> str | None:
+    """Return the shell command that makes a row's runs again; None where a record alone does not say it.
+
+    Args:
+        records: Of the row, in the order of their seeds.
+    """
+    if not records or records[0]["external"] is not None or records[0]["protocol"]["name"] == CUSTOM:
+        return None
+    record, task = records[0], records[0]["task"]
+    ratio = "" if task["imbalance_ratio"] is None else f"@{task['imbalance_ratio']:g}"
+    words = ["--methods", record["expression"], "--dataset", f"{task['dataset']}{ratio}",
+             "--seeds", _listed(item["task"]["seed"] for item in records)]
+    split_seeds = _listed(item["task"]["split_seed"] for item in records)
+    words += ["--split-seeds", split_seeds] if split_seeds != "0" else []
+    words += ["--imbalance", task["imbalance"]] if task["imbalance"] not in (None, "exp") else []
+    if record["track"] == PAPER:
+        words += ["--track", PAPER, *(["--paper", record["paper"]] if record.get("paper") else [])]
+    else:
+        words += ["--protocol", record["protocol"]["name"]]
+    words += ["--test-noise", f"{noise:g}"] if (noise := record["protocol"].get("eval_noise")) else []
+    words += ["--precision", record["precision"]] if record["precision"] != "fp32" else []
+    # What somebody wrote into a record must be no option and no line of its own in a shell.
+    if any(word.startswith("-") or not word.isprintable() for word in words[1::2]):
+        return None
+    return shlex.join(["ltbench", "run", *words])
+
+
+def _mean_curve(records: Sequence[Record]) -> list[float | None] | None:
+    """Average the accuracy at each place over runs; a place without test images has none."""
+    curves = [_curve(record) for record in records]
+    if not curves:
+        return None
+    return [None if None in values else round(math.fsum(values) / len(values), 2)  # type: ignore[arg-type]
+            for values in zip(*curves, strict=True)]
+
+
+def _curve(record: Record) -> list[float | None]:
+    counts, hits, totals = record["split"]["class_counts"], record["per_class"]["correct"], record["per_class"]["total"]
+    order = sorted(range(len(counts)), key=lambda label: (-counts[label], label))
+    accuracy = [100 * hits[label] / totals[label] if totals[label] else None for label in order]
+    known = [[value for value in group if value is not None] for group in _groups(accuracy)]
+    return [math.fsum(group) / len(group) if group else None for group in known]
+
+
+def _groups(values: Sequence[Any]) -> list[Sequence[Any]]:
+    places = min(len(values), MAX_PLACES)
+    bounds = [place * len(values) // places for place in range(places + 1)]
+    return [values[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+
+
+def _over_runs(records: Sequence[Record], field: str, combine: Any) -> dict[str, float | None]:
+    """Combine each named figure over runs; a figure that one of them lacks has none."""
+    names = sorted({name for record in records for name in record["timing"][field]})
+    columns = {name: [record["timing"][field].get(name) for record in records] for name in names}
+    return {name: None if None in values else combine(values) for name, values in columns.items()}
+
+
+def _stage(stage: dict[str, Any]) -> dict[str, Any]:
+    methods = [{name: method[name] for name in ("name", "hyperparameters")} for method in stage["methods"]]
+    return {"expression": stage["expression"], "inputs": stage["inputs"], "methods": methods,
+            "overrides": stage.get("protocol_overrides", {})}
+
+
+def _provenance(records: Sequence[Record]) -> dict[str, list[str]]:
+    methods = [method for record in records for stage in record["stages"] for method in stage["methods"]]
+    return {
+        "commits": _distinct(record["core"]["commit"] for record in records),
+        "ltbench": _distinct(record["core"]["version"] for record in records),
+        "plugins": _distinct(" ".join(str(method[name]) for name in ("distribution", "version") if method[name])
+                             for method in methods),
+        "devices": _distinct(record["environment"].get("device") for record in records),
+    }
+
+
+def _distinct(values: Iterable[Any]) -> list[str]:
+    return sorted({value for value in values if isinstance(value, str) and value})
+
+
+def _listed(values: Iterable[int]) -> str:
+    return re.sub(r"\s", "", str(sorted(set(values)))[1:-1])
