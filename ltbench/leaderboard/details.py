@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ltbench.leaderboard.collect import Row, Table
+from ltbench.leaderboard.reported import SPLITS
 from ltbench.protocols import CUSTOM, PAPER
 from ltbench.records import Record
 
 MAX_PLACES = 100  # of a curve; more classes are averaged in groups of neighbors
-_SPLITS = ("all", "many", "medium", "few")
 
 
 def curve_images(table: Table) -> list[float] | None:
@@ -40,7 +40,7 @@ def row_details(row: Row) -> dict[str, Any]:
     records = row.completed
     return {
         "runs": [{"seed": record["task"]["seed"], "split_seed": record["task"]["split_seed"],
-                  "accuracy": {split: record["metrics"]["accuracy"].get(split) for split in _SPLITS}} for record in records],
+                  "accuracy": {split: record["metrics"]["accuracy"].get(split) for split in SPLITS}} for record in records],
         "curve": _mean_curve(records),
         "seconds_by_phase": _over_runs(records, "seconds", lambda values: math.fsum(values) / len(values)),
         "peak_memory_bytes": _over_runs(records, "peak_memory_bytes", max),
@@ -83,7 +83,7 @@ def _mean_curve(records: Sequence[Record]) -> list[float | None] | None:
     curves = [_curve(record) for record in records]
     if not curves:
         return None
-    return [None if None in values else round(math.fsum(values) / len(values), 2)  # type: ignore[arg-type]
+    return [None if None in values else round(math.fsum(values) / len(values), 2)
             for values in zip(*curves, strict=True)]
 
 
@@ -101,7 +101,7 @@ def _groups(values: Sequence[Any]) -> list[Sequence[Any]]:
     return [values[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
 
 
-def _over_runs(records: Sequence[Record], field: str, combine: Any) -> dict[str, float | None]:
+def _over_runs(records: Sequence[Record], field: str, combine: Callable[[list[float]], float]) -> dict[str, float | None]:
     """Combine each named figure over runs; a figure that one of them lacks has none."""
     names = sorted({name for record in records for name in record["timing"][field]})
     columns = {name: [record["timing"][field].get(name) for record in records] for name in names}

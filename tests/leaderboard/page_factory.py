@@ -23,7 +23,8 @@ def row(place: int, *, classes: int = 100, seeds: int = 3, **changes: Any) -> di
         "metrics": metrics, "seconds": estimate(1000.0 + 37 * (place % 29)),
         "runs": [{"seed": seed, "split_seed": 0, "accuracy": {name: mean + seed / 10 for name, mean in accuracy.items()}}
                  for seed in range(seeds)],
-        "curve": [round(max(0.0, accuracy["many"] - (0.6 + 0.03 * (place % 5)) * at * 100 / classes), 2) for at in range(classes)],
+        "curve": [round(max(0.0, accuracy["many"] - (0.6 + 0.03 * (place % 5)) * at * 100 / classes), 2)
+                  for at in range(classes)],
         "seconds_by_phase": {"stage 1": 900.0, "stage 2": 120.5}, "peak_memory_bytes": {"cuda": 2**31 + place * 2**20},
         "stages": [{"expression": "ce", "inputs": "images", "overrides": {},
                     "methods": [{"name": "ce", "hyperparameters": {}}]},

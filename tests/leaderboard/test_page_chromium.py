@@ -110,27 +110,32 @@ def test_sorting_200_rows_takes_less_than_a_tenth_of_a_second(browser: Browser, 
     browser.open(large(), tmp_path)
     rounds = browser.driver.execute_async_script("""
         const done = arguments[0];
+        const table = document.querySelector('.results:not([hidden])');
+        const visible = () => [...table.querySelectorAll('tbody tr')].filter((row) => row.offsetHeight).length;
         const frame = () => new Promise(requestAnimationFrame);
         (async () => {
           const rounds = [];
           for (let round = 0; round < 5; round += 1) {
             const times = [];
-            for (const button of document.querySelectorAll('.results:not([hidden]) thead button')) {
-              await frame();
+            for (const button of table.querySelectorAll('thead button')) {
               const start = performance.now();
               button.click();
-              document.body.getBoundingClientRect();  // style and layout are part of it
-              times.push(performance.now() - start);
+              table.getBoundingClientRect();  // style and layout are part of it
+              const sorted = performance.now();
+              while (visible() < 200) await frame();
+              times.push([sorted - start, performance.now() - start]);
             }
             rounds.push(times);
           }
           done(rounds);
         })();""")
-    flat = sorted(time for times in rounds for time in times)
-    least = [min(times) for times in zip(*rounds, strict=True)]  # of a column: other programs slow single sorts down
-    print(f"{len(flat)} sorts: median {flat[len(flat) // 2]:.0f} ms, largest {flat[-1]:.0f} ms; "
-          f"slowest column at its best {max(least):.0f} ms")
-    assert len(least) == 14 and max(least) < SORT_LIMIT
+    first = [sorted(times[column][0] for times in rounds) for column in range(14)]
+    whole = sorted(times[column][1] for times in rounds for column in range(14))
+    flat = sorted(sum(first, []))
+    print(f"{len(flat)} sorts, to the first screen: median {flat[len(flat) // 2]:.0f} ms, largest {flat[-1]:.0f} ms; "
+          f"to the last row below: median {whole[len(whole) // 2]:.0f} ms")
+    # Of each column the fastest of five: what other programs on the machine do is no part of it.
+    assert max(times[0] for times in first) < SORT_LIMIT
 
 
 def test_a_click_sorts_and_another_one_turns_it_round(browser: Browser, tmp_path: Path) -> None:
@@ -177,7 +182,7 @@ def test_switches_lead_to_every_table(browser: Browser, tmp_path: Path) -> None:
     assert [name[:11] for name in browser.methods()] == ["ce/method_4", "ce/method_5"]
     assert "have no front" in browser.run("return document.getElementById('shots-about').textContent")
     browser.choose("dataset", "cifar100-lt@100")
-    assert browser.run("return [document.getElementById('track').value, document.getElementById('terms').value]") == ["common", "0"]
+    assert browser.run("return ['track', 'terms'].map((name) => document.getElementById(name).value)") == ["common", "0"]
 
 
 def test_details_by_keyboard(browser: Browser, tmp_path: Path) -> None:
@@ -239,11 +244,12 @@ def test_curves_of_six_methods_at_most(browser: Browser, tmp_path: Path) -> None
 
 
 def test_a_hostile_name_is_text(browser: Browser, tmp_path: Path) -> None:
-    from selenium.webdriver.common.alert import Alert
     from selenium.common.exceptions import NoAlertPresentException
+    from selenium.webdriver.common.alert import Alert
 
     hostile = [row(0, method=HOSTILE, command=HOSTILE, external=HOSTILE), row(1, method="<img src=x onerror=alert(1)>")]
-    browser.open(board([table(hostile, heading=f"{HOSTILE}, common track, {HOSTILE}", not_ranked=HOSTILE)], title=HOSTILE), tmp_path)
+    given = table(hostile, heading=f"{HOSTILE}, common track, {HOSTILE}", not_ranked=HOSTILE)
+    browser.open(board([given], title=HOSTILE), tmp_path)
     assert browser.methods() == [HOSTILE, "<img src=x onerror=alert(1)>"]
     browser.click("tbody button")
     assert browser.run("return document.getElementById('details-title').textContent") == HOSTILE
@@ -252,13 +258,34 @@ def test_a_hostile_name_is_text(browser: Browser, tmp_path: Path) -> None:
     with pytest.raises(NoAlertPresentException):
         Alert(browser.driver).accept()
     # Were a script to get in some other way, the policy would not run it.
-    browser.run("const s = document.createElement('script'); try { s.text = 'window.broken = 1'; document.body.append(s) } catch {}")
+    browser.run("const script = document.createElement('script');"
+                "try { script.text = 'window.broken = 1'; document.body.append(script) } catch {}")
     assert browser.run("return window.broken === undefined")
     refused = browser.driver.get_log("browser")
     assert refused and all("Security Policy" in entry["message"] or "TrustedScript" in entry["message"] for entry in refused)
 
 
-@pytest.mark.parametrize("content", [three, large])
+def broken() -> dict[str, Any]:
+    """A table of which no run completed, and one with a name that no line holds."""
+    nothing = {"mean": None, "ci95": None, "runs": 0}
+    lost = row(0, rank=None, metrics={}, seconds=nothing, runs=[], completed=[], curve=None, command=None, stages=[], diverged=3,
+               seconds_by_phase={}, peak_memory_bytes={}, made_by={"commits": [], "ltbench": [], "plugins": [], "devices": []})
+    return board([table([lost], curve_images=None), table([row(0, method="x" * 300), row(1)], track="paper")])
+
+
+def test_a_table_without_a_completed_run(browser: Browser, tmp_path: Path) -> None:
+    browser.open(broken(), tmp_path)
+    browser.click("tbody button")
+    text = browser.run("return document.getElementById('details').textContent")
+    assert "Not ranked" in text and "3 of 3 diverged" in text and "0.0" not in text.replace("strength=0.0", "")
+    assert browser.run("return document.getElementById('curve-about').textContent") == "No run of this table completed."
+
+
+def paper_track() -> dict[str, Any]:
+    return board(broken()["tables"][1:])
+
+
+@pytest.mark.parametrize("content", [three, large, broken, paper_track])
 def test_a_phone_scrolls_down_only(browser: Browser, tmp_path: Path, content: Any) -> None:
     browser.size(390, 844)
     browser.open(content(), tmp_path)
@@ -269,30 +296,44 @@ def test_a_phone_scrolls_down_only(browser: Browser, tmp_path: Path, content: An
     browser.screenshot(tmp_path / "phone-details.png")
 
 
-def luminance(browser: Browser, element: str, what: str) -> float:
-    """Return the relative luminance of a color in effect (WCAG 2.2)."""
-    rgb = browser.run("""
-        const style = getComputedStyle(document.querySelector(arguments[0]))[arguments[1]];
-        const context = document.createElement('canvas').getContext('2d');
-        context.fillStyle = style; context.fillRect(0, 0, 1, 1);
-        return [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)];""", element, what)
-    parts = [value / 255 for value in rgb]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+# Relative luminance and contrast as WCAG 2.2 defines them, of the color in effect, whatever way it was written.
+LUMINANCE = """
+    const context = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+    const luminance = (color) => {
+      context.fillStyle = color; context.fillRect(0, 0, 1, 1);
+      const linear = [...context.getImageData(0, 0, 1, 1).data].slice(0, 3).map((value) => value / 255)
+        .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+      return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+    };
+    const ground = luminance(getComputedStyle(document.querySelector('.results thead th')).backgroundColor);
+"""
+
+
+def ground(browser: Browser) -> float:
+    return browser.run(LUMINANCE + "return ground")
+
+
+def contrast(browser: Browser, selector: str) -> float:
+    """Return the least contrast of text with what is behind it, over all elements."""
+    return browser.run(LUMINANCE + """
+        return Math.min(...[...document.querySelectorAll(arguments[0])].map((element) => {
+          const style = getComputedStyle(element);
+          const clear = style.backgroundColor === 'rgba(0, 0, 0, 0)';
+          const pair = [luminance(style.color), clear ? ground : luminance(style.backgroundColor)].sort((a, b) => a - b);
+          return (pair[1] + 0.05) / (pair[0] + 0.05);
+        }));""", selector)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_light_and_dark_have_contrast(browser: Browser, tmp_path: Path, scheme: str) -> None:
     browser.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
     browser.open(large(), tmp_path)
-    ground = luminance(browser, ".results thead th", "backgroundColor")
-    assert (ground < 0.05) == (scheme == "dark")
-    for element in ("h1", "caption", "td", "td small", "tbody th button", "#shown"):
-        pair = sorted([luminance(browser, element, "color"), ground])
-        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, element
+    assert (ground(browser) < 0.05) == (scheme == "dark")
+    for element in ("h1", "caption", "tr:not(.tied) td", "tr.tied td", "tr:not(.tied) small", "tbody th", "#shown", "#wins td"):
+        assert contrast(browser, element) >= 4.5, element
     browser.screenshot(tmp_path / f"{scheme}.png")
     browser.choose("theme", "light" if scheme == "dark" else "dark")
-    assert (luminance(browser, ".results thead th", "backgroundColor") < 0.05) == (scheme == "light")
+    assert (ground(browser) < 0.05) == (scheme == "light")
 
 
 def test_print_is_light_and_shows_the_whole_table(browser: Browser, tmp_path: Path) -> None:
@@ -301,7 +342,7 @@ def test_print_is_light_and_shows_the_whole_table(browser: Browser, tmp_path: Pa
     (tmp_path / "print.pdf").write_bytes(base64.b64decode(browser.command("Page.printToPDF", preferCSSPageSize=True)["data"]))
     assert (tmp_path / "print.pdf").read_bytes().startswith(b"%PDF")
     browser.command("Emulation.setEmulatedMedia", media="print")
-    assert luminance(browser, ".results thead th", "backgroundColor") > 0.9
+    assert ground(browser) > 0.9
     assert browser.run("const box = document.querySelector('.results'); return box.scrollHeight <= box.clientHeight + 1")
     assert browser.run("return getComputedStyle(document.querySelector('.switches')).display") == "none"
     browser.screenshot(tmp_path / "print.png")

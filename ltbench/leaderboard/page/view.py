@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ltbench.leaderboard.page.printed import printed_of, telling
+from ltbench.leaderboard.reported import SPLITS
 from ltbench.leaderboard.tables import COLUMNS, NOTHING
 from ltbench.leaderboard.text import printable
 
@@ -67,14 +68,23 @@ def _table(table: Mapping[str, Any]) -> dict[str, Any]:
     measures, costs = list(_measures(table["rows"])), list(_costs(table["rows"]))
     rows = [_row(row, found, measures, costs) for row, found in zip(table["rows"], table["reported"], strict=True)]
     dataset, terms = _names(table)
-    has_print = any(table["reported"])
+    shared = {"heading": table["heading"], "dataset": dataset, "track": table["track"], "terms": terms}
     return {
-        "heading": table["heading"], "dataset": dataset, "track": table["track"], "terms": terms,
-        "not_ranked": table["not_ranked"], "ranked": not table["not_ranked"], "measures": measures, "costs": costs, "printed": has_print,
-        "noted": any(row["notes"] for row in rows), "tied": any(row["tied"] for row in rows), "rows": rows,
-        "data": {"heading": table["heading"], "dataset": dataset, "track": table["track"], "terms": terms,
-                 "images": table["curve_images"], "columns": [[column.key, column.label, column.decimals] for column in (*measures, *costs)],
-                 "rows": [row.pop("data") for row in rows]},
+        **shared,
+        "not_ranked": table["not_ranked"],
+        "ranked": not table["not_ranked"],
+        "measures": measures,
+        "costs": costs,
+        "printed": any(table["reported"]),
+        "noted": any(row["notes"] for row in rows),
+        "tied": any(row["tied"] for row in rows),
+        "rows": rows,
+        "data": {
+            **shared,
+            "images": table["curve_images"],
+            "columns": [[column.key, column.label, column.decimals] for column in (*measures, *costs)],
+            "rows": [row["data"] for row in rows],
+        },
     }
 
 
@@ -110,25 +120,33 @@ def _furthest_shifts(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, s
 def _row(row: Mapping[str, Any], found: Sequence[Mapping[str, Any]], measures: Sequence[Column],
          costs: Sequence[Column]) -> dict[str, Any]:
     figures = {column.key: _figure(row, column.key) for column in (*measures, *costs)}
-    one = telling(found)
     notes = _notes(row)
-    runs = len(row["completed"])
-    shifts = {name[len("label_shift."):-len(".accuracy")]: _rounded(figure["mean"])
-              for name, figure in sorted(row["metrics"].items()) if _SHIFT.fullmatch(name)}
     return {
-        "parts": _BREAKS.split(row["method"]), "rank": NOTHING if row["rank"] is None else str(row["rank"]), "runs": runs,
+        "parts": _BREAKS.split(row["method"]),
+        "rank": NOTHING if row["rank"] is None else str(row["rank"]),
+        "runs": len(row["completed"]),
         "measures": [_cell(figures[column.key], column.decimals) for column in measures],
         "costs": [_cell(figures[column.key], column.decimals) for column in costs],
-        "printed": one, "notes": notes, "tied": row["tied_with_best"] is True,
+        "printed": telling(found),
+        "notes": notes,
+        "tied": row["tied_with_best"] is True,
         "data": {
-            "method": row["method"], "rank": row["rank"], "notes": notes, "count": runs,
+            "method": row["method"],
+            "rank": row["rank"],
+            "notes": notes,
+            "count": len(row["completed"]),
             "values": {key: [_rounded(mean), _rounded(half)] for key, (mean, half) in figures.items() if mean is not None},
-            "shifts": shifts, "curve": row["curve"], "command": row["command"], "printed": [printed_of(one) for one in found],
-            "runs": [[run["split_seed"], run["seed"], *map(_rounded, (run["accuracy"][split] for split in
-                                                                    ("all", "many", "medium", "few")))] for run in row["runs"]],
+            "shifts": {name[len("label_shift."):-len(".accuracy")]: _rounded(figure["mean"])
+                       for name, figure in sorted(row["metrics"].items()) if _SHIFT.fullmatch(name)},
+            "curve": row["curve"],
+            "command": row["command"],
+            "printed": [printed_of(claim) for claim in found],
+            "runs": [[run["split_seed"], run["seed"], *(_rounded(run["accuracy"][split]) for split in SPLITS)]
+                     for run in row["runs"]],
             "seconds": {phase: _rounded(value) for phase, value in row["seconds_by_phase"].items()},
             "memory": {place: _mebibytes(value) for place, value in row["peak_memory_bytes"].items()},
-            "stages": [_stage(stage) for stage in row["stages"]], "made": row["made_by"],
+            "stages": [_stage(stage) for stage in row["stages"]],
+            "made": row["made_by"],
         },
     }
 

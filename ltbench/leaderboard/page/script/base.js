@@ -8,6 +8,7 @@ const byId = (id) => document.getElementById(id);
 const current = () => tables[state.table];
 const figure = (row, key) => (row.values[key] ? row.values[key][0] : null);
 const write = (value, decimals = 1) => (value === null || value === undefined ? NOTHING : value.toFixed(decimals));
+const short = (text) => (text.length > 30 ? `${text.slice(0, 29)}…` : text);
 const counted = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
 
 // A mean over the runs that happened to survive is not ranked, and has no part in what ranks.

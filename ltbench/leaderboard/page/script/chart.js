@@ -17,8 +17,7 @@ const names = {
     chart.data.datasets.forEach((dataset, index) => {
       if (!dataset.named) return;
       chart.getDatasetMeta(index).data.forEach((point, place) => {
-        const full = dataset.data[place].method;
-        const text = full.length > 30 ? `${full.slice(0, 29)}…` : full;
+        const text = short(dataset.data[place].method);
         const width = ctx.measureText(text).width;
         const spots = [[9, 0], [-width - 9, 0], [-width / 2, -14], [-width / 2, 14]];
         const free = spots.map(([dx, dy]) => ({x: point.x + dx, y: point.y + dy})).find((spot) => spot.x >= chartArea.left + 2

@@ -32,8 +32,8 @@ function drawCurve() {
     const ink = color(`series-${series + 1}`);
     const shared = {borderColor: ink, backgroundColor: ink, pointStyle: MARKS[series], method: row.method};
     return [
-      {...shared, label: row.method, data: smooth(points, window), showLine: true, borderWidth: 2.5, pointRadius: window ? 0 : 4},
-      ...(window ? [{...shared, label: row.method, data: points, pointRadius: 2, borderWidth: 1, silent: true,
+      {...shared, label: short(row.method), data: smooth(points, window), showLine: true, borderWidth: 2.5, pointRadius: window ? 0 : 4},
+      ...(window ? [{...shared, label: short(row.method), data: points, pointRadius: 2, borderWidth: 1, silent: true,
         backgroundColor: `${ink}80`, borderColor: `${ink}80`}] : []),
     ];
   });
@@ -42,9 +42,11 @@ function drawCurve() {
     ? `Each point is a class${grouped ? ' or group of classes' : ''}: its accuracy, mean over runs.${grouped}`
       + `${window ? ' Lines are means over nine neighboring points.' : ''}`
     : 'No run of this table completed.';
+  byId('curve').parentElement.hidden = !images.length;
   draw('curve', `Accuracy of each class against its training images, ${chosen.map((place) => table.rows[place].method).join(', ')}`,
     datasets, {
-      x: axis('training images of the class', {type: 'logarithmic', ticks: {color: color('ink'), callback: sparse, maxRotation: 0}}),
+      x: axis('training images of the class', {type: 'logarithmic', bounds: 'data',
+        ticks: {color: color('ink'), callback: sparse, maxRotation: 0}}),
       y: axis('accuracy, %', {min: 0, max: 100}),
     }, {legend: true, plugins: [shots], tooltip: {
       label: ({dataset, raw}) => `${dataset.method}: ${write(raw.y)} % at ${write(raw.x, 0)} images`}});

@@ -1,5 +1,6 @@
 // The table: which one is shown, in which order, and which of its rows.
 const results = [...document.querySelectorAll('.results')];
+const AT_ONCE = 60; // rows, more than a screen holds
 
 function valueOf(row, key) {
   if (key === 'method') return row.method;
@@ -23,10 +24,20 @@ function sortRows(container, key, direction) {
     return a.value < b.value ? -sign : sign;
   });
   body.replaceChildren(...order.map((item) => item.element));
+  showInParts(container, order.map((item) => item.element));
   for (const head of container.querySelectorAll('th[data-key]')) {
     if (head.dataset.key === key) head.setAttribute('aria-sort', direction);
     else head.removeAttribute('aria-sort');
   }
+}
+
+// Laying out hundreds of rows takes longer than a click may: what is below the screen follows once the first rows are drawn.
+function showInParts(container, elements) {
+  const later = elements.filter((element) => !element.hidden).slice(AT_ONCE);
+  for (const element of elements) element.classList.remove('later');
+  for (const element of later) element.classList.add('later');
+  container.scrollTop = 0;
+  requestAnimationFrame(() => setTimeout(() => { for (const element of later) element.classList.remove('later'); }));
 }
 
 function sortOnClick(event) {
