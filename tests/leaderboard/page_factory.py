@@ -65,3 +65,20 @@ def large() -> dict[str, Any]:
     """200 methods on three datasets."""
     names = ("cifar100-lt@100", "imagenet-lt", "inat18")
     return board([table([row(place) for place in range(200)], dataset) for dataset in names])
+
+
+def three() -> dict[str, Any]:
+    """Three tables on two datasets: a row of one seed, a row without figures, a table without ranks."""
+    return board([
+        table([row(0), row(1, seeds=1), row(2, metrics={}, rank=None, diverged=3)]),
+        table([row(3)], track="paper"),
+        table([row(4, rank=None), row(5, rank=None)], "imagenet-lt", not_ranked="custom protocol"),
+    ])
+
+
+def broken() -> dict[str, Any]:
+    """A table of which no run completed, and one with a name that no line holds."""
+    nothing = {"mean": None, "ci95": None, "runs": 0}
+    lost = row(0, rank=None, metrics={}, seconds=nothing, runs=[], completed=[], curve=None, command=None, stages=[], diverged=3,
+               seconds_by_phase={}, peak_memory_bytes={}, made_by={"commits": [], "ltbench": [], "plugins": [], "devices": []})
+    return board([table([lost], curve_images=None), table([row(0, method="x" * 300), row(1)], track="paper")])

@@ -1,102 +1,18 @@
-"""The page in a real browser: headless Chromium, driven by selenium. Screenshots lie in each test's temporary folder."""
+"""What the page does in a real browser."""
 
 from __future__ import annotations
 
-import base64
-import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ltbench.leaderboard.page import render_page
-from tests.leaderboard.page_factory import HOSTILE, board, large, row, table
-
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from tests.leaderboard.chromium import Browser
+from tests.leaderboard.page_factory import HOSTILE, board, broken, large, row, table, three
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--hide-scrollbars")
 SORT_LIMIT = 100  # milliseconds
-
-
-class Browser:
-    """A page in Chromium."""
-
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def open(self, content: dict[str, Any], folder: Path) -> None:
-        file = folder / "index.html"
-        file.write_text(render_page(content), encoding="utf-8", newline="\n")
-        self.driver.get_log("browser"), self.driver.get_log("performance")
-        self.driver.get(file.as_uri())
-
-    def command(self, name: str, **arguments: Any) -> Any:
-        return self.driver.execute_cdp_cmd(name, arguments)
-
-    def size(self, width: int, height: int) -> None:
-        self.command("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500)
-
-    def screenshot(self, file: Path) -> None:
-        file.write_bytes(base64.b64decode(self.command("Page.captureScreenshot", captureBeyondViewport=True)["data"]))
-
-    def requests(self) -> list[str]:
-        """Return what was fetched since the page was opened."""
-        messages = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
-        return [message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"]
-
-    def methods(self) -> list[str]:
-        """Return the shown table's visible rows, from the top."""
-        return self.run("return [...document.querySelectorAll('.results:not([hidden]) tbody tr:not([hidden]) th button')]"
-                        ".map((button) => button.textContent)")
-
-    def click(self, selector: str) -> None:
-        self.run("document.querySelector(arguments[0]).click()", selector)
-
-    def choose(self, name: str, value: str) -> None:
-        self.run("const select = document.getElementById(arguments[0]); select.value = arguments[1];"
-                 "select.dispatchEvent(new Event('change'))", name, value)
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("no Chromium with its driver is installed (on Debian: apt-get install chromium chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    # A driver named by its path keeps selenium from looking for one elsewhere.
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield started
-    started.quit()
-
-
-@pytest.fixture
-def browser(driver: Any) -> Iterator[Browser]:
-    opened = Browser(driver)
-    opened.size(1400, 900)
-    yield opened
-    opened.command("Emulation.setEmulatedMedia", media="", features=[])
-    assert opened.driver.get_log("browser") == []  # neither an error nor a warning, and nothing that the policy stopped
-
-
-def three() -> dict[str, Any]:
-    return board([
-        table([row(0), row(1, seeds=1), row(2, metrics={}, rank=None, diverged=3)]),
-        table([row(3)], track="paper"),
-        table([row(4, rank=None), row(5, rank=None)], "imagenet-lt", not_ranked="custom protocol"),
-    ])
 
 
 def test_it_opens_offline_and_fetches_nothing(browser: Browser, tmp_path: Path) -> None:
@@ -265,105 +181,9 @@ def test_a_hostile_name_is_text(browser: Browser, tmp_path: Path) -> None:
     assert refused and all("Security Policy" in entry["message"] or "TrustedScript" in entry["message"] for entry in refused)
 
 
-def broken() -> dict[str, Any]:
-    """A table of which no run completed, and one with a name that no line holds."""
-    nothing = {"mean": None, "ci95": None, "runs": 0}
-    lost = row(0, rank=None, metrics={}, seconds=nothing, runs=[], completed=[], curve=None, command=None, stages=[], diverged=3,
-               seconds_by_phase={}, peak_memory_bytes={}, made_by={"commits": [], "ltbench": [], "plugins": [], "devices": []})
-    return board([table([lost], curve_images=None), table([row(0, method="x" * 300), row(1)], track="paper")])
-
-
 def test_a_table_without_a_completed_run(browser: Browser, tmp_path: Path) -> None:
     browser.open(broken(), tmp_path)
     browser.click("tbody button")
     text = browser.run("return document.getElementById('details').textContent")
     assert "Not ranked" in text and "3 of 3 diverged" in text and "0.0" not in text.replace("strength=0.0", "")
     assert browser.run("return document.getElementById('curve-about').textContent") == "No run of this table completed."
-
-
-def paper_track() -> dict[str, Any]:
-    return board(broken()["tables"][1:])
-
-
-@pytest.mark.parametrize("content", [three, large, broken, paper_track])
-def test_a_phone_scrolls_down_only(browser: Browser, tmp_path: Path, content: Any) -> None:
-    browser.size(390, 844)
-    browser.open(content(), tmp_path)
-    assert browser.run("return document.documentElement.scrollWidth") == 390
-    browser.screenshot(tmp_path / "phone.png")
-    browser.click("tbody button")
-    assert browser.run("const d = document.querySelector('#details article'); return d.scrollWidth <= d.clientWidth")
-    browser.screenshot(tmp_path / "phone-details.png")
-
-
-# Relative luminance and contrast as WCAG 2.2 defines them, of the color in effect, whatever way it was written.
-LUMINANCE = """
-    const context = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-    const luminance = (color) => {
-      context.fillStyle = color; context.fillRect(0, 0, 1, 1);
-      const linear = [...context.getImageData(0, 0, 1, 1).data].slice(0, 3).map((value) => value / 255)
-        .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-      return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
-    };
-    const ground = luminance(getComputedStyle(document.querySelector('.results thead th')).backgroundColor);
-"""
-
-
-def ground(browser: Browser) -> float:
-    return browser.run(LUMINANCE + "return ground")
-
-
-def contrast(browser: Browser, selector: str) -> float:
-    """Return the least contrast of text with what is behind it, over all elements."""
-    return browser.run(LUMINANCE + """
-        return Math.min(...[...document.querySelectorAll(arguments[0])].map((element) => {
-          const style = getComputedStyle(element);
-          const clear = style.backgroundColor === 'rgba(0, 0, 0, 0)';
-          const pair = [luminance(style.color), clear ? ground : luminance(style.backgroundColor)].sort((a, b) => a - b);
-          return (pair[1] + 0.05) / (pair[0] + 0.05);
-        }));""", selector)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_light_and_dark_have_contrast(browser: Browser, tmp_path: Path, scheme: str) -> None:
-    browser.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-    browser.open(large(), tmp_path)
-    assert (ground(browser) < 0.05) == (scheme == "dark")
-    for element in ("h1", "caption", "tr:not(.tied) td", "tr.tied td", "tr:not(.tied) small", "tbody th", "#shown", "#wins td"):
-        assert contrast(browser, element) >= 4.5, element
-    browser.screenshot(tmp_path / f"{scheme}.png")
-    browser.choose("theme", "light" if scheme == "dark" else "dark")
-    assert (ground(browser) < 0.05) == (scheme == "light")
-
-
-def test_print_is_light_and_shows_the_whole_table(browser: Browser, tmp_path: Path) -> None:
-    browser.open(large(), tmp_path)
-    browser.choose("theme", "dark")
-    (tmp_path / "print.pdf").write_bytes(base64.b64decode(browser.command("Page.printToPDF", preferCSSPageSize=True)["data"]))
-    assert (tmp_path / "print.pdf").read_bytes().startswith(b"%PDF")
-    browser.command("Emulation.setEmulatedMedia", media="print")
-    assert ground(browser) > 0.9
-    assert browser.run("const box = document.querySelector('.results'); return box.scrollHeight <= box.clientHeight + 1")
-    assert browser.run("return getComputedStyle(document.querySelector('.switches')).display") == "none"
-    browser.screenshot(tmp_path / "print.png")
-
-
-def test_without_scripts_the_tables_are_complete(browser: Browser, tmp_path: Path) -> None:
-    browser.command("Emulation.setScriptExecutionDisabled", value=True)
-    browser.open(three(), tmp_path)
-    browser.command("Emulation.setScriptExecutionDisabled", value=False)
-    assert browser.run("return [...document.querySelectorAll('.results')].filter((box) => box.offsetHeight > 0).length") == 3
-    assert browser.run("return document.querySelector('.switches').offsetHeight") == 0
-
-
-@pytest.mark.parametrize("name", ["table", "canvas", "select", "input", "button", "dialog", "[role=region]"])
-def test_everything_has_a_name_for_a_screen_reader(browser: Browser, tmp_path: Path, name: str) -> None:
-    browser.open(three(), tmp_path)
-    nodes = browser.command("Accessibility.getFullAXTree")["nodes"]
-    roles = {"table": "table", "canvas": "image", "select": "combobox", "input": "checkbox", "button": "button",
-             "dialog": "dialog", "[role=region]": "region"}
-    if name == "dialog":
-        browser.click("tbody button")
-        nodes = browser.command("Accessibility.getFullAXTree")["nodes"]
-    found = [node for node in nodes if not node["ignored"] and node["role"]["value"] == roles[name]]
-    assert found and all(node["name"]["value"].strip() for node in found)
