@@ -15,7 +15,10 @@ from typing import Any
 from ltbench.errors import UserError
 from ltbench.leaderboard.board import Board
 from ltbench.leaderboard.collect import Table, collect
-from ltbench.leaderboard.export import to_csv
+from ltbench.leaderboard.details import curve_images, row_details
+from ltbench.leaderboard.export import table_dict, to_csv
+from ltbench.leaderboard.page import render_page
+from ltbench.leaderboard.ranking import Standing, standings
 from ltbench.leaderboard.reported import Comparison, Printed, comparisons
 from ltbench.leaderboard.tables import NOTHING, format_estimate, headings, render, tabulate_markdown
 from ltbench.leaderboard.text import escape_markdown, printable
@@ -36,10 +39,12 @@ def generate(board: Board, printed: Sequence[Printed]) -> dict[str, bytes]:
         UserError: If a record is broken, contradicts another or does not follow from its predictions: a board refuses to publish
             what its records do not carry.
     """
-    tables = _tables(board)
+    tables, stored = _tables(board)
     beside = [[comparisons(table, row, printed, board.tolerance) for row in table.rows] for table in tables]
+    content = board_content(board, tables, [standings(table, stored).rows for table in tables], beside)
     files = {
-        "board.json": to_board_json(board, tables, beside),
+        "board.json": json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n",
+        "index.html": render_page(content),
         "board.csv": to_csv(tables),
         "board.tex": render(tables, "latex"),
         _README: _readme(board, render(tables, "md") + _printed_tables(tables, beside)),
@@ -81,28 +86,33 @@ def differing(board: Board, files: Mapping[str, bytes]) -> list[str]:
     return [name for name, content in files.items() if _content(board.folder / name) != content]
 
 
-def to_board_json(board: Board, tables: Sequence[Table], beside: Sequence[Sequence[Sequence[Comparison]]]) -> str:
-    """Write a board for programs: the tables as ``ltbench leaderboard --format json`` has them, with printed figures.
+def board_content(board: Board, tables: Sequence[Table], standing: Sequence[Sequence[Standing]],
+                  beside: Sequence[Sequence[Sequence[Comparison]]]) -> dict[str, Any]:
+    """Return a board as JSON types: the tables as ``ltbench leaderboard --format json`` has them, printed figures, details.
 
     Args:
         board: Its description.
         tables: In the order to show.
+        standing: Of each row of each table, what the statistics say.
         beside: Of each row of each table, what papers print.
     """
-    from ltbench.leaderboard.export import table_dict
-
-    content = {
+    return {
         "name": board.name,
         "title": board.title,
         "tolerance": board.tolerance,
-        "tables": [{**table_dict(table), "heading": heading,
+        "tables": [{**_detailed(table, said), "heading": heading,
                     "reported": [[_comparison(one) for one in found] for found in of_rows]}
-                   for table, heading, of_rows in zip(tables, headings(tables), beside, strict=True)],
+                   for table, said, heading, of_rows in zip(tables, standing, headings(tables), beside, strict=True)],
     }
-    return json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n"
 
 
-def _tables(board: Board) -> list[Table]:
+def _detailed(table: Table, standing: Sequence[Standing]) -> dict[str, Any]:
+    plain = table_dict(table)
+    rows = [{**line, **row_details(row, said)} for line, row, said in zip(plain["rows"], table.rows, standing, strict=True)]
+    return {**plain, "rows": rows, "curve_images": curve_images(table)}
+
+
+def _tables(board: Board) -> tuple[list[Table], list[Stored]]:
     stored, problems = read_directory(board.results) if board.results.is_dir() else ([], [])
     for item in stored:
         problems += [f"{item.path.name}: {problem}" for problem in _unsound(item)]
@@ -111,7 +121,7 @@ def _tables(board: Board) -> list[Table]:
         raise UserError(f"board {board.name!r} cannot be published: " + "; ".join([*problems, *contradictions][:3]))
     if not tables:
         raise UserError(f"board {board.name!r} cannot be published: {str(board.results)!r} holds no record")
-    return tables
+    return tables, stored
 
 
 def _unsound(item: Stored) -> Iterator[str]:

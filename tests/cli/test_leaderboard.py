@@ -108,7 +108,7 @@ def test_boards_are_regenerated_and_checked(tmp_path: Path, monkeypatch: pytest.
     assert _call() == 0
     capsys.readouterr()
     assert _call("--check") == 0
-    assert capsys.readouterr().out.splitlines() == [f"{name}: all 4 files are as its records say" for name in ("one", "two")]
+    assert capsys.readouterr().out.splitlines() == [f"{name}: all 5 files are as its records say" for name in ("one", "two")]
     (folder / "board.csv").write_text("edited", encoding="utf-8")
     assert _call(str(folder), "--check") == 1
     assert capsys.readouterr().out.splitlines() == ["one/board.csv is not as its records say"]

@@ -36,7 +36,7 @@ def board(tmp_path: Path) -> Board:
 
 def test_every_form_says_the_same(board: Board) -> None:
     files = generate(board, [CLAIM])
-    assert sorted(files) == ["README.md", "board.csv", "board.json", "board.tex"]
+    assert sorted(files) == ["README.md", "board.csv", "board.json", "board.tex", "index.html"]
     content = json.loads(files["board.json"])
     (table,) = content["tables"]
     assert table["rows"][0]["metrics"]["accuracy.all"]["mean"] == 50.0  # 3 + 2 + 1 + 0 of 12
@@ -65,7 +65,7 @@ def test_writing_twice_changes_nothing(board: Board) -> None:
     assert not list(board.folder.glob(".*"))
 
 
-@pytest.mark.parametrize("name", ["README.md", "board.json", "board.csv", "board.tex"])
+@pytest.mark.parametrize("name", ["README.md", "board.json", "board.csv", "board.tex", "index.html"])
 def test_one_character_is_a_difference(board: Board, name: str) -> None:
     write(board, generate(board, [CLAIM]))
     file = board.folder / name
@@ -104,4 +104,4 @@ def test_another_folder_locale_and_time_zone_give_the_same_bytes(board: Board, t
         subprocess.run([sys.executable, "-m", "ltbench.cli.main", "leaderboard", str(root / "digits")], check=True,
                        env={**os.environ, **settings}, capture_output=True)
         made.append({file.name: file.read_bytes() for file in (root / "digits").iterdir() if file.is_file()})
-    assert made[0] == made[1] and len(made[0]) == 5
+    assert made[0] == made[1] and len(made[0]) == 6

@@ -1,0 +1,205 @@
+"""From a board's content to what the page shows: columns, cells as text, and the data of its figures, all of it plain text.
+
+What the page embeds is a selection with fewer digits: a board of hundreds of rows must stay small enough to send by mail.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ltbench.leaderboard.page.printed import printed_of, telling
+from ltbench.leaderboard.reported import SPLITS
+from ltbench.leaderboard.tables import COLUMNS, NOTHING
+from ltbench.leaderboard.text import printable
+
+_DIGITS = 6  # significant ones of embedded figures
+_SHIFT = re.compile(r"label_shift\.(published|built)\.((?:for|back)ward)([\d.]+)\.accuracy")
+_MEMORY_UNIT = 2**20
+_BREAKS = re.compile(r"(?<=[/+(,])")  # where a long expression may go on in the next line
+
+
+class Column(NamedTuple):
+    """Hold a column that is sorted by a number.
+
+    Args:
+        key: In the embedded data.
+        label: Heading.
+        title: What the heading stands for.
+        decimals: Of its cells.
+        descending: Whether more is better, so that the first click puts the largest on top.
+    """
+
+    key: str
+    label: str
+    title: str
+    decimals: int
+    descending: bool
+
+
+_TITLES = {
+    "all": "accuracy in percent, mean over all classes",
+    "many": "accuracy in percent over classes of more than 100 training images",
+    "medium": "accuracy in percent over classes of 20 to 100 training images",
+    "few": "accuracy in percent over classes of fewer than 20 training images",
+    "worst tenth": "accuracy in percent over the tenth of the classes with the lowest accuracy",
+    "harmonic mean": "harmonic mean of the classes' accuracies, in percent",
+    "ECE": "expected calibration error, lower is better",
+}
+
+
+def view(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the template renders; ``data`` within each table is what the scripts read.
+
+    Args:
+        content: As ``board.json`` holds it.
+    """
+    plain = _printable(content)
+    tables = [_table(table) for table in plain["tables"]]
+    columns = {column.label: column.title for table in tables for column in (*table["measures"], *table["costs"])}
+    return {"name": plain["name"], "title": plain["title"], "tolerance": f"{plain['tolerance']:g}", "tables": tables,
+            "columns": columns}
+
+
+def _table(table: Mapping[str, Any]) -> dict[str, Any]:
+    measures, costs = list(_measures(table["rows"])), list(_costs(table["rows"]))
+    rows = [_row(row, found, measures, costs) for row, found in zip(table["rows"], table["reported"], strict=True)]
+    dataset, terms = _names(table)
+    shared = {"heading": table["heading"], "dataset": dataset, "track": table["track"], "terms": terms}
+    return {
+        **shared,
+        "not_ranked": table["not_ranked"],
+        "ranked": not table["not_ranked"],
+        "measures": measures,
+        "costs": costs,
+        "printed": any(table["reported"]),
+        "noted": any(row["notes"] for row in rows),
+        "tied": any(row["tied"] for row in rows),
+        "rows": rows,
+        "data": {
+            **shared,
+            "images": table["curve_images"],
+            "columns": [[column.key, column.label, column.decimals] for column in (*measures, *costs)],
+            "rows": [row["data"] for row in rows],
+        },
+    }
+
+
+def _names(table: Mapping[str, Any]) -> tuple[str, str]:
+    """Split a table's heading into its dataset and its other terms, for the switches."""
+    dataset, _, terms = table["heading"].partition(f", {table['track']} track, ")
+    return dataset, terms
+
+
+def _measures(rows: Sequence[Mapping[str, Any]]) -> Iterator[Column]:
+    for label, key, decimals in COLUMNS:
+        yield Column(key, label, _TITLES[label], decimals, key != "ece")
+    for way, key, ratio in _furthest_shifts(rows):
+        yield Column(key, f"{way} {ratio}", f"accuracy in percent where the test set is long-tailed at ratio {ratio}, "
+                     + ("as in training" if way == "forward" else "the other way round"), 1, True)
+
+
+def _costs(rows: Sequence[Mapping[str, Any]]) -> Iterator[Column]:
+    yield Column("seconds", "seconds", "of a run with all its stages; mean over runs", 1, False)
+    if any(row["peak_memory_bytes"] for row in rows):
+        yield Column("memory", "peak MiB", "most memory that a run took, where most was taken", 0, False)
+
+
+def _furthest_shifts(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    found = {match for row in rows for name in row["metrics"] if (match := _SHIFT.fullmatch(name)) is not None}
+    for way in ("forward", "backward"):
+        of_way = [(float(match[3]), match[1], match[0], match[3]) for match in found if match[2] == way]
+        if of_way:
+            _, _, key, ratio = max(of_way)
+            yield way, key, ratio
+
+
+def _row(row: Mapping[str, Any], found: Sequence[Mapping[str, Any]], measures: Sequence[Column],
+         costs: Sequence[Column]) -> dict[str, Any]:
+    figures = {column.key: _figure(row, column.key) for column in (*measures, *costs)}
+    notes = _notes(row)
+    return {
+        "parts": _BREAKS.split(row["method"]),
+        "rank": NOTHING if row["rank"] is None else str(row["rank"]),
+        "runs": len(row["completed"]),
+        "measures": [_cell(figures[column.key], column.decimals) for column in measures],
+        "costs": [_cell(figures[column.key], column.decimals) for column in costs],
+        "printed": telling(found),
+        "notes": notes,
+        "tied": row["tied_with_best"] is True,
+        "data": {
+            "method": row["method"],
+            "rank": row["rank"],
+            "notes": notes,
+            "count": len(row["completed"]),
+            "values": {key: [_rounded(mean), _rounded(half)] for key, (mean, half) in figures.items() if mean is not None},
+            "shifts": {name[len("label_shift."):-len(".accuracy")]: _rounded(figure["mean"])
+                       for name, figure in sorted(row["metrics"].items()) if _SHIFT.fullmatch(name)},
+            "curve": row["curve"],
+            "command": row["command"],
+            "printed": [printed_of(claim) for claim in found],
+            "runs": [[run["split_seed"], run["seed"], *(_rounded(run["accuracy"][split]) for split in SPLITS)]
+                     for run in row["runs"]],
+            "seconds": {phase: _rounded(value) for phase, value in row["seconds_by_phase"].items()},
+            "memory": {place: _mebibytes(value) for place, value in row["peak_memory_bytes"].items()},
+            "stages": [_stage(stage) for stage in row["stages"]],
+            "made": row["made_by"],
+        },
+    }
+
+
+def _figure(row: Mapping[str, Any], key: str) -> tuple[float | None, float | None]:
+    if key == "memory":
+        known = [value for value in row["peak_memory_bytes"].values() if value is not None]
+        return _mebibytes(max(known)) if known else None, None
+    if key == "seconds":
+        return row["seconds"]["mean"], None
+    estimate = row["metrics"].get(key)
+    return (estimate["mean"], estimate["ci95"]) if estimate else (None, None)
+
+
+def _cell(figure: tuple[float | None, float | None], decimals: int) -> tuple[str, str]:
+    """Write a mean and, apart from it, its interval; an em dash where there is no figure."""
+    mean, half = figure
+    if mean is None:
+        return NOTHING, ""
+    return f"{mean:.{decimals}f}", "" if half is None else f"± {half:.{decimals}f}"
+
+
+def _notes(row: Mapping[str, Any]) -> str:
+    notes = [f"{name}={_text(value)}" for name, value in row["overrides"].items()]
+    notes += [f"external: {row['external']}"] if row["external"] is not None else []
+    total = len(row["completed"]) + row["diverged"] + row["failed"]
+    notes += [f"{row[status]} of {total} {status}" for status in ("diverged", "failed") if row[status]]
+    return "; ".join(notes)
+
+
+def _stage(stage: Mapping[str, Any]) -> list[str]:
+    options = [f"{method['name']}.{name} = {_text(value)}" for method in stage["methods"]
+               for name, value in sorted(method["hyperparameters"].items())]
+    overrides = [f"{name} = {_text(value)} (declared by the method)" for name, value in sorted(stage["overrides"].items())]
+    return [f"{stage['expression']}, on {_text(stage['inputs'])}", *options, *overrides]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _mebibytes(value: float | None) -> float | None:
+    return None if value is None else round(value / _MEMORY_UNIT, 1)
+
+
+def _rounded(value: float | None) -> float | None:
+    return value if value is None or not math.isfinite(value) else float(f"{value:.{_DIGITS}g}")
+
+
+def _printable(value: Any) -> Any:
+    """Return JSON with every text made printable: no control sign, no turned reading direction, no half of a character."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {printable(str(name)): _printable(item) for name, item in value.items()}
+    return [_printable(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,84 @@
+"""Boards of any size for the tests of the page, with figures that are a plain function of their place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def row(place: int, *, classes: int = 100, seeds: int = 3, **changes: Any) -> dict[str, Any]:
+    """A row as ``board.json`` has it: accuracies fall with the place, few-shot ones rise."""
+    def estimate(mean: float | None) -> dict[str, Any]:
+        return {"mean": mean, "ci95": None if mean is None or seeds < 2 else 0.5, "runs": seeds}
+
+    accuracy = {"all": 60 - place / 10, "many": 80 - place / 5, "medium": 50.0 + place % 7, "few": 20 + place / 8 + place % 3}
+    metrics = {f"accuracy.{split}": estimate(value) for split, value in accuracy.items()}
+    metrics |= {"worst_tenth": estimate(5.0 + place % 11), "harmonic_mean": estimate(17.123456789), "ece": estimate(0.1),
+                "label_shift.built.forward50.accuracy": estimate(70 - place / 9),
+                "label_shift.built.forward2.accuracy": estimate(65.0), "label_shift.built.backward50.accuracy": estimate(30.0)}
+    value = {
+        "rank": place + 1, "method": f"ce/method_{place}(strength={place / 8})", "overrides": {}, "external": None,
+        "completed": [{"seed": seed, "split_seed": 0, "key": "f" * 64} for seed in range(seeds)], "diverged": 0, "failed": 0,
+        "metrics": metrics, "seconds": estimate(1000.0 + 37 * (place % 29)),
+        "runs": [{"seed": seed, "split_seed": 0, "accuracy": {name: mean + seed / 10 for name, mean in accuracy.items()}}
+                 for seed in range(seeds)],
+        "curve": [round(max(0.0, accuracy["many"] - (0.6 + 0.03 * (place % 5)) * at * 100 / classes), 2)
+                  for at in range(classes)],
+        "seconds_by_phase": {"stage 1": 900.0, "stage 2": 120.5}, "peak_memory_bytes": {"cuda": 2**31 + place * 2**20},
+        "stages": [{"expression": "ce", "inputs": "images", "overrides": {},
+                    "methods": [{"name": "ce", "hyperparameters": {}}]},
+                   {"expression": f"method_{place}", "inputs": "features", "overrides": {"lr": 0.1},
+                    "methods": [{"name": f"method_{place}", "hyperparameters": {"strength": place / 8, "norm": True}}]}],
+        "made_by": {"commits": ["a" * 40], "ltbench": ["0.1.0"], "plugins": ["ltbench 0.1.0"], "devices": ["cuda"]},
+        "command": f"ltbench run --methods 'ce/method_{place}(strength={place / 8})' --dataset cifar100-lt@100 --seeds 0,1,2 "
+                   "--protocol common --precision bf16",
+        "tied_with_best": place < 4,
+    }
+    return value | changes
+
+
+def claim(verdict: str = "not comparable") -> dict[str, Any]:
+    """A printed figure beside a row."""
+    return {"source": "a paper", "table": "1", "row": "softmax", "setting": "", "accuracy": {"all": 59.0},
+            "differences": {"all": 1.0}, "verdict": verdict, "reason": "epochs 200 instead of 400"}
+
+
+def table(rows: list[dict[str, Any]], dataset: str = "cifar100-lt@100", track: str = "common", *, classes: int = 100,
+          **changes: Any) -> dict[str, Any]:
+    """A table as ``board.json`` has it; every third row has a printed figure."""
+    value = {
+        "heading": f"{dataset}, {track} track, common protocol, resnet32, 200 epochs, 10,847 training images, bf16",
+        "track": track, "not_ranked": None, "rows": rows, "curve_images": [round(500 * 0.01 ** (at / (classes - 1)), 2)
+                                                                          for at in range(classes)],
+        "reported": [[claim()] if place % 3 == 0 else [] for place in range(len(rows))],
+    }
+    return value | changes
+
+
+def board(tables: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    """A board as ``board.json`` has it."""
+    return {"name": "cifar", "title": "A board of many rows", "tolerance": 1.0, "tables": tables} | changes
+
+
+def large() -> dict[str, Any]:
+    """200 methods on three datasets."""
+    names = ("cifar100-lt@100", "imagenet-lt", "inat18")
+    return board([table([row(place) for place in range(200)], dataset) for dataset in names])
+
+
+def three() -> dict[str, Any]:
+    """Three tables on two datasets: a row of one seed, a row without figures, a table without ranks."""
+    return board([
+        table([row(0), row(1, seeds=1), row(2, metrics={}, rank=None, diverged=3)]),
+        table([row(3)], track="paper"),
+        table([row(4, rank=None), row(5, rank=None)], "imagenet-lt", not_ranked="custom protocol"),
+    ])
+
+
+def broken() -> dict[str, Any]:
+    """A table of which no run completed, and one with a name that no line holds."""
+    nothing = {"mean": None, "ci95": None, "runs": 0}
+    lost = row(0, rank=None, metrics={}, seconds=nothing, runs=[], completed=[], curve=None, command=None, stages=[], diverged=3,
+               seconds_by_phase={}, peak_memory_bytes={}, made_by={"commits": [], "ltbench": [], "plugins": [], "devices": []})
+    return board([table([lost], curve_images=None), table([row(0, method="x" * 300), row(1)], track="paper")])
