@@ -58,6 +58,7 @@ def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulati
         "curve": [],
         "metrics": None,
         "per_class": None,
+        "cost": None,
         "predictions": None,
         "timing": {"seconds": {}, "reused": {}, "peak_memory_bytes": {}},
         "environment": environment.describe(accelerator, batch, accumulation),
@@ -77,6 +78,7 @@ def _describe_stage(stage: StagePlan) -> Record:
         "protocol_overrides": dict(stage.overrides),
         "methods": [{"name": choice.method.name, "hyperparameters": dict(choice.values),
                      "distribution": choice.entry.distribution, "version": choice.entry.version,
+                     "summary": choice.entry.spec.summary, "paper": choice.entry.spec.paper,
                      "sources": sources.source_hashes(choice.method)} for choice in stage.choices],
     }
 

@@ -20,6 +20,7 @@ from ltbench.data.chunks import check_batch_size
 from ltbench.data.task_data import TaskData, check_files
 from ltbench.errors import Diverged, UserError
 from ltbench.evaluation.accuracy import per_class_counts
+from ltbench.evaluation.cost import inference_cost
 from ltbench.evaluation.evaluate import predict_test
 from ltbench.evaluation.label_shift import label_shift
 from ltbench.evaluation.metrics import standard_metrics
@@ -252,6 +253,8 @@ class Runner:
         protocol = plan.stages[-1].protocol
         with phases.phase("evaluation"):
             predictions = predict_test(stage.engine, data, self.accelerator, flip=protocol.eval_flip, noise=protocol.eval_noise)
+        plain = backbone_facts(plan.stages[0].protocol.backbone, data, self.registry)
+        record["cost"] = inference_cost(stage.engine, data, plain, views=2 if protocol.eval_flip else 1)
         correct, total = per_class_counts(predictions, data.dataset.num_classes)
         record["per_class"] = {"correct": correct.tolist(), "total": total.tolist()}
         counts = data.class_counts.numpy()

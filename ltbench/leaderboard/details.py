@@ -46,6 +46,7 @@ def row_details(row: Row, standing: Standing) -> dict[str, Any]:
         "curve": _mean_curve(records),
         "seconds_by_phase": _over_runs(records, "seconds", lambda values: math.fsum(values) / len(values)),
         "peak_memory_bytes": _over_runs(records, "peak_memory_bytes", max),
+        "cost": records[0].get("cost") if records else None,
         "stages": [_stage(stage) for stage in records[0]["stages"]] if records else [],
         "made_by": _provenance(records),
         "command": command(records),
@@ -107,9 +108,16 @@ def _over_runs(records: Sequence[Record], field: str, combine: Callable[[list[fl
 
 
 def _stage(stage: dict[str, Any]) -> dict[str, Any]:
-    methods = [{name: method[name] for name in ("name", "hyperparameters")} for method in stage["methods"]]
+    methods = [{"name": method["name"], "hyperparameters": method["hyperparameters"], "about": _about(method)}
+               for method in stage["methods"]]
     return {"expression": stage["expression"], "inputs": stage["inputs"], "methods": methods,
             "overrides": stage.get("protocol_overrides", {})}
+
+
+def _about(method: dict[str, Any]) -> str:
+    """Say in one line what a method does, and whose it is; nothing where the record is of before records said so."""
+    summary, paper = (method.get(name) or "" for name in ("summary", "paper"))
+    return f"{summary} ({paper})" if summary and paper else str(summary or paper)
 
 
 def _provenance(records: Sequence[Record]) -> dict[str, list[str]]:

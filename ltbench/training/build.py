@@ -14,6 +14,7 @@ from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
 from ltbench.method import Facts
+from ltbench.operations import count_operations
 from ltbench.plan import StagePlan
 from ltbench.registry import Registry
 from ltbench.stack import Stack
@@ -28,10 +29,12 @@ class BackboneFacts:
     Args:
         parameters: How many.
         feature_dim: D.
+        operations: Of its products and convolutions for one image: two for each multiplication and addition.
     """
 
     parameters: int
     feature_dim: int
+    operations: int
 
 
 _KNOWN: dict[tuple[str, BackboneRequest], BackboneFacts] = {}
@@ -52,8 +55,10 @@ def backbone_facts(name: str, data: TaskData, registry: Registry) -> BackboneFac
     identity = entry.spec.target, BackboneRequest(member, data.dataset.channels, data.dataset.image_size)
     if identity not in _KNOWN:
         with torch.random.fork_rng(devices=[]):
-            built = make_backbone(name, data, registry)
-        _KNOWN[identity] = BackboneFacts(sum(p.numel() for p in built.parameters()), _feature_dim(built))
+            built = make_backbone(name, data, registry).eval()
+            image = torch.zeros(1, data.dataset.channels, data.dataset.image_size, data.dataset.image_size)
+            operations = count_operations(built, image)
+        _KNOWN[identity] = BackboneFacts(sum(p.numel() for p in built.parameters()), _feature_dim(built), operations)
     return _KNOWN[identity]
 
 

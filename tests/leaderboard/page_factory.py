@@ -27,12 +27,14 @@ def row(place: int, *, classes: int = 100, seeds: int = 3, **changes: Any) -> di
                   for at in range(classes)],
         "seconds_by_phase": {"stage 1": 900.0, "stage 2": 120.5}, "peak_memory_bytes": {"cuda": 2**31 + place * 2**20},
         "stages": [{"expression": "ce", "inputs": "images", "overrides": {},
-                    "methods": [{"name": "ce", "hyperparameters": {}}]},
+                    "methods": [{"name": "ce", "hyperparameters": {}, "about": "cross-entropy"}]},
                    {"expression": f"method_{place}", "inputs": "features", "overrides": {"lr": 0.1},
-                    "methods": [{"name": f"method_{place}", "hyperparameters": {"strength": place / 8, "norm": True}}]}],
+                    "methods": [{"name": f"method_{place}", "about": "",
+                                 "hyperparameters": {"strength": place / 8, "norm": True}}]}],
         "made_by": {"commits": ["a" * 40], "ltbench": ["0.1.0"], "plugins": ["ltbench 0.1.0"], "devices": ["cuda"]},
         "command": f"ltbench run --methods 'ce/method_{place}(strength={place / 8})' --dataset cifar100-lt@100 --seeds 0,1,2 "
                    "--protocol common --precision bf16",
+        "cost": {"parameters": 464_154 + place, "operations": 138_000_000, "relative": 1 + place / 100},
         "tied_with_best": place < 4,
     }
     return value | changes

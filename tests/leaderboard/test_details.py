@@ -60,7 +60,21 @@ def test_a_row_says_where_it_came_from() -> None:
     details = row_details(table.rows[0], ALONE)
     assert details["made_by"] == {"commits": ["a", "b"], "ltbench": ["0.1.0"], "plugins": ["ltbench 0.1.0"], "devices": ["cpu"]}
     assert details["stages"] == [{"expression": "ce", "inputs": "images", "overrides": {},
-                                  "methods": [{"name": "ce", "hyperparameters": {}}]}]
+                                  "methods": [{"name": "ce", "hyperparameters": {}, "about": ""}]}]
+
+
+@pytest.mark.parametrize(("said", "about"), [
+    ({"summary": "cross-entropy", "paper": "A, 2020"}, "cross-entropy (A, 2020)"),
+    ({"summary": "cross-entropy"}, "cross-entropy"),
+    ({"paper": "A, 2020", "summary": ""}, "A, 2020"),
+])
+def test_a_row_says_what_its_methods_are_and_what_they_cost(said: dict[str, str], about: str) -> None:
+    cost = {"parameters": 10, "operations": 100, "relative": 1.5}
+    one = record(cost=cost)
+    one["stages"][0]["methods"][0] |= said
+    (table,), _ = collect(stored(one))
+    details = row_details(table.rows[0], ALONE)
+    assert details["stages"][0]["methods"][0]["about"] == about and details["cost"] == cost
 
 
 def test_a_row_without_a_completed_run_has_no_details() -> None:

@@ -98,7 +98,7 @@ def test_the_same_content_gives_the_same_bytes_whatever_the_order_of_its_fields(
 def test_what_a_record_says_is_text(text: str) -> None:
     given = row(0, method=text, overrides={text: text}, external=text, command=text,
                 stages=[{"expression": text, "inputs": text, "overrides": {text: text},
-                         "methods": [{"name": text, "hyperparameters": {text: text}}]}],
+                         "methods": [{"name": text, "hyperparameters": {text: text}, "about": text}]}],
                 made_by={"commits": [text], "ltbench": [text], "plugins": [text], "devices": [text]},
                 seconds_by_phase={text: 1.0}, peak_memory_bytes={text: 1})
     hostile = table([given], heading=f"{text}, common track, {text}", not_ranked=text,
@@ -128,12 +128,13 @@ def cells_of(text: str, place: int = 0) -> list[str]:
 def test_a_row_in_full() -> None:
     assert cells_of(render_page(small())) == [
         "1", "ce/method_0(strength=0.0) ≈", "60.0 ± 0.5", "80.0 ± 0.5", "50.0 ± 0.5", "20.0 ± 0.5", "5.0 ± 0.5", "17.1 ± 0.5",
-        "0.100 ± 0.500", "70.0 ± 0.5", "30.0 ± 0.5", "3", "59.0", "+1.0", "not comparable", "1000.0", "2048"]
+        "0.100 ± 0.500", "70.0 ± 0.5", "30.0 ± 0.5", "3", "59.0", "+1.0", "not comparable", "0.46", "1.00", "1000.0", "2048"]
 
 
 def test_an_empty_figure_is_a_dash_and_never_zero() -> None:
     empty = {"mean": None, "ci95": None, "runs": 0}
-    nothing = row(0, metrics={"accuracy.all": empty}, seconds=empty, peak_memory_bytes={"cuda": None}, rank=None)
+    nothing = row(0, metrics={"accuracy.all": empty}, seconds=empty, peak_memory_bytes={"cuda": None}, rank=None,
+                  cost=None)
     text = render_page(board([table([nothing])]))
     assert cells_of(text)[2:9] == ["—"] * 7 and cells_of(text)[-2:] == ["—", "—"]
     (data,) = embedded(text)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,21 @@ def test_one_character_is_a_difference(board: Board, name: str) -> None:
     file = board.folder / name
     file.write_bytes(file.read_bytes().replace(b"50.0", b"50.1", 1))
     assert differing(board, generate(board, [CLAIM])) == [name]
+
+
+def test_another_printed_figure_is_a_difference(board: Board) -> None:
+    write(board, generate(board, [CLAIM]))
+    assert differing(board, generate(board, [replace(CLAIM, accuracy={"all": 49.1})])) == ["board.json", "index.html", "README.md"]
+
+
+@pytest.mark.parametrize("ending", [".json", ".npz"])
+def test_one_character_of_a_record_or_of_its_predictions_is_refused(board: Board, ending: str) -> None:
+    file = min(board.results.glob(f"*{ending}"))
+    content = file.read_bytes()
+    place = content.index(b'"seed": ') + len('"seed": ') if ending == ".json" else 200
+    file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1:])
+    with pytest.raises(UserError, match="cannot be published|cannot be read|damaged"):
+        generate(board, [CLAIM])
 
 
 @pytest.mark.parametrize(("field", "value", "said"), [

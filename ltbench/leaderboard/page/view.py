@@ -19,6 +19,7 @@ from ltbench.leaderboard.text import printable
 _DIGITS = 6  # significant ones of embedded figures
 _SHIFT = re.compile(r"label_shift\.(published|built)\.((?:for|back)ward)([\d.]+)\.accuracy")
 _MEMORY_UNIT = 2**20
+_COUNTED = {"parameters": 1e6, "relative": 1.0}  # what is counted once for all runs, and its unit
 _BREAKS = re.compile(r"(?<=[/+(,])")  # where a long expression may go on in the next line
 
 
@@ -103,6 +104,10 @@ def _measures(rows: Sequence[Mapping[str, Any]]) -> Iterator[Column]:
 
 
 def _costs(rows: Sequence[Mapping[str, Any]]) -> Iterator[Column]:
+    if any(row["cost"] for row in rows):
+        yield Column("parameters", "parameters", "of backbone and head, in millions", 2, False)
+        yield Column("relative", "inference", "operations of a prediction, over those of a linear classifier on the backbone", 2,
+                     False)
     yield Column("seconds", "seconds", "of a run with all its stages; mean over runs", 1, False)
     if any(row["peak_memory_bytes"] for row in rows):
         yield Column("memory", "peak MiB", "most memory that a run took, where most was taken", 0, False)
@@ -157,6 +162,8 @@ def _figure(row: Mapping[str, Any], key: str) -> tuple[float | None, float | Non
         return _mebibytes(max(known)) if known else None, None
     if key == "seconds":
         return row["seconds"]["mean"], None
+    if key in _COUNTED:
+        return None if row["cost"] is None else row["cost"][key] / _COUNTED[key], None
     estimate = row["metrics"].get(key)
     return (estimate["mean"], estimate["ci95"]) if estimate else (None, None)
 
@@ -181,7 +188,8 @@ def _stage(stage: Mapping[str, Any]) -> list[str]:
     options = [f"{method['name']}.{name} = {_text(value)}" for method in stage["methods"]
                for name, value in sorted(method["hyperparameters"].items())]
     overrides = [f"{name} = {_text(value)} (declared by the method)" for name, value in sorted(stage["overrides"].items())]
-    return [f"{stage['expression']}, on {_text(stage['inputs'])}", *options, *overrides]
+    about = [f"{method['name']}: {method['about']}" for method in stage["methods"] if method["about"]]
+    return [f"{stage['expression']}, on {_text(stage['inputs'])}", *about, *options, *overrides]
 
 
 def _text(value: Any) -> str:
