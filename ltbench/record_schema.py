@@ -195,6 +195,7 @@ _RECORD = _fields({
         "file": _file_name(".safetensors"), "sha256": _text, "holds": _one_of("statistics", "features"),
     })),
     "paper": _optional(_text),
+    "tuning_trials": _count,
     "cost": _optional(_fields({"parameters": _count, "operations": _count, "relative": _between(0, 1e12)})),
     "pretraining": _optional(_PRETRAINING),
 })

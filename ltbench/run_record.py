@@ -42,6 +42,7 @@ def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulati
         "track": track,
         "paper": plan.paper,
         "selection": "last",
+        "tuning_trials": 0,
         "task": task,
         "split": {"hash": data.split.hash, "class_counts": data.class_counts.tolist(),
                   "test_counts": np.bincount(test_labels, minlength=data.dataset.num_classes).tolist(),

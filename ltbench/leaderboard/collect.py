@@ -42,6 +42,11 @@ class Row:
     seconds: Estimate
 
     @property
+    def tuning_trials(self) -> int:
+        """How many trials chose the row's hyperparameters; records of before anything could be tuned do not say, and had none."""
+        return max((record.get("tuning_trials", 0) for record in self.completed), default=0)
+
+    @property
     def whole(self) -> bool:
         """Whether every run completed; a mean over the runs that happened to survive is not ranked."""
         return not (self.diverged or self.failed)

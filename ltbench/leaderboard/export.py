@@ -61,6 +61,7 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
     for row, rank in zip(table.rows, table.ranks(), strict=True):
         line = {**shared, "rank": rank, "method": row.method}
         line["overrides"] = json.dumps(row.overrides, sort_keys=True) if row.overrides else ""
+        line["tuning_trials"] = row.tuning_trials
         line |= {"external": row.external, "completed": len(row.completed), "diverged": row.diverged, "failed": row.failed}
         for name in metrics:
             value = row.figure(name)

@@ -31,7 +31,8 @@ def row(place: int, *, classes: int = 100, seeds: int = 3, **changes: Any) -> di
                    {"expression": f"method_{place}", "inputs": "features", "overrides": {"lr": 0.1},
                     "methods": [{"name": f"method_{place}", "about": "",
                                  "hyperparameters": {"strength": place / 8, "norm": True}}]}],
-        "made_by": {"commits": ["a" * 40], "ltbench": ["0.1.0"], "plugins": ["ltbench 0.1.0"], "devices": ["cuda"]},
+        "made_by": {"commits": ["a" * 40], "ltbench": ["0.1.0"], "plugins": ["ltbench 0.1.0"], "devices": ["cuda"],
+                    "selection": ["last"], "tuning": ["0 trials"]},
         "command": f"ltbench run --methods 'ce/method_{place}(strength={place / 8})' --dataset cifar100-lt@100 --seeds 0,1,2 "
                    "--protocol common --precision bf16",
         "cost": {"parameters": 464_154 + place, "operations": 138_000_000, "relative": 1 + place / 100},
@@ -82,5 +83,6 @@ def broken() -> dict[str, Any]:
     """A table of which no run completed, and one with a name that no line holds."""
     nothing = {"mean": None, "ci95": None, "runs": 0}
     lost = row(0, rank=None, metrics={}, seconds=nothing, runs=[], completed=[], curve=None, command=None, stages=[], diverged=3,
-               seconds_by_phase={}, peak_memory_bytes={}, made_by={"commits": [], "ltbench": [], "plugins": [], "devices": []})
+               seconds_by_phase={}, peak_memory_bytes={},
+               made_by=dict.fromkeys(("commits", "ltbench", "plugins", "devices", "selection", "tuning"), []))
     return board([table([lost], curve_images=None), table([row(0, method="x" * 300), row(1)], track="paper")])

@@ -58,7 +58,8 @@ def test_a_row_says_where_it_came_from() -> None:
     runs = [record(core__commit=commit, task__seed=seed, environment={"device": "cpu"}) for seed, commit in enumerate("ba")]
     (table,), _ = collect(stored(*runs))
     details = row_details(table.rows[0], ALONE)
-    assert details["made_by"] == {"commits": ["a", "b"], "ltbench": ["0.1.0"], "plugins": ["ltbench 0.1.0"], "devices": ["cpu"]}
+    assert details["made_by"] == {"commits": ["a", "b"], "ltbench": ["0.1.0"], "plugins": ["ltbench 0.1.0"], "devices": ["cpu"],
+                                  "selection": ["last"], "tuning": ["0 trials"]}
     assert details["stages"] == [{"expression": "ce", "inputs": "images", "overrides": {},
                                   "methods": [{"name": "ce", "hyperparameters": {}, "about": ""}]}]
 

@@ -99,7 +99,7 @@ def test_what_a_record_says_is_text(text: str) -> None:
     given = row(0, method=text, overrides={text: text}, external=text, command=text,
                 stages=[{"expression": text, "inputs": text, "overrides": {text: text},
                          "methods": [{"name": text, "hyperparameters": {text: text}, "about": text}]}],
-                made_by={"commits": [text], "ltbench": [text], "plugins": [text], "devices": [text]},
+                made_by={name: [text] for name in ("commits", "ltbench", "plugins", "devices", "selection", "tuning")},
                 seconds_by_phase={text: 1.0}, peak_memory_bytes={text: 1})
     hostile = table([given], heading=f"{text}, common track, {text}", not_ranked=text,
                     reported=[[claim() | {"source": text, "table": text, "row": text, "reason": text}]])

@@ -62,7 +62,8 @@ function printedOf(row) {
 }
 
 function madeOf(row) {
-  const entries = [['commit', row.made.commits], ['ltbench', row.made.ltbench], ['plugins', row.made.plugins], ['device', row.made.devices]];
+  const entries = [['commit', row.made.commits], ['ltbench', row.made.ltbench], ['plugins', row.made.plugins], ['device', row.made.devices],
+    ['selection', row.made.selection], ['tuning', row.made.tuning]];
   return section('Made by', make('dl', {}, ...entries.flatMap(([name, values]) => [make('dt', {}, name),
     make('dd', {}, values.join(', ') || NOTHING)])));
 }
