@@ -16,6 +16,7 @@ from ltbench.data.packing import write_pack
 from ltbench.data.paths import Paths
 from ltbench.errors import UserError
 from tests.list_factory import write_jpegs
+from tests.own_images import write_digits
 
 
 @pytest.fixture
@@ -85,3 +86,11 @@ def test_a_set_in_memory_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_another_ending_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "pack", "digits-lt", "--out", "x.bin"]) == 2
     assert capsys.readouterr().err == "ltbench: --out must end with .ltpack, got 'x.bin'\n"
+
+
+def test_what_no_run_would_find_is_not_packed(tmp_path: Path, digits_batch: tuple[object, object],
+                                              capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_digits(tmp_path / "digits", digits_batch, per_class=3)
+    assert main(["data", "pack", f"folder:{folder}", "--out", str(tmp_path / "x.ltpack")]) == 2
+    assert capsys.readouterr().err.startswith("ltbench: folder:digits cannot be packed: a pack is found by the name of its set")
+    assert not (tmp_path / "x.ltpack").exists()

@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out.suffix != ENDING:
         raise UserError(f"--out must end with {ENDING}, got {str(args.out)!r}")
     dataset, _ = open_dataset(args.name, args.registry)
+    if args.registry.dataset(args.name.partition("@")[0])[0].spec.is_family:
+        raise UserError(f"{dataset.name} cannot be packed: a pack is found by the name of its set, and this one is your own")
     root = data_root(args.data_root)
     # The files themselves: an older pack of the set must not be packed again.
     parts = dataset.load_files(root) if isinstance(dataset, FileDataset) else dataset.load(root)
