@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,13 @@ class Browser:
         """Return the shown table's visible rows, from the top."""
         return self.run("return [...document.querySelectorAll('.results:not([hidden]) tbody tr:not([hidden]) th button')]"
                         ".map((button) => button.textContent)")
+
+    def until(self, holds: Callable[[], bool], seconds: float = 10.0) -> bool:
+        """Wait for what the page does in its own time, such as its answer to a change of medium; return whether it came."""
+        end = time.monotonic() + seconds
+        while not (found := holds()) and time.monotonic() < end:
+            time.sleep(0.05)
+        return found
 
     def click(self, selector: str) -> None:
         self.run("document.querySelector(arguments[0]).click()", selector)

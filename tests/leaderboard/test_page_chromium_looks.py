@@ -75,7 +75,7 @@ def test_print_is_light_and_shows_the_whole_table(browser: Browser, tmp_path: Pa
     (tmp_path / "print.pdf").write_bytes(base64.b64decode(browser.command("Page.printToPDF", preferCSSPageSize=True)["data"]))
     assert (tmp_path / "print.pdf").read_bytes().startswith(b"%PDF")
     browser.command("Emulation.setEmulatedMedia", media="print")
-    assert ground(browser) > 0.9
+    assert browser.until(lambda: ground(browser) > 0.9)
     assert browser.run("const box = document.querySelector('.results'); return box.scrollHeight <= box.clientHeight + 1")
     assert browser.run("return getComputedStyle(document.querySelector('.switches')).display") == "none"
     browser.screenshot(tmp_path / "print.png")
