@@ -12,6 +12,7 @@ import numpy as np
 
 from ltbench.checking.finding import Finding, error, note
 from ltbench.data.base import Dataset, Parts
+from ltbench.data.naming import dataset_of_record
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.errors import UserError
 from ltbench.records import Record
@@ -61,7 +62,7 @@ class Ground:
             return None, [error("task", f"must be one that {name} can be split for ({type(problem).__name__})")]
 
     def _load(self, name: str) -> tuple[Dataset, Parts]:
-        dataset: Dataset = self._registry.datasets.get(name).load()()
+        dataset = dataset_of_record(name, self._registry)
         return dataset, load_parts(dataset, self._data_root, download=False)
 
     def _split(self, task: Task, per_class: int | None) -> TaskData:

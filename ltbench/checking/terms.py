@@ -8,6 +8,7 @@ from typing import Any
 
 from ltbench.checking.finding import Finding, Level, error, note, warning
 from ltbench.data.base import Dataset
+from ltbench.data.naming import dataset_of_record
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
 from ltbench.protocols import CUSTOM, PAPER, Protocol
@@ -31,7 +32,7 @@ def check_terms(record: Record, registry: Registry, data: TaskData | None) -> It
         yield error("track", f"must be one of {', '.join(TRACKS)}, got {record['track']!r:.40}")
         return
     try:
-        dataset: Dataset = registry.datasets.get(record["task"]["dataset"]).load()()
+        dataset = dataset_of_record(record["task"]["dataset"], registry)
     except UserError as problem:
         yield note("task.dataset", f"settings not checked: {problem}")
         return

@@ -78,8 +78,8 @@ class ImageNet1k(_FolderDataset):
     folders = ("imagenet1k", "imagenet", "ImageNet", "ILSVRC2012")
     origin = "image-net.org"
     steps = (
-        "Sign up at image-net.org, accept the terms of access, and download the training images (ILSVRC2012_img_train.tar, 138 "
-        "GB) and the validation images (ILSVRC2012_img_val.tar, 6.3 GB).",
+        "Sign up at image-net.org, accept the terms of access, and download the training images (ILSVRC2012_img_train.tar) "
+        "and the validation images (ILSVRC2012_img_val.tar).",
         "Unpack them to DATA/imagenet/train/<class>/ and DATA/imagenet/val/<class>/, where <class> is a name like n01440764; the "
         "validation images come in one folder and are sorted by the usual script (valprep.sh).",
     )

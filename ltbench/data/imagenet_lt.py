@@ -38,8 +38,8 @@ class ImageNetLT(ListedDataset):
     test_lists = ("ImageNet_LT_test.txt",)
     shift_lists = "ImageNet_LT_{shift}.txt"
     steps = (
-        "Sign up at image-net.org, accept the terms of access, and download the training images (ILSVRC2012_img_train.tar, 138 "
-        "GB) and the validation images (ILSVRC2012_img_val.tar, 6.3 GB).",
+        "Sign up at image-net.org, accept the terms of access, and download the training images (ILSVRC2012_img_train.tar) "
+        "and the validation images (ILSVRC2012_img_val.tar).",
         "Unpack them to DATA/imagenet/train/<class>/ and DATA/imagenet/val/<class>/, where <class> is a name like n01440764; the "
         "validation images come in one folder and are sorted by the usual script (valprep.sh).",
         "Download the lists ImageNet_LT_train.txt, ImageNet_LT_val.txt and ImageNet_LT_test.txt of the authors of ImageNet-LT "

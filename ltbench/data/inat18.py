@@ -37,7 +37,7 @@ class INat18(ListedDataset):
     shift_ratios = (2, 3)  # three test images a class leave no room for more
     steps = (
         "Accept the terms of use at github.com/visipedia/inat_comp (folder 2018) and download the images "
-        "(train_val2018.tar.gz, 120 GB) and the annotations (train2018.json.tar.gz, val2018.json.tar.gz).",
+        "(train_val2018.tar.gz) and the annotations (train2018.json.tar.gz, val2018.json.tar.gz).",
         "Unpack the images so that DATA/inat18/train_val2018/<group>/<species>/ holds them, <group> being a name like Aves.",
         "Unpack train2018.json and val2018.json to DATA/inat18/. The lists iNaturalist18_train.txt and iNaturalist18_val.txt "
         "that published code uses do as well, and come first where both are there.",

@@ -54,6 +54,23 @@ def open_dataset(text: str, registry: Registry, ratio: str | None = None) -> tup
     return dataset, asked[0] if asked else entry.spec.default_ratio
 
 
+def dataset_of_record(name: str, registry: Registry) -> Dataset:
+    """Return the description of the dataset that a record names.
+
+    Args:
+        name: As in its task.
+        registry: Where names are looked up.
+
+    Raises:
+        UserError: If nobody offers it, or it is somebody's own images: a record does not say where they are.
+    """
+    entry, member = registry.dataset(name)
+    if member is not None:
+        raise UserError(f"{name:.80} is somebody's own images, and no record says where they are")
+    dataset: Dataset = entry.load()()
+    return dataset
+
+
 def _split_ratio(text: str) -> tuple[str, str | None]:
     """Cut the ratio off; a family's member, such as a path, may hold an @ of its own."""
     if re.match("[^@]*:", text):

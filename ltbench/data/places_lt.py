@@ -41,7 +41,7 @@ class PlacesLT(ListedDataset):
     test_lists = ("Places_LT_test.txt",)
     steps = (
         "Accept the terms at places2.csail.mit.edu and download the small (256 x 256) images of Places365-Standard with the easy "
-        "directory structure (places365standard_easyformat.tar, 21 GB).",
+        "directory structure (places365standard_easyformat.tar).",
         "Unpack it so that DATA/places365/train/<class>/ and DATA/places365/val/<class>/ hold the images, where <class> is a "
         "name like airfield.",
         "Download the lists Places_LT_train.txt, Places_LT_val.txt and Places_LT_test.txt of the authors of Places-LT "

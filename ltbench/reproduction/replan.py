@@ -11,6 +11,7 @@ from ltbench import sources
 from ltbench.cli.main import build_parser
 from ltbench.cli.run import plan_matrix
 from ltbench.data.base import Dataset
+from ltbench.data.naming import dataset_of_record
 from ltbench.plan import RunPlan
 from ltbench.records import Record
 from ltbench.registry import Registry
@@ -44,8 +45,7 @@ def replan(record: Record, registry: Registry) -> Replan:
     Raises:
         UserError: If it cannot be planned, with the reason.
     """
-    own = ":" in record["task"]["dataset"]  # which is refused with its reason
-    arguments = arguments_of(record, None if own else registry.datasets.get(record["task"]["dataset"]).load()().protocols)
+    arguments = arguments_of(record, dataset_of_record(record["task"]["dataset"], registry).protocols)
     args = build_parser(registry).parse_args(["run", *arguments])
     datasets, (plan,) = plan_matrix(args)
     return Replan(arguments, args, datasets[plan.task.dataset], plan)

@@ -8,7 +8,7 @@ import pytest
 from ltbench import specs
 from ltbench.data.base import Dataset
 from ltbench.data.digits import DigitsLT
-from ltbench.data.naming import open_dataset, split_datasets
+from ltbench.data.naming import dataset_of_record, open_dataset, split_datasets
 from ltbench.errors import UserError
 from ltbench.hookspecs import hookimpl
 from ltbench.registry import PluginInfo, Registry, load_registry
@@ -112,3 +112,10 @@ def test_only_image_files_change_their_size(registry: Registry, tmp_path: Path) 
     with pytest.raises(UserError, match="^--image-size must be left out for 'digits-lt', whose images are in memory at 8 x 8 "
                                         "pixels, got 32$"):
         digits.at_size(32)
+
+
+def test_a_record_does_not_say_where_somebodys_images_are() -> None:
+    registry = load_registry(strict=False)
+    assert dataset_of_record("digits-lt", registry).name == "digits-lt"
+    with pytest.raises(UserError, match="^folder:pets is somebody's own images, and no record says where they are$"):
+        dataset_of_record("folder:pets", registry)
