@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -32,6 +30,7 @@ from ltbench.plan import RunPlan
 from ltbench.registry import Registry
 from ltbench.run_data import RunData
 from ltbench.run_info import RunInfo
+from ltbench.run_options import Options
 from ltbench.run_record import describe, without_paths
 from ltbench.training.build import backbone_facts, make_backbone
 from ltbench.training.context import Bank
@@ -41,41 +40,7 @@ from ltbench.training.loop import Row
 from ltbench.training.stages import Stage, StageRunner, budget_of
 from ltbench.training.store import StageStore
 
-if TYPE_CHECKING:
-    from ltbench.pretraining import Weights
-
 Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Options:
-    """Say how a matrix is run. Only a first stage of the user's own changes what is computed (and is marked).
-
-    Args:
-        out: Folder of the records.
-        data_root: Folder of the data, or None.
-        download: Whether data may be downloaded.
-        accumulation: Parts that each process splits its share of a global batch into.
-        stage1: A user's own first stage.
-        weights: Of a frozen backbone that stands for the first stage.
-        rerun: Whether finished runs are run again.
-        debug: Whether tracebacks are shown.
-        keep: What is kept beside a record: ``nothing``, ``statistics`` or ``features``.
-        planning: Whether runs are only planned: published class counts stand for data that is not there.
-        skip_unreadable: Whether images that cannot be decoded are left out, after all were tried; else the first ends its run.
-    """
-
-    out: Path
-    data_root: Path | None = None
-    download: bool = False
-    accumulation: int = 1
-    stage1: Path | None = None
-    weights: Weights | None = None
-    rerun: bool = False
-    debug: bool = False
-    keep: str = "statistics"
-    planning: bool = False
-    skip_unreadable: bool = False
 
 
 class Runner:

@@ -7,8 +7,8 @@ import shlex
 from functools import cache
 from typing import Any
 
-from ltbench.cli import run as run_verb
 from ltbench.cli.main import build_parser
+from ltbench.cli.run.matrix import plan_matrix
 from ltbench.plan import RunPlan
 from ltbench.registry import load_registry
 from tests import record_factory
@@ -23,7 +23,7 @@ def plan_of(text: str) -> RunPlan:
     """Return the plan of a command's one run."""
     program, *arguments = shlex.split(text)
     assert program == "ltbench"
-    _, (plan,) = run_verb.plan_matrix(_parser().parse_args(arguments))
+    _, (plan,) = plan_matrix(_parser().parse_args(arguments))
     return plan
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.cli import run as run_verb
 from ltbench.cli.main import build_parser, main
+from ltbench.cli.run.matrix import plan_matrix
 from ltbench.plan import RunPlan
 from ltbench.registry import load_registry
 from tests.paper_rows import METHODS, Row, planned_fact, printed_facts
@@ -61,7 +61,7 @@ def test_a_command_is_of_one_row() -> None:
 def plan_of(command: str) -> RunPlan:
     """Return the plan of a command's first seed, made in this process: all of them take six seconds."""
     args = _parser().parse_args([*shlex.split(command)[1:], "--seeds", "0"])
-    _, (plan,) = run_verb.plan_matrix(args)
+    _, (plan,) = plan_matrix(args)
     return plan
 
 

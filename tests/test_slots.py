@@ -13,7 +13,8 @@ from torch import Tensor, nn
 import ltbench
 from ltbench.plan import plan_run
 from ltbench.registry import PluginInfo, load_registry
-from ltbench.runner import Options, Runner
+from ltbench.run_options import Options
+from ltbench.runner import Runner
 from ltbench.task import Task
 from ltbench.training.distributed import make_accelerator
 from ltbench.training.store import StageStore

@@ -9,7 +9,7 @@ from typing import Any
 
 from ltbench import sources
 from ltbench.cli.main import build_parser
-from ltbench.cli.run import plan_matrix
+from ltbench.cli.run.matrix import plan_matrix
 from ltbench.data.base import Dataset
 from ltbench.data.naming import dataset_of_record
 from ltbench.plan import RunPlan

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ltbench import records
-from ltbench.cli import run as run_verb
+from ltbench.cli.run import matrix
 from ltbench.errors import UserError
 from ltbench.protocols import Protocol
 from ltbench.registry import load_registry
@@ -94,7 +94,7 @@ def test_a_word_of_a_stranger_is_quoted() -> None:
 
 
 def test_by_hand_is_what_run_takes_by_hand() -> None:
-    assert command.BY_HAND == run_verb._BY_HAND
+    assert command.BY_HAND == matrix._BY_HAND
 
 
 def test_replan_needs_the_dataset() -> None:

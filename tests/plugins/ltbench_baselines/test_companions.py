@@ -6,7 +6,8 @@ import pytest
 
 from ltbench.plan import plan_run
 from ltbench.registry import load_registry
-from ltbench.runner import Options, Runner
+from ltbench.run_options import Options
+from ltbench.runner import Runner
 from ltbench.task import Task
 from ltbench.training.distributed import make_accelerator
 from ltbench.training.store import StageStore

@@ -14,7 +14,8 @@ from ltbench.method import Step
 from ltbench.papers import PaperStage, apply_papers
 from ltbench.plan import plan_run
 from ltbench.registry import load_registry
-from ltbench.runner import Options, Runner
+from ltbench.run_options import Options
+from ltbench.runner import Runner
 from ltbench.task import Task
 from ltbench.training.context import Context
 from ltbench.training.distributed import make_accelerator

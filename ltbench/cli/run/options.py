@@ -1,0 +1,74 @@
+"""The options of ``ltbench run``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ltbench.protocols import OPTIMIZERS, SCHEDULES
+
+DEFAULT_DATASET = "digits-lt"
+DEFAULT_PROTOCOL = "quick"
+DEFAULT_SEEDS = "0,1,2"
+ALL = "all"
+
+
+def add_matrix(parser: argparse.ArgumentParser) -> None:
+    """Add what is run."""
+    matrix = parser.add_argument_group("what is run")
+    matrix.add_argument("--methods", default=ALL, metavar="EXPR,...",
+                        help="expressions: A+B joins methods in a stage, A/B makes stages (default: every installed method)")
+    matrix.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME[@RATIO],...",
+                        help=f"default: {DEFAULT_DATASET}; your own images: folder:PATH, list:FILE")
+    matrix.add_argument("--imbalance-ratio", metavar="R", help="of every dataset that is named without @RATIO")
+    matrix.add_argument("--seeds", default=DEFAULT_SEEDS, metavar="S,...",
+                        help=f"of initialization and order (default: {DEFAULT_SEEDS})")
+    matrix.add_argument("--split-seeds", default="0", metavar="S,...", help="of the long-tailed subset (default: 0)")
+    matrix.add_argument("--imbalance", choices=("exp", "step"), default="exp", help="shape of the class counts")
+    matrix.add_argument("--set", action="append", default=[], metavar="NAME.KEY=VALUE", help="set a method's hyperparameter")
+
+
+def add_terms(parser: argparse.ArgumentParser) -> None:
+    """Add on which terms."""
+    terms = parser.add_argument_group("on which terms")
+    terms.add_argument("--protocol", metavar="NAME", help=f"smoke, quick or common (default: {DEFAULT_PROTOCOL})")
+    terms.add_argument("--track", choices=("common", "paper"), default="common", help="equal terms, or each paper's own settings")
+    terms.add_argument("--paper", metavar="METHOD", help="in the paper track: run every expression on the terms of this method's "
+                       "paper (for the baselines that a paper ran itself)")
+    terms.add_argument("--test-noise", type=float, default=0.0, metavar="STD",
+                       help="evaluate on test images with Gaussian noise of this standard deviation (default: 0)")
+    terms.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
+
+
+def add_custom(parser: argparse.ArgumentParser) -> None:
+    """Add what makes a protocol custom."""
+    custom = parser.add_argument_group("by hand (makes the protocol custom, which no board ranks)")
+    for name, kind in (("epochs", int), ("batch-size", int), ("lr", float), ("weight-decay", float), ("image-size", int)):
+        custom.add_argument(f"--{name}", type=kind, metavar="N" if kind is int else "X")
+    for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        custom.add_argument(f"--{name}", choices=choices)
+    custom.add_argument("--backbone", metavar="NAME", help="for example resnet32x2 or timm:resnet18")
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Add where and how; nothing of it changes what is computed, but for a first stage of the user's own."""
+    place = parser.add_argument_group("where and how")
+    place.add_argument("--board", type=Path, metavar="DIR",
+                       help="run what belongs on a board (DIR/board.toml) and has no record there")
+    place.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of the records (default: runs)")
+    place.add_argument("--data-root", metavar="DIR", help="folder of the data (also LTBENCH_DATA)")
+    place.add_argument("--download", action="store_true", help="download data that is missing")
+    place.add_argument("--unreadable", choices=("stop", "skip"), default="stop",
+                       help="images that cannot be decoded end their run (default), or are left out and counted")
+    place.add_argument("--cache", metavar="DIR", help="folder of the stage store (also LTBENCH_CACHE)")
+    place.add_argument("--stage1", type=Path, metavar="FILE", help="your own first stage; its rows are marked external")
+    place.add_argument("--weights", metavar="FILE", help="weights of a frozen --backbone timm:NAME in place of a first stage, or "
+                       "'timm' for its own from the local cache; its rows are marked external pre-training")
+    place.add_argument("--accumulate", type=int, default=1, metavar="K",
+                       help="split each global batch into K parts to save memory")
+    place.add_argument("--threads", type=int, metavar="N", help="CPU threads (1 is best where other programs are busy)")
+    place.add_argument("--cpu", action="store_true", help="leave accelerators alone")
+    place.add_argument("--keep", choices=("nothing", "statistics", "features"), default="statistics",
+                       help="what to keep beside a record for ltbench analyze (default: statistics of each class)")
+    place.add_argument("--rerun", action="store_true", help="run again what has a record")
+    place.add_argument("--dry-run", action="store_true", help="print the plan and an estimate, run nothing")
