@@ -9,13 +9,14 @@ TESTS ?= tests
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))))')
 PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: help board test quick bench lint environment test-environment clean
+.PHONY: help board test quick bench docs lint environment test-environment clean
 
 help:
 	@echo "make board   run a small leaderboard on real images (RUN='--methods ... --seeds ...' adds options)"
 	@echo "make test    linters, types and all tests"
 	@echo "make quick   the same without the slow tests"
 	@echo "make bench   speed against other ways of doing the same, in one run"
+	@echo "make docs    the documentation as a site, in build/site"
 	@echo "make clean   remove what was built; runs/ stays"
 
 board: environment
@@ -29,6 +30,9 @@ quick: lint
 
 bench: test-environment
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -n 0 --benchmark-columns=min,median,rounds --benchmark-sort=min
+
+docs: test-environment
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 lint: test-environment
 	$(BIN)/ruff check .

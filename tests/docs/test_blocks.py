@@ -1,0 +1,101 @@
+"""Every command and every piece of code in the documentation works as it stands there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ltbench.cli import main as program
+from ltbench.registry import load_registry
+from tests.docs.blocks import ROOT, Block, blocks_of, pages
+from tests.own_images import write_digits
+
+SHELL = ("sh", "console")
+
+
+def words(command: str) -> list[str]:
+    return shlex.split(command)
+
+
+@pytest.mark.parametrize("page", pages())
+def test_commands_are_ones_that_ltbench_takes(page: str) -> None:
+    parser = program.build_parser(load_registry(strict=False))
+    for block in blocks_of(page):
+        for command in block.commands if block.language in SHELL else []:
+            if words(command)[0] == "ltbench":
+                early, rest = program.common_options().parse_known_args(words(command)[1:])
+                parser.parse_args(rest)
+
+
+@pytest.mark.parametrize("page", pages())
+def test_links_lead_somewhere(page: str) -> None:
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if not re.match(r"[a-z]+:", target):
+            assert ((ROOT / page).parent / target).exists(), target
+
+
+@pytest.fixture
+def folder(page: str, tmp_path: Path, digits_batch: tuple[object, object], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a folder that holds what the page speaks of: boards, photos, and nothing that was run before."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if "leaderboards/" in text:
+        shutil.copytree(ROOT / "leaderboards", tmp_path / "leaderboards")
+    if "photos/pets" in text:
+        pets = write_digits(tmp_path / "photos" / "pets", digits_batch, per_class=60)
+        files = sorted(path.relative_to(pets.parent) for path in pets.glob("*/*.png"))
+        for part, kept in (("train", files[::2]), ("test", files[1::2])):
+            (pets.parent / f"mine_{part}.txt").write_text("".join(f"{file} {file.parent.name}\n" for file in kept))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def run(block: Block, command: str) -> None:
+    """Run one command of a block as the block's mark says."""
+    name, *arguments = words(command)
+    assert name == "ltbench", f"{block}: {command} needs a mark that says why it is not run"
+    if block.mark == "planned":
+        if arguments[0] != "run":
+            return
+        arguments.append("--dry-run")
+    if "runs/NAME.json" in arguments:
+        arguments[arguments.index("runs/NAME.json")] = str(min(Path("runs").glob("*.json")))
+    try:
+        code = program.main(arguments)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    assert code == (2 if block.mark == "fails" else 0), f"{block}: {command}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", pages())
+def test_blocks(page: str, folder: Path) -> None:
+    """Run the blocks of a page one after the other, in one folder."""
+    modules, names = set(sys.modules), {"__name__": "documentation"}
+    for block in blocks_of(page):
+        if block.title:
+            Path(block.title).write_text(block.text, encoding="utf-8")
+        if block.mark == "not run":
+            continue
+        if block.language in SHELL:
+            for command in block.commands:
+                run(block, command)
+        elif block.language == "python":
+            exec(compile("\n" * block.line + block.text, os.fspath(ROOT / page), "exec"), names)
+        elif block.language == "toml":
+            tomllib.loads(block.text)
+        elif block.language == "json":
+            json.loads(block.text)
+    for name in set(sys.modules) - modules:  # a page's files must not be another's
+        if (file := getattr(sys.modules[name], "__file__", None)) and Path(file).is_relative_to(folder):
+            del sys.modules[name]
