@@ -6,7 +6,8 @@ A comment before a block, which readers do not see, says what is special about i
 - ``<!-- fails: WHY -->``: the command ends with exit code 2;
 - ``<!-- not run: WHY -->``: the block is left alone.
 
-``<!-- planned page: WHY -->`` on a page stands for every block of it that has no comment of its own. A block with a title is a file.
+``<!-- planned page: WHY -->`` on a page stands for every block of it that has no comment of its own. A block with a title is a
+file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_BLOCK = re.compile(r"(?:^<!-- (planned|fails|not run): ([^>]+?) -->\n+)?^```(\w*)(?: title=\"([^\"]+)\")?\n(.*?)^```", re.M | re.S)
+_MARK = r"(?:^<!-- (planned|fails|not run): (?:[^>]+?) -->\n+)?"
+_BLOCK = re.compile(_MARK + r"^```(\w*)(?: title=\"([^\"]+)\")?\n(.*?)^```", re.M | re.S)
 
 
 @dataclass(frozen=True)
@@ -63,5 +65,5 @@ def blocks_of(page: str) -> list[Block]:
     """Return the blocks of a page, in order."""
     text = (ROOT / page).read_text(encoding="utf-8")
     planned = "planned" if re.search(r"^<!-- planned page: [^>]+ -->$", text, re.M) else ""
-    return [Block(page, text.count("\n", 0, match.start(3)) + 1, match[3], match[4], match[1] or planned, match[5])
+    return [Block(page, text.count("\n", 0, match.start(2)) + 1, match[2], match[3], match[1] or planned, match[4])
             for match in _BLOCK.finditer(text)]
