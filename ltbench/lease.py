@@ -102,7 +102,8 @@ class Lease:
         except OSError as error:
             raise UserError(f"the folder {self._folder} must be writable: {error.strerror}") from error
         finally:
-            _remove(claim / number)
+            with suppress(OSError):
+                _remove(claim / number)
 
     def wait(self) -> None:
         """Take the lease as soon as it can be had; a wait of more than a moment is told on stderr, once.

@@ -94,5 +94,5 @@ class Turns:
 def _tell(leases: list[Lease]) -> None:
     """Say once what is waited for."""
     holder = leases[0].holder
-    more = f", and for {len(leases) - 1} more runs of other jobs" if len(leases) > 1 else ""
+    more = f" (and for {len(leases) - 1} more that other jobs have begun)" if len(leases) > 1 else ""
     print(f"waiting for {leases[0].what}: {holder}{more}", file=sys.stderr, flush=True)

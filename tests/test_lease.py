@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ltbench import lease
+from ltbench.errors import UserError
+from ltbench.lease import Lease, duration, holders, tidy
+from ltbench.owner import Owner, this_process
+
+PROCESS = Path(__file__).with_name("lease_process.py")
+ELSEWHERE = replace(this_process("working far away"), machine="0" * 16)
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.Popen([sys.executable, str(PROCESS), *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            text=True, env=environment)
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def put(folder: Path, owner: Owner, silent: float = 0.0) -> Path:
+    """Let somebody have the lease "one", whose last sign of life is some seconds old."""
+    file = folder / "one" / "0123"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(owner.to_bytes())
+    stamp = time.time() - silent
+    os.utime(file, (stamp, stamp))
+    return file
+
+
+def one(folder: Path) -> Lease:
+    return Lease(folder, "one", "testing")
+
+
+class Looks:
+    """Count how often a lease is asked for until it is had, where a given time passes between two attempts."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        self.now = 1000.0
+        self.seconds = seconds
+        monkeypatch.setattr(lease.time, "monotonic", lambda: self.now)
+
+    def needed(self, asked: Lease, most: int = 40) -> int:
+        for number in range(1, most + 1):
+            if asked.attempt():
+                asked.release()
+                return number
+            self.now += self.seconds
+        return 0
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("BEAT", 0.1), ("EXPIRY", 0.5), ("WATCH", 0.2)):
+        monkeypatch.setattr(lease, name, seconds)
+
+
+def test_one_has_it_and_the_next_after_it(tmp_path: Path) -> None:
+    first, second = one(tmp_path), one(tmp_path)
+    assert first.attempt() and not second.attempt()
+    assert second.holder is not None and second.holder.owner == this_process("testing")
+    assert str(second.holder) == f"process {os.getpid()} of this machine has had it for 0 s"
+    assert first.confirm()
+    first.release()
+    assert second.attempt()
+    second.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dead_owner_of_this_machine_is_in_nobodys_way(tmp_path: Path) -> None:
+    put(tmp_path, replace(this_process("dying"), pid=2**22 + 1))
+    assert one(tmp_path).attempt()
+
+
+@pytest.mark.parametrize(("silent", "seconds", "looks"), [
+    (0, 4, 0),  # alive, as far as anybody knows: for the 40 looks that stamp would have to be renewed, see below
+    (61, 4, 5),  # 0, 4, 8, 12, 16 s of watching: the first that are more than 15
+    (61, 100, 5),  # a look counts for 5 s at most, for the disk may have been away: 0, 5, 10, 15, 20
+    (3601, 4, 1),  # no two clocks differ by an hour
+    (-3600, 4, 17),  # a stamp of a clock that is ahead: 16 looks after the first make 64 s
+    (59, 4, 5),  # (in the 16 s of real time that nobody waits here it would be overdue as well)
+])
+def test_an_owner_elsewhere_is_overdue_after_a_minute_of_silence(silent: float, seconds: float, looks: int, tmp_path: Path,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    file = put(tmp_path, ELSEWHERE, silent)
+    clock = Looks(monkeypatch, seconds)
+    if silent == 0:
+        asked = one(tmp_path)
+        for number in range(40):
+            os.utime(file, (time.time(), time.time() + number))  # it beats
+            assert clock.needed(asked, most=1) == 0
+    elif silent == 59:
+        assert clock.needed(one(tmp_path), most=15) == 0  # 56 s of watching, and a stamp of 59 s
+    else:
+        assert clock.needed(one(tmp_path)) == looks
+
+
+def test_of_damaged_owners_age_alone_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = put(tmp_path, ELSEWHERE)
+    file.write_bytes(b"")
+    assert str(holders(tmp_path)["one"]).startswith("process unknown of another machine")
+    assert Looks(monkeypatch, 4).needed(one(tmp_path)) == 17
+
+
+def test_an_owner_that_lost_it_notices_and_waits_for_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    late, other = one(tmp_path), one(tmp_path)
+    assert late.attempt() and late._mine is not None
+    late._mine.unlink()  # what a taker does
+    assert other.attempt()
+    timer = threading.Timer(0.1, other.release)
+    timer.start()
+    assert not late.confirm()  # somebody else had it
+    assert late.confirm() and not other.attempt()  # now it is this one's again
+    late.release()
+    assert "testing: this process gave no sign of life for 60 s, and another one went on with it" in capsys.readouterr().err
+
+
+def test_a_late_owner_leaves_the_next_ones_lease_alone(tmp_path: Path) -> None:
+    late, other = one(tmp_path), one(tmp_path)
+    assert late.attempt() and late._mine is not None
+    late._mine.unlink()
+    assert other.attempt()
+    late.release()
+    assert other.confirm() and not one(tmp_path).attempt()
+    other.release()
+
+
+def test_it_is_stamped_until_it_is_given_back(short: None, tmp_path: Path) -> None:
+    mine, before = one(tmp_path), set(threading.enumerate())
+    assert mine.attempt() and mine._mine is not None
+    first = mine._mine.stat().st_mtime_ns
+    time.sleep(0.3)
+    assert mine._mine.stat().st_mtime_ns > first
+    (thread,) = set(threading.enumerate()) - before
+    mine.release()
+    thread.join(1)
+    assert not thread.is_alive()
+
+
+def test_a_forked_child_neither_keeps_it_alive_nor_gives_it_back(tmp_path: Path) -> None:
+    mine = one(tmp_path)
+    assert mine.attempt()
+    child = os.fork()
+    if child == 0:
+        mine.release()
+        os._exit(threading.active_count())  # no thread but this one
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert mine.confirm() and not one(tmp_path).attempt()
+    mine.release()
+
+
+def test_a_killed_process_blocks_nobody(tmp_path: Path) -> None:
+    owner = start("hold", tmp_path)
+    assert line(owner) == "held"
+    mine = one(tmp_path)
+    assert not mine.attempt()
+    owner.kill()
+    started = time.monotonic()
+    mine.wait()
+    assert time.monotonic() - started < 30
+    mine.release()
+    owner.communicate()
+
+
+def test_a_suspended_process_loses_it_and_notices(short: None, tmp_path: Path) -> None:
+    owner = start("hold", tmp_path)
+    assert line(owner) == "held"
+    os.kill(owner.pid, signal.SIGSTOP)
+    mine = one(tmp_path)
+    mine.wait()
+    os.kill(owner.pid, signal.SIGCONT)
+    assert owner.stdin is not None
+    owner.stdin.close()  # it makes sure now, and waits
+    time.sleep(0.2)
+    assert mine.confirm()
+    mine.release()
+    assert line(owner) == "lost"
+    assert owner.wait() == 0 and list(tmp_path.iterdir()) == []
+
+
+def test_a_step_that_lets_no_other_thread_run_loses_nothing(short: None, tmp_path: Path) -> None:
+    owner = start("deaf", tmp_path)
+    assert line(owner) == "held"
+    mine = one(tmp_path)
+    mine.wait()
+    assert line(owner) == "confirmed"
+    mine.release()
+    owner.communicate()
+
+
+def test_of_many_takers_one_succeeds_each_time(tmp_path: Path) -> None:
+    takers, rounds = 5, 20
+    processes = [start("race", tmp_path, rounds) for _ in range(takers)]
+    for process in processes:
+        assert line(process) == "ready"
+    for number in range(rounds):
+        file = tmp_path / "leases" / f"round-{number}" / "0123"  # of an owner that is dead: all see that at once
+        file.parent.mkdir(parents=True)
+        file.write_bytes(replace(this_process("dead"), pid=2**22 + 1).to_bytes())
+        (tmp_path / f"go-{number}").touch()
+    for process in processes:
+        assert process.wait() == 0
+        process.communicate()
+    for number in range(rounds):
+        words = (tmp_path / f"log-{number}").read_text().split()
+        pids = words[1::4]
+        assert words == [word for pid in pids for word in ("in", pid, "out", pid)], "two were in at once"
+        assert sorted(pids) == sorted(str(process.pid) for process in processes)
+    assert list((tmp_path / "leases").iterdir()) == []
+
+
+def test_waiting_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(lease, "_PATIENCE", 0.05)
+    other = Lease(tmp_path, "one", "the work of another")
+    assert other.attempt()
+    os.utime(tmp_path / "one", (time.time() - 200, time.time() - 200))
+    threading.Timer(0.3, other.release).start()
+    with Lease(tmp_path, "one", "stage 1 of ce").held():
+        assert capsys.readouterr().err == f"waiting for stage 1 of ce: process {os.getpid()} of this machine has had it for 3 min\n"
+
+
+def test_a_folder_that_cannot_be_written_is_the_users_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="the folder .*file must be writable: Not a directory"):
+        one(tmp_path / "file").attempt()
+
+
+def test_what_killed_processes_left_is_tidied_away(tmp_path: Path) -> None:
+    dead = replace(this_process("dead"), pid=2**22 + 1)
+    for name, owner, age in (("a", dead, 0), (".a.0123", dead, 0), ("b", ELSEWHERE, 3601), ("c", ELSEWHERE, 3000)):
+        put(tmp_path / name, owner, age)
+        (tmp_path / name / "one").rename(tmp_path / "moved")
+        (tmp_path / name).rmdir()
+        (tmp_path / "moved").rename(tmp_path / name)
+    (tmp_path / "d").mkdir()
+    tidy(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+    (found,) = holders(tmp_path).values()
+    assert found.dead and 2990 < found.silent < 3010
+    os.utime(found.path, (0, 0))
+    tidy(tmp_path)
+    assert not tmp_path.exists()
+    tidy(tmp_path)
+    assert one(tmp_path).attempt()  # the folder is made again
+
+
+def test_no_attempt_fails_because_others_tidy(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def clean() -> None:
+        while not stop.is_set():
+            tidy(tmp_path / "leases")
+
+    thread = threading.Thread(target=clean)
+    thread.start()
+    try:
+        for _ in range(100):
+            with one(tmp_path / "leases").held():
+                pass
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_stamp_that_cannot_be_made_is_tried_again(short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = os.utime, []
+
+    def away_at_first(*given: Any) -> None:
+        calls.append(given)
+        if len(calls) == 1:
+            raise OSError(5, "Input/output error")
+        real(*given)
+
+    monkeypatch.setattr(os, "utime", away_at_first)
+    mine = one(tmp_path)
+    assert mine.attempt()
+    time.sleep(0.35)
+    mine.release()
+    assert len(calls) >= 2
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(-5, "0 s"), (12.4, "12 s"), (150, "2 min"), (5999, "100 min"), (9000, "2.5 h")])
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
