@@ -21,47 +21,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from ltbench.atomic import ABANDONED, disk_time
+from ltbench.atomic import ABANDONED
 from ltbench.errors import UserError
-from ltbench.owner import Owner, this_process
+from ltbench.holder import EXPIRY, GONE, Holder, read_holder, remove
+from ltbench.owner import this_process
 
 BEAT = 5.0  # seconds between two stamps
-EXPIRY = 60.0  # without a stamp, after which a lease may be taken over,
-WATCH = 15.0  # once its taker has seen none for so long itself: on some disks stamps are of the clocks of the writers
+WATCH = 15.0  # that a taker sees no stamp itself: on some disks stamps are of the clocks of the writers
 _LOOKS = 5.0  # seconds that one look counts for at most: the disk itself may have been away between two
 _PATIENCE = 1.0  # seconds of waiting that nobody needs to hear of
 _PAUSES = 0.02, 2.0  # seconds between two tries, at first and at most
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Say who has a lease.
-
-    Args:
-        path: The owner's file.
-        owner: The process.
-        stamp: Of its last sign of life, in nanoseconds.
-        silent: Seconds since then.
-        held: Seconds since it took the lease.
-    """
-
-    path: Path
-    owner: Owner
-    stamp: int
-    silent: float
-    held: float
-
-    @property
-    def dead(self) -> bool:
-        """Whether it is known to be gone, or has been silent for too long."""
-        return (fate := self.owner.fate()) == "gone" or (fate == "unknown" and self.silent > EXPIRY)
-
-    def __str__(self) -> str:
-        where = "of this machine" if self.owner.here else "of another machine"
-        return f"process {self.owner.pid or 'unknown'} {where} has had it for {duration(self.held)}"
 
 
 class Lease:
@@ -103,7 +74,7 @@ class Lease:
             raise UserError(f"the folder {self._folder} must be writable: {error.strerror}") from error
         finally:
             with suppress(OSError):
-                _remove(claim / number)
+                remove(claim / number)
 
     def wait(self) -> None:
         """Take the lease as soon as it can be had; a wait of more than a moment is told on stderr, once.
@@ -144,11 +115,11 @@ class Lease:
         try:
             os.utime(self._mine)
             return True
-        except FileNotFoundError:
-            print(f"{self.what}: this process gave no sign of life for {EXPIRY:.0f} s, and another one went on with it",
-                  file=sys.stderr, flush=True)
         except OSError as error:
-            raise UserError(f"the folder {self._folder} must be writable: {error.strerror}") from error
+            if error.errno not in GONE:
+                raise UserError(f"the folder {self._folder} must be writable: {error.strerror}") from error
+        print(f"{self.what}: this process gave no sign of life for {EXPIRY:.0f} s, and another one went on with it",
+              file=sys.stderr, flush=True)
         self._stop.set()
         self.wait()
         return False
@@ -157,18 +128,18 @@ class Lease:
         """Give the lease back; in a forked child, nothing is done."""
         if self._mine is not None and self._process == os.getpid():
             self._stop.set()
-            _remove(self._mine)
+            remove(self._mine)
             self._mine = None
 
     def _prepare(self, claim: Path, file: Path) -> float:
         """Write the file that says whose the lease is to be; return the disk's time."""
-        for last in (False, False, True):
+        for last in (False, False, True):  # an empty folder may be tidied away in this moment
             try:
                 claim.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(this_process(self.what).to_bytes())
                 break
-            except FileNotFoundError:  # an empty folder was tidied away in this moment
-                if last:
+            except OSError as error:
+                if last or error.errno not in GONE:
                     raise
         return file.stat().st_mtime
 
@@ -179,11 +150,14 @@ class Lease:
 
     def _clear(self, now: float) -> bool:
         """Remove an owner that is dead or overdue; return whether the place is free now."""
-        holder = _read(self._place, now)
-        if holder is not None and not self._overdue(holder):
+        holder = read_holder(self._place, now)
+        if holder is None:
+            with suppress(OSError):  # taken again, or not there
+                self._place.rmdir()
+        elif self._overdue(holder):
+            remove(holder.path)
+        else:
             return False
-        if holder is not None:
-            _remove(holder.path)
         return True
 
     def _overdue(self, holder: Holder) -> bool:
@@ -201,58 +175,15 @@ class Lease:
                 or (holder.silent > EXPIRY and self._watched > WATCH))
 
 
-def holders(folder: Path) -> dict[str, Holder]:
-    """Return who has which lease of a folder, by the names of the leases.
-
-    Args:
-        folder: Of leases.
-    """
-    try:
-        now = disk_time(folder)
-    except OSError:  # not there, or only to be read
-        now = time.time()
-    found = {place.name: _read(place, now) for place in _places(folder) if not place.name.startswith(".")}
-    return {name: holder for name, holder in found.items() if holder is not None}
-
-
-def tidy(folder: Path) -> None:
-    """Remove what killed processes left among leases, and the folder if nothing is in it.
-
-    Args:
-        folder: Of leases.
-    """
-    with suppress(OSError):
-        now = disk_time(folder)
-        for place in _places(folder):
-            holder = _read(place, now)
-            if holder is None:
-                with suppress(OSError):
-                    place.rmdir()
-            elif holder.owner.fate() == "gone" or holder.silent > ABANDONED:
-                _remove(holder.path)
-        folder.rmdir()
-
-
-def duration(seconds: float) -> str:
-    """Write a time span for people.
-
-    Args:
-        seconds: How long; below 0 where a stamp lies in the future.
-    """
-    if seconds < 100:
-        return f"{max(seconds, 0):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
 def _beat(mine: Path, stop: threading.Event) -> None:
     """Stamp the file of a lease until it is given back or lost."""
     while not stop.wait(BEAT):
         try:
             os.utime(mine)
-        except FileNotFoundError:
-            return
-        except OSError:  # the disk is away: it may come back
-            continue
+        except OSError as error:
+            if error.errno in GONE:
+                return
+            # Else the disk is away: it may come back.
 
 
 def _moved(claim: Path, place: Path, number: str) -> bool:
@@ -260,33 +191,6 @@ def _moved(claim: Path, place: Path, number: str) -> bool:
         os.rename(claim, place)
         return True
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, *GONE):
             raise
         return (place / number).is_file()  # of a request that NFS sent twice, the first may have succeeded
-
-
-def _read(place: Path, now: float) -> Holder | None:
-    """Return who is in a place; None for nobody."""
-    try:
-        for path in place.iterdir():
-            if not path.name.startswith("."):  # such as what NFS keeps of a file that is removed while it is read
-                with path.open("rb") as file:  # opened, so that NFS asks for the present state
-                    status = os.fstat(file.fileno())
-                    owner = Owner.from_bytes(file.read())
-                return Holder(path, owner, status.st_mtime_ns, now - status.st_mtime, now - place.stat().st_mtime)
-    except FileNotFoundError:
-        pass
-    return None
-
-
-def _places(folder: Path) -> list[Path]:
-    """Return where leases are held or claimed."""
-    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-
-
-def _remove(file: Path) -> None:
-    """Remove an owner's file and the folder around it, unless the next owner's is there already."""
-    with suppress(FileNotFoundError):
-        file.unlink()
-    with suppress(OSError):
-        file.parent.rmdir()

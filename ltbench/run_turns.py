@@ -11,7 +11,8 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from ltbench.lease import Lease, tidy
+from ltbench.holder import tidy
+from ltbench.lease import Lease
 from ltbench.plan import RunPlan
 
 Record = dict[str, Any]

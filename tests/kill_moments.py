@@ -1,9 +1,9 @@
 """Kill or suspend ``ltbench run`` at random moments, run it again, and compare with a run that nobody disturbed.
 
-Usage: kill_moments.py FOLDER MOMENTS [SEED]. A moment is a time, or one of the program's operations on files (the n-th, before,
-within or after it). Of every three moments one disturbs a job that runs alone, one a job beside which another one works on the
-same cache and output folder, and one suspends a job (SIGSTOP) until another one has taken over and finished. Each job is a process
-forked before torch has computed anything, so one import serves all. Prints one line a moment and exits with 1 if a rule is broken.
+Usage: kill_moments.py FOLDER MOMENTS [SEED]. A moment is a time, or one of the program's operations on files (before, within or
+after it). Of every three moments one disturbs a job that runs alone, one a job beside which another one works on the same cache
+and output folder, and one suspends a job (SIGSTOP) until another one has taken over and finished. Each job is a process forked
+before torch has computed anything, so one import serves all. Prints a line for each moment; exits with 1 if a rule was broken.
 """
 
 from __future__ import annotations

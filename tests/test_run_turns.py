@@ -10,7 +10,8 @@ import pytest
 from accelerate import Accelerator
 
 from ltbench import run_turns
-from ltbench.lease import Lease, holders
+from ltbench.holder import holders
+from ltbench.lease import Lease
 from ltbench.plan import RunPlan
 from ltbench.run_turns import FOLDER, Turns
 
@@ -79,8 +80,8 @@ def test_what_another_job_has_begun_comes_last_with_its_record(tmp_path: Path, c
         if number == 2:
             threading.Timer(0.1, end).start()
     assert found == [(1, None), (2, None), (0, RECORD)]
-    assert capsys.readouterr().err == (f"waiting for a on digits-lt, seed 7: process {os.getpid()} of this machine has had it for "
-                                       "0 s\n")
+    told = capsys.readouterr().err
+    assert told == f"waiting for a on digits-lt, seed 7: process {os.getpid()} of this machine has had it for 0 s\n"
 
 
 def test_what_another_job_leaves_undone_is_made_after_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

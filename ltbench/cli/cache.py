@@ -10,7 +10,7 @@ from ltbench.cli.listing import show
 from ltbench.settings import cache_limit, cache_root, parse_size
 
 if TYPE_CHECKING:
-    from ltbench.lease import Holder
+    from ltbench.holder import Holder
     from ltbench.training.store import Entry
 
 
@@ -56,7 +56,9 @@ def run_prune(args: argparse.Namespace) -> int:
 
 def _what(entry: Entry, holder: Holder | None) -> str:
     """Say what is stored, or what is being made: only its maker knows what an unfinished stage will be."""
-    return str(entry.meta.get("what")) if entry.meta else f"unfinished: {holder.owner.what}" if holder else "unfinished"
+    if entry.meta:
+        return str(entry.meta["what"])
+    return f"unfinished: {holder.owner.what}" if holder and holder.owner.what else "unfinished"
 
 
 def _held(holder: Holder | None) -> str | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import MissingData, UserError
-from ltbench.lease import Lease, tidy
+from ltbench.holder import tidy
+from ltbench.lease import Lease
 from ltbench.settings import cache_root
 
 

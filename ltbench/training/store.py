@@ -15,7 +15,8 @@ from typing import Any
 
 from ltbench.atomic import sweep, sync, write_whole
 from ltbench.errors import UserError
-from ltbench.lease import Holder, Lease, holders, tidy
+from ltbench.holder import Holder, holders, tidy
+from ltbench.lease import Lease
 
 ENGINE = "engine.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
