@@ -35,6 +35,35 @@ _PATIENCE = 1.0  # seconds of waiting that nobody needs to hear of
 _PAUSES = 0.02, 2.0  # seconds between two tries, at first and at most
 
 
+class _Heart:
+    """Stamp the files of all leases of this process, in one thread: starting one takes longer than all else about a lease."""
+
+    def __init__(self) -> None:
+        self._files: set[Path] = set()
+        self._process = 0
+
+    def keep(self, file: Path) -> None:
+        """Stamp a file from now on."""
+        if self._process != os.getpid():  # the first one, or the first in a forked child, which has no thread and no lease
+            self._files, self._process = set(), os.getpid()
+            threading.Thread(target=self._beat, name="leases", daemon=True).start()
+        self._files.add(file)
+
+    def stop(self, file: Path) -> None:
+        """Stamp a file no longer."""
+        self._files.discard(file)
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(BEAT)
+            for file in tuple(self._files):
+                with suppress(OSError):  # lost, which its owner will see; or the disk is away, and may come back
+                    os.utime(file)
+
+
+_heart = _Heart()
+
+
 class Lease:
     """Take, keep and give back the right to do one thing.
 
@@ -49,7 +78,6 @@ class Lease:
         self._folder, self._place = folder, folder / name
         self._mine: Path | None = None
         self._process = 0
-        self._stop = threading.Event()
         self.holder: Holder | None = None  # who was in the way of the last attempt
         self._watched = self._looked = 0.0
 
@@ -68,13 +96,14 @@ class Lease:
                     self._begin(self._place / number)
                     return True
                 if not self._clear(now):
-                    return False
-            return False
+                    break
         except OSError as error:
             raise UserError(f"the folder {self._folder} must be writable: {error.strerror}") from error
         finally:
-            with suppress(OSError):
-                remove(claim / number)
+            if self._mine is None:
+                with suppress(OSError):
+                    remove(claim / number)
+        return False
 
     def wait(self) -> None:
         """Take the lease as soon as it can be had; a wait of more than a moment is told on stderr, once.
@@ -120,14 +149,15 @@ class Lease:
                 raise UserError(f"the folder {self._folder} must be writable: {error.strerror}") from error
         print(f"{self.what}: this process gave no sign of life for {EXPIRY:.0f} s, and another one went on with it",
               file=sys.stderr, flush=True)
-        self._stop.set()
+        _heart.stop(self._mine)
+        self._mine = None
         self.wait()
         return False
 
     def release(self) -> None:
         """Give the lease back; in a forked child, nothing is done."""
         if self._mine is not None and self._process == os.getpid():
-            self._stop.set()
+            _heart.stop(self._mine)
             remove(self._mine)
             self._mine = None
 
@@ -144,9 +174,8 @@ class Lease:
         return file.stat().st_mtime
 
     def _begin(self, mine: Path) -> None:
-        self._mine, self._process, self._stop = mine, os.getpid(), threading.Event()
-        self.holder = None
-        threading.Thread(target=_beat, args=(mine, self._stop), name="lease", daemon=True).start()
+        self._mine, self._process, self.holder = mine, os.getpid(), None
+        _heart.keep(mine)
 
     def _clear(self, now: float) -> bool:
         """Remove an owner that is dead or overdue; return whether the place is free now."""
@@ -173,17 +202,6 @@ class Lease:
         self.holder, self._looked = holder, now
         return (holder.silent > ABANDONED or self._watched > EXPIRY  # the latter also where a stamp lies in the future
                 or (holder.silent > EXPIRY and self._watched > WATCH))
-
-
-def _beat(mine: Path, stop: threading.Event) -> None:
-    """Stamp the file of a lease until it is given back or lost."""
-    while not stop.wait(BEAT):
-        try:
-            os.utime(mine)
-        except OSError as error:
-            if error.errno in GONE:
-                return
-            # Else the disk is away: it may come back.
 
 
 def _moved(claim: Path, place: Path, number: str) -> bool:

@@ -68,6 +68,7 @@ class Looks:
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("BEAT", 0.1), ("EXPIRY", 0.5), ("WATCH", 0.2)):
         monkeypatch.setattr(lease, name, seconds)
+    monkeypatch.setattr(lease, "_heart", lease._Heart())  # one that knows these times from its start
 
 
 def test_one_has_it_and_the_next_after_it(tmp_path: Path) -> None:
@@ -141,15 +142,16 @@ def test_a_late_owner_leaves_the_next_ones_lease_alone(tmp_path: Path) -> None:
 
 
 def test_it_is_stamped_until_it_is_given_back(short: None, tmp_path: Path) -> None:
-    mine, before = one(tmp_path), set(threading.enumerate())
-    assert mine.attempt() and mine._mine is not None
-    first = mine._mine.stat().st_mtime_ns
+    mine, other = one(tmp_path), Lease(tmp_path, "two", "testing")
+    assert mine.attempt() and other.attempt() and mine._mine is not None
+    first, threads = mine._mine.stat().st_mtime_ns, threading.active_count()
     time.sleep(0.3)
     assert mine._mine.stat().st_mtime_ns > first
-    (thread,) = set(threading.enumerate()) - before
+    for lease_ in (mine, other):
+        lease_.release()
+    assert mine.attempt() and threading.active_count() == threads  # one thread stamps all
     mine.release()
-    thread.join(1)
-    assert not thread.is_alive()
+    assert lease._heart._files == set()
 
 
 def test_a_forked_child_neither_keeps_it_alive_nor_gives_it_back(tmp_path: Path) -> None:
