@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +24,9 @@ PROCESS = Path(__file__).with_name("lease_process.py")
 ELSEWHERE = replace(this_process("working far away"), machine="0" * 16)
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
+def start(*arguments: object, before: Sequence[str] = ()) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.Popen([sys.executable, str(PROCESS), *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    return subprocess.Popen([*before, sys.executable, str(PROCESS), *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             text=True, env=environment)
 
 
@@ -175,6 +177,25 @@ def test_a_killed_process_blocks_nobody(tmp_path: Path) -> None:
     started = time.monotonic()
     mine.wait()
     assert time.monotonic() - started < 30
+    mine.release()
+    owner.communicate()
+
+
+def test_a_process_of_another_machine_that_dies_blocks_nobody(short: None, tmp_path: Path) -> None:
+    apart = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]  # where process numbers mean others
+    if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True).returncode:
+        pytest.skip("there can be no process apart from this one's")
+    owner = start("hold", tmp_path, before=apart)
+    assert line(owner) == "held"
+    mine = one(tmp_path)
+    for _ in range(5):
+        assert not mine.attempt()  # it beats
+        time.sleep(0.15)
+    assert mine.holder is not None and not mine.holder.owner.here and mine.holder.owner.pid == 1
+    owner.kill()
+    killed = time.monotonic()
+    mine.wait()
+    assert time.monotonic() - killed > 0.3  # it was silent for 0.5 s, of which 0.1 s may have passed before it died
     mine.release()
     owner.communicate()
 

@@ -83,6 +83,17 @@ def test_finishing_twice_harms_nobody(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in store.path("aa1").iterdir()} == content
 
 
+@pytest.mark.parametrize(("durable", "syncs"), [(True, 3), (False, 0)])  # the engine, the metadata, and the names of both
+def test_what_took_long_is_on_the_disk_before_it_counts_as_finished(durable: bool, syncs: int, tmp_path: Path,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(os, "fsync", calls.append)
+    store = StageStore(tmp_path, 10**9)
+    save_tensors(store.path("aa1") / ENGINE, {"x": torch.ones(2)}, {}, durable=durable)
+    store.finish("aa1", meta_of("aa1"), durable=durable)
+    assert len(calls) == syncs and store.has("aa1")
+
+
 def test_what_killed_processes_left_half_written_is_tidied_away(tmp_path: Path) -> None:
     store = StageStore(tmp_path, 10**9)
     fill(store, "aa1", 1000)
