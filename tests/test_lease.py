@@ -26,8 +26,8 @@ ELSEWHERE = replace(this_process("working far away"), machine="0" * 16)
 
 def start(*arguments: object, before: Sequence[str] = ()) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.Popen([*before, sys.executable, str(PROCESS), *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                            text=True, env=environment)
+    return subprocess.Popen([*before, sys.executable, str(PROCESS), *map(str, arguments)], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def line(process: subprocess.Popen[str]) -> str:
@@ -181,6 +181,7 @@ def test_a_killed_process_blocks_nobody(tmp_path: Path) -> None:
     owner.communicate()
 
 
+@pytest.mark.slow
 def test_a_process_of_another_machine_that_dies_blocks_nobody(short: None, tmp_path: Path) -> None:
     apart = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]  # where process numbers mean others
     if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True).returncode:
@@ -216,6 +217,7 @@ def test_a_suspended_process_loses_it_and_notices(short: None, tmp_path: Path) -
     assert owner.wait() == 0 and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_step_that_lets_no_other_thread_run_loses_nothing(short: None, tmp_path: Path) -> None:
     owner = start("deaf", tmp_path)
     assert line(owner) == "held"
@@ -274,7 +276,7 @@ def test_no_attempt_fails_because_others_tidy(tmp_path: Path) -> None:
     thread = threading.Thread(target=clean)
     thread.start()
     try:
-        for _ in range(100):
+        for _ in range(50):
             with one(tmp_path / "leases").held():
                 pass
     finally:
