@@ -217,6 +217,7 @@ def try_moment(folder: Path, kind: str, moment: Moment, expected: dict[str, Any]
         os.utime(path, (0, 0))
     assert ended(job(folder, "last")) == 0
     assert not [*(folder / "runs").glob(".*"), *(folder / "cache").rglob(".*.tmp")], "something hidden is left"
+    assert not [*(folder / "cache").rglob("checkpoint.*")], "a checkpoint of a finished stage is left"
     assert not (folder / "cache" / "leases").exists() or not list((folder / "cache" / "leases").iterdir()), "a lease is left"
     return f"{happened}; {len(left)} of {RUNS} runs and {sum('engine' in name for name in before)} stages were finished"
 

@@ -16,7 +16,7 @@ import pytest
 
 from ltbench import lease
 from ltbench.errors import UserError
-from ltbench.holder import holders, tidy
+from ltbench.holder import Holder, holders, tidy
 from ltbench.lease import Lease
 from ltbench.owner import Owner, this_process
 
@@ -140,6 +140,22 @@ def test_a_late_owner_leaves_the_next_ones_lease_alone(tmp_path: Path) -> None:
     assert other.attempt()
     late.release()
     assert other.confirm() and not one(tmp_path).attempt()
+    other.release()
+
+
+def test_a_late_waiter_cannot_remove_the_next_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, replace(this_process("dead"), pid=2**22 + 1))
+    late, other = one(tmp_path), one(tmp_path)
+    judge = late._overdue
+
+    def slowly(holder: Holder) -> bool:
+        if overdue := judge(holder):
+            assert other.attempt()  # between the look at the dead owner and its removal
+        return overdue
+
+    monkeypatch.setattr(late, "_overdue", slowly)
+    assert not late.attempt()
+    assert other.confirm()
     other.release()
 
 

@@ -240,10 +240,14 @@ class StageRunner:
                     self.accelerator.unwrap_model(engine, keep_fp32_wrapper=False)
                     release(self.accelerator)
             curve, seconds = loop.curve, loop.seconds + seconds
-        if self.accelerator.is_main_process and (self.store.confirm(plan.key) or not self.store.has(plan.key)):
+        if not self.accelerator.is_main_process:
+            return
+        if self.store.confirm(plan.key) or not self.store.has(plan.key):
             durable = seconds > WORTH_SYNCING
             save_tensors(folder / ENGINE, engine.trained_state(), {}, durable=durable)
             self.store.finish(plan.key, {"what": _what(plan, seed, data), "curve": curve, "seconds": seconds}, durable=durable)
+        else:
+            checkpoint.unlink(missing_ok=True)  # another process finished the stage while this one was suspended
 
     def loaders(self, engine: Engine, plan: StagePlan, budget: Budget, seed: int, data: TaskData) -> Callable[[str], BatchLoader]:
         """Return what makes the loader of a stream: of images, or of cached features where the stage trains on them.

@@ -73,8 +73,12 @@ class StageStore:
             raise UserError(f"the cache folder {self.root.parent} cannot be written: {error.strerror}") from error
 
     def tidy(self) -> None:
-        """Remove what killed processes left half written."""
+        """Remove what killed processes left: half-written files, checkpoints of finished stages, leases."""
         sweep(self.root, "??/*/")
+        for checkpoint in self.root.glob(f"??/*/{CHECKPOINT}"):
+            if self.has(checkpoint.parent.name):
+                with suppress(OSError):
+                    checkpoint.unlink()
         tidy(self._leases)
 
     def path(self, key: str) -> Path:

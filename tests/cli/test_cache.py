@@ -12,12 +12,14 @@ from ltbench.training.store import StageStore
 
 def test_the_cache_says_who_holds_what(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = StageStore(tmp_path, 0)
-    with store.lock("aa1", "stage 1 of ce"), store.lock("bb2"):
+    with store.lock("aa1", "stage 1 of ce"):
+        stale = tmp_path / "leases" / "bb2" / "0123"  # of an owner of whom nothing is known,
+        for folder in (store.path("aa1"), store.path("bb2"), stale.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        stale.touch()
+        os.utime(stale, (0, 0))  # and that has been silent for long
         for key in ("aa1", "bb2"):
             (store.path(key) / "checkpoint.safetensors").write_bytes(b"x" * 600_000)
-        (file,) = (tmp_path / "leases" / "bb2").iterdir()
-        file.write_bytes(b"")  # of an owner of whom nothing is known,
-        os.utime(file, (0, 0))  # and that has been silent for long
         assert main(["cache", "ls", "--json", "--cache", str(tmp_path)]) == 0
         rows = {row.pop("key"): row for row in json.loads(capsys.readouterr().out)}
         assert all(row.pop("used") for row in rows.values())

@@ -101,8 +101,11 @@ def test_what_killed_processes_left_half_written_is_tidied_away(tmp_path: Path) 
     for file in (left, live):
         file.write_bytes(b"half")
     os.utime(left, (0, 0))
+    for key in ("aa1", "bb2"):  # finished, and not
+        save_tensors(store.path(key) / CHECKPOINT, {"x": torch.ones(2)}, {"epoch": 3})
     store.tidy()
     assert not left.exists() and live.exists() and store.has("aa1")
+    assert not (store.path("aa1") / CHECKPOINT).exists() and store.partial("bb2") is not None
 
 
 def _hold(root: Path, ready: object) -> None:
