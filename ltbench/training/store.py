@@ -60,15 +60,16 @@ class StageStore:
         self._held: dict[str, Lease] = {}
 
     def require_writable(self) -> None:
-        """Make the folder.
+        """Make the folders.
 
         Raises:
-            UserError: If it cannot be written.
+            UserError: If one cannot be written.
         """
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.root):
-                pass
+            for folder in (self.root, self._leases):
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
         except OSError as error:
             raise UserError(f"the cache folder {self.root.parent} cannot be written: {error.strerror}") from error
 

@@ -147,6 +147,9 @@ def test_a_folder_that_cannot_be_made_is_the_users_error(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         StageStore(tmp_path / "file", 0).require_writable()
+    (tmp_path / "leases").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        StageStore(tmp_path, 0).require_writable()
     with pytest.raises(UserError, match="cannot be written"):
         save_tensors(tmp_path / "file" / "f.safetensors", {"a": torch.ones(1)}, {})
 
