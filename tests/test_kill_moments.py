@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 DRIVER = Path(__file__).with_name("kill_moments.py")
-MOMENTS = 12  # of each kind four; the driver takes any number
+MOMENTS = 9  # one of every kind; the driver takes any number
 
 
 @pytest.mark.slow
@@ -21,4 +21,4 @@ def test_jobs_that_are_killed_or_suspended_at_any_moment(tmp_path: Path) -> None
                           env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == f"{MOMENTS} moments, 0 broken"
-    assert done.stdout.count(": killed;") >= 4 and ": went on;" in done.stdout  # few jobs were done before their moment
+    assert done.stdout.count(": killed;") >= 2 and done.stdout.count(": went on;") >= 2  # others may be done before their moment
