@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from ltbench.atomic import sync, temporary_beside
 from ltbench.errors import UserError
 from ltbench.geometry_file import entry_of, pack
 from ltbench.leaderboard.text import printable
@@ -86,7 +86,7 @@ def write(record: Mapping[str, Any], predictions: Predictions | None, directory:
         for path, content in beside.items():
             if content is None:
                 path.unlink(missing_ok=True)
-        _sync_directory(directory)
+        sync(directory)
     except OSError as error:
         raise UserError(f"output folder must be writable, got {directory}: {error.strerror}") from None
     finally:
@@ -262,23 +262,12 @@ def _differences(a: Any, b: Any, path: str) -> Iterator[str]:
 
 
 def _stage(path: Path, content: bytes) -> Path:
-    """Write to a hidden file in the same folder, so that moving it is one step of the file system."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    """Write beside a file, down to the disk, so that moving it into its place is one step of the file system."""
+    temporary = temporary_beside(path)
     try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        temporary.write_bytes(content)
+        sync(temporary)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     return temporary
-
-
-def _sync_directory(directory: Path) -> None:
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from ltbench.data.base import Dataset, Parts
+from ltbench.data.fetched import downloading
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.data.unreadable import find_unreadable, leave_out, tell
 from ltbench.phases import Phases
@@ -51,7 +53,9 @@ class RunData:
         if key not in self._tasks:
             with self.reading(name).phase("data"):
                 if name not in self._parts:
-                    with self._accelerator.main_process_first():  # one process downloads
+                    fetches = self._download and self._accelerator.is_main_process  # one process downloads
+                    alone = downloading(name, self._root) if fetches else nullcontext()
+                    with self._accelerator.main_process_first(), alone:
                         self._parts[name] = load_parts(self.datasets[name], self._root, download=self._download,
                                                        planning=self._planning)
                 data = load_task_data(self.datasets[name], self._parts[name], plan.task, per_class)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from ltbench import records
+from ltbench.atomic import sweep
 from ltbench.data.base import Dataset
 from ltbench.data.chunks import check_batch_size
 from ltbench.data.task_data import TaskData, check_files
@@ -32,6 +34,7 @@ from ltbench.run_data import RunData
 from ltbench.run_info import RunInfo
 from ltbench.run_options import Options
 from ltbench.run_record import describe, without_paths
+from ltbench.run_turns import Turns
 from ltbench.training.build import backbone_facts, make_backbone
 from ltbench.training.context import Bank
 from ltbench.training.engine import Engine
@@ -61,6 +64,7 @@ class Runner:
         self.options = options
         self.data = RunData(accelerator, datasets, root=options.data_root, download=options.download, planning=options.planning,
                             looks=store.root.parent / "readable" if options.skip_unreadable else None)
+        self.turns = Turns(options.out, accelerator)
         self.observers = Observers(registry.manager, active=accelerator.is_main_process)
         self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1,
                                   weights=options.weights)
@@ -81,18 +85,20 @@ class Runner:
         plans = [plan.on(self.data.of(plan).fingerprint) for plan in plans]
         self._check_output()
         self.stages.store.require_writable()
-        results = []
-        for number, plan in enumerate(plans, start=1):
-            known = None if self.options.rerun else self._agreed(self.finished(plan))
-            if known is not None:
-                results.append(known)
-                continue
-            info = RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number, len(plans))
-            self.observers.notify("ltbench_run_start", run=info)
-            record = self._run_one(plan, info)
-            self.observers.notify("ltbench_run_end", run=info, record=record)
-            results.append(record)
-        return results
+        if self.accelerator.is_main_process:
+            sweep(self.options.out)
+            self.stages.store.tidy()
+        results: dict[int, Record] = {}
+        with closing(self.turns.each(plans, lambda plan: None if self.options.rerun else self.finished(plan))) as turns:
+            for number, record in turns:
+                if record is None:
+                    plan = plans[number]
+                    info = RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number + 1, len(plans))
+                    self.observers.notify("ltbench_run_start", run=info)
+                    record = self._run_one(plan, info)
+                    self.observers.notify("ltbench_run_end", run=info, record=record)
+                results[number] = record
+        return [results[number] for number in range(len(plans))]
 
     def finished(self, plan: RunPlan) -> Record | None:
         """Return a plan's record if it was run to its end with the same code and settings."""
@@ -110,17 +116,11 @@ class Runner:
         held = KEEP.index(kept["holds"]) if kept and (path.parent / kept["file"]).is_file() else 0
         return record if record["status"] == "diverged" or held >= KEEP.index(self.options.keep) else None
 
-    def _agreed(self, record: Record | None) -> Record | None:
-        """Return what the main process found: another job may write the record between two processes' looks."""
-        found: list[Record | None] = broadcast_object_list([record])
-        return found[0]
-
     def _check_output(self) -> None:
         try:
             self.options.out.mkdir(parents=True, exist_ok=True)
-            probe = self.options.out / ".write-test"
-            probe.touch()
-            probe.unlink(missing_ok=True)
+            with tempfile.TemporaryFile(dir=self.options.out):
+                pass
         except OSError as error:
             raise UserError(f"the output folder {self.options.out} cannot be written: {error.strerror}") from error
 
@@ -181,6 +181,8 @@ class Runner:
                 traceback.print_exc()
         fill(record["timing"], self.data.reading(plan.task.dataset), phases)
         if self.accelerator.is_main_process:
+            if not self.turns.confirm() and (theirs := self.finished(plan)):
+                return theirs
             kept = None if self.options.keep == "nothing" or record["status"] != "completed" else geometry
             records.write(record, predictions, self.options.out, plan.file_name, kept)
         return record

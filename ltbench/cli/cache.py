@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import TYPE_CHECKING
 
 from ltbench.cli.listing import show
 from ltbench.settings import cache_limit, cache_root, parse_size
+
+if TYPE_CHECKING:
+    from ltbench.holder import Holder
+    from ltbench.training.store import Entry
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,8 +34,10 @@ def run_ls(args: argparse.Namespace) -> int:
     from ltbench.training.store import StageStore
 
     store = StageStore(cache_root(args.cache), cache_limit())
-    rows = [{"key": entry.key if args.json else entry.key[:12], "what": entry.meta.get("what", "unfinished"),
-             "megabytes": f"{entry.size / 1e6:.1f}", "used": time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))}
+    holders = store.holders()
+    rows = [{"key": entry.key if args.json else entry.key[:12], "what": _what(entry, holders.get(entry.key)),
+             "megabytes": f"{entry.size / 1e6:.1f}", "used": time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used)),
+             "held": _held(holders.get(entry.key))}
             for entry in store.entries()]
     return show(rows, as_json=args.json)
 
@@ -40,6 +47,21 @@ def run_prune(args: argparse.Namespace) -> int:
     from ltbench.training.store import StageStore
 
     limit = parse_size(args.to) if args.to is not None else cache_limit()
-    removed = StageStore(cache_root(args.cache), limit).prune(limit)
+    store = StageStore(cache_root(args.cache), limit)
+    store.tidy()
+    removed = store.prune(limit)
     print(f"removed {len(removed)} stages, {sum(entry.size for entry in removed) / 1e6:.1f} MB")
     return 0
+
+
+def _what(entry: Entry, holder: Holder | None) -> str:
+    """Say what is stored, or what is being made: only its maker knows what an unfinished stage will be."""
+    if entry.meta:
+        return str(entry.meta["what"])
+    return f"unfinished: {holder.owner.what}" if holder and holder.owner.what else "unfinished"
+
+
+def _held(holder: Holder | None) -> str | None:
+    if holder is None:
+        return None
+    return f"stale: {holder}" if holder.dead else str(holder)

@@ -17,7 +17,7 @@ from ltbench.errors import UserError
 from ltbench.settings import cache_limit, cache_root, data_root
 
 PACKAGES = ("ltbench", "torch", "torchvision", "timm", "accelerate", "pluggy", "tabulate", "scikit-learn", "numpy", "scipy",
-            "safetensors", "filelock", "tqdm")
+            "safetensors", "tqdm")
 _PAIR = "install a matched pair: pip install --upgrade torch torchvision"
 _PROBE_SECONDS = 300  # a cold import of torch from a network disk can take minutes
 

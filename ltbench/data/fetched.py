@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ltbench.errors import MissingData, UserError
+from ltbench.holder import tidy
+from ltbench.lease import Lease
 from ltbench.settings import cache_root
 
 
@@ -32,6 +36,28 @@ def folder_of(root: Path | None, own: str) -> Path:
     """
     where = cache_root() / "data" if root is None else root
     return where / own if (where / own).is_dir() or where.name != own else where
+
+
+@contextmanager
+def downloading(name: str, root: Path | None) -> Iterator[None]:
+    """Keep other processes from fetching the same files into the same folder meanwhile; wait for one that does.
+
+    Args:
+        name: Of the dataset.
+        root: As the user gave it; None for ltbench's cache. Where nothing can be written, nothing will be fetched either.
+    """
+    leases = (cache_root() / "data" if root is None else root) / ".leases"
+    lease = Lease(leases, f"download-{name}", f"the download of {name}")
+    held = False
+    with suppress(UserError):
+        lease.wait()
+        held = True
+    try:
+        yield
+    finally:
+        if held:
+            lease.release()
+            tidy(leases)
 
 
 def download(name: str, reader: Any, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
+from ltbench.atomic import appearing, sweep
 from ltbench.data.base import Parts
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.pack_format import FIRST, PackedPart, encode_header, encode_index
@@ -88,15 +88,9 @@ def _require_room(file: Path, images: dict[str, EncodedImages]) -> None:
 @contextmanager
 def _appearing(file: Path) -> Iterator[BinaryIO]:
     """Open a file beside another, whose name it takes when it is whole."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
+    sweep(file.parent)
     try:
-        try:
-            with temporary.open("wb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with appearing(file) as temporary, temporary.open("wb") as stream:
+            yield stream
     except OSError as error:
         raise UserError(f"{str(file)!r} cannot be written: {error.strerror}") from error

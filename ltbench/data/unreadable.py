@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ltbench.atomic import write_whole
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.inspection.readable import unreadable
 from ltbench.data.longtail import Split, split_hash
@@ -109,11 +110,9 @@ def _remembered(source: EncodedImages, folder: Path, what: str, decode: bool) ->
     if not decode:
         return []
     found = [index for index, _, _ in unreadable(source, data_workers(), _Progress(what, len(source.paths)))]
-    temporary = file.with_suffix(f".{os.getpid()}.tmp")
     with suppress(OSError):  # a cache that cannot be written is refused elsewhere, where it matters
         folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(found), encoding="utf-8")
-        os.replace(temporary, file)
+        write_whole(file, json.dumps(found).encode(), durable=False)
     return found
 
 

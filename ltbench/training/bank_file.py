@@ -12,13 +12,15 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
+from ltbench.atomic import write_whole
 from ltbench.mapped import map_rows
 from ltbench.training.files import not_written
 
@@ -66,20 +68,24 @@ class BankFile:
             self._finish()
         return there
 
-    def write(self, chunks: Iterator[Tensor]) -> None:
-        """Append the chunks that are missing, and finish the file.
+    def write(self, chunks: Iterator[Tensor], confirm: Callable[[], bool] = lambda: True) -> None:
+        """Write the chunks that are missing, and finish the file; where another process had it in between, leave it as that did.
 
         Args:
             chunks: Float32, shape (CHUNK, D), the last one shorter, from the first row on that :meth:`finished_rows` did not
                 count; they are computed between writing and writing.
+            confirm: Called before each is written; returns whether no other process has had the bank meanwhile.
 
         Raises:
             UserError: If the disk is full, or cannot be written.
         """
         self._start()
         for chunk in chunks:
+            if not confirm():
+                deque(chunks, maxlen=0)  # the processes that take part in computing them go on as well
+                return
             try:
-                self._append(chunk)
+                self._put(chunk)
             except OSError as error:
                 raise not_written(self._part, error) from error
         self._finish()
@@ -100,20 +106,16 @@ class BankFile:
         except OSError as error:
             raise not_written(self._part, error) from error
 
-    def _append(self, chunk: Tensor) -> None:
+    def _put(self, chunk: Tensor) -> None:
         numbers = np.ascontiguousarray(chunk.detach().cpu().numpy(), dtype=np.float32)
-        with self._part.open("ab") as file:
+        with self._part.open("r+b") as file:
+            file.seek(4 * self._width * CHUNK * len(self._digests))
             file.write(numbers.data)
             file.flush()
             os.fsync(file.fileno())
         self._digests.append(hashlib.sha256(numbers.data).hexdigest())
         facts = {"rows": self._rows, "width": self._width, "type": _TYPE, "chunk": CHUNK, "sha256": self._digests}
-        temporary = self._facts.with_suffix(".tmp")
-        with temporary.open("w", encoding="ascii") as text:
-            json.dump(facts, text)
-            text.flush()
-            os.fsync(text.fileno())
-        os.replace(temporary, self._facts)
+        write_whole(self._facts, json.dumps(facts).encode())
 
     def _noted(self) -> list[str]:
         """Return the digests of finished chunks; none where the facts are damaged or are of other rows."""

@@ -96,20 +96,25 @@ class FeatureReader:
         main = self._accelerator.is_main_process
         # Held while others read too: nobody prunes what they are about to open.
         with self._store.lock(folder.name) if main else nullcontext():
-            there = torch.tensor([file.finished_rows() if main else 0], device=self._accelerator.device)
-            first = int(gather_rows(there, self._accelerator)[0])
-            if first < len(self._data.labels):
+            made = False
+            while (first := self._finished_rows(file)) < len(self._data.labels):
                 chunks = self._chunks(engine, view, first)
                 if main:
-                    file.write(chunks)
+                    file.write(chunks, lambda: self._store.confirm(folder.name))
                 else:
                     deque(chunks, maxlen=0)  # this process's rows reach the main one in the course of it
+                made = True
             self._accelerator.wait_for_everyone()
             rows = file.read()
             self._accelerator.wait_for_everyone()
-        if main and first < len(self._data.labels):
+        if main and made:
             self._store.make_room(folder.name)
         return self._bank(rows)
+
+    def _finished_rows(self, file: BankFile) -> int:
+        """Return what the main process finds of a bank."""
+        there = torch.tensor([file.finished_rows() if self._accelerator.is_main_process else 0], device=self._accelerator.device)
+        return int(gather_rows(there, self._accelerator)[0])
 
     def _computed(self, engine: Engine, view: str) -> Bank:
         """Return a bank that is not stored: small ones in memory, others on disk until nobody reads them any more."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,16 +14,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ltbench.atomic import appearing
 from ltbench.errors import UserError
 
+# Seconds of work from which on a file is worth waiting for the disk: waiting takes some milliseconds.
+WORTH_SYNCING = 1.0
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], *, durable: bool = True) -> None:
     """Write tensors and JSON metadata to one safetensors file, atomically.
 
     Args:
         path: The file.
         tensors: By name.
         meta: Anything that JSON holds.
+        durable: Whether a power loss must not cut it short; what it leaves is found to be damaged, and is made again.
 
     Raises:
         UserError: If the disk is full or the folder cannot be written.
@@ -33,15 +36,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, A
     owned = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-        os.fchmod(handle, 0o666 & ~_umask())  # a shared store is for others too; temporary files are private
-        os.close(handle)
-        try:
+        with appearing(path, durable=durable) as temporary:
             save_file(owned, temporary, metadata={"ltbench": json.dumps(meta)})
-            os.replace(temporary, path)
-        finally:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
     except (OSError, SafetensorError) as error:  # safetensors wraps the system's error in its own type
         raise not_written(path, error) from error
 
@@ -88,9 +84,3 @@ def _opened(path: Path, device: torch.device | str) -> Iterator[Any]:
         raise
     except Exception as error:
         raise UserError(f"{path} is damaged ({error})") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

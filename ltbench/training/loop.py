@@ -23,7 +23,7 @@ from ltbench.errors import Diverged
 from ltbench.method import Seen
 from ltbench.training.distributed import average_batch_norm, gather_rows
 from ltbench.training.engine import RESERVED, Engine
-from ltbench.training.files import load_tensors, save_tensors
+from ltbench.training.files import WORTH_SYNCING, load_tensors, save_tensors
 from ltbench.training.optimization import Optimization
 
 Row = dict[str, Any]
@@ -219,4 +219,5 @@ class Loop:
         tensors |= {f"optimizer:{name}": value for name, value in self._optimization.state().items()}
         scaler = self._accelerator.scaler.state_dict() if self._accelerator.scaler is not None else None
         save_tensors(self._checkpoint, tensors,
-                     {"epoch": epoch, "curve": self.curve, "seconds": self.seconds, "scaler": scaler})
+                     {"epoch": epoch, "curve": self.curve, "seconds": self.seconds, "scaler": scaler},
+                     durable=self.seconds > WORTH_SYNCING * epoch)

@@ -27,7 +27,7 @@ from ltbench.training.distributed import gather_rows, release
 from ltbench.training.engine import Engine
 from ltbench.training.external import load_external, load_weights
 from ltbench.training.features import FeatureReader
-from ltbench.training.files import check_tensors, load_tensors, save_tensors
+from ltbench.training.files import WORTH_SYNCING, check_tensors, load_tensors, save_tensors
 from ltbench.training.loop import BatchLoader, Budget, Loop, Row, first_row
 from ltbench.training.optimization import terms
 from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
@@ -123,7 +123,7 @@ class StageRunner:
             load_weights(engine, self.weights)
             return Stage(_finished(engine, seed), reused=True)
         main = self.accelerator.is_main_process
-        with self.store.lock(plan.key) if main else nullcontext():
+        with self.store.lock(plan.key, _what(plan, seed, data)) if main else nullcontext():
             if main:
                 self._discard_damaged(plan.key)
             self.accelerator.wait_for_everyone()
@@ -195,9 +195,9 @@ class StageRunner:
             return _trained_in(plan)
         key = self.weights.bank_key(data)
         if self.accelerator.is_main_process:
-            with self.store.lock(key):
+            what = f"features of {self.weights.model} on {data.dataset.name}"
+            with self.store.lock(key, what):
                 if not self.store.meta(key):  # reading it marks it as used
-                    what = f"features of {self.weights.model} on {data.dataset.name}"
                     self.store.finish(key, {"what": what, "curve": [], "seconds": 0.0})
         self.accelerator.wait_for_everyone()
         return key
@@ -240,10 +240,14 @@ class StageRunner:
                     self.accelerator.unwrap_model(engine, keep_fp32_wrapper=False)
                     release(self.accelerator)
             curve, seconds = loop.curve, loop.seconds + seconds
-        if self.accelerator.is_main_process:
-            save_tensors(folder / ENGINE, engine.trained_state(), {})
-            self.store.finish(plan.key, {"what": f"stage {plan.number} of {plan.text} on {data.dataset.name}, seed {seed}",
-                                         "curve": curve, "seconds": seconds})
+        if not self.accelerator.is_main_process:
+            return
+        if self.store.confirm(plan.key) or not self.store.has(plan.key):
+            durable = seconds > WORTH_SYNCING
+            save_tensors(folder / ENGINE, engine.trained_state(), {}, durable=durable)
+            self.store.finish(plan.key, {"what": _what(plan, seed, data), "curve": curve, "seconds": seconds}, durable=durable)
+        else:
+            checkpoint.unlink(missing_ok=True)  # another process finished the stage while this one was suspended
 
     def loaders(self, engine: Engine, plan: StagePlan, budget: Budget, seed: int, data: TaskData) -> Callable[[str], BatchLoader]:
         """Return what makes the loader of a stream: of images, or of cached features where the stage trains on them.
@@ -267,6 +271,10 @@ class StageRunner:
                  for names in engine.stack.owner("views").views(engine.ctx)]
         return lambda stream: Loader(data.parts.train, data.indices, views, seed=derive_seed("images", seed, plan.number, stream),
                                      **places)
+
+
+def _what(plan: StagePlan, seed: int, data: TaskData) -> str:
+    return f"stage {plan.number} of {plan.text} on {data.dataset.name}, seed {seed}"
 
 
 def _trained_in(plan: StagePlan) -> str:

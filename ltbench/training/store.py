@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from ltbench.atomic import sweep, sync, write_whole
 from ltbench.errors import UserError
+from ltbench.holder import Holder, holders, tidy
+from ltbench.lease import Lease
 
 ENGINE = "engine.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
@@ -43,8 +45,8 @@ class Entry:
 class StageStore:
     """Keep stages in folders named by their keys.
 
-    A stage is finished when its metadata file is there, which is written last. Locks are the operating system's, so a killed
-    owner never blocks others.
+    A stage is finished when its metadata file is there, which is written last. Whoever makes or removes something in a stage's
+    folder holds its lease.
 
     Args:
         root: The cache folder.
@@ -54,20 +56,31 @@ class StageStore:
     def __init__(self, root: Path, limit: int) -> None:
         self.root = root / "stages"
         self.limit = limit
+        self._leases = root / "leases"
+        self._held: dict[str, Lease] = {}
 
     def require_writable(self) -> None:
-        """Make the folder.
+        """Make the folders.
 
         Raises:
-            UserError: If it cannot be written.
+            UserError: If one cannot be written.
         """
-        probe = self.root / f".write-test-{os.getpid()}"
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
+            for folder in (self.root, self._leases):
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
         except OSError as error:
             raise UserError(f"the cache folder {self.root.parent} cannot be written: {error.strerror}") from error
+
+    def tidy(self) -> None:
+        """Remove what killed processes left: half-written files, checkpoints of finished stages, leases."""
+        sweep(self.root, "??/*/")
+        for checkpoint in self.root.glob(f"??/*/{CHECKPOINT}"):
+            if self.has(checkpoint.parent.name):
+                with suppress(OSError):
+                    checkpoint.unlink()
+        tidy(self._leases)
 
     def path(self, key: str) -> Path:
         """Return the folder of a stage."""
@@ -88,13 +101,32 @@ class StageStore:
         return checkpoint if checkpoint.is_file() and not self.has(key) else None
 
     @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Hold a stage against other processes; wait for the one that has it."""
-        folder = self.path(key)
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.parent / f"{key}.lock"):
-            folder.mkdir(exist_ok=True)
-            yield
+    def lock(self, key: str, what: str = "") -> Iterator[None]:
+        """Hold a stage against other processes; wait for the one that has it.
+
+        Args:
+            key: Of the stage.
+            what: Is done with it, for those who wait.
+        """
+        with Lease(self._leases, key, what or f"stored stage {key[:12]}").held() as lease:
+            self.path(key).mkdir(parents=True, exist_ok=True)
+            self._held[key] = lease
+            try:
+                yield
+            finally:
+                del self._held[key]
+
+    def confirm(self, key: str) -> bool:
+        """Make sure that a stage is held before something is put into it; return whether nobody else has had it in between.
+
+        Args:
+            key: Of a stage that this process holds, or that nobody else knows of.
+        """
+        return key not in self._held or self._held[key].confirm()
+
+    def holders(self) -> dict[str, Holder]:
+        """Return who holds which stage, by key."""
+        return holders(self._leases)
 
     def meta(self, key: str) -> dict[str, Any]:
         """Read a finished stage's metadata and mark it as used."""
@@ -102,16 +134,20 @@ class StageStore:
             os.utime(self.path(key) / META)
         return _read_meta(self.path(key))
 
-    def finish(self, key: str, meta: dict[str, Any]) -> None:
-        """Mark a stage as finished, whose engine file has been written, and make room."""
-        file = self.path(key) / META
-        temporary = file.with_suffix(".tmp")
-        temporary.write_text(json.dumps(meta, sort_keys=True))
-        os.replace(temporary, file)
+    def finish(self, key: str, meta: dict[str, Any], *, durable: bool = True) -> None:
+        """Mark a stage as finished, whose engine file has been written, and make room.
+
+        Args:
+            key: Of the stage.
+            meta: What it is.
+            durable: Whether it must survive a power loss.
+        """
+        folder = self.path(key)
+        write_whole(folder / META, json.dumps(meta, sort_keys=True).encode(), durable=durable)
+        if durable:
+            sync(folder)
         with suppress(OSError):  # housekeeping must not fail a finished stage
-            for left in (CHECKPOINT, f"{CHECKPOINT}*.tmp", f"{ENGINE}*.tmp"):
-                for path in self.path(key).glob(left):
-                    path.unlink(missing_ok=True)
+            (folder / CHECKPOINT).unlink(missing_ok=True)
             self.prune(self.limit, keep={key})
 
     def make_room(self, key: str) -> None:
@@ -148,11 +184,14 @@ class StageStore:
                 break
             if entry.key in (keep or ()):
                 continue
+            lease = Lease(self._leases, entry.key, "removing it to make room")
             try:
-                with FileLock(entry.path.parent / f"{entry.key}.lock", timeout=0):
-                    shutil.rmtree(entry.path, ignore_errors=True)
-            except (Timeout, OSError):
+                if not lease.attempt():
+                    continue
+            except UserError:  # others' leases, in a store that is shared with them
                 continue
+            shutil.rmtree(entry.path, ignore_errors=True)
+            lease.release()
             size -= entry.size
             removed.append(entry)
         return removed

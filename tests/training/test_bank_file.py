@@ -84,6 +84,42 @@ def test_noted_rows_that_never_reached_the_disk_are_computed_again(tmp_path: Pat
     assert torch.equal(bank(tmp_path).read(), ROWS)
 
 
+def test_a_writer_that_lost_its_bank_leaves_it_to_the_other(tmp_path: Path) -> None:
+    looks: list[int] = []
+
+    def lost_before_the_second_chunk() -> bool:
+        looks.append(1)
+        if len(looks) == 2:
+            make(tmp_path)  # what another process does meanwhile
+        return len(looks) < 2
+
+    chunks = iter(torch.split(ROWS, CHUNK))
+    late = bank(tmp_path)
+    assert late.finished_rows() == 0
+    late.write(chunks, lost_before_the_second_chunk)
+    assert next(chunks, None) is None  # all are computed: other processes take part in that
+    assert bank(tmp_path).finished_rows() == N and torch.equal(bank(tmp_path).read(), ROWS)
+
+
+def test_two_writers_that_do_not_know_of_each_other_write_the_same(tmp_path: Path) -> None:
+    first, second = bank(tmp_path), bank(tmp_path)
+    parts = torch.split(ROWS, CHUNK)
+
+    def chunks() -> Iterator[Tensor]:
+        yield parts[0]
+        start = second.finished_rows()
+        assert start == CHUNK  # the other goes on behind the first chunk, which the first one has written
+        second._start()
+        second._put(parts[1])
+        yield parts[1]  # and so does the first one, at the same place
+        yield parts[2]
+
+    assert first.finished_rows() == 0
+    first.write(chunks())
+    bank_file._sound.clear()
+    assert bank(tmp_path).finished_rows() == N and (tmp_path / "bank-plain.rows").read_bytes() == ROWS.numpy().tobytes()
+
+
 def damage(folder: Path, kind: str) -> None:
     rows, facts = folder / "bank-plain.rows", folder / "bank-plain.json"
     if kind == "short":

@@ -66,6 +66,18 @@ def test_an_interrupted_bank_goes_on_with_the_same_bits(tmp_path: Path) -> None:
     assert calls == [512, 512, 512, 440]  # 2,048 rows and then the last ones: the first chunk is not computed again
 
 
+def test_a_bank_that_was_lost_to_another_process_goes_on_where_that_one_left_it(tmp_path: Path,
+                                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    data = made_up(ROWS)
+    whole = made(data, tmp_path / "whole")
+    engine = engine_of(WIDTH)
+    reader = reader_of(engine, data, tmp_path)
+    answers = iter([True, False, True, True])  # lost before the second chunk, by one that did nothing
+    monkeypatch.setattr(reader._store, "confirm", lambda key: next(answers))
+    assert torch.equal(reader.read("train", "plain").embedding, whole)
+    assert cast(Projection, engine.backbone).calls == 5 * [512] + [440] + 3 * [512] + [440]
+
+
 def test_views_have_banks_of_their_own(tmp_path: Path) -> None:
     data = made_up(ROWS)
     engine = engine_of(WIDTH)

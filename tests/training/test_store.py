@@ -54,6 +54,60 @@ def test_finishing_makes_room_but_keeps_itself(tmp_path: Path) -> None:
     assert not store.has("aa1") and store.has("bb2")
 
 
+def test_a_damaged_store_of_leases_is_no_reason_to_fail_while_making_room(tmp_path: Path) -> None:
+    store = StageStore(tmp_path, 10**9)
+    fill(store, "aa1", 1000)
+    (tmp_path / "leases").write_text("")
+    assert store.prune(0) == [] and store.has("aa1")
+
+
+def test_a_stage_that_another_process_finished_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    late, other = StageStore(tmp_path, 10**9), StageStore(tmp_path, 10**9)
+    assert late.confirm("aa1")  # nobody holds it
+    with late.lock("aa1"):
+        assert late.confirm("aa1")
+        (file,) = (tmp_path / "leases" / "aa1").iterdir()
+        file.unlink()  # it was suspended for long, and lost it
+        with other.lock("aa1"):
+            fill(other, "aa1", 1000)
+        assert not late.confirm("aa1") and late.has("aa1")
+        assert late.confirm("aa1")  # from now on it is its own again
+
+
+def test_finishing_twice_harms_nobody(tmp_path: Path) -> None:
+    store = StageStore(tmp_path, 10**9)
+    fill(store, "aa1", 1000)
+    content = {path.name: path.read_bytes() for path in store.path("aa1").iterdir()}
+    save_tensors(store.path("aa1") / CHECKPOINT, {"x": torch.ones(2)}, {"epoch": 3})  # of one who did not know
+    fill(store, "aa1", 1000)
+    assert {path.name: path.read_bytes() for path in store.path("aa1").iterdir()} == content
+
+
+@pytest.mark.parametrize(("durable", "syncs"), [(True, 3), (False, 0)])  # the engine, the metadata, and the names of both
+def test_what_took_long_is_on_the_disk_before_it_counts_as_finished(durable: bool, syncs: int, tmp_path: Path,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(os, "fsync", calls.append)
+    store = StageStore(tmp_path, 10**9)
+    save_tensors(store.path("aa1") / ENGINE, {"x": torch.ones(2)}, {}, durable=durable)
+    store.finish("aa1", meta_of("aa1"), durable=durable)
+    assert len(calls) == syncs and store.has("aa1")
+
+
+def test_what_killed_processes_left_half_written_is_tidied_away(tmp_path: Path) -> None:
+    store = StageStore(tmp_path, 10**9)
+    fill(store, "aa1", 1000)
+    left, live = (store.path("aa1") / f".engine.safetensors.0123456789a{end}.tmp" for end in "bc")
+    for file in (left, live):
+        file.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    for key in ("aa1", "bb2"):  # finished, and not
+        save_tensors(store.path(key) / CHECKPOINT, {"x": torch.ones(2)}, {"epoch": 3})
+    store.tidy()
+    assert not left.exists() and live.exists() and store.has("aa1")
+    assert not (store.path("aa1") / CHECKPOINT).exists() and store.partial("bb2") is not None
+
+
 def _hold(root: Path, ready: object) -> None:
     with StageStore(root, 0).lock("aa1"):
         ready.set()  # type: ignore[attr-defined]
@@ -93,6 +147,9 @@ def test_a_folder_that_cannot_be_made_is_the_users_error(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         StageStore(tmp_path / "file", 0).require_writable()
+    (tmp_path / "leases").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        StageStore(tmp_path, 0).require_writable()
     with pytest.raises(UserError, match="cannot be written"):
         save_tensors(tmp_path / "file" / "f.safetensors", {"a": torch.ones(1)}, {})
 

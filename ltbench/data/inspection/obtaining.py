@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ltbench.data.base import Dataset
+from ltbench.data.fetched import downloading
 from ltbench.data.inspection.parts import PARTS
 from ltbench.errors import UserError
 
@@ -38,7 +39,8 @@ def fetch(dataset: Dataset, root: Path | None) -> dict[str, int]:
         UserError: If it cannot be had, in one line.
     """
     try:
-        parts = dataset.load(root, download=True)
+        with downloading(dataset.name, root):
+            parts = dataset.load(root, download=True)
     except OSError as error:  # of a loader that lets the network's errors through
         raise UserError(f"{dataset.name} cannot be downloaded: {error}") from error
     return {name: len(source.labels) for name in PARTS if (source := getattr(parts, name)) is not None}
