@@ -66,7 +66,8 @@ def _expand(x: Tensor, c: Tensor, root: bool) -> Tensor:
     return found
 
 
-def _pull(x: Tensor, c: Tensor, share: Callable[[slice], Tensor], needed: tuple[bool, ...]) -> tuple[Tensor | None, Tensor | None]:
+def _pull(x: Tensor, c: Tensor, share: Callable[[slice], Tensor],
+          needed: tuple[bool, ...]) -> tuple[Tensor | None, Tensor | None]:
     """Return the sums of w (x_b - c_k) over prototypes, shape (B, D), and of w (c_k - x_b) over features, shape (C, D).
 
     One product for each side; what is not needed is None.
@@ -125,7 +126,8 @@ class _Euclidean(torch.autograd.Function):
         x, c, distance = ctx.saved_tensors
 
         def share(part: slice) -> Tensor:  # the slope of pair (b, k) is (x_b - c_k) / distance
-            return (gradient[:, part] / distance[:, part]).masked_fill_(distance[:, part] == 0, 0)
+            slope: Tensor = (gradient[:, part] / distance[:, part]).masked_fill_(distance[:, part] == 0, 0)
+            return slope
 
         with torch.autocast(x.device.type, enabled=False):
             return _pull(x, c, share, ctx.needs_input_grad)

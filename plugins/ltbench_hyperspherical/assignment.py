@@ -35,15 +35,16 @@ def assign(means: Tensor, prototypes: Tensor, current: Tensor) -> Tensor:
     """
     if not (torch.isfinite(means).all() and torch.isfinite(prototypes).all()):
         return current  # the training has diverged: let the loop, not the solver, say so
-    queries = means.detach().cpu().double()
+    # A GPU makes the product in milliseconds, which takes longest of all in many dimensions; not all other devices have float64.
+    device = means.device if means.is_cuda else torch.device("cpu")
+    queries = means.detach().to(device).double()
     # Moving all means together adds one constant to each prototype's column, which every bijection pays alike. Early in
     # training all means are nearly parallel; without their common part the solver was 35 times quicker at 3,000 classes.
     queries = queries - queries.mean(dim=0)
-    costs = (queries @ prototypes.detach().cpu().double().T).neg_()
+    costs = (queries @ prototypes.detach().to(device).double().T).neg_()
     if len(costs) > _MANY:
-        # So does a price on a prototype.
-        costs += prices(costs)
-    best = torch.from_numpy(linear_sum_assignment(costs.numpy())[1]).to(current)
+        costs += prices(costs)  # which every bijection pays alike, too
+    best = torch.from_numpy(linear_sum_assignment(costs.cpu().numpy())[1]).to(current)
     # Where nothing is gained, nothing moves: with all prototypes alike (a simplex, no means yet) every bijection is optimal.
     gained = objective(means, prototypes, current) - objective(means, prototypes, best)
     return best if float(gained) > 1e-12 else current

@@ -7,14 +7,13 @@ search. They need not be exact, so the auction is stopped early, in single preci
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 _FIRST, _LAST, _FALL = 0.1, 3e-4, 6.0  # increments, in standard deviations of the costs: from, to, and divided by what in between
 _UNPLACED = 0.01  # share of labels without a prototype at which an auction stops: the last few bid against each other for long
 _BIDS = 20  # a label, in all; 8 to 13 are usual, but labels with equal costs would bid without end
 _ROWS = 256  # labels that bid at once: their costs stay in the processor's cache
-_GROUP = 64  # prototypes among which a label looks for its cheapest at once; the smallest number of many is found fast, its place not
+_GROUP = 64  # prototypes whose lowest cost is found first: a smallest number is found faster than its place
 
 
 def prices(costs: Tensor) -> Tensor:
@@ -49,7 +48,7 @@ def _auction(costs: Tensor, found: Tensor, increment: float, left: int) -> int:
     bidders = torch.arange(classes, device=costs.device)
     while len(bidders) > _UNPLACED * classes and left > 0:
         left -= len(bidders)
-        offers = [_bid(costs[rows].add_(found)) for rows in bidders.split(_ROWS)]
+        offers = [_bid(costs[rows].add_(found)) for rows in torch.split(bidders, _ROWS)]
         wanted = torch.cat([column for column, _ in offers])
         rise = torch.cat([margin for _, margin in offers]) + increment
         # The highest bid wins; of equal ones the first label's, so that the same costs always give the same prices.

@@ -28,8 +28,8 @@ Positions = npt.NDArray[np.int64]
 def training(classes: int, epochs: int) -> tuple[Tensor, list[Tensor]]:
     """Train a small network by eq. 6, with assignments in between; return prototypes, shape (C, d), and means after each epoch.
 
-    The data is long-tailed (100 to 1 sample a class) and so noisy that labels move about as often as on CIFAR-100-LT: 3 in 4 in the
-    second epoch, half in the fifth.
+    The data is long-tailed (100 to 1 sample a class) and so noisy that labels move about as often as on CIFAR-100-LT: 3 in 4 in
+    the second epoch, half in the fifth.
     """
     generator = torch.Generator().manual_seed(0)
     prototypes = F.normalize(torch.randn(classes, DIM, generator=generator), dim=1)
