@@ -34,7 +34,7 @@ def prices(costs: Tensor) -> Tensor:
     left, increment = _BIDS * classes, _FIRST
     while left > 0:
         left = _auction(single, found, increment, left)
-        if increment == _LAST:
+        if increment == _LAST or left >= (_BIDS - 1) * classes:  # as features come near their prototypes, hardly one is outbid
             break
         increment = max(increment / _FALL, _LAST)
     return found[:classes].to(costs.dtype) * scale
