@@ -37,5 +37,4 @@ def test_a_step_needs_little_beside_its_inputs(distance: str, limit: float) -> N
     places = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
               "MALLOC_MMAP_THRESHOLD_": str(2**20)}  # what is freed goes back: else the allocator's habits are measured too
     done = subprocess.run([sys.executable, "-c", STEP, distance], env=places, capture_output=True, text=True, check=True)
-    print(distance, done.stdout)
     assert float(done.stdout) < limit
