@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+_ROWS = 1024  # prototypes at a time on a processor, 8 MB at D = 2,048
 
 
 def _rounding(features: int, dtype: torch.dtype) -> float:
@@ -37,6 +40,99 @@ def _centered(x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return x - center, c - center
 
 
+def _parts(c: Tensor) -> list[slice]:
+    """Return the rows of prototypes to work on at once.
+
+    On a processor parts stay in its cache: fresh memory for a (C, D) temporary costs six times the arithmetic on it (74 against
+    12 ms at C = 8,142, D = 2,048). Elsewhere one large product is better than several.
+    """
+    rows = _ROWS if c.device.type == "cpu" else max(1, len(c))
+    return [slice(start, start + rows) for start in range(0, len(c), rows)]
+
+
+def _expand(x: Tensor, c: Tensor, root: bool) -> Tensor:
+    """Return squared distances or their roots, shape (B, C), without a temporary of all prototypes."""
+    center = c.mean(dim=0)
+    x = x - center
+    own = x.square().sum(dim=1, keepdim=True)
+    found = x.new_empty(len(x), len(c))
+    for part in _parts(c):
+        rows = c[part] - center
+        norms = own + rows.square().sum(dim=1)  # (B, C')
+        squared = torch.addmm(norms, x, rows.T, alpha=-2)
+        if root:
+            squared = squared.masked_fill_(squared <= norms.mul_(_rounding(x.shape[1], x.dtype)), 0).sqrt_()
+        found[:, part] = squared.clamp_min_(0)
+    return found
+
+
+def _pull(x: Tensor, c: Tensor, share: Callable[[slice], Tensor],
+          needed: tuple[bool, ...]) -> tuple[Tensor | None, Tensor | None]:
+    """Return the sums of w (x_b - c_k) over prototypes, shape (B, D), and of w (c_k - x_b) over features, shape (C, D).
+
+    One product for each side; what is not needed is None.
+
+    Args:
+        x: Features, shape (B, D).
+        c: Prototypes, shape (C, D).
+        share: Part of the prototypes -> w for it, shape (B, C').
+        needed: Whether each of the two is.
+    """
+    center = c.mean(dim=0)
+    x = x - center
+    total, products = x.new_zeros(len(x), 1), torch.zeros_like(x)
+    by_c = torch.empty_like(c) if needed[1] else None
+    for part in _parts(c):
+        rows, weight = c[part] - center, share(part)
+        if needed[0]:
+            total += weight.sum(dim=1, keepdim=True)
+            products.addmm_(weight, rows)
+        if by_c is not None:
+            torch.mul(rows, weight.sum(dim=0).unsqueeze(1), out=by_c[part]).addmm_(weight.T, x, alpha=-1)
+    return x * total - products if needed[0] else None, by_c
+
+
+class _Squared(torch.autograd.Function):
+    """The squared distance; its gradient is written out, for the passes over (C, D) that autograd would add to the products."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, c: Tensor) -> Tensor:
+        ctx.save_for_backward(x, c)
+        return _expand(x, c, root=False)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, c = ctx.saved_tensors
+        with torch.autocast(x.device.type, enabled=False):
+            if torch.is_grad_enabled():  # somebody differentiates the gradient: it must be made of what autograd knows
+                x, c = _centered(x, c)
+                weight = 2 * gradient
+                return x * weight.sum(dim=1, keepdim=True) - weight @ c, c * weight.sum(dim=0).unsqueeze(1) - weight.T @ x
+            return _pull(x, c, lambda part: 2 * gradient[:, part], ctx.needs_input_grad)
+
+
+class _Euclidean(torch.autograd.Function):
+    """The distance, with a gradient written out likewise."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, c: Tensor) -> Tensor:
+        distance = _expand(x, c, root=True)
+        ctx.save_for_backward(x, c, distance)
+        return distance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, c, distance = ctx.saved_tensors
+
+        def share(part: slice) -> Tensor:  # the slope of pair (b, k) is (x_b - c_k) / distance
+            slope: Tensor = (gradient[:, part] / distance[:, part]).masked_fill_(distance[:, part] == 0, 0)
+            return slope
+
+        with torch.autocast(x.device.type, enabled=False):
+            return _pull(x, c, share, ctx.needs_input_grad)
+
+
 def pairwise_squared_distance(x: Tensor, c: Tensor) -> Tensor:
     """Return ||x_b - c_k||^2, never negative, shape (B, C), in at least float32.
 
@@ -45,33 +141,8 @@ def pairwise_squared_distance(x: Tensor, c: Tensor) -> Tensor:
         c: Prototypes, shape (C, D).
     """
     with torch.autocast(x.device.type, enabled=False):
-        x, c = _centered(*_full_precision(x, c))
-        norms = x.square().sum(dim=1, keepdim=True) + c.square().sum(dim=1)  # (B, C)
-        return torch.addmm(norms, x, c.T, alpha=-2).clamp_min(0)
-
-
-class _Euclidean(torch.autograd.Function):
-    """The Euclidean distance with the gradient written out: passes over (C, D) are what autograd would add to the products."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, c: Tensor) -> Tensor:
-        x, c = _centered(x, c)
-        norms = x.square().sum(dim=1, keepdim=True) + c.square().sum(dim=1)  # (B, C)
-        squared = torch.addmm(norms, x, c.T, alpha=-2)
-        distance = squared.masked_fill_(squared <= norms.mul_(_rounding(x.shape[1], x.dtype)), 0).sqrt_()
-        ctx.save_for_backward(x, c, distance)
-        return distance
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, c, distance = ctx.saved_tensors
-        with torch.autocast(x.device.type, enabled=False):
-            # The slope of pair (b, k) is (x_b - c_k) / distance: summed over pairs, one product for each side.
-            weight = (gradient / distance).masked_fill_(distance == 0, 0)  # (B, C)
-            by_x = torch.addmm(x * weight.sum(dim=1, keepdim=True), weight, c, alpha=-1) if ctx.needs_input_grad[0] else None
-            by_c = torch.addmm(c * weight.sum(dim=0).unsqueeze(1), weight.T, x, alpha=-1) if ctx.needs_input_grad[1] else None
-        return by_x, by_c
+        squared: Tensor = _Squared.apply(*_full_precision(x, c))
+    return squared
 
 
 def euclidean_distance(x: Tensor, c: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from ltbench.distances import cosine_distance, euclidean_distance, pairwise_squared_distance
 from ltbench.errors import UserError
 from ltbench.heads import CosineClassifier, DistanceClassifier
+
+Distance = Callable[[Tensor, Tensor], Tensor]
 
 
 def slow_distance(x: Tensor, c: Tensor) -> Tensor:
@@ -73,6 +76,53 @@ def test_gradient_is_zero_at_distance_zero_and_bounded_near_it(features: int) ->
         near = x + step * F.normalize(torch.randn_like(x), dim=1)
         euclidean_distance(near, c).diagonal().sum().backward()
         assert c.grad.norm(dim=1).max() < 1.5  # the true norm is 1; uncut rounding would make it hundreds
+
+
+@pytest.mark.parametrize("distance", [pairwise_squared_distance, euclidean_distance, cosine_distance])
+@pytest.mark.parametrize("classes", [1023, 1024, 2500])  # one part of the prototypes, and several
+def test_many_prototypes_equal_differences_in_float64(distance: Distance, classes: int) -> None:
+    """Also where a prototype lies 0.05 from its feature and everything 100 from the origin."""
+    x = 100 + torch.randn(7, 6)
+    c = 100 + torch.randn(classes, 6)
+    c[:7] = x + 0.02 * torch.randn(7, 6)
+    wanted, found = torch.randn(7, classes), [x.clone().requires_grad_(), c.clone().requires_grad_()]
+    result = distance(*found)
+    result.backward(wanted)
+    wide = [x.double().requires_grad_(), c.double().requires_grad_()]
+    a, b = (F.normalize(part, dim=1) if distance is cosine_distance else part for part in wide)
+    squared = (a[:, None] - b).square().sum(dim=2)
+    expected = {pairwise_squared_distance: squared, cosine_distance: squared / 2, euclidean_distance: squared.sqrt()}[distance]
+    expected.backward(wanted.double())
+    scale = expected.detach().abs().mean()
+    torch.testing.assert_close(result.double(), expected, rtol=2e-3, atol=1e-6 * float(scale))
+    for mine, exact in zip(found, wide, strict=True):
+        assert mine.grad is not None and exact.grad is not None
+        assert (mine.grad - exact.grad).norm() < 1e-3 * exact.grad.norm()
+
+
+@pytest.mark.parametrize("distance", [pairwise_squared_distance, euclidean_distance, cosine_distance])
+def test_prototypes_used_twice_and_no_features(distance: Distance) -> None:
+    c = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+
+    def twice(c: Tensor) -> Tensor:
+        other = distance(c[:2] + 1, c)
+        return other.sum() * distance(other @ c, c.flip(0)).sum()
+
+    assert torch.autograd.gradcheck(twice, (c,))
+    none = distance(torch.zeros(0, 4), c.float())
+    assert none.shape == (0, 3)
+    none.sum().backward()
+    assert distance(torch.zeros(2, 4), torch.zeros(0, 4)).shape == (2, 0)
+
+
+def test_a_product_in_half_precision_would_not_do() -> None:
+    """Why autocast stays out: bfloat16 is 2 % off at distances as they are in a trained network, and single precision 1e-6."""
+    c = torch.randn(50, 512).relu()
+    x = c + 0.3 * torch.randn(50, 512)
+    exact = slow_distance(x, c).diagonal()
+    half = (x.square().sum(1) + c.square().sum(1) - 2 * (x.bfloat16() @ c.bfloat16().T).float().diagonal()).clamp_min(0).sqrt()
+    assert (half / exact - 1).abs().max() > 0.01
+    assert (euclidean_distance(x, c).diagonal() / exact - 1).abs().max() < 1e-5
 
 
 def test_shapes_are_checked() -> None:

@@ -22,8 +22,8 @@ class _NearestDisplaced(torch.autograd.Function):
         squared = ltbench.pairwise_squared_distance(x, c)  # (B, C)
         middle = c.mean(dim=0)  # a distance does not depend on the origin; products lose fewer digits around it
         x, c = x - middle, c - middle
-        by_x = -2 * x @ displacements.T  # (B, K)
-        by_c = 2 * c @ displacements.T + displacements.square().sum(dim=1)  # (C, K)
+        by_x = -2 * (x @ displacements.T)  # (B, K)
+        by_c = 2 * (c @ displacements.T) + displacements.square().sum(dim=1)  # (C, K)
         gain = torch.zeros_like(squared)  # of the null displacement
         nearest = torch.zeros(squared.shape, dtype=torch.int16, device=x.device)  # 0: null; k: the k-th, from 1
         for k in range(len(displacements)):

@@ -1,48 +1,42 @@
-"""Time of a label-to-prototype assignment by the number of classes (figure 3c of Saadabadi et al., 2024).
+"""Time of a label-to-prototype assignment after the second epoch of a training (figure 3c of Saadabadi et al., 2024).
 
-``make bench`` measures; in the ordinary tests each runs once, to show that it works. Means are nearly parallel, as early in a
-training: the slowest case. Beside it, scipy's solver on the plain costs.
+``make bench`` measures, at up to 10,000 classes; in the ordinary tests each way runs once on few classes, to show that it works.
+The table of docs/performance-heads.md is what ``python -m tests.benchmarks.assignments`` prints.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
-import torch
-import torch.nn.functional as F
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from ltbench_hyperspherical.assignment import assign
+from tests.benchmarks import assignments
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-DIM = 128
-SIZES = [100, 1_000, pytest.param(4_000, marks=pytest.mark.slow), pytest.param(10_000, marks=pytest.mark.slow)]
+FEW, LONG = 200, 5_000  # classes; from so many on scipy takes minutes on plain costs
 
 
+@functools.lru_cache(maxsize=1)
 def problem(classes: int) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    prototypes = F.normalize(torch.randn(classes, DIM, generator=generator), dim=1)
-    common = torch.randn(DIM, generator=generator)
-    return F.normalize(common + 0.05 * torch.randn(classes, DIM, generator=generator), dim=1), prototypes
+    prototypes, means = assignments.training(classes, 2)
+    return means[-1], prototypes
 
 
-@pytest.mark.benchmark(group="an assignment, nearly parallel means")
-@pytest.mark.parametrize("classes", SIZES)
-def test_ours(benchmark: BenchmarkFixture, classes: int) -> None:
-    means, prototypes = problem(classes)
-    best = benchmark.pedantic(assign, (means, prototypes, torch.arange(classes)), rounds=3 if classes <= 1_000 else 1)
-    assert best.sort().values.equal(torch.arange(classes))
-
-
-@pytest.mark.benchmark(group="an assignment, nearly parallel means")
-@pytest.mark.parametrize("classes", SIZES[:3])
-def test_plain_costs(benchmark: BenchmarkFixture, classes: int) -> None:
-    means, prototypes = problem(classes)
-    costs = -(means.double() @ prototypes.double().T).numpy()
-    _, best = benchmark.pedantic(linear_sum_assignment, (costs,), rounds=3 if classes <= 1_000 else 1)
-    ours = assign(means, prototypes, torch.arange(classes)).numpy()
-    assert costs[range(classes), ours].sum() == pytest.approx(costs[range(classes), best].sum())
+@pytest.mark.parametrize("name", assignments.WAYS)
+@pytest.mark.parametrize("classes", [1_000, 4_000, 8_142, 10_000])
+def test_assignment(benchmark: BenchmarkFixture, classes: int, name: str) -> None:
+    if not assignments.installed(name):
+        pytest.skip(f"{assignments.WAYS[name][1]} is not installed")
+    if classes > LONG and name in ("scipy_plain", "lap"):
+        pytest.skip("takes minutes")
+    if benchmark.disabled and classes > 1_000:
+        pytest.skip("the smallest size shows that it works")
+    benchmark.group = f"an assignment of {classes:,} labels, with the product"
+    benchmark.extra_info["reference"] = name == ("scipy_centered" if classes > LONG else "scipy_plain")
+    means, prototypes = problem(FEW if benchmark.disabled else classes)
+    found = benchmark.pedantic(assignments.WAYS[name][0], (means, prototypes), rounds=3 if classes < LONG else 1)
+    assert (found == assignments.ours(means, prototypes)).all()
