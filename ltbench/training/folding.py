@@ -35,13 +35,13 @@ def fold_batch_norm(network: nn.Module, images: Callable[[], Tensor]) -> nn.Modu
     device = next((tensor.device for tensor in network.parameters()), torch.device("cpu"))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # the network may draw; nobody must notice
         try:
+            pairs = _pairs(_skeleton(network))
+            if not pairs:
+                return network
             folded = copy.deepcopy(network)
-            pairs = _pairs(folded)
             for layer, norm in pairs:
                 _fold(folded.get_submodule(layer), folded.get_submodule(norm))
                 folded.set_submodule(norm, nn.Identity())
-            if not pairs:
-                return network
             sample = images()
             expected, found = network(sample), folded(sample)
             same = (found - expected).abs().max() <= _TOLERANCE * expected.abs().max()  # False where a number is NaN
@@ -52,6 +52,13 @@ def fold_batch_norm(network: nn.Module, images: Callable[[], Tensor]) -> nn.Modu
 
 def _hooked(network: nn.Module) -> bool:
     return any(part._forward_hooks or part._forward_pre_hooks for part in network.modules())
+
+
+def _skeleton(network: nn.Module) -> nn.Module:
+    """Return a copy without numbers: a trace leaves symbols in modules that keep what they see, and cycles that live on."""
+    memo: dict[int, object] = {id(tensor): tensor.to("meta") for tensor in network.buffers()}
+    memo |= {id(tensor): nn.Parameter(tensor.to("meta"), requires_grad=False) for tensor in network.parameters()}
+    return copy.deepcopy(network, memo)
 
 
 def _pairs(network: nn.Module) -> list[tuple[str, str]]:

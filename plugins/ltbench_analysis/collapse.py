@@ -80,7 +80,7 @@ def duality(means: Tensor, vectors: Tensor) -> float:
         vectors: Of the classifier, shape (C, d).
     """
     a, b = centered(means), centered(vectors)
-    return float((a / a.norm() - b / b.norm()).norm())
+    return float(a.div_(a.norm()).sub_(b.div_(b.norm())).norm())
 
 
 def center_disagreement(features: Tensor, means: Tensor, decided: Tensor) -> float:

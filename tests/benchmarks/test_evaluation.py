@@ -29,6 +29,7 @@ from tests.plugins.stages import facts
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
+pytestmark = pytest.mark.slow  # the data alone takes seconds to read
 GROUP = "evaluation of 10,000 images, ResNet-32"
 
 
