@@ -30,6 +30,6 @@ def class_distance_normalized_variance(centroids: Tensor, variance: Tensor, bloc
     for start in range(0, classes, block):
         rows, others = slice(start, min(start + block, classes)), slice(start, classes)  # every pair once
         squared = torch.addmm(norms[rows, None] + norms[others], points[rows], points[others].T, alpha=-2).clamp_min(0)
-        # In place, for passes over a block cost as much as its product. A class is no pair with itself.
-        total += (spread[rows, None] + spread[others]).div_(squared.mul_(2)).triu_(diagonal=1).sum()
+        later = torch.ones_like(squared, dtype=torch.bool).triu(diagonal=1)  # a class is no pair with itself
+        total += ((spread[rows, None] + spread[others]) / (2 * squared))[later].sum()
     return float(total) / (classes * (classes - 1) / 2)

@@ -1,4 +1,4 @@
-"""Statistics of iNaturalist's 8,142 classes need room for classes by features, and never for all pairs of classes or all samples."""
+"""Statistics of 8,142 classes need room for classes by features, and never for all pairs of classes or for all samples."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ for name, figure in figures.items():
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0, name
 """
-# In MiB. (C, d) takes 8, in float64 twice that; all features take 427, a (C, C) matrix in float64 506. Most of what is left are blocks
-# of 1,024 rows of that matrix.
+# In MiB. (C, d) takes 8, in float64 twice that; all features take 427, a (C, C) matrix in float64 506. Most of what is left is
+# blocks of 1,024 rows of that matrix.
 LIMIT = 300
 
 
