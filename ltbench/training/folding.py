@@ -23,7 +23,8 @@ def fold_batch_norm(network: nn.Module, images: Callable[[], Tensor]) -> nn.Modu
     """Return a copy of a network without the batch norms that follow a convolution or a linear layer.
 
     The network itself is returned where nothing can be folded: no such pair is proven, modules carry hooks, which belong to the
-    network and not to a copy, it cannot be copied, or the copy says something else. It is never changed.
+    network and not to a copy, it cannot be copied, it keeps something of the images that it sees, or the copy says something
+    else. It is never changed, nor called.
 
     Args:
         network: Images -> embedding (B, D), in evaluation mode.
@@ -38,13 +39,16 @@ def fold_batch_norm(network: nn.Module, images: Callable[[], Tensor]) -> nn.Modu
             pairs = _pairs(_skeleton(network))
             if not pairs:
                 return network
-            folded = copy.deepcopy(network)
+            folded, sample = copy.deepcopy(network), images()
+            before = _held(folded)
+            expected = folded(sample)
+            after = _held(folded)
+            if len(before) != len(after) or any(old is not new for old, new in zip(before, after, strict=True)):
+                return network  # it keeps something of what it sees, which somebody may read, and not from a copy
             for layer, norm in pairs:
                 _fold(folded.get_submodule(layer), folded.get_submodule(norm))
                 folded.set_submodule(norm, nn.Identity())
-            sample = images()
-            expected, found = network(sample), folded(sample)
-            same = (found - expected).abs().max() <= _TOLERANCE * expected.abs().max()  # False where a number is NaN
+            same = (folded(sample) - expected).abs().max() <= _TOLERANCE * expected.abs().max()  # False where a number is NaN
         except Exception:  # whatever a stranger's module does to copies and symbolic values: it is evaluated as it is
             return network
     return folded if same else network
@@ -52,6 +56,15 @@ def fold_batch_norm(network: nn.Module, images: Callable[[], Tensor]) -> nn.Modu
 
 def _hooked(network: nn.Module) -> bool:
     return any(part._forward_hooks or part._forward_pre_hooks for part in network.modules())
+
+
+def _held(network: nn.Module) -> list[object]:
+    """Return all that modules hold, one level deep: attributes, and what stands in their lists and dictionaries."""
+    held: list[object] = []
+    for value in (value for part in network.modules() for value in vars(part).values()):
+        held.append(value)
+        held += value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return held
 
 
 def _skeleton(network: nn.Module) -> nn.Module:

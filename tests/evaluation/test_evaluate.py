@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,6 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ltbench import records
+from ltbench.cli.main import main
+from ltbench.cli.reproduce import _elsewhere
 from ltbench.evaluation.evaluate import predict_test
 from ltbench.registry import load_registry
 from ltbench.testing import scene
@@ -80,6 +84,17 @@ def test_a_bf16_run_embeds_in_bf16_and_decides_in_fp32(monkeypatch: pytest.Monke
     assert set(types) == {torch.float32}
     difference = abs(plain.log_prob - half.log_prob).max()
     assert 1e-6 < difference < 0.1 and (plain.argmax == half.argmax).mean() > 0.95
+
+
+@pytest.mark.parametrize(("options", "precision"), [([], "fp32"), (["--precision", "bf16"], "bf16")])
+def test_a_record_says_which_precision_it_was(options: list[str], precision: str, tmp_path: Path) -> None:
+    places = ["--out", str(tmp_path), "--cache", str(tmp_path / "cache")]
+    assert main(["run", "--cpu", "--protocol", "smoke", "--seeds", "0", "--methods", "ce", *options, *places]) == 0
+    record = records.read(next(tmp_path.glob("*.json")))
+    assert record["environment"]["evaluation"] == precision
+    earlier = {name: value for name, value in record["environment"].items() if name != "evaluation"}
+    notes = list(_elsewhere(earlier, record["environment"]))
+    assert notes == [] if precision == "fp32" else notes == ["test images were evaluated in fp32, and are in bf16"]
 
 
 def test_parts_are_no_larger_than_what_is_quick_and_the_copy_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,6 +129,26 @@ class Drawing(Block):
         return super().forward(maps) + torch.rand(maps.shape)
 
 
+class Keeping(Block):
+    """Somebody may read the maps from here, and would read old ones if a copy had kept them."""
+
+    kept: Tensor | None = None
+
+    def forward(self, maps: Tensor) -> Tensor:
+        self.kept = self.conv(maps)
+        return self.norm(self.kept)
+
+
+class Listing(Block):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def forward(self, maps: Tensor) -> Tensor:
+        self.seen.append(maps)
+        return super().forward(maps)
+
+
 class Uncopied(Block):
     def __deepcopy__(self, memo: object) -> Block:
         raise RuntimeError("only one of me")
@@ -141,7 +161,7 @@ def shared() -> nn.Module:
 
 @pytest.mark.parametrize("network", [
     TwoReaders(), Twice(), Between(), Values(Other(), "unlike"), nn.Sequential(nn.Conv2d(3, 3, 1), Activated(3)), Drawing(),
-    Uncopied(), shared(), nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)),
+    Keeping(), Listing(), Uncopied(), shared(), nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)),
     nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False)),
     nn.Sequential(parametrizations.weight_norm(nn.Conv2d(3, 3, 1)), nn.BatchNorm2d(3)), nn.Conv2d(3, 3, 1),
 ], ids=lambda network: type(network).__name__)
