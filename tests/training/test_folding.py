@@ -45,7 +45,8 @@ def test_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("name", "size", "left"), [
-    ("digits", 8, 0), ("resnet32", 32, 0), ("resnet10", 32, 0), pytest.param("resnet18cifar", 32, 0, marks=pytest.mark.slow),
+    ("digits", 8, 0), ("resnet32", 32, 0), pytest.param("resnet10", 32, 0, marks=pytest.mark.slow),
+    pytest.param("resnet18cifar", 32, 0, marks=pytest.mark.slow),
     pytest.param("timm:resnet18", 32, 0, marks=pytest.mark.slow),
     pytest.param("timm:resnext50_32x4d", 32, 0, marks=pytest.mark.slow),
     pytest.param("timm:mobilenetv3_small_050", 32, 34, marks=pytest.mark.slow),
