@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 
 from ltbench import usage
+from ltbench.training.embedding import evaluation_precision
 
 LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "numpy", "scikit-learn", "safetensors")
 
@@ -22,6 +23,7 @@ def describe(accelerator: Accelerator, batch_size: int, accumulation: int) -> di
     return {
         "world_size": accelerator.num_processes,
         "accumulation": accumulation,
+        "evaluation": evaluation_precision(accelerator),  # records without it were evaluated in fp32
         "batch_per_device": batch_size // (accelerator.num_processes * accumulation),
         "device": torch.cuda.get_device_name(device) if cuda else device.type,
         "cuda": torch.version.cuda if cuda else None,

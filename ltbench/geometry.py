@@ -29,6 +29,7 @@ from ltbench.method import Output
 from ltbench.specs import MetricSpec
 from ltbench.training.context import Bank
 from ltbench.training.distributed import interleave
+from ltbench.training.embedding import Embedder
 from ltbench.training.engine import Engine
 
 KEEP = ("nothing", "statistics", "features")
@@ -116,10 +117,11 @@ def test_bank(engine: Engine, data: TaskData, accelerator: Accelerator) -> Bank:
         accelerator: Of the process.
     """
     plain = Augmentation((), data.dataset.crop_padding, data.dataset.mean, data.dataset.std)
+    embed = Embedder(engine.backbone, data, accelerator.device, data.parts.test, data.test_indices)
     rows = [torch.empty(0, int(engine.backbone.feature_dim), device=accelerator.device)]  # type: ignore[arg-type]
     for positions, pixels in evaluation_batches(data.parts.test, data.test_indices, 500, accelerator.device,
                                                 accelerator.process_index, accelerator.num_processes):
-        rows.append(engine.backbone(plain(pixels, positions, 0, 0)).float())
+        rows.append(embed(plain(pixels, positions, 0, 0)))
     labels = data.parts.test.labels[data.test_indices]
     return Bank(interleave(torch.cat(rows), len(labels), accelerator), labels.to(accelerator.device))
 

@@ -98,6 +98,8 @@ def _elsewhere(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     for name in ("device", "processor", "threads", "world_size"):
         if then.get(name) != now.get(name):
             yield f"{name} was {then.get(name)}, and is {now.get(name)}"
+    if (before := then.get("evaluation", "fp32")) != now["evaluation"]:
+        yield f"test images were evaluated in {before}, and are in {now['evaluation']}"
     libraries = then.get("libraries")
     for name, version in now["libraries"].items():
         if not isinstance(libraries, dict) or libraries.get(name) != version:

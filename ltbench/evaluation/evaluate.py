@@ -14,6 +14,7 @@ from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.evaluation.predictions import Predictions, summarize
 from ltbench.training.distributed import interleave
+from ltbench.training.embedding import Embedder, embedding_with, evaluation_precision
 from ltbench.training.engine import Engine
 
 BATCH = 500
@@ -37,16 +38,19 @@ def predict_test(engine: Engine, data: TaskData, accelerator: Accelerator, *, fl
     plain = Augmentation((), dataset.crop_padding, dataset.mean, dataset.std)
     labels = data.parts.test.labels[data.test_indices]
     rows = [torch.empty(0, 3, device=accelerator.device)]  # a process may have no image at all
-    for positions, pixels in evaluation_batches(data.parts.test, data.test_indices, BATCH, accelerator.device,
-                                                accelerator.process_index, accelerator.num_processes):
-        images = plain(pixels, positions, 0, 0)
-        if noise:
-            images = images + noise * _normal(positions, images.shape[1:]).to(images.device)
-        log_probs = engine.predict(images).float().log_softmax(dim=1)
-        if flip:
-            mirrored = engine.predict(images.flip(3)).float().log_softmax(dim=1)
-            log_probs = torch.logaddexp(log_probs, mirrored) - torch.tensor(2.0).log()
-        rows.append(summarize(log_probs, labels[positions].to(log_probs.device)))
+    embedder = Embedder(engine.trained.backbone, data, accelerator.device, data.parts.test, data.test_indices,
+                        evaluation_precision(accelerator))
+    with embedding_with(engine, embedder):
+        for positions, pixels in evaluation_batches(data.parts.test, data.test_indices, BATCH, accelerator.device,
+                                                    accelerator.process_index, accelerator.num_processes):
+            images = plain(pixels, positions, 0, 0)
+            if noise:
+                images = images + noise * _normal(positions, images.shape[1:]).to(images.device)
+            log_probs = engine.predict(images).float().log_softmax(dim=1)
+            if flip:
+                mirrored = engine.predict(images.flip(3)).float().log_softmax(dim=1)
+                log_probs = torch.logaddexp(log_probs, mirrored) - torch.tensor(2.0).log()
+            rows.append(summarize(log_probs, labels[positions].to(log_probs.device)))
     # Gathered before it is judged: a process that gave up alone would leave the others waiting.
     summary = interleave(torch.cat(rows), len(labels), accelerator)
     return Predictions.from_summary(data.test_indices, labels, summary)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -41,6 +41,7 @@ class Engine(nn.Module):
         self.head = head
         self.methods = nn.ModuleDict({method.name: method for method in stack.methods})
         self.stack = stack
+        self.embedder: Callable[[Tensor], Tensor] | None = None  # what embeds images in the backbone's place, for a while
 
     @property
     def below(self) -> Engine | None:
@@ -66,7 +67,7 @@ class Engine(nn.Module):
     def embed(self, batch: Batch | Tensor) -> Tensor:
         """Return the embedding (B, D) of a batch: cached, or computed from its images."""
         if isinstance(batch, Tensor):
-            return cast(Tensor, self.backbone(batch))
+            return cast(Tensor, (self.embedder or self.backbone)(batch))
         if batch.embedding is not None:
             return batch.embedding
         if batch.images is None:

@@ -21,6 +21,7 @@ from ltbench.protocols import Protocol
 from ltbench.training.bank_file import CHUNK, BankFile, unkept
 from ltbench.training.context import Bank
 from ltbench.training.distributed import gather_rows, interleave
+from ltbench.training.embedding import Embedder
 from ltbench.training.engine import Engine
 from ltbench.training.store import StageStore
 
@@ -154,10 +155,11 @@ class FeatureReader:
         was_training = engine.backbone.training
         engine.backbone.eval()
         try:
+            embed = Embedder(engine.backbone, self._data, accelerator.device, self._data.parts.train, self._data.indices)
             for size, batches in zip(sizes, own, strict=True):
                 rows = [torch.empty(0, _width(engine), device=accelerator.device)]  # a process may have no image at all
                 for positions, pixels in islice(served, len(batches)):
-                    rows.append(engine.backbone(augment(pixels, positions, seed, 0)).float())
+                    rows.append(embed(augment(pixels, positions, seed, 0)))
                 yield interleave(torch.cat(rows), size, accelerator)
         finally:
             engine.backbone.train(was_training)
