@@ -44,6 +44,9 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.protocols import Protocol as Protocol
     from ltbench.records import read_record as read_record
     from ltbench.run_info import RunInfo as RunInfo
+    from ltbench.search import Choice as Choice
+    from ltbench.search import LogUniform as LogUniform
+    from ltbench.search import Uniform as Uniform
     from ltbench.specs import BackboneSpec as BackboneSpec
     from ltbench.specs import DatasetSpec as DatasetSpec
     from ltbench.specs import MethodSpec as MethodSpec
@@ -63,6 +66,7 @@ __all__ = [
     "BackboneSpec",
     "Bank",
     "Batch",
+    "Choice",
     "ClassAware",
     "ClassBalanced",
     "ClassReversed",
@@ -76,6 +80,7 @@ __all__ = [
     "HeadFactory",
     "ImageSource",
     "InstanceBalanced",
+    "LogUniform",
     "Method",
     "MethodSpec",
     "MetricSpec",
@@ -94,6 +99,7 @@ __all__ = [
     "Task",
     "TensorImages",
     "Totals",
+    "Uniform",
     "UserError",
     "__version__",
     "class_means",
@@ -111,6 +117,7 @@ _HOMES = {
     "BackboneSpec": "ltbench.specs",
     "Bank": "ltbench.training.context",
     "Batch": "ltbench.data.batch",
+    "Choice": "ltbench.search",
     "ClassAware": "ltbench.data.samplers",
     "ClassBalanced": "ltbench.data.samplers",
     "ClassReversed": "ltbench.data.samplers",
@@ -124,6 +131,7 @@ _HOMES = {
     "HeadFactory": "ltbench.training.factories",
     "ImageSource": "ltbench.data.base",
     "InstanceBalanced": "ltbench.data.samplers",
+    "LogUniform": "ltbench.search",
     "Method": "ltbench.method",
     "MethodSpec": "ltbench.specs",
     "MetricSpec": "ltbench.specs",
@@ -142,6 +150,7 @@ _HOMES = {
     "Task": "ltbench.task",
     "TensorImages": "ltbench.data.base",
     "Totals": "ltbench.data.published",
+    "Uniform": "ltbench.search",
     "UserError": "ltbench.errors",
     "class_means": "ltbench.statistics",
     "euclidean_distance": "ltbench.distances",

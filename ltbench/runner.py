@@ -147,13 +147,25 @@ class Runner:
                 if self.options.stage1 is not None:
                     with torch.random.fork_rng(devices=[]):
                         read_backbone(self.options.stage1, make_backbone(backbone[1], data, self.registry))
-            for stage in plan.stages:
-                if stage.trial.trains:
-                    budget = budget_of(stage.protocol, stage.number, len(data.labels))
-                    check_batch_size(budget.batch_size, self.accelerator.num_processes, self.options.accumulation)
-                    if budget.batch_size > budget.draws:
-                        raise UserError(f"batch size must be at most the {budget.draws} images that an epoch draws, got "
-                                        f"{budget.batch_size}")
+            self.check_budget(plan, data)
+
+    def check_budget(self, plan: RunPlan, data: TaskData) -> None:
+        """Refuse batches that do not divide, or hold more images than an epoch draws.
+
+        Args:
+            plan: Of a run.
+            data: That it trains on.
+
+        Raises:
+            UserError: If a stage has such.
+        """
+        for stage in plan.stages:
+            if stage.trial.trains:
+                budget = budget_of(stage.protocol, stage.number, len(data.labels))
+                check_batch_size(budget.batch_size, self.accelerator.num_processes, self.options.accumulation)
+                if budget.batch_size > budget.draws:
+                    raise UserError(f"batch size must be at most the {budget.draws} images that an epoch draws, got "
+                                    f"{budget.batch_size}")
 
     def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
         data = self.data.of(plan)
