@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from ltbench.expression import split_list
     from ltbench.tuning.sampler import require_optuna
     from ltbench.tuning.space import spelled
-    from ltbench.tuning.study import Study, TrialFailed, tune
+    from ltbench.tuning.study import Study, TrialFailed, check, tune
 
     _check(args)
     check_values(args)
@@ -55,12 +55,16 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--dataset must be one set, got {args.dataset!r}: each is tuned for itself")
     trial = {"seeds": str(args.seed), "protocol": args.trial_protocol or args.protocol}
     bases = {text: _plans(args, weights, text, [], trial)[0] for text in split_list(args.methods)}
-    _announce(args, list(bases.values()))
     if args.dry_run:
+        _announce(args, list(bases.values()))
         return 0
     runner = make_runner(args, weights, datasets)
     runner.check(list(bases.values()))
+    for base in bases.values():
+        check(base, runner)
     runner.stages.store.require_writable()
+    if runner.accelerator.is_main_process:
+        _announce(args, list(bases.values()))
     finals: list[RunPlan] = []
     broken = 0
     for text, base in bases.items():

@@ -81,9 +81,9 @@ def command(records: Sequence[Record]) -> str | None:
 
 def _tune(tuning: dict[str, Any], record: Record, words: list[str]) -> list[str]:
     """Return the command that also tunes, with the other arguments of the run."""
-    budget = tuning["budget"]
+    budget, seed = tuning["budget"], str(tuning["sampler"]["seed"])
     trial = [] if budget["protocol"] == record["protocol"] else ["--trial-protocol", budget["protocol"]["name"]]
-    return ["tune", tuning["expression"], "--trials", str(budget["trials"]), "--seed", str(tuning["sampler"]["seed"]), *trial, *words]
+    return ["tune", tuning["expression"], "--trials", str(budget["trials"]), "--seed", seed, *trial, *words]
 
 
 def _mean_curve(records: Sequence[Record]) -> list[float | None] | None:

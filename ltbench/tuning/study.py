@@ -47,6 +47,19 @@ class Study:
     folder: Path
 
 
+def check(base: RunPlan, runner: Runner) -> None:
+    """Refuse what no trial could train on.
+
+    Args:
+        base: The plan of a trial.
+        runner: Holds the data.
+
+    Raises:
+        UserError: If the data has no image to spare, or a batch holds more than what is left.
+    """
+    runner.check_budget(base, trial_data(runner.data.of(base), base.task.split_seed, base.protocol.per_class)[0])
+
+
 def tune(study: Study, runner: Runner) -> dict[str, Any]:
     """Run what is missing of a study, and return what its final record says of it.
 
@@ -64,7 +77,6 @@ def tune(study: Study, runner: Runner) -> dict[str, Any]:
     """
     base = study.base
     data, validation = trial_data(runner.data.of(base), base.task.split_seed, base.protocol.per_class)
-    runner.check_budget(base, data)
     space = space_of(base)
     content = {
         "expression": str(base.expression),
