@@ -36,7 +36,7 @@ def check_trials(record: Record) -> Iterator[Finding]:
         return
     for number, trial in enumerate(trials):
         yield from _values(trial, space, f"tuning.trials[{number}]")
-    scores = [trial["score"] if trial["status"] == "completed" else -1.0 for trial in trials]
+    scores = [-1.0 if trial["score"] is None or trial["status"] != "completed" else trial["score"] for trial in trials]
     best = scores.index(max(scores)) if scores else None
     if tuning["chosen"] != best:
         yield error("tuning.chosen", f"must be {best}, the first of the highest score, got {tuning['chosen']}")
