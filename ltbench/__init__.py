@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
+    from ltbench.api import Runs as Runs
+    from ltbench.api import run as run
     from ltbench.backbones.request import BackboneRequest as BackboneRequest
     from ltbench.data.base import Dataset as Dataset
     from ltbench.data.base import ImageSource as ImageSource
@@ -92,6 +94,7 @@ __all__ = [
     "Protocol",
     "Published",
     "RunInfo",
+    "Runs",
     "Sampler",
     "Seen",
     "SquareRoot",
@@ -109,6 +112,7 @@ __all__ = [
     "read_geometry",
     "read_record",
     "row_blocks",
+    "run",
 ]
 
 _HOMES = {
@@ -143,6 +147,7 @@ _HOMES = {
     "Protocol": "ltbench.protocols",
     "Published": "ltbench.data.published",
     "RunInfo": "ltbench.run_info",
+    "Runs": "ltbench.api",
     "Sampler": "ltbench.data.samplers",
     "Seen": "ltbench.method",
     "SquareRoot": "ltbench.data.samplers",
@@ -159,6 +164,7 @@ _HOMES = {
     "read_geometry": "ltbench.geometry_file",
     "read_record": "ltbench.records",
     "row_blocks": "ltbench.mapped",
+    "run": "ltbench.api",
 }
 
 
