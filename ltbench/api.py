@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,7 +65,8 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         out: str | Path = "runs", data_root: str | Path | None = None, download: bool = False, unreadable: str = "stop",
         cache: str | Path | None = None, stage1: str | Path | None = None, weights: str | Path | None = None,
         accumulate: int = 1, threads: int | None = None, cpu: bool = False, keep: str = "statistics",
-        rerun: bool = False, no_plugin: Sequence[str] = ()) -> Runs:
+        track_with: str | None = None, track_dir: str | Path = "tracking", rerun: bool = False,
+        no_plugin: Sequence[str] = ()) -> Runs:
     """Train and evaluate every method on every dataset with every seed; what has a record already is not run again.
 
     The keywords are the options of ``ltbench run``, which says more of each. Progress goes to stderr, nothing to stdout. The
@@ -103,6 +105,8 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         threads: On a CPU.
         cpu: Whether to leave accelerators alone.
         keep: What to keep beside a record: ``nothing``, ``statistics`` or ``features``.
+        track_with: An experiment tracker, ``tensorboard`` or ``wandb``.
+        track_dir: Folder that it writes to.
         rerun: Whether to run again what has a record.
         no_plugin: Plugins to leave out.
 
@@ -156,8 +160,8 @@ def _as_it_was() -> Iterator[None]:
     from accelerate.state import AcceleratorState
 
     threads = torch.get_num_threads()
-    # Nothing tells how denormal numbers are treated but one of them: where they are flushed, its double is 0.
-    flushed = not float(torch.tensor(1e-310, dtype=torch.float64) * 2)
+    # Nothing tells how denormal numbers are treated but one of them, which cannot be written here: it would be compiled to 0.
+    flushed = sys.float_info.min / 2 == 0
     state = dict(AcceleratorState._shared_state)
     try:
         with torch.random.fork_rng(devices=[]):

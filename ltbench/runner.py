@@ -87,7 +87,7 @@ class Runner:
             if known is not None:
                 results.append(known)
                 continue
-            info = RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number, len(plans))
+            info = RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number, len(plans), plan.file_name)
             self.observers.notify("ltbench_run_start", run=info)
             record = self._run_one(plan, info)
             self.observers.notify("ltbench_run_end", run=info, record=record)
@@ -209,6 +209,7 @@ class Runner:
             with phases.phase(f"stage {part.number}"):
                 stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
             record["curve"] = [row for row in record["curve"] if row["stage"] != part.number] + stage.curve
+            self.observers.notify("ltbench_stage_end", run=info, stage=part.number, curve=stage.curve, reused=stage.reused)
             seconds[f"stage {part.number}"] = stage.seconds
             timing["reused"][f"stage {part.number}"] = stage.reused
             acts = part.number == 1 or not part.trial.evaluation_only

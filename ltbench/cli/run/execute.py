@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ltbench.cli.run.matrix import find_weights, plan_matrix
 from ltbench.errors import UserError
 from ltbench.settings import cache_limit, cache_root, data_root
+from ltbench.tracking import Tracking, require
 
 if TYPE_CHECKING:
     from ltbench.data.base import Dataset
@@ -67,6 +68,14 @@ def check_values(args: argparse.Namespace) -> None:
     for name in ("methods", "dataset"):
         if not getattr(args, name).strip():
             raise UserError(f"--{name} must not be empty")
+    if args.track_with is not None:
+        require(args.track_with)
+
+
+def track(args: argparse.Namespace) -> None:
+    """Let a tracker observe, if the user named one; the matrices of a board share it."""
+    if args.track_with is not None and not args.registry.manager.has_plugin("ltbench:tracking"):
+        args.registry.manager.register(Tracking(args.track_with, args.track_dir), "ltbench:tracking")
 
 
 def make_runner(args: argparse.Namespace, weights: Weights | None, datasets: dict[str, Dataset]) -> Runner:
@@ -103,6 +112,7 @@ def make_runner(args: argparse.Namespace, weights: Weights | None, datasets: dic
         raise UserError(f"WORLD_SIZE is {os.environ['WORLD_SIZE']} but {accelerator.num_processes} process runs; use torchrun")
     options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, weights, args.rerun,
                       args.debug, args.keep, planning=args.dry_run, skip_unreadable=args.unreadable == "skip")
+    track(args)
     return Runner(args.registry, accelerator, StageStore(cache_root(args.cache), cache_limit()), datasets, options)
 
 
