@@ -70,7 +70,7 @@ def register(method: type[Any], registry: Registry) -> str:
     if method.name in registry.methods:
         raise UserError(f"{what} must have a name that is not taken, got {method.name!r}")
     registry.add(_Session(spec), PluginInfo(method.name, "this session", "0"))
-    return method.name
+    return str(method.name)
 
 
 def is_typed(kind: type[Any]) -> bool:
