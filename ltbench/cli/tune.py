@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             tuned = tune(Study(base, plan, args.trials, args.seed, args.out / _FOLDER), runner)
         except TrialFailed as error:
-            print(f"failed: trial of {error}", file=sys.stderr)
+            print(f"failed: tuning of {base.expression}: {error}", file=sys.stderr)
             broken = 1
             continue
         chosen = spelled(tuned["trials"][tuned["chosen"]]["values"] if tuned["trials"] else {})

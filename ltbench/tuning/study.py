@@ -25,7 +25,7 @@ from ltbench.tuning.validation import trial_data
 
 
 class TrialFailed(Exception):
-    """Report that a trial broke: its study ends, and the same command begins with that trial again."""
+    """Report that a study has nothing to choose from, or a trial broke: the same command begins with that trial again."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def tune(study: Study, runner: Runner) -> dict[str, Any]:
         position of the ``chosen`` one, None where the expression has nothing to tune.
 
     Raises:
-        UserError: If no values could be tried, or the trials cannot be kept.
-        TrialFailed: If training or prediction broke, for another reason than a loss that is no number.
+        UserError: If the trials cannot be kept.
+        TrialFailed: If training or prediction broke, for another reason than a loss that is no number, or no trial completed.
     """
     base = study.base
     data, validation = trial_data(runner.data.of(base), base.task.split_seed, base.protocol.per_class)
@@ -100,11 +100,11 @@ def best(trials: Sequence[Trial]) -> int:
         trials: In order.
 
     Raises:
-        UserError: If none completed.
+        TrialFailed: If none completed.
     """
     scores = [-1.0 if trial.score is None or trial.status != COMPLETED else trial.score for trial in trials]
     if max(scores) < 0:
-        raise UserError(f"none of {len(trials)} trials completed, the last one {trials[-1].status}")
+        raise TrialFailed(f"none of {len(trials)} trials completed, the last one {trials[-1].status}")
     return scores.index(max(scores))
 
 
@@ -125,7 +125,7 @@ def _run(study: Study, runner: Runner, data: TaskData, file: TrialFile) -> list[
             trial = _try(study, values, runner, data)
             if main:
                 file.add(number, trial)
-                said = trial.status if trial.score is None else f"{trial.score:.2f} % of the validation part"
+                said = trial.status if trial.status != COMPLETED else f"{trial.score:.2f} % of the validation part"
                 print(f"[trial {number + 1}/{study.trials}] {study.base.expression} with {' '.join(spelled(values))}: {said}",
                       file=sys.stderr)
         sampler.tell(trial.score)
@@ -151,6 +151,6 @@ def _try(study: Study, values: dict[str, Any], runner: Runner, data: TaskData) -
     except (Exception, SystemExit) as error:
         if runner.accelerator.num_processes > 1:
             raise  # the other processes wait for this one: end all of them
-        raise TrialFailed(f"{plan.expression}: {brief(error)}") from error
+        raise TrialFailed(f"a trial of {plan.expression}: {brief(error)}") from error
     correct, total = per_class_counts(predictions, data.dataset.num_classes)
     return Trial(values, shot_accuracy(correct, total, data.class_counts.numpy())["all"], COMPLETED)

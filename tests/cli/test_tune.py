@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 from ltbench import records
 from ltbench.checking.ground import Ground
 from ltbench.checking.record import check_record
+from ltbench.cli import tune as tune_verb
 from ltbench.cli.main import main
+from ltbench.errors import UserError
 from ltbench.registry import load_registry
+from ltbench.testing.processes import last_words, launch
 from ltbench.training.stages import StageRunner
 from tests.cli.test_run import refusal
 
@@ -79,6 +83,7 @@ def test_a_killed_study_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch, ca
     assert len(stages) == 4 + 2 * 2 + 2  # two trials and the run
 
 
+@pytest.mark.slow
 def test_more_trials_go_on_from_fewer(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tune", "post_la", *SMOKE]) == 0
     few = found("runs")["post_la"]["tuning"]["trials"]
@@ -98,10 +103,21 @@ def test_what_is_set_is_not_tuned(capsys: pytest.CaptureFixture[str]) -> None:
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_trials_may_have_a_protocol_of_their_own() -> None:
     assert main(["tune", "post_la", *SMOKE, "--trial-protocol", "quick", "--trials", "1"]) == 0
     assert found("runs")["post_la"]["tuning"]["budget"]["protocol"]["name"] == "quick"
     assert found("runs")["post_la"]["protocol"]["name"] == "smoke"
+
+
+@pytest.mark.slow
+def test_two_processes_try_the_same(tmp_path: Path) -> None:
+    arguments = ["tune", "ce/tau_norm", *SMOKE]
+    command = [sys.executable, "-m", "ltbench.cli.main", *arguments, "--out", "two", "--cache", "cache-of-two"]
+    assert launch(command, 2, tmp_path, timeout=120) == [0, 0], last_words(tmp_path, 2)
+    assert main([*arguments, "--out", "one"]) == 0
+    one, two = (next(Path(folder, "tuning").iterdir()).read_text() for folder in ("one", "two"))
+    assert one == two
 
 
 def test_a_trial_that_breaks_ends_its_study_and_no_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -115,8 +131,33 @@ def test_a_trial_that_breaks_ends_its_study_and_no_other(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(StageRunner, "obtain", breaks)
     assert main(["tune", "focal,ce", *SMOKE]) == 1
-    assert "failed: trial of focal(gamma=2.744): RuntimeError: out of luck\n" in capsys.readouterr().err
+    assert "failed: tuning of focal: a trial of focal(gamma=2.744): RuntimeError: out of luck\n" in capsys.readouterr().err
     assert list(found("runs")) == ["ce"]
+
+
+def test_values_that_are_refused_together_are_a_trial_and_never_chosen(monkeypatch: pytest.MonkeyPatch,
+                                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    plans = tune_verb._plans
+
+    def refuses(args: Any, weights: Any, text: str, values: list[str], changes: Any) -> Any:
+        if values == ["post_la.tau=1.646"]:  # the first that seed 0 asks for
+            raise UserError("these do not go together")
+        return plans(args, weights, text, values, changes)
+
+    monkeypatch.setattr(tune_verb, "_plans", refuses)
+    assert main(["tune", "post_la", *SMOKE]) == 0
+    tuning = found("runs")["post_la"]["tuning"]
+    assert tuning["trials"][0] == {"values": {"post_la.tau": 1.646}, "score": None, "status": "refused"}
+    assert len(tuning["trials"]) == 3 and tuning["chosen"] in (1, 2)
+    assert "[trial 1/3] post_la with post_la.tau=1.646: refused\n" in capsys.readouterr().err
+
+
+def test_a_study_of_diverged_trials_alone_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tune", "la", *SMOKE, "--trials", "2", "--lr", "1e30"]) == 1
+    said = capsys.readouterr().err
+    assert "[trial 2/2] la with la.tau=2.146: diverged\n" in said
+    assert "failed: tuning of la: none of 2 trials completed, the last one diverged\n" in said
+    assert list(Path("runs").glob("*.json")) == []
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

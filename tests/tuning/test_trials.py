@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ltbench.errors import UserError
-from ltbench.tuning.study import best
+from ltbench.tuning.study import TrialFailed, best
 from ltbench.tuning.trials import Trial, TrialFile
 
 FIRST, SECOND = Trial({"la.tau": 0.1}, 12.5, "completed"), Trial({"la.tau": 0.1 + 0.2}, None, "refused")
@@ -42,5 +42,5 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_the_first_of_the_highest_scores_is_chosen() -> None:
     scores = [Trial({}, None, "refused"), Trial({}, 0.0, "diverged"), Trial({}, 40.0, "completed"), Trial({}, 40.0, "completed")]
     assert best(scores) == 2
-    with pytest.raises(UserError, match="none of 2 trials completed, the last one diverged"):
+    with pytest.raises(TrialFailed, match="none of 2 trials completed, the last one diverged"):
         best(scores[:2])

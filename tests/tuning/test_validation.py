@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ltbench.data.digits import DigitsLT
 from ltbench.data.longtail import Split, split_hash
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.errors import UserError
+from ltbench.registry import load_registry
 from ltbench.task import Task
 from ltbench.tuning.validation import held_out_counts, hold_out, trial_data
 
@@ -51,6 +53,18 @@ def test_trials_are_judged_by_training_images_and_have_keys_of_their_own(digits:
     assert validation.counts[-1] == 0 and validation.sha256 == split_hash(data.test_indices.numpy())
     assert data.fingerprint != digits.fingerprint and data.class_counts.tolist() != digits.class_counts.tolist()
     assert data.labels.tolist() == digits.parts.train.labels[data.indices].tolist()
+
+
+@pytest.mark.slow
+def test_the_tail_of_cifar_100_keeps_what_it_has(cifar100_root: Path) -> None:
+    dataset = load_registry(strict=False).datasets.get("cifar100-lt").load()()
+    task = Task("cifar100-lt", 100.0)
+    data = load_task_data(dataset, load_parts(dataset, cifar100_root, download=False), task, None)
+    judged, validation = trial_data(data, 0, None)
+    # 500 down to 5 images: a fifth of each class, rounded down, and none of the 39,153 that the construction dropped.
+    assert (validation.counts[0], validation.counts[-1]) == (100, 1)
+    assert sum(validation.counts) == sum(count // 5 for count in data.class_counts.tolist())
+    assert set(judged.test_indices.tolist()) | set(judged.indices.tolist()) == set(data.indices.tolist())
 
 
 def test_a_validation_list_of_the_sets_own_leaves_the_split_whole(digits: TaskData) -> None:
