@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ltbench.protocols import OPTIMIZERS, SCHEDULES
+from ltbench.tracking import TRACKERS
 
 DEFAULT_DATASET = "digits-lt"
 DEFAULT_PROTOCOL = "quick"
@@ -75,7 +76,7 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--cpu", action="store_true", help="leave accelerators alone")
     place.add_argument("--keep", choices=("nothing", "statistics", "features"), default="statistics",
                        help="what to keep beside a record for ltbench analyze (default: statistics of each class)")
-    place.add_argument("--track-with", choices=("tensorboard", "wandb"), help="log each run to an experiment tracker")
+    place.add_argument("--track-with", choices=TRACKERS, help="log each run to an experiment tracker")
     place.add_argument("--track-dir", type=Path, default=Path("tracking"), metavar="DIR",
                        help="folder that the tracker writes to (default: tracking)")
     place.add_argument("--rerun", action="store_true", help="run again what has a record")
