@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
+    from ltbench.api import Runs as Runs
+    from ltbench.api import run as run
     from ltbench.backbones.request import BackboneRequest as BackboneRequest
     from ltbench.data.base import Dataset as Dataset
     from ltbench.data.base import ImageSource as ImageSource
@@ -44,6 +46,9 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.protocols import Protocol as Protocol
     from ltbench.records import read_record as read_record
     from ltbench.run_info import RunInfo as RunInfo
+    from ltbench.search import Choice as Choice
+    from ltbench.search import LogUniform as LogUniform
+    from ltbench.search import Uniform as Uniform
     from ltbench.specs import BackboneSpec as BackboneSpec
     from ltbench.specs import DatasetSpec as DatasetSpec
     from ltbench.specs import MethodSpec as MethodSpec
@@ -63,6 +68,7 @@ __all__ = [
     "BackboneSpec",
     "Bank",
     "Batch",
+    "Choice",
     "ClassAware",
     "ClassBalanced",
     "ClassReversed",
@@ -76,6 +82,7 @@ __all__ = [
     "HeadFactory",
     "ImageSource",
     "InstanceBalanced",
+    "LogUniform",
     "Method",
     "MethodSpec",
     "MetricSpec",
@@ -87,6 +94,7 @@ __all__ = [
     "Protocol",
     "Published",
     "RunInfo",
+    "Runs",
     "Sampler",
     "Seen",
     "SquareRoot",
@@ -94,6 +102,7 @@ __all__ = [
     "Task",
     "TensorImages",
     "Totals",
+    "Uniform",
     "UserError",
     "__version__",
     "class_means",
@@ -103,6 +112,7 @@ __all__ = [
     "read_geometry",
     "read_record",
     "row_blocks",
+    "run",
 ]
 
 _HOMES = {
@@ -111,6 +121,7 @@ _HOMES = {
     "BackboneSpec": "ltbench.specs",
     "Bank": "ltbench.training.context",
     "Batch": "ltbench.data.batch",
+    "Choice": "ltbench.search",
     "ClassAware": "ltbench.data.samplers",
     "ClassBalanced": "ltbench.data.samplers",
     "ClassReversed": "ltbench.data.samplers",
@@ -124,6 +135,7 @@ _HOMES = {
     "HeadFactory": "ltbench.training.factories",
     "ImageSource": "ltbench.data.base",
     "InstanceBalanced": "ltbench.data.samplers",
+    "LogUniform": "ltbench.search",
     "Method": "ltbench.method",
     "MethodSpec": "ltbench.specs",
     "MetricSpec": "ltbench.specs",
@@ -135,6 +147,7 @@ _HOMES = {
     "Protocol": "ltbench.protocols",
     "Published": "ltbench.data.published",
     "RunInfo": "ltbench.run_info",
+    "Runs": "ltbench.api",
     "Sampler": "ltbench.data.samplers",
     "Seen": "ltbench.method",
     "SquareRoot": "ltbench.data.samplers",
@@ -142,6 +155,7 @@ _HOMES = {
     "Task": "ltbench.task",
     "TensorImages": "ltbench.data.base",
     "Totals": "ltbench.data.published",
+    "Uniform": "ltbench.search",
     "UserError": "ltbench.errors",
     "class_means": "ltbench.statistics",
     "euclidean_distance": "ltbench.distances",
@@ -150,6 +164,7 @@ _HOMES = {
     "read_geometry": "ltbench.geometry_file",
     "read_record": "ltbench.records",
     "row_blocks": "ltbench.mapped",
+    "run": "ltbench.api",
 }
 
 

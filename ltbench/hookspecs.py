@@ -12,7 +12,7 @@ is offered. There is no hook for what fairness needs fixed: seeds, the test imag
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -83,6 +83,19 @@ def ltbench_epoch_end(run: RunInfo, stage: int, epoch: int, epochs: int, metrics
         epoch: From 1, of this stage.
         epochs: How many this stage has.
         metrics: Training figures of the epoch; never a figure of the test set.
+    """
+
+
+@hookspec
+def ltbench_stage_end(run: RunInfo, stage: int, curve: Sequence[Mapping[str, Any]], reused: bool) -> None:
+    """Observe that a stage is finished, trained now or found so (main process only).
+
+    Args:
+        run: What is running.
+        stage: From 1.
+        curve: One row an epoch, with ``epoch`` and ``epochs`` beside the training figures; those of epochs that this process did
+            not train are in no other event.
+        reused: Whether it came from the store.
     """
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from ltbench.data.batch import Batch
     from ltbench.data.samplers import Sampler
+    from ltbench.search import Range
     from ltbench.task import Task
     from ltbench.training.context import Context
     from ltbench.training.factories import BackboneFactory, HeadFactory
@@ -146,6 +147,7 @@ class Method(nn.Module):
             ``tuned``; None for no opinion. The last two need ``images``.
         below: For a later stage: the expression that it stands on where the user typed none, in the common track; None for
             the base method.
+        search: Where ``ltbench tune`` looks for a hyperparameter, by its name; what is not named keeps its value.
     """
 
     name: ClassVar[str]
@@ -154,6 +156,7 @@ class Method(nn.Module):
     inputs: Literal["images", "features"] | None = None
     backbone: Literal["frozen", "drifting", "tuned"] | None = None
     below: ClassVar[str | None] = None
+    search: ClassVar[Mapping[str, Range]] = {}
 
     def __init__(self, facts: Facts) -> None:
         super().__init__()

@@ -74,6 +74,7 @@ class RunPlan:
         images: Digest of the dataset's images, where its name does not say which they are.
         pretraining: What a record says of weights that others trained, where the first stage is a backbone with such; they enter
             the keys.
+        tuning: What a record says of the trials that chose the hyperparameters; it changes no key, for it changes no training.
     """
 
     expression: Expression
@@ -86,6 +87,7 @@ class RunPlan:
     key: str
     images: str | None = None
     pretraining: Mapping[str, Any] | None = None
+    tuning: Mapping[str, Any] | None = None
 
     def on(self, data: str | None) -> RunPlan:
         """Return the plan with keys that also name the images, where a list says which there are.
@@ -107,7 +109,8 @@ class RunPlan:
         """The stem of the record's file: readable, and equal for runs that should replace each other."""
         identity = _digest([self.expression.hash, str(self.task), self.task.imbalance_ratio, self.task.split_seed,
                             self.task.track, self.protocol.as_dict(), self.precision, self.external, self.paper,
-                            *([self.images] if self.images else []), *([self.pretraining] if self.pretraining else [])])
+                            *([self.images] if self.images else []), *([self.pretraining] if self.pretraining else []),
+                            *([self.tuning] if self.tuning else [])])
         text = re.sub(r"[^a-z0-9.@-]+", "-", f"{self.task}_{self.protocol.name}_{self.expression}".lower()).strip("-")
         return f"{text[:120]}_s{self.task.seed}_{identity[:8]}"
 

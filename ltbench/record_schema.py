@@ -156,6 +156,19 @@ _PRETRAINING = _fields({"kind": _one_of("stage1", "weights"), "source": _one_of(
     "model": _text,
     "input": _fields({"mean": _list_of(_number), "std": _list_of(_number), "size": _count, "crop": _between(0, 1)}),
 })
+_TUNING = _fields({
+    "expression": _text,
+    "space": _mapping_of(_fields({"kind": _one_of("uniform", "log_uniform", "choice")}, optional={
+        "low": _number, "high": _number, "values": _list_of(_anything),
+    })),
+    "sampler": _fields({"name": _text, "seed": _count, "optuna": _text}),
+    "budget": _fields({"trials": _count, "protocol": _fields({"name": _text, "backbone": _text, "epochs": _count})}),
+    "validation": _fields({"source": _one_of("held out", "own"), "counts": _list_of(_count), "sha256": _text}),
+    "trials": _list_of(_fields({
+        "values": _mapping_of(_anything), "score": _PERCENT, "status": _one_of("completed", "diverged", "refused"),
+    })),
+    "chosen": _optional(_count),
+})
 _RECORD = _fields({
     "schema": _one_of(SCHEMA),
     "expression": _text,
@@ -196,6 +209,7 @@ _RECORD = _fields({
     })),
     "paper": _optional(_text),
     "tuning_trials": _count,
+    "tuning": _TUNING,
     "cost": _optional(_fields({"parameters": _count, "operations": _count, "relative": _between(0, 1e12)})),
     "pretraining": _optional(_PRETRAINING),
 })

@@ -15,6 +15,7 @@ class RunInfo:
         seed: Of initialization and order.
         number: Position in the matrix, from 1.
         total: Runs in the matrix.
+        name: Of the files that its record is written to, without an ending; no other run has it.
     """
 
     expression: str
@@ -22,6 +23,7 @@ class RunInfo:
     seed: int
     number: int = 1
     total: int = 1
+    name: str = ""
 
     def __str__(self) -> str:
         return f"[{self.number}/{self.total}] {self.expression} on {self.dataset}, seed {self.seed}"

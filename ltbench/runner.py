@@ -93,7 +93,8 @@ class Runner:
             for number, record in turns:
                 if record is None:
                     plan = plans[number]
-                    info = RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number + 1, len(plans))
+                    info = RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number + 1, len(plans),
+                                   plan.file_name)
                     self.observers.notify("ltbench_run_start", run=info)
                     record = self._run_one(plan, info)
                     self.observers.notify("ltbench_run_end", run=info, record=record)
@@ -147,13 +148,25 @@ class Runner:
                 if self.options.stage1 is not None:
                     with torch.random.fork_rng(devices=[]):
                         read_backbone(self.options.stage1, make_backbone(backbone[1], data, self.registry))
-            for stage in plan.stages:
-                if stage.trial.trains:
-                    budget = budget_of(stage.protocol, stage.number, len(data.labels))
-                    check_batch_size(budget.batch_size, self.accelerator.num_processes, self.options.accumulation)
-                    if budget.batch_size > budget.draws:
-                        raise UserError(f"batch size must be at most the {budget.draws} images that an epoch draws, got "
-                                        f"{budget.batch_size}")
+            self.check_budget(plan, data)
+
+    def check_budget(self, plan: RunPlan, data: TaskData) -> None:
+        """Refuse batches that do not divide, or hold more images than an epoch draws.
+
+        Args:
+            plan: Of a run.
+            data: That it trains on.
+
+        Raises:
+            UserError: If a stage has such.
+        """
+        for stage in plan.stages:
+            if stage.trial.trains:
+                budget = budget_of(stage.protocol, stage.number, len(data.labels))
+                check_batch_size(budget.batch_size, self.accelerator.num_processes, self.options.accumulation)
+                if budget.batch_size > budget.draws:
+                    raise UserError(f"batch size must be at most the {budget.draws} images that an epoch draws, got "
+                                    f"{budget.batch_size}")
 
     def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
         data = self.data.of(plan)
@@ -199,6 +212,7 @@ class Runner:
             with phases.phase(f"stage {part.number}"):
                 stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
             record["curve"] = [row for row in record["curve"] if row["stage"] != part.number] + stage.curve
+            self.observers.notify("ltbench_stage_end", run=info, stage=part.number, curve=stage.curve, reused=stage.reused)
             seconds[f"stage {part.number}"] = stage.seconds
             timing["reused"][f"stage {part.number}"] = stage.reused
             acts = part.number == 1 or not part.trial.evaluation_only

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ltbench
+from ltbench.typed import is_typed, typed_hash
 
 # Raised whenever the core's training changes its results, so that stored stages of before are not taken for new ones.
 TRAINING_REVISION = 1
@@ -31,10 +32,13 @@ def file_hash(path: Path) -> str:
 def source_hashes(kind: type[Any]) -> dict[str, str]:
     """Return the sha256 of the files that a class is written in: its own module's and its bases', see :func:`module_hashes`.
 
+    A class that was typed into a session, and not into a file, has the hash of its own text.
+
     Args:
         kind: The class.
     """
-    return module_hashes(base.__module__ for base in kind.__mro__)
+    hashes = module_hashes(base.__module__ for base in kind.__mro__)
+    return hashes | {f"typed/{base.__name__}": typed_hash(base) for base in kind.__mro__ if is_typed(base)}
 
 
 def module_hashes(modules: Iterable[str]) -> dict[str, str]:

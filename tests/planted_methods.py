@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -218,8 +219,36 @@ class Rootless(ltbench.Method):
     below = "no_such_method"
 
 
+class WideSearch(ltbench.Method):
+    """Look for ``tau`` where the constructor refuses it."""
+
+    name = "planted_wide_search"
+    stages = frozenset({1})
+    search: ClassVar[Any] = {"tau": ltbench.Uniform(-1.0, 1.0)}
+
+    def __init__(self, facts: ltbench.Facts, *, tau: float = 1.0) -> None:
+        super().__init__(facts)
+        if tau < 0:
+            raise ValueError(f"tau must be >= 0, got {tau}")
+
+
+class LostSearch(WideSearch):
+    """Look for something else than ``tau``."""
+
+    name = "planted_lost_search"
+    search = {"tua": ltbench.Uniform(0.0, 1.0)}
+
+
+class OddSearch(WideSearch):
+    """Look for ``tau`` in a pair of numbers."""
+
+    name = "planted_odd_search"
+    search = {"tau": (0.0, 1.0)}
+
+
 METHODS = (Unseeded, Forgetful, ForgetfulPredictor, NotANumber, VarianceOfOne, BetweenClasses, LocalMean, HalfTheRows,
-           Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless)
+           Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless,
+           WideSearch, LostSearch, OddSearch)
 
 
 @ltbench.hookimpl

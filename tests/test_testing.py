@@ -54,6 +54,17 @@ def test_a_stage_below_that_does_not_exist_is_found() -> None:
     assert not result.ok and "unknown method 'no_such_method'" in result.message
 
 
+@pytest.mark.parametrize(("method", "message"), [
+    ("planted_lost_search", "search must name hyperparameters, got 'tua'"),
+    ("planted_wide_search", "search['tau'] holds -1.0, which is refused: method 'planted_wide_search': tau must be >= 0, got "
+                            "-1.0"),
+    ("planted_odd_search", "search['tau'] must be ltbench.Uniform, LogUniform or Choice, got tuple"),
+])
+def test_a_search_space_that_the_constructor_does_not_take_is_found(method: str, message: str) -> None:
+    result = run_check("spec", method, plugins=PLANTED)
+    assert not result.ok and result.message == message
+
+
 def test_two_processes_show_what_one_process_alone_keeps() -> None:
     found = check_two_processes(["planted_local_mean", "planted_one_image"], plugins=PLANTED)
     assert found["planted_one_image"].ok

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ltbench.checking.finding import Finding, error, warning
+from ltbench.checking.tuning import check_trials
 from ltbench.errors import UserError
 from ltbench.expression import parse
 from ltbench.hyperparameters import format_value
@@ -30,6 +31,7 @@ def check_fields(record: Record) -> Iterator[Finding]:
     yield from _status(record)
     yield from _curve(record)
     yield from _identity(record)
+    yield from check_trials(record)
     yield from _flags(record)
 
 

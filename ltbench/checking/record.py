@@ -9,6 +9,7 @@ from ltbench.checking.fields import check_fields
 from ltbench.checking.finding import LEVELS, Finding, error, note, refused
 from ltbench.checking.ground import Ground, check_images, check_split
 from ltbench.checking.terms import check_terms
+from ltbench.checking.tuning import check_validation
 from ltbench.errors import UserError
 from ltbench.record_file import parse
 from ltbench.record_migration import migrate
@@ -48,6 +49,7 @@ def check_record(path: Path, registry: Registry, ground: Ground) -> tuple[Record
         findings += found
         if data is not None:
             findings += check_split(record, data)
+            findings += check_validation(record, data)
             findings += [] if predictions is None else check_images(predictions, data)
         findings += check_terms(record, registry, data)
     return record, sorted(findings, key=lambda finding: LEVELS.index(finding.level))

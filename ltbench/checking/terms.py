@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ltbench.checking.finding import Finding, Level, error, note, warning
+from ltbench.checking.tuning import check_space
 from ltbench.data.base import Dataset
 from ltbench.data.naming import dataset_of_record
 from ltbench.data.task_data import TaskData
@@ -45,6 +46,7 @@ def check_terms(record: Record, registry: Registry, data: TaskData | None) -> It
         return
     for place, file in changed:
         yield warning(place, f"{file} has changed since, here or there")
+    yield from check_space(record, registry, "warning" if changed else "error")
     if not found:
         yield from _plan(record, registry, data, "warning" if changed else "error")
 

@@ -32,6 +32,7 @@ def _show_one(args: argparse.Namespace) -> int:
     method = entry.load()
     if not args.json:
         print(f"{entry.spec.name}: {entry.spec.summary}\n{entry.spec.paper}\n")
-    rows = [{"hyperparameter": name, "type": hyperparameters.describe(kind), "default": hyperparameters.format_value(default)}
+    rows = [{"hyperparameter": name, "type": hyperparameters.describe(kind), "default": hyperparameters.format_value(default),
+             "tuned in": None if name not in method.search else str(method.search[name])}
             for name, (kind, default) in hyperparameters.declared(method).items()]
     return show(rows, as_json=args.json)

@@ -10,7 +10,7 @@ from ltbench.progress import ltbench_epoch_end, ltbench_run_end
 
 __all__ = ["ltbench_commands", "ltbench_epoch_end", "ltbench_run_end"]
 
-VERBS = ("run", "leaderboard", "compare", "show", "check", "reproduce", "methods", "datasets", "data", "plugins", "cache",
+VERBS = ("run", "tune", "leaderboard", "compare", "show", "check", "reproduce", "methods", "datasets", "data", "plugins", "cache",
          "doctor")
 
 

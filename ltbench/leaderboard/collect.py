@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ltbench.leaderboard.statistics import Estimate, estimate
+from ltbench.leaderboard.tuned import too_many, tuned_names, tuning_terms
 from ltbench.protocols import CUSTOM
 from ltbench.records import Record, Stored, equal
 
@@ -30,6 +31,7 @@ class Row:
         failed: How many runs did.
         figures: Mean over the completed runs of each metric by its dotted name, for example ``accuracy.few``.
         seconds: Mean of a run's total.
+        tuned: Hyperparameters that trials chose, by ``method.name``.
     """
 
     method: str
@@ -40,6 +42,7 @@ class Row:
     failed: int
     figures: dict[str, Estimate]
     seconds: Estimate
+    tuned: tuple[str, ...] = ()
 
     @property
     def tuning_trials(self) -> int:
@@ -50,6 +53,11 @@ class Row:
     def whole(self) -> bool:
         """Whether every run completed; a mean over the runs that happened to survive is not ranked."""
         return not (self.diverged or self.failed)
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the row may have a rank in a table that has any."""
+        return self.whole and not too_many(self.tuned)
 
     def figure(self, name: str) -> Estimate:
         """Return a metric's estimate, which is empty where no run has it."""
@@ -73,6 +81,7 @@ class Table:
         splits: Split seed and hash of each subset that the runs cover.
         train_images: Of one subset.
         rows: Sorted.
+        tuning: How many trials each row had, and on what; None where nothing was tuned.
     """
 
     dataset: str
@@ -86,6 +95,7 @@ class Table:
     splits: tuple[tuple[int, str], ...]
     train_images: int
     rows: tuple[Row, ...]
+    tuning: dict[str, Any] | None = None
 
     @property
     def unranked(self) -> str | None:
@@ -95,8 +105,8 @@ class Table:
         return self.external
 
     def ranks(self) -> list[int | None]:
-        """Return each row's rank; equal means share one, and a row with a broken run has none."""
-        best = [None if self.unranked or not row.whole else row.figure("accuracy.all").mean for row in self.rows]
+        """Return each row's rank; equal means share one, and a row with a broken run or too much tuned has none."""
+        best = [None if self.unranked or not row.ranked else row.figure("accuracy.all").mean for row in self.rows]
         return [None if a is None else 1 + sum(b is not None and b > a for b in best) for a in best]
 
 
@@ -159,6 +169,7 @@ def terms(record: Record) -> dict[str, Any]:
     shared = {name: task[name] for name in ("dataset", "imbalance_ratio", "imbalance")}
     shared |= {name: record[name] for name in ("track", "selection", "precision")}
     shared |= {"external": _external(record), "protocol": record["protocol"]}
+    shared |= {"tuning": tuning} if (tuning := tuning_terms(record)) else {}
     # One name may stand for other images.
     return shared | {name: record["split"][name] for name in ("images", "unreadable") if name in record["split"]}
 
@@ -179,7 +190,7 @@ def _identity(record: Record) -> str:
     """Name everything that the runs of one row share."""
     methods = [[method["name"], method["hyperparameters"]] for stage in record["stages"] for method in stage["methods"]]
     protocols = [stage.get("protocol") for stage in record["stages"]]  # a later stage's are not in the table's
-    given = [record["external"], record.get("pretraining")]
+    given = [record["external"], record.get("pretraining"), record.get("tuning")]
     return _text([record["expression"], record["expression_hash"], methods, protocols, *given])
 
 
@@ -233,6 +244,7 @@ def _table(groups: list[list[Record]]) -> Table:
         splits=tuple(_splits(groups[0])),
         train_images=sum(record["split"]["class_counts"]),
         rows=tuple(rows),
+        tuning=tuning_terms(record),
     )
 
 
@@ -254,6 +266,7 @@ def _row(records: list[Record], distinct: bool) -> Row:
         failed=sum(record["status"] == "failed" for record in records),
         figures={name: estimate([figure.get(name) for figure in figures]) for name in names},
         seconds=estimate([total_seconds(record) for record in completed]),
+        tuned=tuned_names(first),
     )
 
 

@@ -49,7 +49,7 @@ def row_details(row: Row, standing: Standing) -> dict[str, Any]:
         "cost": records[0].get("cost") if records else None,
         "stages": [_stage(stage) for stage in records[0]["stages"]] if records else [],
         "made_by": {**_provenance(records), "selection": _distinct(record["selection"] for record in records),
-                    "tuning": [f"{row.tuning_trials} trials"]},
+                    "tuning": [f"{row.tuning_trials} trials{' of ' if row.tuned else ''}{', '.join(row.tuned)}"]},
         "command": command(records),
         "tied_with_best": None if standing.left_out else standing.best,
         "rank_interval": None if standing.ranks is None else list(standing.ranks),
@@ -75,7 +75,15 @@ def command(records: Sequence[Record]) -> str | None:
             words[words.index(option) + 1] = listed
         elif listed != "0":
             words += [option, listed]
-    return shlex.join(["ltbench", "run", *words])
+    verb = ["run", *words] if (tuning := records[0].get("tuning")) is None else _tune(tuning, records[0], words[2:])
+    return shlex.join(["ltbench", *verb])
+
+
+def _tune(tuning: dict[str, Any], record: Record, words: list[str]) -> list[str]:
+    """Return the command that also tunes, with the other arguments of the run."""
+    budget, seed = tuning["budget"], str(tuning["sampler"]["seed"])
+    trial = [] if budget["protocol"] == record["protocol"] else ["--trial-protocol", budget["protocol"]["name"]]
+    return ["tune", tuning["expression"], "--trials", str(budget["trials"]), "--seed", seed, *trial, *words]
 
 
 def _mean_curve(records: Sequence[Record]) -> list[float | None] | None:

@@ -37,7 +37,7 @@ def to_csv(tables: Sequence[Table]) -> str:
     names = {name for table in tables for row in table.rows for name in row.figures}
     shifts = sorted(name for name in names if name.startswith("label_shift.") and name.endswith(".accuracy"))
     lines = [line for table in tables for line in _csv_lines(table, (*_CSV_METRICS, *shifts))]
-    columns = list(lines[0]) if lines else []
+    columns = list(dict.fromkeys(name for line in lines for name in line))
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, lineterminator="\n")
     writer.writeheader()
@@ -62,6 +62,7 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
         line = {**shared, "rank": rank, "method": row.method}
         line["overrides"] = json.dumps(row.overrides, sort_keys=True) if row.overrides else ""
         line["tuning_trials"] = row.tuning_trials
+        line |= {"tuned": " ".join(row.tuned), "tuning": json.dumps(table.tuning, sort_keys=True)} if table.tuning else {}
         line |= {"external": row.external, "completed": len(row.completed), "diverged": row.diverged, "failed": row.failed}
         for name in metrics:
             value = row.figure(name)
@@ -77,9 +78,10 @@ def table_dict(table: Table) -> dict[str, Any]:
     Args:
         table: One of :func:`ltbench.leaderboard.collect.collect`.
     """
-    names = [field.name for field in dataclasses.fields(table) if field.name not in ("rows", "splits")]
+    names = [field.name for field in dataclasses.fields(table) if field.name not in ("rows", "splits", "tuning")]
     return {
         **{name: getattr(table, name) for name in names},
+        **({"tuning": table.tuning} if table.tuning else {}),
         "splits": [{"seed": seed, "hash": digest} for seed, digest in table.splits],
         "not_ranked": table.unranked,
         "rows": [_row(row, rank) for row, rank in zip(table.rows, table.ranks(), strict=True)],
@@ -93,6 +95,7 @@ def _row(row: Row, rank: int | None) -> dict[str, Any]:
         "method": row.method,
         "overrides": row.overrides,
         "external": row.external,
+        **({"tuned": list(row.tuned)} if row.tuned else {}),
         "completed": runs,
         "diverged": row.diverged,
         "failed": row.failed,

@@ -22,6 +22,7 @@ from ltbench.leaderboard.bootstrap import RESAMPLES, Resampled, resample
 from ltbench.leaderboard.collect import Row, Table
 from ltbench.leaderboard.differences import LEVEL, Difference, difference, p_value, spread_of
 from ltbench.leaderboard.outcomes import Run, completed_runs, load_outcomes, name_runs
+from ltbench.leaderboard.tuned import too_many
 from ltbench.records import Stored
 
 
@@ -188,6 +189,8 @@ def _common(sets: Sequence[tuple[Run, ...]]) -> tuple[Run, ...]:
 def _left_out(row: Row, held: Mapping[Run, Stored], runs: Sequence[Run]) -> str | None:
     if not row.whole:
         return "a run broke"
+    if reason := too_many(row.tuned):
+        return reason
     if len(held) < 2:
         return "one seed"
     missing = [run for run in runs if run not in held]

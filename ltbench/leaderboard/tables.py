@@ -9,6 +9,8 @@ from ltbench.leaderboard.collect import Row, Table
 from ltbench.leaderboard.export import to_csv, to_json
 from ltbench.leaderboard.statistics import Estimate
 from ltbench.leaderboard.text import escape_markdown, finish_latex, printable
+from ltbench.leaderboard.tuned import heading as tuning_heading
+from ltbench.leaderboard.tuned import too_many
 
 NOTHING = "—"
 _TEXTS = ("method", "notes", "paper", "row", "verdict", "because", "change", "table")
@@ -81,6 +83,7 @@ def _heading(table: Table) -> str:
     seeds = [seed for seed, _ in table.splits]
     parts += [f"split seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"] if seeds != [0] else []
     parts += [f"selection {table.selection}"] if table.selection != "last" else []
+    parts += [tuning_heading(table.tuning)] if table.tuning else []
     parts += [table.external] if table.external else []
     parts += [f"not ranked ({table.unranked})"] if table.unranked else []
     return ", ".join(parts)
@@ -96,8 +99,10 @@ def _distinction(table: Table, alike: Sequence[Table]) -> list[str]:
 
 
 def _notes(row: Row) -> str:
-    """Say what sets a row apart: settings of its own, a first stage from elsewhere, runs that broke."""
+    """Say what sets a row apart: settings of its own, what was tuned, a first stage from elsewhere, runs that broke."""
     notes = [f"{name}={value}" for name, value in row.overrides.items()]
+    notes += [f"tuned: {', '.join(row.tuned)}"] if row.tuned else []
+    notes += [f"not ranked: {reason}"] if (reason := too_many(row.tuned)) else []
     notes += [f"external: {row.external}"] if row.external is not None else []
     total = len(row.completed) + row.diverged + row.failed
     notes += [f"{count} of {total} {status}" for status, count in (("diverged", row.diverged), ("failed", row.failed)) if count]

@@ -11,8 +11,8 @@ from ltbench.leaderboard.statistics import t_quantile
 from ltbench.records import Record, equal
 
 SPLITS = ("all", "many", "medium", "few")
-# Where the code came from: two runs of two commits may be equal all the same.
-_ORIGIN = ("core.", "predictions.file")
+# Where code and hyperparameters came from: a run with the values that trials chose may be equal all the same.
+_ORIGIN = ("core.", "predictions.file", "tuning")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ CHECKS = {
     "spec": Check(
         specification.spec,
         "make the MethodSpec and the class say the same; hyperparameters are keyword-only, annotated, with defaults, and "
-        "explained in the class's docstring"),
+        "explained in the class's docstring; a search space is of these, with values that the constructor takes"),
     "refusals": Check(
         specification.refusals,
         "annotate hyperparameters with bool, int, float, str, Literal, tuple[...] or one of these with None; the core then "

@@ -6,12 +6,15 @@ import inspect
 import typing
 from typing import Any, Literal
 
+import torch
+
 from ltbench import hyperparameters
 from ltbench.errors import UserError
 from ltbench.expression import resolve
-from ltbench.method import Method, PaperSetting
+from ltbench.method import Facts, Method, PaperSetting
 from ltbench.plan import plan_run
 from ltbench.protocols import COMMON
+from ltbench.search import Choice, Uniform
 from ltbench.task import Task
 from ltbench.testing.results import Failure
 from ltbench.testing.subject import Subject
@@ -36,6 +39,7 @@ def spec(subject: Subject) -> None:
     if not registered.summary.strip() or "\n" in registered.summary:
         raise Failure(f"the spec's summary must be one line, got {registered.summary!r}")
     _check_signature(method)
+    _check_search(method)
     if method.below is not None:
         if 2 not in stages:
             raise Failure(f"below is for later stages, got {method.below!r} in a method of stages {set(stages)}")
@@ -72,6 +76,21 @@ def _check_signature(method: type[Method]) -> None:
     for name in hyperparameters.declared(method):
         if name not in (method.__doc__ or ""):
             raise Failure(f"hyperparameter {name!r} must be explained in the docstring")
+
+
+def _check_search(method: type[Method]) -> None:
+    """Demand that a search space is of hyperparameters that there are, and of values that the constructor takes."""
+    facts = Facts(torch.tensor([8, 4, 2, 1]), feature_dim=4, epochs=1)
+    for name, where in method.search.items():
+        if name not in hyperparameters.declared(method):
+            raise Failure(f"search must name hyperparameters, got {name!r}")
+        if not isinstance(where, Uniform | Choice):
+            raise Failure(f"search[{name!r}] must be ltbench.Uniform, LogUniform or Choice, got {type(where).__name__}")
+        for value in where.ends:
+            try:
+                hyperparameters.build(method, facts, hyperparameters.resolve(method, {name: value}))
+            except UserError as error:
+                raise Failure(f"search[{name!r}] holds {value!r}, which is refused: {error}") from error
 
 
 def refusals(subject: Subject) -> None:

@@ -38,6 +38,7 @@ class ClassBalancedWeights(ltbench.Method):
 
     name = "cb"
     stages = frozenset({1, 2})
+    search = {"beta": ltbench.Choice(0.9, 0.99, 0.999, 0.9999)}
     weights: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, beta: float = 0.9999) -> None:

@@ -20,6 +20,7 @@ class Focal(ltbench.Method):
 
     name = "focal"
     stages = frozenset({1, 2})
+    search = {"gamma": ltbench.Uniform(0.0, 5.0)}
 
     def __init__(self, facts: ltbench.Facts, *, gamma: float = 2.0) -> None:
         super().__init__(facts)

@@ -17,6 +17,7 @@ class LogitAdjustment(ltbench.Method):
 
     name = "la"
     stages = frozenset({1, 2})
+    search = {"tau": ltbench.Uniform(0.0, 3.0)}
     shift: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, tau: float = 1.0) -> None:

@@ -20,6 +20,7 @@ class LDAM(ltbench.Method):
 
     name = "ldam"
     stages = frozenset({1, 2})
+    search = {"max_margin": ltbench.Uniform(0.1, 1.0)}
     shift: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, max_margin: float = 0.5, scale: float = 30.0) -> None:

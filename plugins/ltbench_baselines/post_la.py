@@ -16,6 +16,7 @@ class PostHocLogitAdjustment(ltbench.Method):
 
     name = "post_la"
     stages = frozenset({1, 2})
+    search = {"tau": ltbench.Uniform(0.0, 3.0)}
     shift: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, tau: float = 1.0) -> None:

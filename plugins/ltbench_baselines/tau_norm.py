@@ -18,6 +18,7 @@ class TauNormalization(ReusedClassifier):
 
     name = "tau_norm"
     trains = False
+    search = {"tau": ltbench.Uniform(0.0, 1.0)}
 
     def __init__(self, facts: ltbench.Facts, *, tau: float = 1.0) -> None:
         super().__init__(facts)

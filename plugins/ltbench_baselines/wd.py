@@ -17,6 +17,7 @@ class WeightDecay(ltbench.Method):
 
     name = "wd"
     stages = frozenset({1, 2})
+    search = {"weight_decay": ltbench.LogUniform(1e-4, 1e-1)}
 
     def __init__(self, facts: ltbench.Facts, *, weight_decay: float = 5e-3) -> None:
         super().__init__(facts)

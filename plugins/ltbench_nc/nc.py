@@ -33,6 +33,7 @@ class NeuralCollapse(ltbench.Method):
 
     name = "nc"
     stages = frozenset({1})
+    search = {"within_weight": ltbench.LogUniform(1e-3, 1.0), "between_weight": ltbench.LogUniform(1e-2, 1.0)}
     sums: Tensor
     counts: Tensor
     class_means: nn.Parameter | None

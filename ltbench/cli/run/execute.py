@@ -6,11 +6,20 @@ import argparse
 import math
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ltbench.cli.run.matrix import find_weights, plan_matrix
 from ltbench.errors import UserError
 from ltbench.settings import cache_limit, cache_root, data_root
+from ltbench.tracking import Tracking, require
+
+if TYPE_CHECKING:
+    from ltbench.data.base import Dataset
+    from ltbench.plan import RunPlan
+    from ltbench.pretraining import Weights
+    from ltbench.runner import Runner
 
 # Up to this side, threads only wait for each other. A step on digits took 2.8 ms on one thread and 2.6 ms on two; where another
 # program held a core, 2.8 ms and 49 ms.
@@ -19,6 +28,33 @@ _TINY = 16
 
 def execute(args: argparse.Namespace) -> int:
     """Plan, then execute or describe."""
+    runner, plans = prepare(args)
+    if args.dry_run:
+        from ltbench.estimate import print_plan
+
+        print_plan(plans, runner)
+        return 0
+    return run_plans(args, runner, plans)
+
+
+def prepare(args: argparse.Namespace) -> tuple[Runner, list[RunPlan]]:
+    """Plan what was typed, and make what runs it.
+
+    Raises:
+        UserError: For anything that cannot work.
+    """
+    check_values(args)
+    weights = find_weights(args)
+    datasets, plans = plan_matrix(args, weights)
+    return make_runner(args, weights, datasets), plans
+
+
+def check_values(args: argparse.Namespace) -> None:
+    """Refuse values that no run can have.
+
+    Raises:
+        UserError: Naming the option.
+    """
     for name in ("epochs", "batch_size", "lr", "image_size", "accumulate", "threads"):
         value = getattr(args, name)
         if value is not None and not (math.isfinite(value) and value > 0):
@@ -32,8 +68,27 @@ def execute(args: argparse.Namespace) -> int:
     for name in ("methods", "dataset"):
         if not getattr(args, name).strip():
             raise UserError(f"--{name} must not be empty")
-    weights = find_weights(args)
-    datasets, plans = plan_matrix(args, weights)
+    if args.track_with is not None:
+        require(args.track_with)
+
+
+def track(args: argparse.Namespace) -> None:
+    """Let a tracker observe, if the user named one; the matrices of a board share it."""
+    if args.track_with is not None and not args.registry.manager.has_plugin("ltbench:tracking"):
+        args.registry.manager.register(Tracking(args.track_with, args.track_dir), "ltbench:tracking")
+
+
+def make_runner(args: argparse.Namespace, weights: Weights | None, datasets: dict[str, Dataset]) -> Runner:
+    """Make what runs plans, with threads and precision as asked.
+
+    Args:
+        args: As this verb's parser reads them, with the registry.
+        weights: Of a frozen backbone that stands for the first stage.
+        datasets: By name.
+
+    Raises:
+        UserError: If processes or precision do not work here.
+    """
     for problem in args.registry.problems:
         print(f"warning: {problem}", file=sys.stderr)
 
@@ -57,14 +112,20 @@ def execute(args: argparse.Namespace) -> int:
         raise UserError(f"WORLD_SIZE is {os.environ['WORLD_SIZE']} but {accelerator.num_processes} process runs; use torchrun")
     options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, weights, args.rerun,
                       args.debug, args.keep, planning=args.dry_run, skip_unreadable=args.unreadable == "skip")
-    runner = Runner(args.registry, accelerator, StageStore(cache_root(args.cache), cache_limit()), datasets, options)
-    if args.dry_run:
-        from ltbench.estimate import print_plan
+    track(args)
+    return Runner(args.registry, accelerator, StageStore(cache_root(args.cache), cache_limit()), datasets, options)
 
-        print_plan(plans, runner)
-        return 0
+
+def run_plans(args: argparse.Namespace, runner: Runner, plans: Sequence[RunPlan]) -> int:
+    """Run plans, print their tables, and return the exit code.
+
+    Args:
+        args: As this verb's parser reads them.
+        runner: Of :func:`make_runner`.
+        plans: What to run.
+    """
     results = runner.run(plans)
-    if not accelerator.is_main_process:
+    if not runner.accelerator.is_main_process:
         return 0
     _print_tables([args.out / f"{plan.file_name}.json" for plan in plans])
     return 1 if any(record["status"] == "failed" for record in results) else 0

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ltbench.protocols import OPTIMIZERS, SCHEDULES
+from ltbench.tracking import TRACKERS
 
 DEFAULT_DATASET = "digits-lt"
 DEFAULT_PROTOCOL = "quick"
@@ -18,6 +19,13 @@ def add_matrix(parser: argparse.ArgumentParser) -> None:
     matrix = parser.add_argument_group("what is run")
     matrix.add_argument("--methods", default=ALL, metavar="EXPR,...",
                         help="expressions: A+B joins methods in a stage, A/B makes stages (default: every installed method)")
+    matrix.add_argument("--board", type=Path, metavar="DIR",
+                        help="run what belongs on a board (DIR/board.toml) and has no record there")
+    add_task(matrix)
+
+
+def add_task(matrix: argparse._ArgumentGroup) -> None:
+    """Add on which data, and with which hyperparameters."""
     matrix.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME[@RATIO],...",
                         help=f"default: {DEFAULT_DATASET}; your own images: folder:PATH, list:FILE")
     matrix.add_argument("--imbalance-ratio", metavar="R", help="of every dataset that is named without @RATIO")
@@ -53,8 +61,6 @@ def add_custom(parser: argparse.ArgumentParser) -> None:
 def add_place(parser: argparse.ArgumentParser) -> None:
     """Add where and how; nothing of it changes what is computed, but for a first stage of the user's own."""
     place = parser.add_argument_group("where and how")
-    place.add_argument("--board", type=Path, metavar="DIR",
-                       help="run what belongs on a board (DIR/board.toml) and has no record there")
     place.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of the records (default: runs)")
     place.add_argument("--data-root", metavar="DIR", help="folder of the data (also LTBENCH_DATA)")
     place.add_argument("--download", action="store_true", help="download data that is missing")
@@ -70,5 +76,8 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--cpu", action="store_true", help="leave accelerators alone")
     place.add_argument("--keep", choices=("nothing", "statistics", "features"), default="statistics",
                        help="what to keep beside a record for ltbench analyze (default: statistics of each class)")
+    place.add_argument("--track-with", choices=TRACKERS, help="log each run to an experiment tracker")
+    place.add_argument("--track-dir", type=Path, default=Path("tracking"), metavar="DIR",
+                       help="folder that the tracker writes to (default: tracking)")
     place.add_argument("--rerun", action="store_true", help="run again what has a record")
     place.add_argument("--dry-run", action="store_true", help="print the plan and an estimate, run nothing")

@@ -1,0 +1,173 @@
+"""``ltbench.run``: the command of that name for notebooks, with the same keywords and the same errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltbench.errors import UserError
+from ltbench.records import Record, Stored
+
+if TYPE_CHECKING:
+    import pandas
+
+    from ltbench.method import Method
+
+Values = str | int | float | Path
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Hold what :func:`run` did.
+
+    Args:
+        stored: One record a run with its file, in the order of methods within seeds within datasets.
+    """
+
+    stored: tuple[Stored, ...]
+
+    @property
+    def records(self) -> list[Record]:
+        """The records, as their files hold them; diverged and failed runs have one too."""
+        return [item.record for item in self.stored]
+
+    def table(self) -> pandas.DataFrame:
+        """Return the rows of ``ltbench leaderboard --format csv``: a line for each expression, with means over seeds.
+
+        Raises:
+            UserError: If pandas is not installed, or a method's records contradict each other.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise UserError("a table needs pandas: pip install 'ltbench[table]'") from None
+        import io
+
+        from ltbench.leaderboard.collect import collect
+        from ltbench.leaderboard.export import to_csv
+
+        tables, problems = collect(self.stored)
+        if problems:
+            raise UserError("; ".join(problems))
+        return pandas.read_csv(io.StringIO(to_csv(tables)))
+
+
+def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", dataset: str | Sequence[str] = "digits-lt",
+        imbalance_ratio: float | None = None, seeds: int | Sequence[int] = (0, 1, 2), split_seeds: int | Sequence[int] = 0,
+        imbalance: str = "exp", set: Mapping[str, Any] | None = None, protocol: str | None = None, track: str = "common",
+        paper: str | None = None, test_noise: float = 0.0, precision: str = "fp32", epochs: int | None = None,
+        batch_size: int | None = None, lr: float | None = None, weight_decay: float | None = None,
+        image_size: int | None = None, optimizer: str | None = None, schedule: str | None = None, backbone: str | None = None,
+        out: str | Path = "runs", data_root: str | Path | None = None, download: bool = False, unreadable: str = "stop",
+        cache: str | Path | None = None, stage1: str | Path | None = None, weights: str | Path | None = None,
+        accumulate: int = 1, threads: int | None = None, cpu: bool = False, keep: str = "statistics",
+        track_with: str | None = None, track_dir: str | Path = "tracking", rerun: bool = False,
+        no_plugin: Sequence[str] = ()) -> Runs:
+    """Train and evaluate every method on every dataset with every seed; what has a record already is not run again.
+
+    The keywords are the options of ``ltbench run``, which says more of each. Progress goes to stderr, nothing to stdout. The
+    number of threads, the treatment of denormal numbers and the state of random generators are afterwards what they were.
+
+    Args:
+        methods: Expressions, in one text with commas or as a list; in a list also classes derived from :class:`ltbench.Method`,
+            which need no plugin.
+        dataset: Names, likewise.
+        imbalance_ratio: Of every dataset that is named without one.
+        seeds: Of initialization and order.
+        split_seeds: Of the long-tailed subset.
+        imbalance: ``exp`` or ``step``.
+        set: Hyperparameters, by ``method.name``.
+        protocol: ``smoke``, ``quick`` or ``common``; None for ``quick``.
+        track: ``common`` or ``paper``.
+        paper: In the paper track, the method on whose paper's terms all run.
+        test_noise: Standard deviation of noise on test images.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        epochs: By hand, as all that follow to ``backbone``.
+        batch_size: Global.
+        lr: Peak learning rate.
+        weight_decay: Of the optimizer.
+        image_size: That image files are decoded to.
+        optimizer: Its name.
+        schedule: Its name.
+        backbone: Its name.
+        out: Folder of the records.
+        data_root: Folder of the data; None for ``LTBENCH_DATA``.
+        download: Whether data may be downloaded.
+        unreadable: ``stop`` at an image that cannot be decoded, or ``skip`` it.
+        cache: Folder of the stage store; None for ``LTBENCH_CACHE``.
+        stage1: A file with a first stage of your own.
+        weights: A file with the weights of a frozen backbone, or ``timm``.
+        accumulate: Parts of a global batch.
+        threads: On a CPU.
+        cpu: Whether to leave accelerators alone.
+        keep: What to keep beside a record: ``nothing``, ``statistics`` or ``features``.
+        track_with: An experiment tracker, ``tensorboard`` or ``wandb``.
+        track_dir: Folder that it writes to.
+        rerun: Whether to run again what has a record.
+        no_plugin: Plugins to leave out.
+
+    Raises:
+        UserError: For what the command refuses with exit code 2.
+    """
+    options = {name: value for name, value in locals().items() if name not in ("methods", "set", "no_plugin")}
+    from ltbench import records
+    from ltbench.cli.main import build_parser
+    from ltbench.cli.run.execute import prepare
+    from ltbench.registry import load_registry
+    from ltbench.typed import register
+
+    registry = load_registry(no_plugin)
+    given = [methods] if isinstance(methods, (str, type)) else methods
+    names = [method if isinstance(method, str) else register(method, registry) for method in given]
+    words = list(_words({**options, "methods": names}))
+    words += [f"--set={name}={_spelled(value)}" for name, value in (set or {}).items()]
+    args = build_parser(registry).parse_args(["run", *words])
+    with _as_it_was():
+        runner, plans = prepare(args)
+        runner.run(plans)
+        paths = [args.out / f"{plan.file_name}.json" for plan in plans]
+        return Runs(tuple(Stored(path, records.read(path)) for path in paths))
+
+
+def _words(options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield options as the command takes them, each in one word, so that a value may begin with a hyphen."""
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            yield option
+        elif value is not None and value is not False:
+            yield f"{option}={','.join(map(str, _listed(value)))}"
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+
+
+def _spelled(value: Any) -> str:
+    from ltbench.hyperparameters import format_value
+
+    return format_value(value)
+
+
+@contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Leave torch, and accelerate's settings, as the caller had them."""
+    import torch
+    from accelerate.state import AcceleratorState
+
+    threads = torch.get_num_threads()
+    # Nothing tells how denormal numbers are treated but one of them, which cannot be written here: it would be compiled to 0.
+    flushed = sys.float_info.min / 2 == 0
+    state = dict(AcceleratorState._shared_state)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        AcceleratorState._shared_state.clear()
+        AcceleratorState._shared_state.update(state)
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushed)

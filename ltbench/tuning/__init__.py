@@ -1,0 +1,1 @@
+"""Tuning: hyperparameters chosen on a validation part, with the same number of trials for every expression."""

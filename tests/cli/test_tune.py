@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ltbench import records
+from ltbench.checking.ground import Ground
+from ltbench.checking.record import check_record
+from ltbench.cli import tune as tune_verb
+from ltbench.cli.main import main
+from ltbench.errors import UserError
+from ltbench.registry import load_registry
+from ltbench.testing.processes import last_words, launch
+from ltbench.training.stages import StageRunner
+from tests.cli.test_run import refusal
+
+SMOKE = ["--trials", "3", "--cpu", "--protocol", "smoke", "--seeds", "0"]
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LTBENCH_DATA", raising=False)
+
+
+def found(out: str) -> dict[str, records.Record]:
+    stored, problems = records.read_directory(Path(out))
+    assert problems == []
+    return {item.record["tuning"]["expression"] if "tuning" in item.record else item.record["expression"]: item.record
+            for item in stored}
+
+
+def test_every_expression_gets_the_same_trials_and_a_run_with_what_was_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tune", "ce/tau_norm,focal,ce", *SMOKE]) == 0
+    captured = capsys.readouterr()
+    rows = found("runs")
+    assert sorted(rows) == ["ce", "ce/tau_norm", "focal"]
+    for name, key in (("ce/tau_norm", "tau_norm.tau"), ("focal", "focal.gamma")):
+        tuning = rows[name]["tuning"]
+        assert rows[name]["tuning_trials"] == len(tuning["trials"]) == tuning["budget"]["trials"] == 3
+        best = max(tuning["trials"], key=lambda trial: trial["score"])
+        assert tuning["trials"][tuning["chosen"]] == best
+        method = rows[name]["stages"][-1]["methods"][0]
+        assert method["hyperparameters"][key.partition(".")[2]] == best["values"][key]
+        assert f"{name}: chose {key}=" in captured.err
+    assert rows["ce"]["tuning_trials"] == 0 and rows["ce"]["tuning"]["chosen"] is None
+    # The run trains on the whole split, of which the trials left a fifth out: 94 images, ten a class and down to six.
+    assert sum(rows["focal"]["split"]["class_counts"]) == 94
+    assert rows["focal"]["tuning"]["validation"]["counts"] == [2] * 8 + [1] * 2
+    # The one table says how, and what.
+    assert "tuned by 3 trials of smoke 2 epochs on held-out training images" in captured.out
+    assert captured.out.count("tuned: ") == 2 and captured.out.count("\n## ") == 0
+    for path in Path("runs").glob("*.json"):
+        _, findings = check_record(path, load_registry(strict=False), Ground(load_registry(strict=False), None))
+        assert [finding for finding in findings if finding.level == "error"] == []
+
+
+def test_a_killed_study_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["tune", "ce/tau_norm", *SMOKE]
+    assert main([*command, "--out", "whole"]) == 0
+    stages: list[str] = []
+    obtain = StageRunner.obtain
+
+    def killed(self: StageRunner, plan: Any, *arguments: Any) -> Any:
+        stages.append(plan.text)
+        if len(stages) == 4:  # of the second trial's second stage
+            raise KeyboardInterrupt
+        return obtain(self, plan, *arguments)
+
+    monkeypatch.setattr(StageRunner, "obtain", killed)
+    assert main([*command, "--out", "parts"]) == 130
+    (file,) = Path("parts/tuning").iterdir()
+    assert len(file.read_text().splitlines()) == 2
+    capsys.readouterr()
+    assert main([*command, "--out", "parts"]) == 0
+    assert "[trial 1/3]" not in capsys.readouterr().err
+    assert records.equal(found("whole")["ce/tau_norm"], found("parts")["ce/tau_norm"]) == []
+    assert len(stages) == 4 + 2 * 2 + 2  # two trials and the run
+
+
+@pytest.mark.slow
+def test_more_trials_go_on_from_fewer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tune", "post_la", *SMOKE]) == 0
+    few = found("runs")["post_la"]["tuning"]["trials"]
+    capsys.readouterr()
+    assert main(["tune", "post_la", *SMOKE[2:], "--trials", "5", "--out", "runs"]) == 0
+    said = capsys.readouterr().err
+    assert "[trial 3/5]" not in said and "[trial 4/5]" in said
+    trials = [item.record["tuning"]["trials"] for item in records.read_directory(Path("runs"))[0]]
+    assert sorted(map(len, trials)) == [3, 5] and all(longer[:3] == few for longer in trials)
+
+
+def test_what_is_set_is_not_tuned(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["tune", "drw+ldam,focal(gamma=1.5)", *SMOKE, "--dry-run"]
+    assert main([*arguments, "--set", "drw.beta=0.99"]) == 0
+    assert capsys.readouterr().err == ("ldam+drw(beta=0.99): 3 trials of ldam.max_margin in 0.1 to 1\n"
+                                       "focal(gamma=1.5): has nothing to tune\n")
+    assert not Path("runs").exists()
+
+
+@pytest.mark.slow
+def test_trials_may_have_a_protocol_of_their_own() -> None:
+    assert main(["tune", "post_la", *SMOKE, "--trial-protocol", "quick", "--trials", "1"]) == 0
+    assert found("runs")["post_la"]["tuning"]["budget"]["protocol"]["name"] == "quick"
+    assert found("runs")["post_la"]["protocol"]["name"] == "smoke"
+
+
+@pytest.mark.slow
+def test_two_processes_try_the_same(tmp_path: Path) -> None:
+    arguments = ["tune", "ce/tau_norm", *SMOKE]
+    command = [sys.executable, "-m", "ltbench.cli.main", *arguments, "--out", "two", "--cache", "cache-of-two"]
+    assert launch(command, 2, tmp_path, timeout=120) == [0, 0], last_words(tmp_path, 2)
+    assert main([*arguments, "--out", "one"]) == 0
+    one, two = (next(Path(folder, "tuning").iterdir()).read_text() for folder in ("one", "two"))
+    assert one == two
+
+
+def test_a_trial_that_breaks_ends_its_study_and_no_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+                                                         ) -> None:
+    obtain = StageRunner.obtain
+
+    def breaks(self: StageRunner, plan: Any, *arguments: Any) -> Any:
+        if plan.text.startswith("focal"):
+            raise RuntimeError("out of luck")
+        return obtain(self, plan, *arguments)
+
+    monkeypatch.setattr(StageRunner, "obtain", breaks)
+    assert main(["tune", "focal,ce", *SMOKE]) == 1
+    assert "failed: tuning of focal: a trial of focal(gamma=2.744): RuntimeError: out of luck\n" in capsys.readouterr().err
+    assert list(found("runs")) == ["ce"]
+
+
+def test_values_that_are_refused_together_are_a_trial_and_never_chosen(monkeypatch: pytest.MonkeyPatch,
+                                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    plans = tune_verb._plans
+
+    def refuses(args: Any, weights: Any, text: str, values: list[str], changes: Any) -> Any:
+        if values == ["post_la.tau=1.646"]:  # the first that seed 0 asks for
+            raise UserError("these do not go together")
+        return plans(args, weights, text, values, changes)
+
+    monkeypatch.setattr(tune_verb, "_plans", refuses)
+    assert main(["tune", "post_la", *SMOKE]) == 0
+    tuning = found("runs")["post_la"]["tuning"]
+    assert tuning["trials"][0] == {"values": {"post_la.tau": 1.646}, "score": None, "status": "refused"}
+    assert len(tuning["trials"]) == 3 and tuning["chosen"] in (1, 2)
+    assert "[trial 1/3] post_la with post_la.tau=1.646: refused\n" in capsys.readouterr().err
+
+
+def test_a_study_of_diverged_trials_alone_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tune", "la", *SMOKE, "--trials", "2", "--lr", "1e30"]) == 1
+    said = capsys.readouterr().err
+    assert "[trial 2/2] la with la.tau=2.146: diverged\n" in said
+    assert "failed: tuning of la: none of 2 trials completed, the last one diverged\n" in said
+    assert list(Path("runs").glob("*.json")) == []
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["all"], "EXPR must be expressions, got 'all'"),
+    (["prototpe"], "unknown method 'prototpe'; did you mean 'prototype'?"),
+    (["la", "--trials", "0"], "--trials must be >= 1, got 0"),
+    (["la", "--seed", "-1"], "--seed must be >= 0 and below 2^63, got -1"),
+    (["la", "--track", "paper"], "--track must be common for tuning, got paper"),
+    (["la", "--stage1", "x"], "--stage1 must be left out for tuning"),
+    (["la", "--split-seeds", "0,1"], "--split-seeds must be one seed, got '0,1': each subset is tuned for itself"),
+    (["la", "--dataset", "digits-lt,cifar10-lt"], "--dataset must be one set, got 'digits-lt,cifar10-lt'"),
+    (["la", "--trial-protocol", "comon"], "did you mean 'common'?"),
+    (["la", "--set", "crt.x=1"], "unknown method of this run in --set 'crt'"),
+    (["la", "--batch-size", "90"], "batch size must be at most the 76 images that an epoch draws, got 90"),
+])
+def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    expression, *options = arguments
+    line = refusal(capsys, "tune", expression, *SMOKE[2:], *([] if "--trials" in options else SMOKE[:2]), *options)
+    assert message in line
+
+
+def test_the_space_stands_beside_the_hyperparameters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods", "ldam", "--json"]) == 0
+    rows = {row["hyperparameter"]: row["tuned in"] for row in json.loads(capsys.readouterr().out)}
+    assert rows == {"max_margin": "0.1 to 1", "scale": None}
