@@ -29,7 +29,7 @@ from ltbench.phases import Phases, fill
 from ltbench.plan import RunPlan
 from ltbench.registry import Registry
 from ltbench.run_data import RunData
-from ltbench.run_info import RunInfo
+from ltbench.run_info import RunInfo, info_of
 from ltbench.run_options import Options
 from ltbench.run_record import describe, without_paths
 from ltbench.training.build import backbone_facts, make_backbone
@@ -52,16 +52,17 @@ class Runner:
         store: Of finished stages.
         datasets: Loaded descriptions by name.
         options: How to run.
+        observers: Told what happens; those of the registry's plugins, if there are no others.
     """
 
     def __init__(self, registry: Registry, accelerator: Accelerator, store: StageStore, datasets: dict[str, Dataset],
-                 options: Options) -> None:
+                 options: Options, observers: Observers | None = None) -> None:
         self.registry = registry
         self.accelerator = accelerator
         self.options = options
         self.data = RunData(accelerator, datasets, root=options.data_root, download=options.download, planning=options.planning,
                             looks=store.root.parent / "readable" if options.skip_unreadable else None)
-        self.observers = Observers(registry.manager, active=accelerator.is_main_process)
+        self.observers = observers or Observers(registry.manager, active=accelerator.is_main_process)
         self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1,
                                   weights=options.weights)
 
@@ -77,22 +78,63 @@ class Runner:
         Raises:
             UserError: See :meth:`check`; and if the output cannot be written.
         """
+        plans = self.prepare(plans)
+        return [self.obtain(plan, number, len(plans)) for number, plan in enumerate(plans, start=1)]
+
+    def prepare(self, plans: Sequence[RunPlan]) -> list[RunPlan]:
+        """Return the matrix with keys that name its images, when nothing speaks against running it.
+
+        Args:
+            plans: The matrix.
+
+        Raises:
+            UserError: See :meth:`run`.
+        """
         self.check(plans)
         plans = [plan.on(self.data.of(plan).fingerprint) for plan in plans]
         self._check_output()
         self.stages.store.require_writable()
-        results = []
-        for number, plan in enumerate(plans, start=1):
-            known = None if self.options.rerun else self._agreed(self.finished(plan))
-            if known is not None:
-                results.append(known)
-                continue
-            info = RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number, len(plans))
-            self.observers.notify("ltbench_run_start", run=info)
-            record = self._run_one(plan, info)
-            self.observers.notify("ltbench_run_end", run=info, record=record)
-            results.append(record)
-        return results
+        return plans
+
+    def obtain(self, plan: RunPlan, number: int, total: int) -> Record:
+        """Return a run's record: the one that it has, or else that of a run now.
+
+        Args:
+            plan: As prepared.
+            number: Position in the matrix, from 1.
+            total: Runs in the matrix.
+
+        Raises:
+            UserError: If the output cannot be written.
+        """
+        known = None if self.options.rerun else self._agreed(self.finished(plan))
+        if known is not None:
+            return known
+        info = info_of(plan, number, total)
+        self.observers.notify("ltbench_run_start", run=info)
+        record = self._run_one(plan, info)
+        self.observers.notify("ltbench_run_end", run=info, record=record)
+        return record
+
+    def give_up(self, plan: RunPlan, number: int, total: int, reason: str) -> Record:
+        """Write the record of a run that failed because its process is gone; one that had finished stands.
+
+        Args:
+            plan: As prepared.
+            number: Position in the matrix, from 1.
+            total: Runs in the matrix.
+            reason: Why it failed.
+
+        Raises:
+            UserError: If the output cannot be written.
+        """
+        if known := self.finished(plan):
+            return known
+        record = describe(plan, self.data.of(plan), self.accelerator, self.options.accumulation) | {"reason": reason}
+        fill(record["timing"], self.data.reading(plan.task.dataset), Phases(self.accelerator.device))
+        records.write(record, None, self.options.out, plan.file_name)
+        self.observers.notify("ltbench_run_end", run=info_of(plan, number, total), record=record)
+        return record
 
     def finished(self, plan: RunPlan) -> Record | None:
         """Return a plan's record if it was run to its end with the same code and settings."""
@@ -196,6 +238,7 @@ class Runner:
         for part in plan.stages:
             with phases.phase(f"stage {part.number}"):
                 stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
+            self.observers.obtained(part.number)
             record["curve"] = [row for row in record["curve"] if row["stage"] != part.number] + stage.curve
             seconds[f"stage {part.number}"] = stage.seconds
             timing["reused"][f"stage {part.number}"] = stage.reused
