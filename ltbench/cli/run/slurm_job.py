@@ -35,19 +35,20 @@ class ShardJob:
 
 
 def _come_back() -> None:
-    """Put this job back into the queue, unless somebody wants it to end."""
-    job = os.environ["SLURM_JOB_ID"]
+    """Put this job back into the queue, unless Slurm is ending it already: for somebody's scancel, or to requeue it by itself."""
+    array, task = (os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK"))
+    job = f"{array}_{task}" if array else os.environ["SLURM_JOB_ID"]
     state = subprocess.run(["squeue", "--noheader", "--format=%T", "--jobs", job], capture_output=True, text=True).stdout.strip()
     restarts = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
     if state != "RUNNING":
-        print(f"ltbench: not requeued, for the job is {state or 'unknown'}", file=sys.stderr)
+        print(f"ltbench: Slurm says that job {job} is {state or 'gone'}: it is not requeued from here", file=sys.stderr)
     elif restarts >= _MOST_RESTARTS:
-        print(f"ltbench: not requeued, for it was {restarts} times: submit it again to go on", file=sys.stderr)
+        print(f"ltbench: job {job} was requeued {restarts} times and is not once more: submit it again to go on", file=sys.stderr)
     else:
-        print("ltbench: requeued", file=sys.stderr, flush=True)
+        print(f"ltbench: job {job} is requeued", file=sys.stderr, flush=True)
         asked = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)
         if asked.returncode:
-            print(f"ltbench: not requeued: {last_line(asked.stderr)}", file=sys.stderr)
+            print(f"ltbench: job {job} was not requeued: {last_line(asked.stderr)}", file=sys.stderr)
 
 
 def last_line(text: str) -> str:
