@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ltbench.errors import UserError
 
 if TYPE_CHECKING:
     from ltbench.plan import RunPlan
+
+_Run: TypeAlias = "tuple[str, RunPlan]"  # with its name
 
 
 @dataclass(frozen=True)
@@ -54,28 +56,31 @@ def part(plans: Sequence[RunPlan], shard: Shard) -> list[RunPlan]:
         plans: The whole matrix.
         shard: Which part.
     """
-    groups: dict[str, list[RunPlan]] = {}
-    for plan in sorted(plans, key=lambda plan: plan.file_name):  # a name does not depend on what was typed first
-        groups.setdefault(plan.stages[0].key, []).append(plan)
-    pieces = _halve(groups.values(), shard.count)
+    groups: dict[str, list[_Run]] = {}
+    for run in sorted(((plan.file_name, plan) for plan in plans), key=_name):  # a name does not depend on what was typed first
+        groups.setdefault(run[1].stages[0].key, []).append(run)
     loads = [0] * shard.count
-    chosen: set[str] = set()
-    for piece in sorted(pieces, key=lambda piece: (-_load(piece), piece[0].file_name)):
+    chosen: set[int] = set()
+    for piece in sorted(_halve(groups.values(), shard.count), key=lambda piece: (-_load(piece), _name(piece[0]))):
         lightest = loads.index(min(loads))
         loads[lightest] += _load(piece)
         if lightest == shard.number - 1:
-            chosen |= {plan.file_name for plan in piece}
-    return [plan for plan in plans if plan.file_name in chosen]
+            chosen |= {id(plan) for _, plan in piece}
+    return [plan for plan in plans if id(plan) in chosen]
 
 
-def _load(runs: Sequence[RunPlan]) -> int:
-    return runs[0].stages[0].protocol.epochs + len(runs)
+def _name(run: _Run) -> str:
+    return run[0]
 
 
-def _halve(groups: Iterable[list[RunPlan]], count: int) -> list[list[RunPlan]]:
+def _load(runs: Sequence[_Run]) -> int:
+    return runs[0][1].stages[0].protocol.epochs + len(runs)
+
+
+def _halve(groups: Iterable[list[_Run]], count: int) -> list[list[_Run]]:
     pieces = list(groups)
     while pieces and len(pieces) < count:
-        largest = max(pieces, key=lambda piece: (len(piece), piece[0].file_name))
+        largest = max(pieces, key=lambda piece: (len(piece), _name(piece[0])))
         if len(largest) == 1:
             break
         pieces.remove(largest)
