@@ -1,7 +1,8 @@
 """A real Slurm of one node on this machine, for tests: no systemd, no cgroups, nothing outside one folder.
 
-Usage: ``python tests/slurm_node.py FOLDER`` starts it, prints the variable that makes sbatch, squeue and the others talk to it, and
-ends it at Ctrl-C or SIGTERM. It needs Debian's ``slurm-wlm`` and ``munge``, and runs as root or as any user (who can then submit, alone).
+Usage: ``python tests/slurm_node.py FOLDER`` starts it, prints the variable that makes sbatch, squeue and the others talk to it,
+and ends it at Ctrl-C or SIGTERM. It needs Debian's ``slurm-wlm`` and ``munge``, and runs as root or as any user (who can then
+submit, alone).
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def slurm_node(folder: Path) -> Iterator[dict[str, str]]:
     """Run Slurm, and yield the environment in which its commands find it.
 
     Args:
-        folder: For configuration, key, state and logs; made if it does not exist. A socket in it must have a short name (107 bytes).
+        folder: For configuration, key, state and logs; made if it does not exist. A socket in it must have a name of at most 107
+            bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("state", "spool"):

@@ -47,7 +47,7 @@ def test_the_order_of_what_was_typed_changes_nothing(plans: list[RunPlan]) -> No
 def test_a_first_stage_stays_in_one_shard_and_shards_are_balanced(plans: list[RunPlan]) -> None:
     """Six first stages of two epochs, three with three runs (load 5) and three with two (load 4).
 
-    Three shards get one of each, 9 each. Four get, largest first, 5, 5, 5, 4 and then 4 + 4 and 5 + 4, for the lightest comes first.
+    Three shards get one of each, 9 each. Four get, the largest first, 5, 5, 5, 4 and then 4 + 4 and 5 + 4: to the lightest.
     """
     assert [len(each) for each in names(plans, 3)] == [5, 5, 5]
     assert sorted(len(each) for each in names(plans, 4)) == [3, 3, 4, 5]

@@ -11,7 +11,8 @@ from ltbench.stopping import CODES, SIGNALS, Stopped, stoppable
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138), (signal.SIGUSR2, 140)])
-def test_a_signal_is_one_line_and_a_code_of_its_own(number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_signal_is_one_line_and_a_code_of_its_own(number: signal.Signals, code: int,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
     before = [signal.getsignal(each) for each in SIGNALS]
 
     def command() -> int:

@@ -34,7 +34,8 @@ class Heard(Observers):
 
 def crew(folder: Path, acts: dict[Any, str], keys: str = "abcd", *, jobs: int = 2, one_first: bool = False) -> tuple[Crew, Heard]:
     """Return a crew for runs of one stage each, with these keys."""
-    plans = [cast(RunPlan, SimpleNamespace(stages=[SimpleNamespace(number=1, key=key)], expression=f"m{key}", task=SimpleNamespace(seed=0)))
+    task = SimpleNamespace(seed=0)
+    plans = [cast(RunPlan, SimpleNamespace(stages=[SimpleNamespace(number=1, key=key)], expression=f"m{key}", task=task))
              for key in keys]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
 
@@ -67,8 +68,8 @@ def test_a_worker_that_dies_is_one_failed_run_in_one_line(tmp_path: Path, capsys
     assert sorted(busy.run()) == ["completed", "completed", "failed", "failed"]
     assert sorted(heard.numbers) == [1, 4]
     lines = sorted(capsys.readouterr().err.splitlines())
-    assert [line.partition(": its process ")[2] for line in lines] == ["was ended by SIGKILL: out of memory, or killed from outside",
-                                                                       "ended with exit code 7"]
+    assert [line.partition(": its process ")[2] for line in lines] == [
+        "was ended by SIGKILL: out of memory, or killed from outside", "ended with exit code 7"]
     assert lines[0].startswith("failed: [2/4] mb on ") and lines[1].startswith("failed: [3/4] mc on ")
     assert sum(line.startswith(("2 its process", "3 its process")) for line in asked(tmp_path)) == 2  # a record for each
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +95,8 @@ def submit(args: argparse.Namespace, plans: Sequence[RunPlan]) -> int:
     options = [packed(args, **here, shard=f"{number}/{count}") for number in range(1, count + 1)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        jobs = executor.submit_array([ShardJob(each) for each in options])
+        with redirect_stderr(io.StringIO()):  # submitit repeats all that sbatch says
+            jobs = executor.submit_array([ShardJob(each) for each in options])
     except submitit.core.utils.FailedJobError as error:
         raise UserError(f"sbatch refuses the jobs: {last_line(str(error))}") from None
     except OSError as error:
