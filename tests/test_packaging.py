@@ -48,7 +48,7 @@ def imported_packages(folders: list[str]) -> set[str]:
 
 
 def test_what_is_imported_is_declared() -> None:
-    optional = PROJECT["optional-dependencies"]["jpeg"]  # imported where it is there
+    optional = [line for extra in ("jpeg", "slurm") for line in PROJECT["optional-dependencies"][extra]]  # imported where there
     declared = {re.split(r"[^\w-]", line)[0] for line in (*PROJECT["dependencies"], *optional)}
     modules = {"scikit-learn": "sklearn", "pillow": "PIL"}
     assert imported_packages(["ltbench", "plugins"]) <= {modules.get(name, name) for name in declared}

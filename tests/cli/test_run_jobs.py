@@ -19,7 +19,7 @@ from ltbench.cli.main import main
 pytestmark = pytest.mark.slow
 
 # Each of the first stages takes about a second, so that a signal hits one of them.
-MATRIX = ["run", "--cpu", "--protocol", "quick", "--epochs", "24", "--methods", "ce,ncm,ldam", "--seeds", "0,1"]
+MATRIX = ["run", "--cpu", "--protocol", "quick", "--epochs", "16", "--methods", "ce,ncm,ldam", "--seeds", "0,1"]
 
 
 def places(folder: Path) -> list[str]:
