@@ -53,12 +53,13 @@ class Relay(Observers):
 def main() -> int:
     """Do what is asked until nothing more is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Ctrl-C whoever started this process ends it
+    commands = os.fdopen(os.dup(0), "rb")  # not Python's own stdin, which it closes at the end, and a thread reads it until then
     with os.fdopen(os.dup(1), "wb") as channel:
         os.dup2(2, 1)  # what a method prints must not stand among the answers
         relay = Relay(channel)
         try:
             with stoppable():
-                _work(relay)
+                _work(commands, relay)
         except UserError as error:
             relay.send(Refused(str(error)))
         except Stopped as stop:
@@ -66,12 +67,12 @@ def main() -> int:
     return 0
 
 
-def _work(relay: Relay) -> None:
+def _work(pipe: IO[bytes], relay: Relay) -> None:
     from ltbench.cli.run.execute import make_runner, plan
 
-    args = unpacked(pickle.load(sys.stdin.buffer))
+    args = unpacked(pickle.load(pipe))
     commands: SimpleQueue[Command | None] = SimpleQueue()
-    threading.Thread(target=_listen, args=(commands,), daemon=True).start()
+    threading.Thread(target=_listen, args=(pipe, commands), daemon=True).start()
     with redirect_stderr(io.StringIO()):  # what there is to say of the plan has been said
         matrix = plan(args)
     runner = make_runner(args, matrix, relay)
@@ -86,10 +87,10 @@ def _work(relay: Relay) -> None:
         relay.send(Result(record["status"]))
 
 
-def _listen(commands: SimpleQueue[Command | None]) -> None:
+def _listen(pipe: IO[bytes], commands: SimpleQueue[Command | None]) -> None:
     """Read what is asked while a run goes on, to hear at once when there is nobody left to ask."""
     try:
-        while (command := pickle.load(sys.stdin.buffer)) is not None:
+        while (command := pickle.load(pipe)) is not None:
             commands.put(command)
     except EOFError:
         os.kill(os.getpid(), signal.SIGTERM)
