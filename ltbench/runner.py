@@ -32,6 +32,7 @@ from ltbench.run_data import RunData
 from ltbench.run_info import RunInfo, info_of
 from ltbench.run_options import Options
 from ltbench.run_record import describe, without_paths
+from ltbench.stopping import let_arrive
 from ltbench.training.build import backbone_facts, make_backbone
 from ltbench.training.context import Bank
 from ltbench.training.engine import Engine
@@ -214,6 +215,7 @@ class Runner:
         except (Exception, SystemExit) as error:  # a method that ends the program must not end the matrix
             if self.accelerator.num_processes > 1:
                 raise  # the other processes wait for this one: end all of them
+            let_arrive()  # a run that is stopped has not failed
             reason = self._reason(error)
             print(f"failed: {info}: {reason}", file=sys.stderr)
             folders = (self.stages.store.root, self.stages.store.root.parent, self.options.out, *data.folders,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +13,7 @@ from types import FrameType
 # What schedulers send before they kill: at a preemption, a cancellation, or some time before the end of the time limit.
 _NAMES = ("SIGTERM", "SIGUSR1", "SIGUSR2")
 SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+_ON_ITS_WAY = 0.3  # seconds
 
 
 class Stopped(KeyboardInterrupt):
@@ -50,7 +52,22 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def let_arrive() -> None:
+    """Give a signal that is on its way the time to arrive.
+
+    Schedulers signal all processes of a job at once, and the death of a helper may be seen a moment before the signal itself.
+    """
+    time.sleep(_ON_ITS_WAY)
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
+    if hasattr(signal, "SIGCHLD"):
+        # torch raises an error when a decoding process dies. Now all of them do, and that error would take the place of this one.
+        signal.signal(signal.SIGCHLD, _pass)
     raise Stopped(number)
+
+
+def _pass(number: int, frame: FrameType | None) -> None:
+    """Do nothing; a signal that Python is about to handle must not find its handler gone."""

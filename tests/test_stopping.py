@@ -3,10 +3,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
-from ltbench.cli.main import guarded
+from ltbench.cli.main import guarded, main
 from ltbench.stopping import CODES, SIGNALS, Stopped, stoppable
 
 
@@ -54,3 +55,18 @@ def test_ranks_and_threads_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("WORLD_SIZE", "2")
     look()
     assert found == [signal.getsignal(signal.SIGTERM)] * 2
+
+
+def test_a_helper_that_dies_of_the_same_signal_fails_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                            capsys: pytest.CaptureFixture[str]) -> None:
+    """A decoding process that gets a scheduler's SIGTERM too is an error of the run, a moment before the signal arrives here."""
+    from ltbench.training.loop import Loop
+
+    def helper_dies(self: Loop, parts: object) -> None:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")
+
+    monkeypatch.setattr(Loop, "_step", helper_dies)
+    assert main(["run", "--cpu", "--protocol", "smoke", "--methods", "ce", "--seeds", "0", "--out", str(tmp_path)]) == 143
+    assert capsys.readouterr().err == "ltbench: stopped by SIGTERM; the same command goes on where this one stopped\n"
+    assert list(tmp_path.glob("*.json")) == []
