@@ -61,10 +61,14 @@ def test_a_preempted_job_comes_back_and_the_records_are_those_of_a_plain_run(nod
     assert main(refused) == 2
     assert capsys.readouterr().err.startswith("ltbench: sbatch refuses the jobs: ")
 
-    assert main([*MATRIX, *places("array"), "--launcher", "slurm", "--slurm-jobs", "2", "--slurm", "partition=main"]) == 0
+    assert main([*MATRIX, *places("array"), "--launcher", "slurm", "--slurm-jobs", "2", "--slurm", "partition=main", "--slurm",
+                 "cpus-per-task=1"]) == 0
     first, *_ = capsys.readouterr().out.splitlines()
     assert first.endswith(" was submitted: 4 runs in 2 shards")
     array, logs = first.split()[1], tmp_path / "array" / ".slurm"
+    script = (logs / f"{array}_submission.sh").read_text().splitlines()
+    assert "#SBATCH --partition=main" in script and not any(line.startswith("#SBATCH --time") for line in script)
+    assert " --cpus-per-task=1 " in script[-1]
     until("nothing trains", lambda: list((tmp_path / "cache-array").rglob("checkpoint.safetensors")), logs)
     # The node is full: an urgent job takes the place of one of the two, which gets SIGTERM and has a grace time to leave.
     told("sbatch", "--partition=urgent", "--output=/dev/null", "--wrap=sleep 1")

@@ -89,8 +89,11 @@ def submit(args: argparse.Namespace, plans: Sequence[RunPlan]) -> int:
         executor = submitit.SlurmExecutor(folder)
     except RuntimeError:
         raise UserError("--launcher slurm needs srun and sbatch, which are not on this machine") from None
-    # Without a value submitit names no time limit and no workload key, and the cluster's own holds.
-    executor.update_parameters(job_name="ltbench", time=None, wckey=None, additional_parameters={"requeue": True, **asked})
+    # Without a value submitit names no time limit and no workload key, and the cluster's own holds. Since Slurm 22.05 srun does
+    # not take the number of cores over from sbatch.
+    cores = [f"--cpus-per-task={asked['cpus-per-task']}"] if "cpus-per-task" in asked else []
+    executor.update_parameters(job_name="ltbench", time=None, wckey=None, srun_args=cores,
+                               additional_parameters={"requeue": True, **asked})
     here: dict[str, Any] = {"launcher": None, "slurm": [], "slurm_jobs": None, "wait": False}
     options = [packed(args, **here, shard=f"{number}/{count}") for number in range(1, count + 1)]
     try:
