@@ -80,7 +80,7 @@ class Runner:
             UserError: See :meth:`check`; and if the output cannot be written.
         """
         plans = self.prepare(plans)
-        return [self.obtain(plan, number, len(plans)) for number, plan in enumerate(plans, start=1)]
+        return self.obtain(plans, range(1, len(plans) + 1), len(plans))
 
     def prepare(self, plans: Sequence[RunPlan]) -> list[RunPlan]:
         """Return the matrix with keys that name its images, when nothing speaks against running it.
@@ -97,25 +97,29 @@ class Runner:
         self.stages.store.require_writable()
         return plans
 
-    def obtain(self, plan: RunPlan, number: int, total: int) -> Record:
-        """Return a run's record: the one that it has, or else that of a run now.
+    def obtain(self, plans: Sequence[RunPlan], numbers: Sequence[int], total: int) -> list[Record]:
+        """Return the records of some runs: those that they have, or else those of runs now.
 
         Args:
-            plan: As prepared.
-            number: Position in the matrix, from 1.
+            plans: As prepared.
+            numbers: Their positions in the matrix, from 1.
             total: Runs in the matrix.
 
         Raises:
             UserError: If the output cannot be written.
         """
-        known = None if self.options.rerun else self._agreed(self.finished(plan))
-        if known is not None:
-            return known
-        info = info_of(plan, number, total)
-        self.observers.notify("ltbench_run_start", run=info)
-        record = self._run_one(plan, info)
-        self.observers.notify("ltbench_run_end", run=info, record=record)
-        return record
+        results = []
+        for number, plan in zip(numbers, plans, strict=True):
+            known = None if self.options.rerun else self._agreed(self.finished(plan))
+            if known is not None:
+                results.append(known)
+                continue
+            info = info_of(plan, number, total)
+            self.observers.notify("ltbench_run_start", run=info)
+            record = self._run_one(plan, info)
+            self.observers.notify("ltbench_run_end", run=info, record=record)
+            results.append(record)
+        return results
 
     def give_up(self, plan: RunPlan, number: int, total: int, reason: str) -> Record:
         """Write the record of a run that failed because its process is gone; one that had finished stands.

@@ -81,7 +81,7 @@ def _work(pipe: IO[bytes], relay: Relay) -> None:
     while (command := commands.get()) is not None:
         planned = plans[command.number - 1]
         if isinstance(command, Run):
-            record = runner.obtain(planned, command.number, len(plans))
+            (record,) = runner.obtain([planned], [command.number], len(plans))
         else:
             record = runner.give_up(planned, command.number, len(plans), command.reason)
         relay.send(Result(record["status"]))
