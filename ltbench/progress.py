@@ -9,7 +9,21 @@ from typing import Any
 from ltbench.hookspecs import hookimpl
 from ltbench.run_info import RunInfo
 
-_bars: dict[int, Any] = {}
+_bars: dict[tuple[RunInfo, int], Any] = {}  # by run and stage: several runs may go on at once
+
+
+def say(line: str) -> None:
+    """Print a line on stderr, above the bars that stand there.
+
+    Args:
+        line: Without its end.
+    """
+    if not _bars:
+        print(line, file=sys.stderr)
+        return
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)
 
 
 @hookimpl
@@ -19,19 +33,20 @@ def ltbench_epoch_end(run: RunInfo, stage: int, epoch: int, epochs: int, metrics
         return
     from tqdm import tqdm
 
-    if stage not in _bars:
-        _bars[stage] = tqdm(total=epochs, initial=epoch - 1, desc=f"{run} stage {stage}", unit="epoch", leave=False)
-    _bars[stage].set_postfix(loss=f"{metrics['loss']:.3f}", refresh=False)
-    _bars[stage].update()
+    bar = run, stage
+    if bar not in _bars:
+        _bars[bar] = tqdm(total=epochs, initial=epoch - 1, desc=f"{run} stage {stage}", unit="epoch", leave=False)
+    _bars[bar].set_postfix(loss=f"{metrics['loss']:.3f}", refresh=False)
+    _bars[bar].update()
     if epoch == epochs:
-        _bars.pop(stage).close()
+        _bars.pop(bar).close()
 
 
 @hookimpl
 def ltbench_run_end(run: RunInfo, record: Mapping[str, Any]) -> None:
     """Print how the run ended."""
-    for stage in list(_bars):
-        _bars.pop(stage).close()
+    for bar in [bar for bar in _bars if bar[0] == run]:
+        _bars.pop(bar).close()
     seconds = sum(value for phase, value in record["timing"]["seconds"].items() if phase != "data")  # which runs share
     if record["status"] == "completed":
         result = f"{record['metrics']['accuracy']['all']:.2f} %"
@@ -39,4 +54,4 @@ def ltbench_run_end(run: RunInfo, record: Mapping[str, Any]) -> None:
         return  # the runner has said so
     else:
         result = f"{record['status']}: {record['reason']}"
-    print(f"{run}: {result} ({seconds:.1f} s)", file=sys.stderr)
+    say(f"{run}: {result} ({seconds:.1f} s)")

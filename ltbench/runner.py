@@ -31,10 +31,11 @@ from ltbench.phases import Phases, fill
 from ltbench.plan import RunPlan
 from ltbench.registry import Registry
 from ltbench.run_data import RunData
-from ltbench.run_info import RunInfo
+from ltbench.run_info import RunInfo, info_of
 from ltbench.run_options import Options
 from ltbench.run_record import describe, without_paths
 from ltbench.run_turns import Turns
+from ltbench.stopping import let_arrive
 from ltbench.training.build import backbone_facts, make_backbone
 from ltbench.training.context import Bank
 from ltbench.training.engine import Engine
@@ -55,17 +56,18 @@ class Runner:
         store: Of finished stages.
         datasets: Loaded descriptions by name.
         options: How to run.
+        observers: Told what happens; those of the registry's plugins, if there are no others.
     """
 
     def __init__(self, registry: Registry, accelerator: Accelerator, store: StageStore, datasets: dict[str, Dataset],
-                 options: Options) -> None:
+                 options: Options, observers: Observers | None = None) -> None:
         self.registry = registry
         self.accelerator = accelerator
         self.options = options
         self.data = RunData(accelerator, datasets, root=options.data_root, download=options.download, planning=options.planning,
                             looks=store.root.parent / "readable" if options.skip_unreadable else None)
         self.turns = Turns(options.out, accelerator)
-        self.observers = Observers(registry.manager, active=accelerator.is_main_process)
+        self.observers = observers or Observers(registry.manager, active=accelerator.is_main_process)
         self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1,
                                   weights=options.weights)
 
@@ -81,6 +83,18 @@ class Runner:
         Raises:
             UserError: See :meth:`check`; and if the output cannot be written.
         """
+        plans = self.prepare(plans)
+        return self.obtain(plans, range(1, len(plans) + 1), len(plans))
+
+    def prepare(self, plans: Sequence[RunPlan]) -> list[RunPlan]:
+        """Return the matrix with keys that name its images, when nothing speaks against running it.
+
+        Args:
+            plans: The matrix.
+
+        Raises:
+            UserError: See :meth:`run`.
+        """
         self.check(plans)
         plans = [plan.on(self.data.of(plan).fingerprint) for plan in plans]
         self._check_output()
@@ -88,18 +102,49 @@ class Runner:
         if self.accelerator.is_main_process:
             sweep(self.options.out)
             self.stages.store.tidy()
+        return plans
+
+    def obtain(self, plans: Sequence[RunPlan], numbers: Sequence[int], total: int) -> list[Record]:
+        """Return the records of some runs: those that they have, or else those of runs now.
+
+        Args:
+            plans: As prepared.
+            numbers: Their positions in the matrix, from 1.
+            total: Runs in the matrix.
+
+        Raises:
+            UserError: If the output cannot be written.
+        """
         results: dict[int, Record] = {}
         with closing(self.turns.each(plans, lambda plan: None if self.options.rerun else self.finished(plan))) as turns:
-            for number, record in turns:
+            for i, record in turns:
                 if record is None:
-                    plan = plans[number]
-                    info = RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number + 1, len(plans),
-                                   plan.file_name)
+                    info = info_of(plans[i], numbers[i], total)
                     self.observers.notify("ltbench_run_start", run=info)
-                    record = self._run_one(plan, info)
+                    record = self._run_one(plans[i], info)
                     self.observers.notify("ltbench_run_end", run=info, record=record)
-                results[number] = record
-        return [results[number] for number in range(len(plans))]
+                results[i] = record
+        return [results[i] for i in range(len(plans))]
+
+    def give_up(self, plan: RunPlan, number: int, total: int, reason: str) -> Record:
+        """Write the record of a run that failed because its process is gone; one that had finished stands.
+
+        Args:
+            plan: As prepared.
+            number: Position in the matrix, from 1.
+            total: Runs in the matrix.
+            reason: Why it failed.
+
+        Raises:
+            UserError: If the output cannot be written.
+        """
+        if known := self.finished(plan):
+            return known
+        record = describe(plan, self.data.of(plan), self.accelerator, self.options.accumulation) | {"reason": reason}
+        fill(record["timing"], self.data.reading(plan.task.dataset), Phases(self.accelerator.device))
+        records.write(record, None, self.options.out, plan.file_name)
+        self.observers.notify("ltbench_run_end", run=info_of(plan, number, total), record=record)
+        return record
 
     def finished(self, plan: RunPlan) -> Record | None:
         """Return a plan's record if it was run to its end with the same code and settings."""
@@ -185,6 +230,7 @@ class Runner:
         except (Exception, SystemExit) as error:  # a method that ends the program must not end the matrix
             if self.accelerator.num_processes > 1:
                 raise  # the other processes wait for this one: end all of them
+            let_arrive()  # a run that is stopped has not failed
             reason = self._reason(error)
             print(f"failed: {info}: {reason}", file=sys.stderr)
             folders = (self.stages.store.root, self.stages.store.root.parent, self.options.out, *data.folders,
@@ -211,6 +257,7 @@ class Runner:
         for part in plan.stages:
             with phases.phase(f"stage {part.number}"):
                 stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
+            self.observers.obtained(part.number)
             record["curve"] = [row for row in record["curve"] if row["stage"] != part.number] + stage.curve
             self.observers.notify("ltbench_stage_end", run=info, stage=part.number, curve=stage.curve, reused=stage.reused)
             seconds[f"stage {part.number}"] = stage.seconds

@@ -36,6 +36,12 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * _UNITS[match[2]])
 
 
+def cores() -> int:
+    """Return how many cores the process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone knows what a container leaves to a process
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def data_workers() -> int:
     """Return how many processes decode images: ``LTBENCH_WORKERS`` (0 for none), else this process's share of cores, at most 16.
 
@@ -47,9 +53,7 @@ def data_workers() -> int:
         if not text.isdecimal():
             raise UserError(f"LTBENCH_WORKERS must be a number >= 0, got {text!r}")
         return int(text)
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone knows what a container leaves to a process
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    share = cores // int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
+    share = cores() // int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
     return max(1, min(_MOST_WORKERS, share))
 
 

@@ -7,12 +7,13 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import ltbench
 from ltbench.errors import UserError
 from ltbench.registry import Registry, is_strict, load_registry
+from ltbench.stopping import Stopped, stoppable
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,23 +64,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Without the program's name; None for the process's own.
 
     Returns:
-        0 for success, 1 if something that was run failed, 2 for a user's mistake, 130 for an interrupt.
+        0 for success, 1 if something that was run failed, 2 for a user's mistake, 130 for an interrupt, 128 + N for signal N.
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As stderr does it: a file's name need not be text, and a terminal may lack a sign of it; neither is worth a traceback.
         sys.stdout.reconfigure(errors="backslashreplace")
-    debug = "--debug" in argv
+    return guarded(lambda: _command(argv), debug="--debug" in argv)
+
+
+def _command(argv: list[str]) -> int:
+    early, rest = common_options().parse_known_args(argv)
+    args = build_parser(load_registry(early.no_plugin)).parse_args(rest)
+    status: int = args.run(args)
+    return status
+
+
+def guarded(command: Callable[[], int], *, debug: bool = False) -> int:
+    """Run something for a user: a mistake, an interrupt or a signal that ends it is one line and an exit code.
+
+    Args:
+        command: Returns its exit code.
+        debug: Whether to show the traceback of a mistake.
+
+    Returns:
+        See :func:`main`.
+    """
     try:
-        early, rest = common_options().parse_known_args(argv)
-        args = build_parser(load_registry(early.no_plugin)).parse_args(rest)
-        status: int = args.run(args)
-        return status
+        with stoppable():
+            return command()
     except UserError as error:
         if debug:
             traceback.print_exc()
         print(f"ltbench: {error}", file=sys.stderr)
         return 2
+    except Stopped as stop:
+        print(f"ltbench: stopped by {stop}; the same command goes on where this one stopped", file=sys.stderr)
+        return stop.code
     except KeyboardInterrupt:
         print("ltbench: interrupted; the same command goes on where this one stopped", file=sys.stderr)
         return 130

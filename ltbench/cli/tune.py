@@ -39,8 +39,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Tune every expression, then run all of them."""
-    from ltbench.cli.run.execute import check_values, make_runner, run_plans
+    from ltbench.cli.run.execute import check_values, run_plans
     from ltbench.cli.run.matrix import find_weights, plan_matrix
+    from ltbench.cli.run.setup import Matrix, make_runner
     from ltbench.expression import split_list
     from ltbench.tuning.sampler import require_optuna
     from ltbench.tuning.space import spelled
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     check_values(args)
     require_optuna()
     weights = find_weights(args)
-    datasets, _ = plan_matrix(args, weights)  # refuses all that cannot work, before the first trial
+    datasets, plans = plan_matrix(args, weights)  # refuses all that cannot work, before the first trial
     if len(datasets) > 1:
         raise UserError(f"--dataset must be one set, got {args.dataset!r}: each is tuned for itself")
     trial = {"seeds": str(args.seed), "protocol": args.trial_protocol or args.protocol}
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         _announce(args, list(bases.values()))
         return 0
-    runner = make_runner(args, weights, datasets)
+    runner = make_runner(args, Matrix(datasets, plans, weights))
     runner.check(list(bases.values()))
     for base in bases.values():
         check(base, runner)

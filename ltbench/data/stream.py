@@ -19,6 +19,7 @@ from ltbench.data.base import ImageSource
 from ltbench.data.windows import NAME as WINDOW
 from ltbench.errors import UserError
 from ltbench.settings import data_workers
+from ltbench.stopping import SIGNALS
 
 IN_MEMORY = f"augmentation {WINDOW!r} is for images that are decoded from files; these are in memory: use 'crop'"
 # A worker's answer waits in /dev/shm, 9.6 MB for 64 views of 224 x 224: of whole batches, 16 workers filled gigabytes.
@@ -137,5 +138,9 @@ class _Work(Dataset[Any]):
 
 
 def quiet(worker: int) -> None:
-    """Make a worker deaf to Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Ctrl-C the main process ends the workers; they need not say so too
+    """Make a worker deaf to what ends the main process, which then ends the workers; they need not say so too.
+
+    SIGTERM is left alone: it is what the main process ends them with.
+    """
+    for number in {signal.SIGINT, *SIGNALS} - {signal.SIGTERM}:
+        signal.signal(number, signal.SIG_IGN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ltbench.cli.run.options import ALL, DEFAULT_DATASET, DEFAULT_SEEDS, add_custom, add_matrix, add_place, add_terms
+from ltbench.cli.run.options import ALL, DEFAULT_DATASET, DEFAULT_SEEDS, add_cluster, add_custom, add_matrix, add_place, add_terms
 from ltbench.errors import UserError
 
 # What a board says, and how these options read where nobody typed them.
@@ -19,7 +19,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "run", help="train and evaluate methods",
         description="Train and evaluate every method on every dataset with every seed; what has a record already is not run "
                     f"again. Without arguments: every installed method, three seeds, {DEFAULT_DATASET}.")
-    for add in (add_matrix, add_terms, add_custom, add_place):
+    for add in (add_matrix, add_terms, add_custom, add_place, add_cluster):
         add(parser)
     parser.set_defaults(run=run)
 

@@ -10,31 +10,43 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ltbench.cli.run.jobs import check_jobs, run_jobs
 from ltbench.cli.run.matrix import find_weights, plan_matrix
+from ltbench.cli.run.setup import Matrix, make_runner, track, warn
+from ltbench.cli.run.slurm import check_launcher, submit
 from ltbench.errors import UserError
-from ltbench.settings import cache_limit, cache_root, data_root
-from ltbench.tracking import Tracking, require
+from ltbench.shards import parse_shard, part
+from ltbench.tracking import require
 
 if TYPE_CHECKING:
-    from ltbench.data.base import Dataset
     from ltbench.plan import RunPlan
-    from ltbench.pretraining import Weights
     from ltbench.runner import Runner
-
-# Up to this side, threads only wait for each other. A step on digits took 2.8 ms on one thread and 2.6 ms on two; where another
-# program held a core, 2.8 ms and 49 ms.
-_TINY = 16
-
 
 def execute(args: argparse.Namespace) -> int:
     """Plan, then execute or describe."""
-    runner, plans = prepare(args)
+    check_values(args)
+    check_launcher(args)
+    if args.jobs > 1 and args.launcher is None:
+        check_jobs(args)
+    matrix = plan(args)
+    if not matrix.plans:
+        print(f"shard {args.shard} is empty: the matrix has fewer runs than shards", file=sys.stderr)
+        return 0
+    if args.launcher is not None and not args.dry_run:
+        return submit(args, matrix.plans)
+    if args.jobs > 1 and not args.dry_run:
+        warn(args)
+        track(args)
+        statuses = run_jobs(args, matrix.plans, one_thread=matrix.tiny)
+        print_tables(args.out, matrix.plans)
+        return 1 if "failed" in statuses else 0
+    runner = make_runner(args, matrix)
     if args.dry_run:
         from ltbench.estimate import print_plan
 
-        print_plan(plans, runner)
+        print_plan(matrix.plans, runner)
         return 0
-    return run_plans(args, runner, plans)
+    return run_plans(args, runner, matrix.plans)
 
 
 def prepare(args: argparse.Namespace) -> tuple[Runner, list[RunPlan]]:
@@ -44,9 +56,8 @@ def prepare(args: argparse.Namespace) -> tuple[Runner, list[RunPlan]]:
         UserError: For anything that cannot work.
     """
     check_values(args)
-    weights = find_weights(args)
-    datasets, plans = plan_matrix(args, weights)
-    return make_runner(args, weights, datasets), plans
+    matrix = plan(args)
+    return make_runner(args, matrix), matrix.plans
 
 
 def check_values(args: argparse.Namespace) -> None:
@@ -55,8 +66,8 @@ def check_values(args: argparse.Namespace) -> None:
     Raises:
         UserError: Naming the option.
     """
-    for name in ("epochs", "batch_size", "lr", "image_size", "accumulate", "threads"):
-        value = getattr(args, name)
+    for name in ("epochs", "batch_size", "lr", "image_size", "accumulate", "threads", "jobs", "slurm_jobs"):
+        value = getattr(args, name, None)
         if value is not None and not (math.isfinite(value) and value > 0):
             raise UserError(f"--{name.replace('_', '-')} must be > 0, got {value}")
     if args.weight_decay is not None and not (math.isfinite(args.weight_decay) and args.weight_decay >= 0):
@@ -72,48 +83,19 @@ def check_values(args: argparse.Namespace) -> None:
         require(args.track_with)
 
 
-def track(args: argparse.Namespace) -> None:
-    """Let a tracker observe, if the user named one; the matrices of a board share it."""
-    if args.track_with is not None and not args.registry.manager.has_plugin("ltbench:tracking"):
-        args.registry.manager.register(Tracking(args.track_with, args.track_dir), "ltbench:tracking")
-
-
-def make_runner(args: argparse.Namespace, weights: Weights | None, datasets: dict[str, Dataset]) -> Runner:
-    """Make what runs plans, with threads and precision as asked.
+def plan(args: argparse.Namespace) -> Matrix:
+    """Return what is to be run of what was typed: one shard of it, where one is asked for.
 
     Args:
         args: As this verb's parser reads them, with the registry.
-        weights: Of a frozen backbone that stands for the first stage.
-        datasets: By name.
 
     Raises:
-        UserError: If processes or precision do not work here.
+        UserError: For anything that cannot work.
     """
-    for problem in args.registry.problems:
-        print(f"warning: {problem}", file=sys.stderr)
-
-    import torch
-
-    from ltbench.run_options import Options
-    from ltbench.runner import Runner
-    from ltbench.training.distributed import make_accelerator
-    from ltbench.training.store import StageStore
-
-    torch.set_flush_denormal(True)  # peaky softmaxes are several times slower without; before the first parallel operation
-    tiny = all(dataset.image_size <= _TINY for dataset in datasets.values())
-    if args.threads is not None or (tiny and "OMP_NUM_THREADS" not in os.environ):
-        torch.set_num_threads(args.threads or 1)
-    precision = {"fp32": "no"}.get(args.precision, args.precision)
-    try:
-        accelerator = make_accelerator(precision, cpu=args.cpu or not torch.cuda.is_available())
-    except ValueError as error:
-        raise UserError(f"processes or precision {args.precision} do not work here: {error}") from error
-    if os.environ.get("WORLD_SIZE", "1") != str(accelerator.num_processes):
-        raise UserError(f"WORLD_SIZE is {os.environ['WORLD_SIZE']} but {accelerator.num_processes} process runs; use torchrun")
-    options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, weights, args.rerun,
-                      args.debug, args.keep, planning=args.dry_run, skip_unreadable=args.unreadable == "skip")
-    track(args)
-    return Runner(args.registry, accelerator, StageStore(cache_root(args.cache), cache_limit()), datasets, options)
+    shard = None if args.shard is None else parse_shard(args.shard)
+    weights = find_weights(args)
+    datasets, plans = plan_matrix(args, weights)
+    return Matrix(datasets, plans if shard is None else part(plans, shard), weights)
 
 
 def run_plans(args: argparse.Namespace, runner: Runner, plans: Sequence[RunPlan]) -> int:
@@ -127,15 +109,22 @@ def run_plans(args: argparse.Namespace, runner: Runner, plans: Sequence[RunPlan]
     results = runner.run(plans)
     if not runner.accelerator.is_main_process:
         return 0
-    _print_tables([args.out / f"{plan.file_name}.json" for plan in plans])
+    print_tables(args.out, plans)
     return 1 if any(record["status"] == "failed" for record in results) else 0
 
 
-def _print_tables(paths: list[Path]) -> None:
+def print_tables(out: Path, plans: Sequence[RunPlan]) -> None:
+    """Print the tables of what has a record.
+
+    Args:
+        out: Folder of the records.
+        plans: The matrix.
+    """
     from ltbench import records
     from ltbench.leaderboard.collect import collect
     from ltbench.leaderboard.tables import render
 
+    paths = [out / f"{plan.file_name}.json" for plan in plans]
     tables, problems = collect([records.Stored(path, records.read(path)) for path in paths if path.is_file()])
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)

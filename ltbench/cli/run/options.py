@@ -81,3 +81,16 @@ def add_place(parser: argparse.ArgumentParser) -> None:
                        help="folder that the tracker writes to (default: tracking)")
     place.add_argument("--rerun", action="store_true", help="run again what has a record")
     place.add_argument("--dry-run", action="store_true", help="print the plan and an estimate, run nothing")
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Add what spreads a matrix over processes and machines."""
+    cluster = parser.add_argument_group("several runs at once (docs/cluster.md)")
+    cluster.add_argument("--jobs", type=int, default=1, metavar="N",
+                         help="runs at once on this machine; they share its cores and its device (default: 1)")
+    cluster.add_argument("--shard", metavar="I/N", help="run the I-th of N parts of the matrix, counted from 1 (for job arrays)")
+    cluster.add_argument("--launcher", choices=("slurm",), help="submit the matrix as a job array of shards")
+    cluster.add_argument("--slurm-jobs", type=int, metavar="N", help="jobs of the array (default: one for each first stage)")
+    cluster.add_argument("--slurm", action="append", default=[], metavar="KEY=VALUE",
+                         help="an option of sbatch, for example partition=gpu, gpus-per-node=1, time=8:00:00")
+    cluster.add_argument("--wait", action="store_true", help="wait until the jobs have ended, then print the tables")
