@@ -32,6 +32,7 @@ from ltbench.run_data import RunData
 from ltbench.run_info import RunInfo
 from ltbench.run_options import Options
 from ltbench.run_record import describe, without_paths
+from ltbench.training.agreement import fails_everywhere
 from ltbench.training.build import backbone_facts, make_backbone
 from ltbench.training.context import Bank
 from ltbench.training.engine import Engine
@@ -39,6 +40,7 @@ from ltbench.training.external import NoHead, read_backbone
 from ltbench.training.loop import Row
 from ltbench.training.stages import Stage, StageRunner, budget_of
 from ltbench.training.store import StageStore
+from ltbench.training.watch import Failed, is_lost
 
 Record = dict[str, Any]
 
@@ -63,7 +65,7 @@ class Runner:
                             looks=store.root.parent / "readable" if options.skip_unreadable else None)
         self.observers = Observers(registry.manager, active=accelerator.is_main_process)
         self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1,
-                                  weights=options.weights)
+                                  weights=options.weights, sync_batch_norm=options.sync_batch_norm)
 
     def run(self, plans: Sequence[RunPlan]) -> list[Record]:
         """Run what has no record yet.
@@ -158,6 +160,7 @@ class Runner:
     def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
         data = self.data.of(plan)
         record = describe(plan, data, self.accelerator, self.options.accumulation)
+        record["environment"]["sync_batch_norm"] = self.options.sync_batch_norm
         phases = Phases(self.accelerator.device)
         predictions: Predictions | None = None
         geometry: dict[str, Tensor] = {}
@@ -170,10 +173,11 @@ class Runner:
             if error.curve:  # whole, also where the run was resumed or the stage is another run's
                 record["curve"] = [row for row in record["curve"] if row["stage"] != error.curve[0]["stage"]] + error.curve
         except (Exception, SystemExit) as error:  # a method that ends the program must not end the matrix
-            if self.accelerator.num_processes > 1:
-                raise  # the other processes wait for this one: end all of them
             reason = self._reason(error)
-            print(f"failed: {info}: {reason}", file=sys.stderr)
+            if is_lost(error) or not fails_everywhere(reason, info.number, self.accelerator):
+                raise Failed(f"{info}: {reason}") from error  # others wait for this process: end all of them
+            if self.accelerator.is_main_process:
+                print(f"failed: {info}: {reason}", file=sys.stderr)
             folders = (self.stages.store.root, self.stages.store.root.parent, self.options.out, *data.folders,
                        self.options.data_root)
             record["status"], record["reason"] = "failed", without_paths(reason, [f for f in folders if f is not None])

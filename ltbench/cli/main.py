@@ -78,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         if debug:
             traceback.print_exc()
-        print(f"ltbench: {error}", file=sys.stderr)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # several processes of one machine refuse one thing once
+            print(f"ltbench: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("ltbench: interrupted; the same command goes on where this one stopped", file=sys.stderr)

@@ -60,7 +60,7 @@ def _difference(subject: Subject, text: str, file: Path) -> str:
     for one, two in zip(curve, [row for row in meta["curve"] if "loss" in row], strict=True):
         for name, figure in one.items():
             if not close(torch.tensor(float(two[name])), torch.tensor(float(figure))):
-                return f"in {text}, {name!r} of epoch {one['epoch']} differs between one process and two: {figure} and {two[name]}"
+                return f"in {text}, {name!r} of the curve differs between one process and two: {figure} and {two[name]}"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +28,8 @@ def make_accelerator(precision: str = "no", *, cpu: bool) -> Accelerator:
     """
     # Accelerate keeps one state a process and refuses another precision than the first; each run names its own.
     AcceleratorState._reset_state(reset_partial_state=False)
+    # The name that torch has had for it since 2.13 is unknown to the torch before.
+    warnings.filterwarnings("ignore", message=".*broadcast_buffers.*", category=FutureWarning)
     keep_buffers = DistributedDataParallelKwargs(broadcast_buffers=False)
     # One process may wait for hours, for a stage that another job trains, while the others wait for it.
     patience = InitProcessGroupKwargs(timeout=timedelta(days=7))
@@ -67,7 +70,7 @@ def gather_rows(tensor: Tensor, accelerator: Accelerator) -> Tensor:
     if accelerator.num_processes == 1:
         return tensor
     if tensor.requires_grad and torch.is_grad_enabled():
-        joined: Tensor = _Gather.apply(tensor, accelerator)  # type: ignore[no-untyped-call]
+        joined: Tensor = _Gather.apply(tensor, accelerator)
         return joined
     gathered: Tensor = accelerator.gather(tensor.contiguous())
     return gathered

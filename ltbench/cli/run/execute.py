@@ -7,10 +7,18 @@ import math
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ltbench.cli.run.launch import check_launcher, check_world, describe_split
 from ltbench.cli.run.matrix import find_weights, plan_matrix
 from ltbench.errors import UserError
 from ltbench.settings import cache_limit, cache_root, data_root
+
+if TYPE_CHECKING:
+    from ltbench.data.base import Dataset
+    from ltbench.plan import RunPlan
+    from ltbench.pretraining import Weights
+    from ltbench.training.watch import Watch
 
 # Up to this side, threads only wait for each other. A step on digits took 2.8 ms on one thread and 2.6 ms on two; where another
 # program held a core, 2.8 ms and 49 ms.
@@ -19,6 +27,8 @@ _TINY = 16
 
 def execute(args: argparse.Namespace) -> int:
     """Plan, then execute or describe."""
+    launcher = os.getppid()  # before torch is loaded, which takes seconds: should it be gone by then, nobody else would notice
+    check_launcher(os.environ)
     for name in ("epochs", "batch_size", "lr", "image_size", "accumulate", "threads"):
         value = getattr(args, name)
         if value is not None and not (math.isfinite(value) and value > 0):
@@ -37,10 +47,19 @@ def execute(args: argparse.Namespace) -> int:
     for problem in args.registry.problems:
         print(f"warning: {problem}", file=sys.stderr)
 
+    from ltbench.training.watch import watching
+
+    with watching(launcher, debug=args.debug) as watch:
+        return _execute(args, weights, datasets, plans, watch)
+
+
+def _execute(args: argparse.Namespace, weights: Weights | None, datasets: dict[str, Dataset], plans: list[RunPlan],
+             watch: Watch | None) -> int:
     import torch
 
     from ltbench.run_options import Options
     from ltbench.runner import Runner
+    from ltbench.training.agreement import require_same_plans, require_shared
     from ltbench.training.distributed import make_accelerator
     from ltbench.training.store import StageStore
 
@@ -53,17 +72,29 @@ def execute(args: argparse.Namespace) -> int:
         accelerator = make_accelerator(precision, cpu=args.cpu or not torch.cuda.is_available())
     except ValueError as error:
         raise UserError(f"processes or precision {args.precision} do not work here: {error}") from error
-    if os.environ.get("WORLD_SIZE", "1") != str(accelerator.num_processes):
-        raise UserError(f"WORLD_SIZE is {os.environ['WORLD_SIZE']} but {accelerator.num_processes} process runs; use torchrun")
+    check_world(os.environ, accelerator.num_processes)
+    if args.sync_batch_norm and accelerator.device.type != "cuda":
+        raise UserError(f"--sync-batch-norm needs CUDA devices, got {accelerator.device.type}")
+    if watch is not None:
+        watch.meet()
+    cache = cache_root(args.cache)
+    require_same_plans([plan.key for plan in plans], accelerator)
+    if not args.dry_run:
+        require_shared({"--out": args.out, "--cache": cache}, accelerator)
     options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, weights, args.rerun,
-                      args.debug, args.keep, planning=args.dry_run, skip_unreadable=args.unreadable == "skip")
-    runner = Runner(args.registry, accelerator, StageStore(cache_root(args.cache), cache_limit()), datasets, options)
+                      args.debug, args.keep, planning=args.dry_run, skip_unreadable=args.unreadable == "skip",
+                      sync_batch_norm=args.sync_batch_norm)
+    runner = Runner(args.registry, accelerator, StageStore(cache, cache_limit()), datasets, options)
     if args.dry_run:
         from ltbench.estimate import print_plan
 
         print_plan(plans, runner)
         return 0
+    split = describe_split(plans, accelerator.num_processes, args.accumulate)
+    if split and accelerator.is_main_process:
+        print(f"ltbench: {split}", file=sys.stderr)
     results = runner.run(plans)
+    accelerator.wait_for_everyone()  # nobody leaves, and takes the connection along, while others are at work
     if not accelerator.is_main_process:
         return 0
     _print_tables([args.out / f"{plan.file_name}.json" for plan in plans])

@@ -15,7 +15,8 @@ from tests.plugins.stages import facts
 
 def context(seed: int) -> Context:
     generator = torch.Generator().manual_seed(seed)
-    return cast(Context, SimpleNamespace(generator=generator, partners=lambda batch: draw_partners(batch, generator, lambda t: t)))
+    return cast(Context, SimpleNamespace(generator=generator,
+                                         partners=lambda batch: draw_partners(batch, generator, lambda rows: rows)))
 
 
 def batch_of(labels: torch.Tensor, weight: float | torch.Tensor = 1.0) -> Batch:
