@@ -1,7 +1,7 @@
 """Launch the program as several ranks, many times, and make some of them end; one import of torch serves all of them.
 
 Usage: rank_driver.py JSON ARGUMENT..., where JSON lists the attempts, each {"world": N} with one of
-  "fault": [rank, step, kind], for a rank that raises ("error"), has no memory ("memory") or gets SIGKILL ("kill") at a step;
+  "fault": [rank, step, kind], for a rank (-1: all) that raises ("error"), has no memory ("memory") or gets SIGKILL ("kill") at a step;
   "kill": [who, seconds], for SIGKILL from outside, of a rank or (-1) of the launcher, so long after the start;
 and perhaps
   "patience": seconds that the launcher lets the other ranks be when one has failed (default 0.1);
@@ -41,7 +41,7 @@ def arm(rank: int, step: int, kind: str) -> None:
     def counted(self: Loop, parts: Any) -> Any:
         nonlocal taken
         taken += 1
-        if taken == step and int(os.environ["RANK"]) == rank:
+        if taken == step and rank in (-1, int(os.environ["RANK"])):
             if kind == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             raise MemoryError if kind == "memory" else ArithmeticError("as planned")

@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,10 +74,10 @@ def _execute(args: argparse.Namespace, weights: Weights | None, datasets: dict[s
     except ValueError as error:
         raise UserError(f"processes or precision {args.precision} do not work here: {error}") from error
     check_world(os.environ, accelerator.num_processes)
-    if args.sync_batch_norm and accelerator.device.type != "cuda":
-        raise UserError(f"--sync-batch-norm needs CUDA devices, got {accelerator.device.type}")
     if watch is not None:
         watch.meet()
+    if args.sync_batch_norm and accelerator.device.type != "cuda":
+        raise UserError(f"--sync-batch-norm needs CUDA devices, got {accelerator.device.type}")
     cache = cache_root(args.cache)
     require_same_plans([plan.key for plan in plans], accelerator)
     if not args.dry_run:
@@ -88,7 +89,8 @@ def _execute(args: argparse.Namespace, weights: Weights | None, datasets: dict[s
     if args.dry_run:
         from ltbench.estimate import print_plan
 
-        print_plan(plans, runner)
+        with nullcontext() if accelerator.is_main_process else redirect_stdout(None):
+            print_plan(plans, runner)
         return 0
     split = describe_split(plans, accelerator.num_processes, args.accumulate)
     if split and accelerator.is_main_process:
