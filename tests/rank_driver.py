@@ -1,7 +1,7 @@
 """Launch the program as several ranks, many times, and make some of them end; one import of torch serves all of them.
 
 Usage: rank_driver.py JSON ARGUMENT..., where JSON lists the attempts, each {"world": N} with one of
-  "fault": [rank, step, kind], for a rank (-1: all) that raises ("error"), has no memory ("memory") or gets SIGKILL ("kill") at a step;
+  "fault": [rank, step, kind], for a rank (-1: all) that raises ("error"), has no memory ("memory") or gets SIGKILL ("kill");
   "kill": [who, seconds], for SIGKILL from outside, of a rank or (-1) of the launcher, so long after the start;
 and perhaps
   "patience": seconds that the launcher lets the other ranks be when one has failed (default 0.1);
@@ -68,16 +68,17 @@ def launch(world: int, fault: list[Any] | None, patience: float, told: int, argu
         port = probe.getsockname()[1]
     running = {fork_rank(rank, world, port, fault, arguments): rank for rank in range(world)}
     os.write(told, json.dumps(list(running)).encode() + b"\n")
-    failed = False
+    failed: float | None = None
     while running:
-        pid, status = os.waitpid(-1, 0)
-        del running[pid]
-        if status and not failed:
-            failed = True
-            time.sleep(patience)
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        running.pop(pid, None)
+        if status and failed is None:
+            failed = time.monotonic()
+        if failed is not None and time.monotonic() - failed > patience:
             for other in running:
                 os.kill(other, signal.SIGTERM)
-    return int(failed)
+        time.sleep(_POLL)
+    return int(failed is not None)
 
 
 def attempt(world: int, arguments: list[str], fault: list[Any] | None = None, kill: list[Any] | None = None,

@@ -1,9 +1,9 @@
-"""Every built-in method does the same on one process, on two with two accumulation steps each, and (where it does more than weigh
-images) on three: its stages, its curve, its record.
+"""Every built-in method does the same on one process, on two with two accumulation steps each, and on three (where it does more
+than weigh images): its stages, its curve, its record.
 
-The network has no batch norm; 94 digits, five epochs of three steps. Two exceptions are told here: a loss on the class means or
-neighbors of a batch sees the images of one accumulation step, of all processes; and eigenvectors that belong to one eigenvalue, as
-those of a class with few images do, are whatever rounding makes them.
+The network has no batch norm; 94 digits, five epochs of three steps. Two exceptions are told here. A loss on class means or
+neighbors within a batch sees the images of one accumulation step, of all processes. And eigenvectors that belong to one
+eigenvalue, as those of a class with few images do, are whatever rounding makes them.
 """
 
 from __future__ import annotations

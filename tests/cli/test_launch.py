@@ -4,6 +4,7 @@ import pytest
 
 from ltbench.cli.main import main
 from ltbench.cli.run.launch import check_launcher, check_world, describe_split
+from ltbench.data.digits import DigitsLT
 from ltbench.errors import UserError
 from ltbench.plan import plan_run
 from ltbench.task import Task
@@ -27,8 +28,8 @@ def test_processes_that_do_not_know_of_each_other_are_refused() -> None:
 
 def test_the_split_of_global_batches_is_told() -> None:
     registry = scene.installed()
-    plans = [plan_run(text, Task("digits-lt", 20.0), scene.PROTOCOL.replace(batch_size=96), registry, scene.task_data().dataset)
-             for text in ("ce", "ce/crt", "ce/ncm")]
+    protocol = scene.PROTOCOL.replace(batch_size=96)
+    plans = [plan_run(text, Task("digits-lt", 20.0), protocol, registry, DigitsLT()) for text in ("ce", "ce/crt", "ce/ncm")]
     assert describe_split(plans, 1, 1) is None
     told = describe_split(plans, 2, 4)
     assert told is not None and told.endswith("processes x accumulation steps x images: 64 = 2 x 4 x 8, 96 = 2 x 4 x 12")
@@ -37,5 +38,5 @@ def test_the_split_of_global_batches_is_told() -> None:
 
 
 def test_sync_batch_norm_needs_gpus(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "--dataset", "digits-lt", "--methods", "ce", "--seeds", "0", "--cpu", "--sync-batch-norm", "--dry-run"]) == 2
+    assert main(["run", "--methods", "ce", "--seeds", "0", "--cpu", "--sync-batch-norm", "--dry-run"]) == 2
     assert capsys.readouterr().err == "ltbench: --sync-batch-norm needs CUDA devices, got cpu\n"

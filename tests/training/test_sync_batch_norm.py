@@ -17,8 +17,8 @@ from ltbench.training.store import StageStore
 def test_batch_norm_is_replaced_where_several_processes_ask_for_it(tmp_path: Path, asked: bool, world: int, synced: int) -> None:
     """The network for digits has three; what is stored keeps its names."""
     registry = scene.installed()
-    accelerator = cast(Any, SimpleNamespace(device=torch.device("cpu"), num_processes=world, process_index=0, is_main_process=True))
-    runner = StageRunner(accelerator, StageStore(tmp_path, 10**9), registry, sync_batch_norm=asked)
+    accelerator = SimpleNamespace(device=torch.device("cpu"), num_processes=world, process_index=0, is_main_process=True)
+    runner = StageRunner(cast(Any, accelerator), StageStore(tmp_path, 10**9), registry, sync_batch_norm=asked)
     (plan,) = scene.plan("ce", registry).stages
     engine = runner.build(plan, 0, scene.task_data(), None)
     assert sum(isinstance(part, nn.SyncBatchNorm) for part in engine.modules()) == synced
