@@ -174,7 +174,8 @@ class Runner:
                 record["curve"] = [row for row in record["curve"] if row["stage"] != error.curve[0]["stage"]] + error.curve
         except (Exception, SystemExit) as error:  # a method that ends the program must not end the matrix
             reason = self._reason(error)
-            if is_lost(error) or not fails_everywhere(reason, info.number, self.accelerator):
+            alone = self.accelerator.num_processes == 1
+            if not alone and (is_lost(error) or not fails_everywhere(reason, plan.key, self.accelerator)):
                 raise Failed(f"{info}: {reason}") from error  # others wait for this process: end all of them
             if self.accelerator.is_main_process:
                 print(f"failed: {info}: {reason}", file=sys.stderr)

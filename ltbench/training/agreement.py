@@ -83,19 +83,16 @@ def require_same_plans(keys: Sequence[str], accelerator: Accelerator) -> None:
                         "arguments and the same versions of ltbench and its plugins")
 
 
-def fails_everywhere(reason: str, number: int, accelerator: Accelerator) -> bool:
+def fails_everywhere(reason: str, key: str, accelerator: Accelerator) -> bool:
     """Tell whether a run failed for one reason on every process, so that all can go on with the next one.
 
     Args:
         reason: Why it failed here.
-        number: Of the run.
-        accelerator: Knows the processes.
+        key: Of the run.
+        accelerator: Knows the processes, of which there are several.
     """
-    world = accelerator.num_processes
-    if world == 1:
-        return True
     store = _get_default_store()
-    names = [f"ltbench/failed/{number}/{rank}" for rank in range(world)]
+    names = [f"ltbench/failed/{key}/{rank}" for rank in range(accelerator.num_processes)]
     store.set(names[accelerator.process_index], reason)
     deadline = time.monotonic() + _MEETING
     while not store.check(names):

@@ -25,7 +25,8 @@ _GATHERING = 1800.0  # seconds within which all processes must have come
 _SILENT = 120.0  # seconds without a sign of life after which a process counts as gone; some library calls hold up all threads
 _ANSWER = timedelta(seconds=60)  # of the store
 _REPORT = "ltbench/report"
-_LOST = ("closed by peer", "reset by peer", "broken pipe", "connection refused", "socket timeout")
+_LOST = ("closed by peer", "reset by peer", "broken pipe", "remote process exited")  # gloo's words, and NCCL's
+_GOES_ON = "; the same command goes on from the last finished epoch"
 
 
 class Failed(Exception):
@@ -83,7 +84,7 @@ class Watch:
             if problem is None or self._left.is_set():
                 continue
             if problem:
-                tell(self._rank, self._world, problem)
+                tell(self._rank, self._world, f"{problem}{_GOES_ON}")
             self._end(1)
 
     def _look(self, beat: int) -> str | None:
@@ -119,9 +120,9 @@ def _name(rank: int) -> str:
     return f"ltbench/alive/{rank}"
 
 
-def tell(rank: int, world: int, problem: str, more: str = "; the same command goes on from the last finished epoch") -> None:
+def tell(rank: int, world: int, problem: str) -> None:
     """Print the one line about the end of a run."""
-    print(f"ltbench: rank {rank} of {world}: {problem}{more}", file=sys.stderr, flush=True)
+    print(f"ltbench: rank {rank} of {world}: {problem}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -145,7 +146,7 @@ def watching(launcher: int, *, debug: bool) -> Iterator[Watch | None]:
     except BaseException as error:
         problem = reason(error)
         if watch.report(problem):
-            tell(rank, world, problem, **({"more": ""} if isinstance(error, UserError) else {}))
+            tell(rank, world, problem if isinstance(error, UserError) else f"{problem}{_GOES_ON}")
             if debug:
                 traceback.print_exc()
         sys.stdout.flush()

@@ -19,7 +19,7 @@ def process(rank: int, world: int = 2) -> Any:
 def test_one_process_agrees_with_itself(tmp_path: Path) -> None:
     require_shared({"--out": tmp_path / "out"}, process(0, 1))
     require_same_plans(["a"], process(0, 1))
-    assert fails_everywhere("no head", 1, process(0, 1)) and not (tmp_path / "out").exists()
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -54,5 +54,5 @@ def test_only_what_fails_alike_everywhere_lets_all_go_on(monkeypatch: pytest.Mon
     monkeypatch.setattr(agreement, "_get_default_store", lambda: store)
     monkeypatch.setattr(agreement, "_MEETING", 0.1)
     if other is not None:
-        store.set("ltbench/failed/7/1", other)
-    assert fails_everywhere("no head", 7, process(0)) is alike
+        store.set("ltbench/failed/key/1", other)
+    assert fails_everywhere("no head", "key", process(0)) is alike
