@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.data.base import Parts as Parts
     from ltbench.data.base import TensorImages as TensorImages
     from ltbench.data.batch import Batch as Batch
+    from ltbench.data.partners import Partners as Partners
     from ltbench.data.published import Published as Published
     from ltbench.data.published import Totals as Totals
     from ltbench.data.samplers import ClassAware as ClassAware
@@ -90,6 +91,7 @@ __all__ = [
     "Output",
     "PaperSetting",
     "ParameterGroup",
+    "Partners",
     "Parts",
     "Protocol",
     "Published",
@@ -143,6 +145,7 @@ _HOMES = {
     "Output": "ltbench.method",
     "PaperSetting": "ltbench.method",
     "ParameterGroup": "ltbench.method",
+    "Partners": "ltbench.data.partners",
     "Parts": "ltbench.data.base",
     "Protocol": "ltbench.protocols",
     "Published": "ltbench.data.published",

@@ -25,6 +25,7 @@ class Options:
         debug: Whether tracebacks are shown.
         keep: What is kept beside a record: ``nothing``, ``statistics`` or ``features``.
         planning: Whether runs are only planned: published class counts stand for data that is not there.
+        sync_batch_norm: Whether batch norm looks at the images of all processes.
         skip_unreadable: Whether images that cannot be decoded are left out, after all were tried; else the first ends its run.
     """
 
@@ -39,3 +40,4 @@ class Options:
     keep: str = "statistics"
     planning: bool = False
     skip_unreadable: bool = False
+    sync_batch_norm: bool = False

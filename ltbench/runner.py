@@ -16,8 +16,7 @@ from torch import Tensor
 from ltbench import records
 from ltbench.atomic import sweep
 from ltbench.data.base import Dataset
-from ltbench.data.chunks import check_batch_size
-from ltbench.data.task_data import TaskData, check_files
+from ltbench.data.task_data import TaskData
 from ltbench.errors import Diverged, UserError
 from ltbench.evaluation.accuracy import per_class_counts
 from ltbench.evaluation.cost import inference_cost
@@ -30,19 +29,22 @@ from ltbench.observers import Observers
 from ltbench.phases import Phases, fill
 from ltbench.plan import RunPlan
 from ltbench.registry import Registry
+from ltbench.run_checks import check_runs
 from ltbench.run_data import RunData
 from ltbench.run_info import RunInfo, info_of
 from ltbench.run_options import Options
 from ltbench.run_record import describe, without_paths
 from ltbench.run_turns import Turns
 from ltbench.stopping import let_arrive
-from ltbench.training.build import backbone_facts, make_backbone
+from ltbench.training.agreement import fails_everywhere
+from ltbench.training.build import backbone_facts
 from ltbench.training.context import Bank
 from ltbench.training.engine import Engine
-from ltbench.training.external import NoHead, read_backbone
+from ltbench.training.external import NoHead
 from ltbench.training.loop import Row
-from ltbench.training.stages import Stage, StageRunner, budget_of
+from ltbench.training.stages import Stage, StageRunner
 from ltbench.training.store import StageStore
+from ltbench.training.watch import Failed, is_lost
 
 Record = dict[str, Any]
 
@@ -69,7 +71,7 @@ class Runner:
         self.turns = Turns(options.out, accelerator)
         self.observers = observers or Observers(registry.manager, active=accelerator.is_main_process)
         self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1,
-                                  weights=options.weights)
+                                  weights=options.weights, sync_batch_norm=options.sync_batch_norm)
 
     def run(self, plans: Sequence[RunPlan]) -> list[Record]:
         """Run what has no record yet.
@@ -180,42 +182,12 @@ class Runner:
             UserError: If the data or the backbone is not there, a user's own first stage does not fit, a batch does not
                 divide, or ``LTBENCH_WORKERS`` is no number where images are decoded.
         """
-        if self.options.weights is not None:
-            self.options.weights.tensors()  # refuses what does not fit
-        backbones: set[tuple[str, str]] = set()
-        for plan in plans:
-            data = self.data.of(plan)
-            backbone = (plan.task.dataset, plan.stages[0].protocol.backbone)
-            if backbone not in backbones:
-                backbones.add(backbone)
-                check_files(data.parts, planning=self.options.planning or self.options.skip_unreadable)
-                backbone_facts(backbone[1], data, self.registry)
-                if self.options.stage1 is not None:
-                    with torch.random.fork_rng(devices=[]):
-                        read_backbone(self.options.stage1, make_backbone(backbone[1], data, self.registry))
-            self.check_budget(plan, data)
-
-    def check_budget(self, plan: RunPlan, data: TaskData) -> None:
-        """Refuse batches that do not divide, or hold more images than an epoch draws.
-
-        Args:
-            plan: Of a run.
-            data: That it trains on.
-
-        Raises:
-            UserError: If a stage has such.
-        """
-        for stage in plan.stages:
-            if stage.trial.trains:
-                budget = budget_of(stage.protocol, stage.number, len(data.labels))
-                check_batch_size(budget.batch_size, self.accelerator.num_processes, self.options.accumulation)
-                if budget.batch_size > budget.draws:
-                    raise UserError(f"batch size must be at most the {budget.draws} images that an epoch draws, got "
-                                    f"{budget.batch_size}")
+        check_runs(plans, self.data, self.registry, self.options, self.accelerator.num_processes)
 
     def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
         data = self.data.of(plan)
         record = describe(plan, data, self.accelerator, self.options.accumulation)
+        record["environment"]["sync_batch_norm"] = self.options.sync_batch_norm
         phases = Phases(self.accelerator.device)
         predictions: Predictions | None = None
         geometry: dict[str, Tensor] = {}
@@ -228,11 +200,13 @@ class Runner:
             if error.curve:  # whole, also where the run was resumed or the stage is another run's
                 record["curve"] = [row for row in record["curve"] if row["stage"] != error.curve[0]["stage"]] + error.curve
         except (Exception, SystemExit) as error:  # a method that ends the program must not end the matrix
-            if self.accelerator.num_processes > 1:
-                raise  # the other processes wait for this one: end all of them
             let_arrive()  # a run that is stopped has not failed
             reason = self._reason(error)
-            print(f"failed: {info}: {reason}", file=sys.stderr)
+            alone = self.accelerator.num_processes == 1
+            if not alone and (is_lost(error) or not fails_everywhere(reason, plan.key, self.accelerator)):
+                raise Failed(f"{info}: {reason}") from error  # others wait for this process: end all of them
+            if self.accelerator.is_main_process:
+                print(f"failed: {info}: {reason}", file=sys.stderr)
             folders = (self.stages.store.root, self.stages.store.root.parent, self.options.out, *data.folders,
                        self.options.data_root)
             record["status"], record["reason"] = "failed", without_paths(reason, [f for f in folders if f is not None])

@@ -96,7 +96,8 @@ def guarded(command: Callable[[], int], *, debug: bool = False) -> int:
     except UserError as error:
         if debug:
             traceback.print_exc()
-        print(f"ltbench: {error}", file=sys.stderr)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # several processes of one machine refuse one thing once
+            print(f"ltbench: {error}", file=sys.stderr)
         return 2
     except Stopped as stop:
         print(f"ltbench: stopped by {stop}; the same command goes on where this one stopped", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +16,7 @@ from ltbench.protocols import PAPER
 if TYPE_CHECKING:
     from ltbench.plan import RunPlan
     from ltbench.pretraining import Weights
+    from ltbench.runner import Runner
 
 _FOLDER = "tuning"  # of --out
 
@@ -39,14 +41,15 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Tune every expression, then run all of them."""
-    from ltbench.cli.run.execute import check_values, run_plans
+    from ltbench.cli.run.execute import check_values
+    from ltbench.cli.run.launch import check_processes
     from ltbench.cli.run.matrix import find_weights, plan_matrix
     from ltbench.cli.run.setup import Matrix, make_runner
     from ltbench.expression import split_list
     from ltbench.tuning.sampler import require_optuna
-    from ltbench.tuning.space import spelled
-    from ltbench.tuning.study import Study, TrialFailed, check, tune
 
+    started_by = os.getppid()  # before torch is loaded, as ltbench run does
+    check_processes(os.environ)
     _check(args)
     check_values(args)
     require_optuna()
@@ -59,7 +62,20 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         _announce(args, list(bases.values()))
         return 0
-    runner = make_runner(args, Matrix(datasets, plans, weights))
+    from ltbench.training.watch import watching
+
+    with watching(started_by, debug=args.debug) as watch:
+        runner = make_runner(args, Matrix(datasets, plans, weights), watch=watch)
+        return _tune(args, weights, runner, bases, trial)
+
+
+def _tune(args: argparse.Namespace, weights: Weights | None, runner: Runner, bases: Mapping[str, RunPlan],
+          trial: Mapping[str, Any]) -> int:
+    """Make the trials of every expression, then all final runs."""
+    from ltbench.cli.run.execute import run_plans
+    from ltbench.tuning.space import spelled
+    from ltbench.tuning.study import Study, TrialFailed, check, tune
+
     runner.check(list(bases.values()))
     for base in bases.values():
         check(base, runner)

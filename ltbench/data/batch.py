@@ -21,6 +21,8 @@ class Batch:
         global_labels: Labels of the whole global batch, shape (G,): what a weighted loss is normalized by, without any
             communication.
         chunks: Into how many parts the global batch is cut: processes times accumulation steps.
+        first: Row of the global batch that this part begins with.
+        pieces: First views of this process's parts of the global batch, one an accumulation step; none where there are no images.
     """
 
     images: Tensor | None
@@ -31,3 +33,5 @@ class Batch:
     views: list[Tensor] = field(default_factory=list)
     embedding: Tensor | None = None
     chunks: int = 1
+    first: int = 0
+    pieces: list[Tensor] = field(default_factory=list, repr=False)

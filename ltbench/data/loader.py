@@ -64,7 +64,7 @@ class _Parts:
             for step in range(self._accumulation):
                 part = chunk(step, self._rank, self._world, size // chunks)
                 own = labels[number, part]
-                batch = Batch(None, own, [(own, 1.0)], positions[number, part], labels[number], chunks=chunks)
+                batch = Batch(None, own, [(own, 1.0)], positions[number, part], labels[number], chunks=chunks, first=part.start)
                 parts.append((batch, slice(number * size + part.start, number * size + part.stop)))
             yield parts
 
@@ -121,11 +121,13 @@ class Loader:
         drawn = [view.draw(names, self._seed, epoch, number) for number, view in enumerate(self._views)]
         served = self._stream.serve(self._requests(positions, names, epoch)) if self._pixels is None else iter(())
         for parts in self._parts.walk(positions):
-            filled = []
+            filled: list[Batch] = []
+            pieces: list[Tensor] = []
             for batch, place in parts:
                 batch.views = [view.apply(pixels, {name: numbers[place] for name, numbers in uniforms.items()})
                                for view, pixels, uniforms in zip(self._views, self._fetch(batch, served), drawn, strict=True)]
-                batch.images = batch.views[0]
+                batch.images, batch.pieces = batch.views[0], pieces
+                pieces.append(batch.images)
                 filled.append(batch)
             yield filled
 

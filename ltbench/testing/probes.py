@@ -1,4 +1,4 @@
-"""Two methods of the kit's own, to compose others with."""
+"""What the kit brings of its own: two methods to compose others with, and a network to compare processes on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ltbench.hookspecs import hookimpl
 from ltbench.method import Facts, Method, Seen, Step
-from ltbench.specs import MethodSpec
+from ltbench.specs import BackboneSpec, MethodSpec
+from ltbench.testing.backbone import NAME
 from ltbench.training.context import Context
 
 OBSERVER = "conformance_observer"
@@ -60,3 +61,9 @@ def ltbench_methods() -> list[MethodSpec]:
         MethodSpec(OBSERVER, "ltbench.testing.probes:Observer", "watches", frozenset({1, 2})),
         MethodSpec(CLASSIFIER, "ltbench.testing.probes:Classifier", "a linear classifier", frozenset({2})),
     ]
+
+
+@hookimpl
+def ltbench_backbones() -> list[BackboneSpec]:
+    """Return the network."""
+    return [BackboneSpec(NAME, "ltbench.testing.backbone:build", "features of an image do not depend on its batch")]

@@ -1,4 +1,8 @@
-"""The check under two processes: one pair tries many methods in turn, for importing torch twice takes the longest."""
+"""The check under two processes: one pair tries many methods in turn, for importing torch twice takes the longest.
+
+The two must end with the same parameters and buffers, and with those of a single process that trains on the same global batches:
+on a network without batch norm, which is the one thing that is known to see a part of a batch only.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +15,24 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ltbench.testing import alone
+from ltbench.testing.alone import EARLIER
 from ltbench.testing.results import Result
 from ltbench.testing.scene import scratch
+from ltbench.testing.subject import Subject
 
 _CHECK = "two_processes"
 _MEND = ("change buffers only from what all processes know: seen (in after_step), ctx.gather(...), ctx.generator, "
-         "ctx.class_counts; every parameter that is trained must take part in the step")
+         "ctx.class_counts; every parameter that is trained must take part in the step; a loss is a mean over images, or is "
+         "computed from gathered rows (ctx.gather), and normalized by batch.global_labels and batch.chunks; images are mixed "
+         "with ctx.partners(...)")
 _WORLD = 2
 _SECONDS = 120.0  # for one method; far more than any takes
 
 
 def check_two_processes(methods: Sequence[str], *, plugins: tuple[str, ...] = (),
                         stands_on: str | None = None) -> dict[str, Result]:
-    """Train methods under two gloo processes; loss, parameters and buffers must be equal on both.
+    """Train methods under two gloo processes: parameters and buffers must be equal on both, and near those of one process.
 
     Args:
         methods: Names.
@@ -55,15 +64,20 @@ def _try(methods: Sequence[str], plugins: tuple[str, ...], stands_on: str | None
                 reports.setdefault(report["method"], []).append(report)
         if not reports:
             raise RuntimeError("two processes could not be started: " + last_words(folder, _WORLD))
-    results = {}
-    for name in methods:
-        if name in reports:
-            # Where one process fails, the other one only reports that it was left alone, later.
-            wrong = sorted((float(report["time"]), str(report["message"])) for report in reports[name] if report["message"])
-            alone = not wrong and len(reports[name]) < _WORLD
-            message = "one of the two processes hung or died" if alone else wrong[0][1] if wrong else ""
-            results[name] = Result(name, _CHECK, not message, message, _MEND if message else "")
+        results = {}
+        for name in methods:
+            if name in reports:
+                message = _what_is_wrong(reports[name]) or alone.difference(Subject(name, plugins, stands_on, folder / EARLIER),
+                                                                            folder)
+                results[name] = Result(name, _CHECK, not message, message, _MEND if message else "")
     return results
+
+
+def _what_is_wrong(reports: Sequence[dict[str, str | float]]) -> str:
+    # Where one process fails, the other one only reports that it was left alone, later.
+    wrong = sorted((float(report["time"]), str(report["message"])) for report in reports if report["message"])
+    hung = not wrong and len(reports) < _WORLD
+    return "one of the two processes hung or died" if hung else wrong[0][1] if wrong else ""
 
 
 def launch(command: Sequence[str], world: int, folder: Path, *, timeout: float) -> list[int]:

@@ -18,10 +18,11 @@ from ltbench.data.digits import DigitsLT
 from ltbench.data.loader import evaluation_batches
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.plan import RunPlan, StagePlan, plan_run
+from ltbench.protocols import Protocol
 from ltbench.registry import PluginInfo, Registry, load_registry
 from ltbench.specs import load_target
 from ltbench.task import Task
-from ltbench.testing import probes
+from ltbench.testing import backbone, probes
 from ltbench.training.distributed import make_accelerator
 from ltbench.training.engine import Engine
 from ltbench.training.loop import Row
@@ -33,6 +34,7 @@ STEPS = 2
 BATCH = 64
 # One step an epoch, in either stage, so that two steps cross the end of an epoch and a checkpoint: 94 images at ratio 20.
 PROTOCOL = DigitsLT.protocols["smoke"].replace(epochs=STEPS, batch_size=BATCH, stage2_draws=float(STEPS), stage2_batch_size=BATCH)
+SPLIT = PROTOCOL.replace(backbone=backbone.NAME)  # batch norm would tell a part of a batch from the whole
 USUAL_RATIO = 20.0
 ONE_IMAGE_RATIO = 100.0  # int(120 / 100) = 1 image in the last class
 _LIMIT = 10**9
@@ -63,10 +65,10 @@ def task_data(ratio: float = USUAL_RATIO) -> TaskData:
     return load_task_data(dataset, load_parts(dataset, None, download=False), task, PROTOCOL.per_class)
 
 
-def plan(text: str, registry: Registry, ratio: float = USUAL_RATIO) -> RunPlan:
+def plan(text: str, registry: Registry, ratio: float = USUAL_RATIO, protocol: Protocol = PROTOCOL) -> RunPlan:
     """Plan an expression on the digits."""
-    task = Task(DigitsLT.name, ratio, seed=SEED, protocol=PROTOCOL.name)
-    return plan_run(text, task, PROTOCOL, registry, DigitsLT())
+    task = Task(DigitsLT.name, ratio, seed=SEED, protocol=protocol.name)
+    return plan_run(text, task, protocol, registry, DigitsLT())
 
 
 @contextmanager
@@ -89,12 +91,14 @@ class Scene:
         registry: Where names are looked up.
         ratio: The imbalance ratio.
         folder: Where earlier stages are stored; several processes must share it. None for one of this process's own.
+        protocol: Of the training.
         before: Finished earlier stages by number and key: a stage that only changes predictions has the key of the one before.
     """
 
     registry: Registry
     ratio: float = USUAL_RATIO
     folder: Path | None = None
+    protocol: Protocol = PROTOCOL
     before: dict[tuple[int, str], Stage] = field(default_factory=dict)
 
     @property
@@ -108,7 +112,7 @@ class Scene:
 
     def last(self, text: str) -> tuple[StagePlan, Stage | None]:
         """Return the plan of an expression's last stage, and the finished stage before it."""
-        *earlier, last = plan(text, self.registry, self.ratio).stages
+        *earlier, last = plan(text, self.registry, self.ratio, self.protocol).stages
         previous: Stage | None = None
         for stage in earlier:
             place = stage.number, stage.key

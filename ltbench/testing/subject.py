@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ltbench.catalog import Registered
+from ltbench.protocols import Protocol
 from ltbench.specs import MethodSpec
 from ltbench.testing import scene
 from ltbench.testing.scene import Scene
@@ -42,6 +43,7 @@ class Subject:
         self.stands_on = stands_on
         self.usual = _scene(plugins, scene.USUAL_RATIO, folder)
         self.one_image = _scene(plugins, scene.ONE_IMAGE_RATIO, folder)
+        self.split = _scene(plugins, scene.USUAL_RATIO, folder, scene.SPLIT)
         self._trained: dict[str, Trained] = {}
 
     @property
@@ -67,5 +69,5 @@ class Subject:
 
 
 @functools.cache
-def _scene(plugins: tuple[str, ...], ratio: float, folder: Path | None) -> Scene:
-    return Scene(scene.installed(plugins), ratio, folder)
+def _scene(plugins: tuple[str, ...], ratio: float, folder: Path | None, protocol: Protocol = scene.PROTOCOL) -> Scene:
+    return Scene(scene.installed(plugins), ratio, folder, protocol)

@@ -15,9 +15,10 @@ from accelerate import InitProcessGroupKwargs, PartialState
 from torch import Tensor
 
 from ltbench.testing import scene
+from ltbench.testing.alone import EARLIER, STATE, place_of
 from ltbench.testing.results import Failure, brief
 from ltbench.testing.subject import Subject
-from ltbench.training.loop import Row
+from ltbench.training.files import save_tensors
 
 _TIMEOUT = timedelta(seconds=60)
 
@@ -31,9 +32,9 @@ def main(folder: Path) -> int:
         for name in job["methods"]:
             lost, message = False, ""
             try:
-                subject = Subject(name, tuple(job["plugins"]), job["stands_on"], folder / "earlier")
+                subject = Subject(name, tuple(job["plugins"]), job["stands_on"], folder / EARLIER)
                 for number, text in enumerate(subject.expressions):
-                    message = message or _compare(subject, text, folder / f"{name}-{number}", world)
+                    message = message or _compare(subject, text, place_of(folder, name, number), world)
             except Exception as error:
                 lost, message = True, brief(error)
             reports.write(json.dumps({"method": name, "message": message, "time": time.time()}) + "\n")
@@ -45,19 +46,17 @@ def main(folder: Path) -> int:
 
 
 def _compare(subject: Subject, text: str, folder: Path, world: int) -> str:
-    """Train without reading anything back from the store, which would make the processes equal."""
-    engine, runner, plan = subject.usual.build(text, folder)
+    """Compare the processes; the first one writes down what it came to, for a single process to be compared with."""
+    engine, runner, plan = subject.split.build(text, folder)
     if engine.stack.evaluation_only and plan.previous is not None:
         return ""
     if runner.accelerator.num_processes != world:
         raise Failure(f"{world} processes must work together, got {runner.accelerator.num_processes}")
-    losses: list[float] = []
-
-    def observe(row: Row) -> None:
-        losses.append(float(row["loss"]))
-
-    runner.train(engine, plan, scene.SEED, subject.usual.data, observe)
+    # Nothing is read back from the store, which would make the processes equal.
+    runner.train(engine, plan, scene.SEED, subject.split.data)
     state = {name: value.detach().cpu() for name, value in engine.state_dict().items()}
+    if runner.accelerator.is_main_process:
+        save_tensors(folder / STATE, state, runner.store.meta(plan.key))
     everyone: list[dict[str, Tensor]] = [{} for _ in range(world)]
     dist.all_gather_object(everyone, state)
     first, *others = everyone

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ltbench.data.batch import Batch
+from ltbench.data.partners import Partners, draw_partners
 from ltbench.data.samplers import InstanceBalanced, Sampler
 from ltbench.method import Facts, Output, Step
 from ltbench.protocols import Protocol
@@ -46,7 +47,8 @@ class Context:
         previous: The engine of the stage before, frozen and in evaluation mode; None in the first stage. Its ``head``,
             ``backbone`` and ``method(name)`` are there to read.
         device: Where batches and the model are.
-        generator: A CPU generator that is seeded anew each epoch, equally on every process. Draw from it what is random.
+        generator: A CPU generator that is seeded anew each epoch, equally on every process. Draw from it what is random: a step
+            draws the same numbers for every part of a global batch.
     """
 
     def __init__(self, engine: Engine, stack: Stack, facts: Facts, protocol: Protocol, previous: Engine | None,
@@ -142,5 +144,16 @@ class Context:
         return self._read_features(split, view)
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """Return a tensor's rows from all processes, joined along the first dimension."""
+        """Return a tensor's rows from all processes, joined along the first dimension; gradients go back the same way.
+
+        A loss that reads how images of a batch lie to each other is computed from gathered rows, in full on every process.
+        """
         return self._gather(tensor)
+
+    def partners(self, batch: Batch) -> Partners:
+        """Return an image of the global batch for every image of a part, to mix it with: the same one, however it is split.
+
+        Args:
+            batch: As drawn, or with other images in their place where it is the whole global batch.
+        """
+        return draw_partners(batch, self.generator, self.gather)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -26,6 +28,8 @@ def make_accelerator(precision: str = "no", *, cpu: bool) -> Accelerator:
     """
     # Accelerate keeps one state a process and refuses another precision than the first; each run names its own.
     AcceleratorState._reset_state(reset_partial_state=False)
+    # The name that torch has had for it since 2.13 is unknown to the torch before.
+    warnings.filterwarnings("ignore", message=".*broadcast_buffers.*", category=FutureWarning)
     keep_buffers = DistributedDataParallelKwargs(broadcast_buffers=False)
     # One process may wait for hours, for a stage that another job trains, while the others wait for it.
     patience = InitProcessGroupKwargs(timeout=timedelta(days=7))
@@ -41,10 +45,33 @@ def release(accelerator: Accelerator) -> None:
         kept.clear()
 
 
+class _Gather(torch.autograd.Function):
+    """Join rows of all processes; the gradient of a row is the sum of what every process makes of it."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, accelerator: Accelerator) -> Tensor:
+        ctx.place = slice(accelerator.process_index * len(rows), (accelerator.process_index + 1) * len(rows))
+        gathered: Tensor = accelerator.gather(rows.contiguous())
+        return gathered
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)  # others may hold the same tensor
+        dist.all_reduce(total)
+        return total[ctx.place], None
+
+
 def gather_rows(tensor: Tensor, accelerator: Accelerator) -> Tensor:
-    """Join equally many rows of every process along the first dimension, in rank order."""
+    """Join equally many rows of every process along the first dimension, in rank order.
+
+    Where gradients are on they reach the process that a row is of, summed: a loss that every process computes from all rows has
+    the right gradient once distributed training has averaged that of the parameters.
+    """
     if accelerator.num_processes == 1:
         return tensor
+    if tensor.requires_grad and torch.is_grad_enabled():
+        joined: Tensor = _Gather.apply(tensor, accelerator)
+        return joined
     gathered: Tensor = accelerator.gather(tensor.contiguous())
     return gathered
 

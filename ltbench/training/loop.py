@@ -171,7 +171,10 @@ class Loop:
         count = len(next(iter(parts.values())))
         logs: dict[str, Tensor] = {}
         seen: list[dict[str, Tensor]] = []
+        drawn = self.engine.ctx.generator.get_state() if count > 1 else None
         for i in range(count):
+            if drawn is not None:  # every part of a global batch draws the same numbers, on other processes too
+                self.engine.ctx.generator.set_state(drawn)
             waits = nullcontext() if i == count - 1 else self._accelerator.no_sync(self._prepared)
             with waits:
                 loss, micro_logs, micro_seen = self._prepared({name: micro[i] for name, micro in parts.items()})

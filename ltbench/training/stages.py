@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from ltbench.data.augment import Augmentation
 from ltbench.data.loader import FeatureLoader, Loader
@@ -82,16 +83,18 @@ class StageRunner:
         accumulation: Parts that each process splits its share of a global batch into.
         stage1: A user's own first stage, instead of training one.
         weights: Of a frozen backbone, likewise.
+        sync_batch_norm: Whether batch norm looks at the images of all processes.
     """
 
     def __init__(self, accelerator: Accelerator, store: StageStore, registry: Registry, *, accumulation: int = 1,
-                 stage1: Path | None = None, weights: Weights | None = None) -> None:
+                 stage1: Path | None = None, weights: Weights | None = None, sync_batch_norm: bool = False) -> None:
         self.accelerator = accelerator
         self.store = store
         self.registry = registry
         self.accumulation = accumulation
         self.stage1 = stage1
         self.weights = weights
+        self.sync_batch_norm = sync_batch_norm
 
     @property
     def given(self) -> bool:
@@ -158,6 +161,8 @@ class StageRunner:
         """
         epochs = budget_of(plan.protocol, plan.number, len(data.labels)).epochs
         engine = build_engine(plan, seed, epochs, data, self.registry, previous).to(self.accelerator.device)
+        if self.sync_batch_norm and self.accelerator.num_processes > 1:
+            nn.SyncBatchNorm.convert_sync_batchnorm(engine)  # type: ignore[no-untyped-call]  # in place, but for a module that is a batch norm itself
         reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store,
                                self._bank_key(plan.previous, data) if plan.previous else None)
         engine.ctx = Context(engine, engine.stack, engine.stack.methods[0].facts, plan.protocol, previous,

@@ -17,6 +17,7 @@ from ltbench.errors import Diverged, UserError, brief
 from ltbench.evaluation.accuracy import per_class_counts, shot_accuracy
 from ltbench.evaluation.evaluate import predict_test
 from ltbench.plan import RunPlan
+from ltbench.run_checks import check_budget
 from ltbench.runner import Runner
 from ltbench.tuning.sampler import NAME, Sampler, require_optuna
 from ltbench.tuning.space import space_of, spelled
@@ -57,7 +58,8 @@ def check(base: RunPlan, runner: Runner) -> None:
     Raises:
         UserError: If the data has no image to spare, or a batch holds more than what is left.
     """
-    runner.check_budget(base, trial_data(runner.data.of(base), base.task.split_seed, base.protocol.per_class)[0])
+    data, _ = trial_data(runner.data.of(base), base.task.split_seed, base.protocol.per_class)
+    check_budget(base, data, runner.accelerator.num_processes, runner.options.accumulation)
 
 
 def tune(study: Study, runner: Runner) -> dict[str, Any]:

@@ -109,10 +109,14 @@ class DistributionalRobustness(ltbench.Method):
         return self.shares if self.sampler == "balanced" and self._applies(ctx) else None
 
     def extra_losses(self, ctx: ltbench.Context, step: ltbench.Step) -> Mapping[str, Tensor]:
-        """Return the weighted robustness loss; before its time, a zero in which distributed training finds the radii."""
+        """Return the weighted robustness loss; before its time, a zero in which distributed training finds the radii.
+
+        Its sums over the batch are over all processes' images in one accumulation step; every process computes the same loss.
+        """
         if not self._applies(ctx):
             return {"robustness": 0 * self.radius.sum()} if self.learned else {}
-        loss = robustness_loss(step.output.embedding, step.batch.labels, self.centroids, self.radius, self.temperature)
+        embedding, labels = ctx.gather(step.output.embedding), ctx.gather(step.batch.labels)
+        loss = robustness_loss(embedding, labels, self.centroids, self.radius, self.temperature)
         return {"robustness": self.weight * loss}
 
     def parameter_groups(self, ctx: ltbench.Context) -> list[ltbench.ParameterGroup]:

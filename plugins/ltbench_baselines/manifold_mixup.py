@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import ltbench
-from ltbench_baselines.mixup import Mixup
+from ltbench_baselines.mixup import Mixup, blend
 
 
 def trunk_parts(backbone: nn.Module) -> list[nn.Module]:
@@ -70,13 +69,16 @@ class ManifoldMixup(Mixup):
         backbone = ctx.engine.backbone
         parts = trunk_parts(backbone)
         layer = int(torch.randint(min(self.deepest, len(parts)) + 1, (), generator=ctx.generator))
-        hidden = batch.images
-        for part in parts[:layer]:
-            hidden = part(hidden)
-        mixed = self.mix(ctx, dataclasses.replace(batch, images=hidden))
-        hidden = cast(Tensor, mixed.images)
-        for part in parts[layer:]:
-            hidden = part(hidden)
+        lower, upper = nn.Sequential(*parts[:layer]), nn.Sequential(*parts[layer:])
+        hidden = lower(batch.images)
+        proportion = self.draw_proportion(ctx)
+        if batch.chunks == 1:
+            partners = ctx.partners(dataclasses.replace(batch, images=hidden))
+        else:  # partners may be of other parts: their hidden states are computed once more, for their gradients
+            drawn = ctx.partners(batch)
+            partners = dataclasses.replace(drawn, images=lower(drawn.images))
+        mixed = blend(batch, hidden, partners, proportion)
+        hidden = upper(mixed.images)
         output = ctx.engine.head(backbone.pool(backbone.last_stage(hidden)))  # type: ignore[operator]
         # Whoever reads the batch's images sees images: the mixed ones, or the plain ones where a hidden state was mixed.
         seen = dataclasses.replace(mixed, images=mixed.images if layer == 0 else batch.images)

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import ltbench
 
@@ -14,7 +15,7 @@ import ltbench
 class Mixup(ltbench.Method):
     """Train on convex combinations of pairs of images, with their labels in the same proportion.
 
-    One proportion is drawn for each part of a batch, the same on every process; partners come from the same part.
+    One proportion and one set of pairs are drawn for each global batch, however it is split.
 
     Args:
         alpha: Both parameters of the Beta distribution of the proportion: 1 is uniform, towards 0 hardly anything is mixed.
@@ -34,12 +35,24 @@ class Mixup(ltbench.Method):
         """Return the batch with its first view mixed and every target split in two; further views stay as drawn."""
         if batch.images is None:
             raise ValueError("mixing needs images, got a batch without")
-        # torch's Beta takes no generator; numpy's does.
-        seed = int(torch.randint(2**62, (), generator=ctx.generator))
-        proportion = float(np.random.default_rng(seed).beta(self.alpha, self.alpha))
-        partners = torch.randperm(len(batch.labels), generator=ctx.generator).to(batch.labels.device)
-        images = proportion * batch.images + (1 - proportion) * batch.images[partners]
-        targets = [(labels, proportion * weight) for labels, weight in batch.targets]
-        targets += [(labels[partners], (1 - proportion) * (weight[partners] if isinstance(weight, torch.Tensor) else weight))
-                    for labels, weight in batch.targets]
-        return dataclasses.replace(batch, images=images, targets=targets)
+        proportion = self.draw_proportion(ctx)
+        return blend(batch, batch.images, ctx.partners(batch), proportion)
+
+    def draw_proportion(self, ctx: ltbench.Context) -> float:
+        """Return the share of an image in its mixture, from the Beta distribution."""
+        seed = int(torch.randint(2**62, (), generator=ctx.generator))  # torch's Beta takes no generator; numpy's does
+        return float(np.random.default_rng(seed).beta(self.alpha, self.alpha))
+
+
+def blend(batch: ltbench.Batch, images: Tensor, partners: ltbench.Partners, proportion: float) -> ltbench.Batch:
+    """Return the batch with mixed images and every target split in two.
+
+    Args:
+        batch: The part of a global batch.
+        images: Its images, or hidden states of them, shape (B, ...).
+        partners: Likewise.
+        proportion: Of the batch's own.
+    """
+    targets = [(labels, proportion * weight) for labels, weight in batch.targets]
+    targets += [(labels, (1 - proportion) * weight) for labels, weight in partners.targets]
+    return dataclasses.replace(batch, images=proportion * images + (1 - proportion) * partners.images, targets=targets)

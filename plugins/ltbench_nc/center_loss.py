@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import ltbench
 from ltbench_nc import liu_2023
-from ltbench_nc.members import feature_width, members_of
+from ltbench_nc.members import feature_width, members_of, sizes_in_batch
 
 
 class CenterLoss(ltbench.Method):
@@ -68,11 +68,12 @@ class CenterLoss(ltbench.Method):
             return {"center": 0.0 * self.centers.sum()}  # distributed training wants a gradient for every parameter
         with torch.autocast(step.output.features.device.type, enabled=False):
             members = members_of(step)
-            sizes = members.together.sum(dim=1)  # of each entry's class in the batch, (S,)
-            total = sizes.new_zeros(())
+            sizes = sizes_in_batch(members, step)  # (S,)
+            total = members.shares.new_zeros(())
             for features, centers in zip(members.features, self.centers.chunk(len(members.features), dim=1), strict=True):
                 own = centers[members.labels]  # (S, d)
                 pull = members.shares * (features - own.detach()).square().sum(dim=1)
-                follow = members.shares / (1 + sizes) * (features.detach() - own).square().sum(dim=1)
+                # Parts of a batch are averaged; a center follows the sum over all of them.
+                follow = step.batch.chunks * members.shares / (1 + sizes) * (features.detach() - own).square().sum(dim=1)
                 total = total + 0.5 * (self.weight * pull.sum() / len(step.batch.labels) + follow.sum() - follow.sum().detach())
         return {"center": total}

@@ -9,18 +9,17 @@ from ltbench_nc.angles import smallest_angles
 from ltbench_nc.members import Members
 
 
-def within_weights(members: Members, class_counts: Tensor, of_batch: bool) -> Tensor:
+def within_weights(members: Members, sizes: Tensor, num_classes: int) -> Tensor:
     """Return the weight of each entry's squared distance in L_W, shape (S,).
+
+    The sum over classes is divided by C, absent ones included: the scale that lambda_1 was chosen for.
 
     Args:
         members: Of a batch.
-        class_counts: n_k, training images of each class, shape (C,).
-        of_batch: Whether n_k is the class's size in the batch instead: the public code's way.
-
-    Either way the sum over classes is divided by C, absent ones included: the scale that lambda_1 was chosen for.
+        sizes: n_k of each entry's class, shape (S,): in the training set, or in the batch, which is the public code's way.
+        num_classes: C.
     """
-    sizes = members.together.sum(dim=1) if of_batch else class_counts.to(members.shares.dtype)[members.labels]
-    return members.shares / (sizes.clamp_min(torch.finfo(members.shares.dtype).tiny) * len(class_counts))
+    return members.shares / (sizes.to(members.shares.dtype).clamp_min(torch.finfo(members.shares.dtype).tiny) * num_classes)
 
 
 def class_means_of(members: Members, features: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -54,6 +55,28 @@ def members_of(step: ltbench.Step) -> Members:
     shares = [share if isinstance(share, Tensor) else torch.full_like(labels, share, dtype=features[0].dtype)
               for labels, share in targets]
     return Members(features, torch.cat([labels for labels, _ in targets]), torch.cat(shares))
+
+
+def everywhere(members: Members, gather: Callable[[Tensor], Tensor]) -> Members:
+    """Return the members of all processes' parts of a step; gradients reach the features of each.
+
+    Args:
+        members: Of this process's part.
+        gather: Joins rows of all processes.
+    """
+    return Members(tuple(gather(part) for part in members.features), gather(members.labels), gather(members.shares))
+
+
+def sizes_in_batch(members: Members, step: ltbench.Step) -> Tensor:
+    """Return how many images of the global batch are of each entry's class, shape (S,): of mixed images, their shares.
+
+    Mixing permutes labels within the global batch, so a class keeps the total share that it was drawn with.
+
+    Args:
+        members: Of the step.
+        step: Its batch knows the labels of the whole global batch.
+    """
+    return (members.labels[:, None] == step.batch.global_labels).sum(dim=1)
 
 
 def feature_width(ctx: ltbench.Context) -> int:

@@ -12,7 +12,7 @@ import ltbench
 from ltbench_nc import liu_2023
 from ltbench_nc.angles import summarize_angles
 from ltbench_nc.losses import between_loss, class_means_of, within_loss, within_weights
-from ltbench_nc.members import feature_width, members_of
+from ltbench_nc.members import everywhere, feature_width, members_of, sizes_in_batch
 
 
 class NeuralCollapse(ltbench.Method):
@@ -89,7 +89,10 @@ class NeuralCollapse(ltbench.Method):
                                        schedule="constant")]
 
     def extra_losses(self, ctx: ltbench.Context, step: ltbench.Step) -> Mapping[str, Tensor]:
-        """Return lambda_1 L_W and lambda_2 L_B of this process's part of the batch (eq. 16), summed over experts."""
+        """Return lambda_1 L_W and lambda_2 L_B (eq. 16), summed over experts.
+
+        The means of a batch are those of all processes' images in one accumulation step; every process computes the same loss.
+        """
         if ctx.progress < self.start:
             # Distributed training wants a gradient for every parameter, in every step.
             return {} if self.class_means is None else {"nc_within": 0.0 * self.class_means.sum()}
@@ -104,11 +107,14 @@ class NeuralCollapse(ltbench.Method):
 
     def _losses(self, ctx: ltbench.Context, step: ltbench.Step) -> tuple[Tensor, Tensor]:
         members = members_of(step)
-        weights = within_weights(members, ctx.class_counts, self.sizes_of_batch)
-        if not self.sizes_of_batch:
-            # Eq. 13 sums over all N images, of which the global batch holds a share; the parts of a batch are averaged.
-            share = len(step.batch.global_labels) / ctx.class_counts.sum()
-            weights = weights * step.batch.chunks / share
+        if self.class_means is None:
+            members = everywhere(members, ctx.gather)
+        sizes = sizes_in_batch(members, step) if self.sizes_of_batch else ctx.class_counts[members.labels]
+        weights = within_weights(members, sizes, self.facts.num_classes)
+        # Eq. 13 sums over the whole batch, of which these are a part; the loop averages over parts.
+        weights = weights * (len(step.batch.global_labels) * len(step.batch.targets) / len(members.labels))
+        if not self.sizes_of_batch:  # it sums over all N images, of which the global batch holds a share
+            weights = weights / (len(step.batch.global_labels) / ctx.class_counts.sum())
         within = between = weights.new_zeros(())
         learned = [None] * len(members.features) if self.class_means is None else self.class_means.chunk(len(members.features), 1)
         for features, parameters in zip(members.features, learned, strict=True):

@@ -7,10 +7,12 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltbench.cli.run.jobs import check_jobs, run_jobs
+from ltbench.cli.run.launch import check_processes, describe_split
 from ltbench.cli.run.matrix import find_weights, plan_matrix
 from ltbench.cli.run.setup import Matrix, make_runner, track, warn
 from ltbench.cli.run.slurm import check_launcher, submit
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 def execute(args: argparse.Namespace) -> int:
     """Plan, then execute or describe."""
+    started_by = os.getppid()  # before torch is loaded, which takes seconds: should it be gone by then, nobody else would notice
+    check_processes(os.environ)
     check_values(args)
     check_launcher(args)
     if args.jobs > 1 and args.launcher is None:
@@ -40,13 +44,17 @@ def execute(args: argparse.Namespace) -> int:
         statuses = run_jobs(args, matrix.plans, one_thread=matrix.tiny)
         print_tables(args.out, matrix.plans)
         return 1 if "failed" in statuses else 0
-    runner = make_runner(args, matrix)
-    if args.dry_run:
+    from ltbench.training.watch import watching
+
+    with watching(started_by, debug=args.debug) as watch:
+        runner = make_runner(args, matrix, watch=watch)
+        if not args.dry_run:
+            return run_plans(args, runner, matrix.plans)
         from ltbench.estimate import print_plan
 
-        print_plan(matrix.plans, runner)
+        with nullcontext() if runner.accelerator.is_main_process else redirect_stdout(None):
+            print_plan(matrix.plans, runner)
         return 0
-    return run_plans(args, runner, matrix.plans)
 
 
 def prepare(args: argparse.Namespace) -> tuple[Runner, list[RunPlan]]:
@@ -106,8 +114,13 @@ def run_plans(args: argparse.Namespace, runner: Runner, plans: Sequence[RunPlan]
         runner: Of :func:`make_runner`.
         plans: What to run.
     """
+    accelerator = runner.accelerator
+    split = describe_split(plans, accelerator.num_processes, args.accumulate)
+    if split and accelerator.is_main_process:
+        print(f"ltbench: {split}", file=sys.stderr)
     results = runner.run(plans)
-    if not runner.accelerator.is_main_process:
+    accelerator.wait_for_everyone()  # nobody leaves, and takes the connection along, while others are at work
+    if not accelerator.is_main_process:
         return 0
     print_tables(args.out, plans)
     return 1 if any(record["status"] == "failed" for record in results) else 0

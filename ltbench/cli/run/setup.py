@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ltbench.cli.run.launch import check_world
 from ltbench.errors import UserError
 from ltbench.settings import cache_limit, cache_root, data_root
 from ltbench.tracking import Tracking
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ltbench.plan import RunPlan
     from ltbench.pretraining import Weights
     from ltbench.runner import Runner
+    from ltbench.training.watch import Watch
 
 # Up to this side, threads only wait for each other. A step on digits took 2.8 ms on one thread and 2.6 ms on two; where another
 # program held a core, 2.8 ms and 49 ms.
@@ -56,13 +58,15 @@ def track(args: argparse.Namespace) -> None:
         args.registry.manager.register(Tracking(args.track_with, args.track_dir), "ltbench:tracking")
 
 
-def make_runner(args: argparse.Namespace, matrix: Matrix, observers: Observers | None = None) -> Runner:
+def make_runner(args: argparse.Namespace, matrix: Matrix, observers: Observers | None = None,
+                watch: Watch | None = None) -> Runner:
     """Make what runs plans, with threads and precision as asked.
 
     Args:
         args: As this verb's parser reads them, with the registry.
         matrix: What is to be run.
         observers: Told what happens; those of the registry's plugins, if there are no others.
+        watch: Over the processes of the run, where there are several.
 
     Raises:
         UserError: If processes or precision do not work here.
@@ -75,6 +79,7 @@ def make_runner(args: argparse.Namespace, matrix: Matrix, observers: Observers |
 
     from ltbench.run_options import Options
     from ltbench.runner import Runner
+    from ltbench.training.agreement import require_same_plans, require_shared
     from ltbench.training.distributed import make_accelerator
     from ltbench.training.store import StageStore
 
@@ -86,9 +91,17 @@ def make_runner(args: argparse.Namespace, matrix: Matrix, observers: Observers |
         accelerator = make_accelerator(precision, cpu=args.cpu or not torch.cuda.is_available())
     except ValueError as error:
         raise UserError(f"processes or precision {args.precision} do not work here: {error}") from error
-    if os.environ.get("WORLD_SIZE", "1") != str(accelerator.num_processes):
-        raise UserError(f"WORLD_SIZE is {os.environ['WORLD_SIZE']} but {accelerator.num_processes} process runs; use torchrun")
+    check_world(os.environ, accelerator.num_processes)
+    if watch is not None:
+        watch.meet()
+    if args.sync_batch_norm and accelerator.device.type != "cuda":
+        raise UserError(f"--sync-batch-norm needs CUDA devices, got {accelerator.device.type}")
+    cache = cache_root(args.cache)
+    require_same_plans([plan.key for plan in matrix.plans], accelerator)
+    if not args.dry_run:
+        require_shared({"--out": args.out, "--cache": cache}, accelerator)
     options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, matrix.weights,
-                      args.rerun, args.debug, args.keep, planning=args.dry_run, skip_unreadable=args.unreadable == "skip")
-    store = StageStore(cache_root(args.cache), cache_limit())
+                      args.rerun, args.debug, args.keep, planning=args.dry_run, skip_unreadable=args.unreadable == "skip",
+                      sync_batch_norm=args.sync_batch_norm)
+    store = StageStore(cache, cache_limit())
     return Runner(args.registry, accelerator, store, matrix.datasets, options, observers)

@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from ltbench.data.batch import Batch
+from ltbench.data.partners import draw_partners
 from ltbench.training.context import Context
 from ltbench_baselines.mixup import Mixup
 from tests.plugins.stages import facts
 
 
 def context(seed: int) -> Context:
-    return cast(Context, SimpleNamespace(generator=torch.Generator().manual_seed(seed)))
+    generator = torch.Generator().manual_seed(seed)
+    return cast(Context, SimpleNamespace(generator=generator,
+                                         partners=lambda batch: draw_partners(batch, generator, lambda rows: rows)))
 
 
 def batch_of(labels: torch.Tensor, weight: float | torch.Tensor = 1.0) -> Batch:

@@ -43,7 +43,7 @@ def facts(counts: Sequence[int], feature_dim: int = 2) -> Facts:
 
 def step_of(features: Tensor, labels: Tensor, targets: Sequence[tuple[Tensor, float | Tensor]] = (), *, chunks: int = 1,
             experts: int = 0) -> Step:
-    """Return a finished step on given features."""
-    batch = Batch(None, labels, list(targets) or [(labels, 1.0)], torch.arange(len(labels)), labels, chunks=chunks)
+    """Return a finished step on given features: one of ``chunks`` parts, all of which look the same."""
+    batch = Batch(None, labels, list(targets) or [(labels, 1.0)], torch.arange(len(labels)), labels.repeat(chunks), chunks=chunks)
     extra = {"expert_features": features.unflatten(1, (experts, -1))} if experts else {}
     return Step(torch.zeros(()), Output(features, features, torch.zeros(len(labels), 1), extra), batch)

@@ -4,10 +4,14 @@ import pytest
 import torch
 
 from ltbench_nc.losses import between_loss, class_means_of, within_loss, within_weights
-from ltbench_nc.members import Members, members_of
+from ltbench_nc.members import Members, members_of, sizes_in_batch
 from tests.plugins.ltbench_nc.scenes import step_of
 
 COUNTS = torch.tensor([50, 4, 2, 7])
+
+
+def weights_of(members: Members, of_batch: bool) -> torch.Tensor:
+    return within_weights(members, members.together.sum(dim=1) if of_batch else COUNTS[members.labels], len(COUNTS))
 
 
 def slow_means(members: Members) -> dict[int, torch.Tensor]:
@@ -45,9 +49,9 @@ def test_within_by_hand() -> None:
     members = members_of(step_of(torch.tensor([[0.0], [2.0], [5.0]]), torch.tensor([1, 1, 2])))
     means = class_means_of(members, members.features[0])
     assert means.flatten().tolist() == [1, 1, 5]
-    assert float(within_loss(members.features[0], means, within_weights(members, COUNTS, False))) == 0.125
+    assert float(within_loss(members.features[0], means, weights_of(members, False))) == 0.125
     # By the sizes in the batch: (1 + 1) / 2 for class 1.
-    assert float(within_loss(members.features[0], means, within_weights(members, COUNTS, True))) == 0.25
+    assert float(within_loss(members.features[0], means, weights_of(members, True))) == 0.25
 
 
 def test_a_class_weighs_by_one_over_its_size() -> None:
@@ -56,7 +60,7 @@ def test_a_class_weighs_by_one_over_its_size() -> None:
     for label in range(4):
         members = members_of(step_of(spread, torch.tensor([label, label])))
         means = class_means_of(members, spread)
-        losses.append(float(within_loss(spread, means, within_weights(members, COUNTS, False))))
+        losses.append(float(within_loss(spread, means, weights_of(members, False))))
     assert losses == pytest.approx([2 / 50 / 4, 2 / 4 / 4, 2 / 2 / 4, 2 / 7 / 4])
 
 
@@ -65,7 +69,7 @@ def test_a_class_weighs_by_one_over_its_size() -> None:
 def test_within_by_a_slow_loop(mixed: bool, of_batch: bool) -> None:
     members = random_members(mixed=mixed)
     means = class_means_of(members, members.features[0])
-    fast = within_loss(members.features[0], means, within_weights(members, COUNTS, of_batch))
+    fast = within_loss(members.features[0], means, weights_of(members, of_batch))
     assert float(fast) == pytest.approx(slow_within(members, of_batch))
 
 
@@ -84,7 +88,7 @@ def test_a_partner_without_a_share_is_no_member() -> None:
     mixed = members_of(step_of(features, labels, [(labels, 1.0), (torch.tensor([2, 3, 2, 3]), 0.0)]))
     assert mixed.stand_for_class.sum() == plain.stand_for_class.sum() == 2
     for of_batch in (False, True):
-        losses = [within_loss(m.features[0], class_means_of(m, m.features[0]), within_weights(m, COUNTS, of_batch))
+        losses = [within_loss(m.features[0], class_means_of(m, m.features[0]), weights_of(m, of_batch))
                   for m in (plain, mixed)]
         torch.testing.assert_close(*losses)
         assert torch.isfinite(losses[1])
@@ -94,3 +98,12 @@ def test_half_precision_is_widened_and_double_kept() -> None:
     labels = torch.tensor([0, 1])
     assert members_of(step_of(torch.randn(2, 3).bfloat16(), labels)).features[0].dtype == torch.float32
     assert members_of(step_of(torch.randn(2, 3).double(), labels)).features[0].dtype == torch.float64
+
+
+def test_mixing_leaves_a_class_its_size_in_the_batch() -> None:
+    """Seven images of classes 0, 0, 0, 1, 1, 2, 2, mixed in pairs: shares add up to 3, 2 and 2 whatever the pairs are."""
+    labels = torch.tensor([0, 0, 0, 1, 1, 2, 2])
+    step = step_of(torch.randn(7, 3, dtype=torch.float64), labels, [(labels, 0.7), (labels[torch.randperm(7)], 0.3)])
+    members = members_of(step)
+    assert sizes_in_batch(members, step).tolist() == [{0: 3, 1: 2, 2: 2}[label] for label in members.labels.tolist()]
+    torch.testing.assert_close(members.together.sum(dim=1), sizes_in_batch(members, step).double())

@@ -1,0 +1,49 @@
+"""Which images of a global batch are mixed with which, and where they come from when it is split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ltbench.data.batch import Batch
+
+
+@dataclass(frozen=True, eq=False)
+class Partners:
+    """Hold one image of the global batch for every image of a part of it.
+
+    Args:
+        images: Shape (B, channels, H, W).
+        targets: Weighted labels, as in :class:`Batch`.
+    """
+
+    images: Tensor
+    targets: list[tuple[Tensor, float | Tensor]]
+
+
+def draw_partners(batch: Batch, generator: torch.Generator, gather: Callable[[Tensor], Tensor]) -> Partners:
+    """Permute the global batch and return the rows that fall to a part of it.
+
+    One permutation of everything, rather than one of each part, makes the pairs independent of the number of processes and of
+    accumulation steps. A part's partners lie anywhere, so all images are gathered: 1.5 MiB for 128 of CIFAR's.
+
+    Args:
+        batch: The part; of a global batch that is split, images and targets are taken as they were drawn.
+        generator: In the same state for every part.
+        gather: Joins rows of all processes.
+
+    Raises:
+        ValueError: If there are no images.
+    """
+    if batch.images is None:
+        raise ValueError("mixing needs images, got a batch without")
+    order = torch.randperm(len(batch.global_labels), generator=generator)
+    rows = order[batch.first:batch.first + len(batch.labels)].to(batch.labels.device)  # (B,)
+    if batch.chunks == 1:
+        return Partners(batch.images[rows], [(labels[rows], weight[rows] if isinstance(weight, Tensor) else weight)
+                                             for labels, weight in batch.targets])
+    images = torch.cat([gather(piece) for piece in batch.pieces])  # (G, ...), in the global batch's own order
+    return Partners(images[rows], [(batch.global_labels[rows], 1.0)])
