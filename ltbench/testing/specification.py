@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import typing
 from typing import Any, Literal
+
+import torch
 
 from ltbench import hyperparameters
 from ltbench.errors import UserError
 from ltbench.expression import resolve
-from ltbench.method import Method, PaperSetting
+from ltbench.method import Facts, Method, PaperSetting
 from ltbench.plan import plan_run
 from ltbench.protocols import COMMON
 from ltbench.task import Task
@@ -18,6 +21,8 @@ from ltbench.testing.subject import Subject
 
 _NO_SUCH_NAME = "no_such_hyperparameter"
 _NO_SUCH_VALUE = "no such value"
+_FAR_OFF = -1e6
+_CLASSES = 10
 _RATIOS = (10.0, 50.0, 100.0, 200.0)
 
 
@@ -33,8 +38,12 @@ def spec(subject: Subject) -> None:
         raise Failure(f"the class's stages must be {set(registered.stages)}, as in the spec, got {stages}")
     if not (vars(method).get("__doc__") or "").strip():
         raise Failure(f"{method.__name__} must have a docstring of its own")
+    if not (getattr(sys.modules[method.__module__], "__doc__", None) or "").strip():
+        raise Failure(f"module {method.__module__!r} must have a docstring that names the paper, or says that there is none")
     if not registered.summary.strip() or "\n" in registered.summary:
         raise Failure(f"the spec's summary must be one line, got {registered.summary!r}")
+    if registered.paper != " ".join(registered.paper.split()):
+        raise Failure(f"the spec's paper must be one line such as 'Cao et al., 2019', or empty, got {registered.paper!r}")
     _check_signature(method)
     if method.below is not None:
         if 2 not in stages:
@@ -75,7 +84,7 @@ def _check_signature(method: type[Method]) -> None:
 
 
 def refusals(subject: Subject) -> None:
-    """Give wrong names and wrong types, which must be refused by name; and spell every default, which must be understood."""
+    """Give wrong names, types and ranges, which must be refused by name; and spell every default, which must be understood."""
     method = subject.entry.load()
     _expect_refusal(method, _NO_SUCH_NAME, _NO_SUCH_VALUE)
     for name, (annotation, default) in hyperparameters.declared(method).items():
@@ -86,6 +95,20 @@ def refusals(subject: Subject) -> None:
         understood = hyperparameters.resolve(method, {name: spelled})[name]
         if understood != default:
             raise Failure(f"the default of {name!r} must read back as it is written, got {understood!r} from {spelled!r}")
+        if annotation in (int, float):
+            _construct(method, name, annotation(_FAR_OFF))
+
+
+def _construct(method: type[Method], name: str, value: object) -> None:
+    """Construct with a number that few hyperparameters bear: what is not borne must be refused by name."""
+    facts = Facts(torch.arange(_CLASSES, 0, -1), feature_dim=_CLASSES, epochs=2)
+    try:
+        method(facts, **hyperparameters.resolve(method, {name: value}))
+    except ValueError as error:
+        if name not in str(error):
+            raise Failure(f"the constructor's refusal of {name}={value} must name it, got {error}") from error
+    except Exception as error:
+        raise Failure(f"{name}={value} must be refused with a ValueError, got {type(error).__name__}: {error}") from error
 
 
 def _expect_refusal(method: type[Method], name: str, value: object) -> None:
