@@ -1,4 +1,4 @@
-"""The check at iNaturalist's 8,142 classes: a step must not take room for every pair of classes, or of image, class and feature."""
+"""The check at iNaturalist's 8,142 classes: no step may take room for every pair of them, nor for (image, class, feature)."""
 
 from __future__ import annotations
 

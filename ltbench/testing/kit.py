@@ -14,7 +14,6 @@ from ltbench.testing.processes import check_two_processes
 from ltbench.testing.results import Result, attempt
 from ltbench.testing.subject import Subject
 
-
 _STATE = "keep every state in parameters and registered buffers: nothing else is in a file of weights or in a checkpoint"
 
 CHECKS = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -98,28 +99,27 @@ def empty_class(subject: MetricSubject) -> None:
 
 
 CHECKS = {
-    "spec": Check(spec, "let the MetricSpec point to a function that takes a mapping of tensors, and say in its docstring what it says"),
+    "spec": Check(spec, "let the MetricSpec point to a function that takes a mapping of tensors and has a docstring"),
     "numbers": Check(numbers, "return float(...) by name, from copies, and leave out what is not finite"),
-    "missing": Check(missing, "ask with tensors.get(name), and return without the figure where it is None"),
-    "empty_class": Check(empty_class, "take the classes with class_counts > 0, and return {} where fewer are left than a figure needs"),
+    "missing": Check(missing, "ask with geometry.get(name), and leave the figure out where it is None"),
+    "empty_class": Check(empty_class, "take the classes with class_counts > 0; return {} where a figure needs more of them"),
 }
 
 
-def check_metric(name: str, *, plugins: tuple[str, ...] = ()) -> list[Result]:
+def check_metric(name: str, *, plugins: tuple[str, ...] = (), only: Collection[str] = tuple(CHECKS)) -> list[Result]:
     """Run every check on one metric, without pytest.
 
     Args:
         name: Of the metric.
         plugins: That are not installed: modules, files or folders of distributions.
+        only: Names of the checks to make.
     """
     registry = scene.installed(plugins)
     entry = registry.metrics.get(name)
-    subject = MetricSubject(entry.spec, entry.load(), {text: kept(Scene(registry), text) for text in _texts(registry.base_method)})
-    return [attempt(name, check, one.mend, lambda one=one: one.run(subject)) for check, one in CHECKS.items()]  # type: ignore[misc]
-
-
-def _texts(base: str) -> tuple[str, ...]:
-    return (base, f"{base}/{CLASSIFIER}")
+    base = registry.base_method
+    runs = {text: kept(Scene(registry), text) for text in (base, f"{base}/{CLASSIFIER}")}
+    subject = MetricSubject(entry.spec, entry.load(), runs)
+    return [attempt(name, check, one.mend, partial(one.run, subject)) for check, one in CHECKS.items() if check in only]
 
 
 def kept(place: Scene, text: str) -> dict[str, Any]:

@@ -37,8 +37,9 @@ def _stack(subject: Subject, text: str, entry: Registered[MethodSpec]) -> str | 
     if not spec.partner or spec.name == subject.name:
         return None
     later = "/" in text
-    if not later and 1 not in spec.stages:
-        return f"{text}/{spec.name}"
-    if later and (2 not in spec.stages or evaluation_only(subject.entry.load())):
-        return None
+    if 1 not in spec.stages:
+        return None if later else f"{text}/{spec.name}"
+    method = subject.entry.load()
+    if later and (2 not in spec.stages or not method.trains or evaluation_only(method)):
+        return None  # nothing is trained there that a partner could join
     return f"{text}+{spec.name}"
