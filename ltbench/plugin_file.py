@@ -37,6 +37,8 @@ def add_file(registry: Registry, path: Path) -> None:
     Raises:
         UserError: If it is no such file, cannot be imported, offers nothing, or offers a name that another plugin has.
     """
+    if path.absolute() in registry.files:
+        raise UserError(f"{_OPTION} {path} stands twice")
     module = _import(path)
     distribution = f"{PREFIX}{path.name}"
     version = hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS]

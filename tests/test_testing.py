@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ltbench.testing import CHECKS, MethodConformance, check_method, check_two_processes
-from ltbench.testing.kit import run_check
+from ltbench.testing import CHECKS, MethodConformance, check_many_classes, check_method, check_two_processes
+from ltbench.testing.kit import APART, run_check
 
 PLANTED = ("tests.planted_methods",)
 
@@ -26,6 +26,14 @@ EXPECTED = {
     "planted_reminiscent": {"measures": "twice gives"},
     "planted_third": {},
     "planted_unconvertible": {"refusals": "planted_unconvertible.table must be"},
+    "planted_doubled": {"shapes": "methods.planted_doubled.prior in planted_doubled must be float32, as all of the model, got float64",
+                        "bf16": "methods.planted_doubled.prior in planted_doubled in bfloat16 must be float32"},
+    "planted_averaged": {"shapes": "the criterion's losses in planted_averaged must have shape (6,), got ()"},
+    "planted_half": {"bf16": "Diverged: the loss is nan"},
+    "planted_stubborn": {"partners": "ValueError: too many values to unpack"},
+    "planted_careless": {"refusals": "size=-1000000 must be refused with a ValueError, got RuntimeError"},
+    "planted_nameless": {"refusals": "the constructor's refusal of size=-1000000 must name it, got wrong"},
+    "planted_pairwise": {},
 }
 
 
@@ -62,6 +70,31 @@ def test_two_processes_show_what_one_process_alone_keeps() -> None:
 
 
 @pytest.mark.slow
+def test_pairs_of_many_classes_are_found() -> None:
+    found = check_many_classes(["planted_pairwise", "planted_averaged"], plugins=PLANTED)
+    assert "MiB with 8,142 classes, must be at most 240" in found["planted_pairwise"].message
+    assert found["planted_pairwise"].message.startswith("planted_pairwise takes ")
+    assert found["planted_averaged"].ok
+
+
+def test_a_spec_whose_paper_is_no_line_is_found() -> None:
+    result = run_check("spec", "planted_verbose", plugins=PLANTED)
+    assert not result.ok and result.message.startswith("the spec's paper must be one line such as 'Cao et al., 2019'")
+
+
+def test_an_accelerator_that_is_not_here_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    result = run_check("devices", "planted_forgetful", plugins=PLANTED)
+    assert result.ok and (result.state, result.message) == ("skipped", "no CUDA device is here")
+
+
+def test_partners_tell_what_was_tried_and_what_was_refused() -> None:
+    result = run_check("partners", "bbn")
+    assert result.message == ("trained bbn/crt, bbn+drw, bbn+nc; refused bbn+mixup ('bbn' and 'mixup' cannot stand in one stack: both "
+                              "own 'mix')")
+
+
+@pytest.mark.slow
 def test_a_method_that_ends_a_process_leaves_those_around_it_judged() -> None:
     found = check_two_processes(["planted_forgetful", "planted_nan", "planted_one_image"], plugins=PLANTED)
     assert found["planted_forgetful"].ok and found["planted_one_image"].ok
@@ -70,7 +103,7 @@ def test_a_method_that_ends_a_process_leaves_those_around_it_judged() -> None:
 
 def test_the_class_of_tests_runs_every_check() -> None:
     tests = [name for name in dir(MethodConformance) if name.startswith("test_")]
-    assert len(tests) == len(CHECKS) + 1
+    assert len(tests) == len(CHECKS) + len(APART)
 
     class Planted(MethodConformance):
         method = "planted_forgetful"
@@ -78,7 +111,7 @@ def test_the_class_of_tests_runs_every_check() -> None:
 
     failed = set()
     for name in tests:
-        if name != "test_two_processes_agree":
+        if name not in ("test_two_processes_agree", "test_bears_many_classes"):
             try:
                 getattr(Planted(), name)()
             except AssertionError as error:

@@ -163,7 +163,7 @@ def trains(subject: DatasetSubject) -> None:
 CHECKS = {
     "spec": Check(spec, "make the DatasetSpec and the class say the same"),
     "protocols": Check(protocols, "give smoke, quick and common, each an ltbench.Protocol of that name with a known backbone"),
-    "images": Check(images, "return ltbench.TensorImages, or a source whose fetch(indices) gives uint8; sort what a folder lists"),
+    "images": Check(images, "return ltbench.TensorImages, or a source whose fetch gives uint8; sort what a folder lists"),
     "counts": Check(counts, "every class needs images in both parts, and no image may stand in both"),
     "split": Check(split, "max_per_class must be at most the images of the largest class, and at least the ratio"),
     "missing": Check(missing, "raise ltbench.MissingData with one line that says which file is wanted, and where"),
@@ -184,7 +184,8 @@ def check_dataset(name: str, *, plugins: tuple[str, ...] = (), data_root: str | 
     registry = scene.installed(plugins)
     spec = registry.datasets.get(name).spec
     if spec.is_family:
-        return [Result(name, check, "skipped", "it is a family: name a member on the command line") for check in CHECKS if check in only]
+        told = "it is a family, which has no images of its own"
+        return [Result(name, check, "skipped", told) for check in CHECKS if check in only]
     dataset, _ = open_dataset(name, registry)
     subject = DatasetSubject(registry, spec, dataset, usual_root(data_root))
     return [attempt(name, check, one.mend, partial(one.run, subject)) for check, one in CHECKS.items() if check in only]

@@ -126,8 +126,7 @@ def check_offered(offered: Sequence[Offered], only: Iterable[str] | None = None,
                 names = [other.name for other in offered if other.kind == "method" and other.plugins == one.plugins]
                 apart[one.plugins] = {check: together(names, plugins=one.plugins) for check, together in kit.APART.items()
                                       if check in chosen}
-            results = [kit.run_check(check, one.name, plugins=one.plugins) for check in kit.CHECKS if check in chosen]
-            results += [found[one.name] for found in apart[one.plugins].values()]
+            results = _method_results(one, chosen) + [found[one.name] for found in apart[one.plugins].values()]
         elif one.kind == "dataset":
             results = dataset_kit.check_dataset(one.name, plugins=one.plugins, data_root=data_root, only=chosen)
         elif one.kind == "metric":
@@ -136,3 +135,15 @@ def check_offered(offered: Sequence[Offered], only: Iterable[str] | None = None,
             results = [Result(one.name, _LOADS, "failed", one.error, "`ltbench plugins` lists every plugin with its error")]
         if results:
             yield Checked(one, results)
+
+
+def _method_results(one: Offered, chosen: set[str]) -> list[Result]:
+    """Make the checks of this process; what does not train at all is not tried in ten other ways."""
+    results: list[Result] = []
+    trains = True
+    for check in kit.CHECKS:
+        if check in chosen:
+            results.append(kit.run_check(check, one.name, plugins=one.plugins) if trains else
+                           Result(one.name, check, "skipped", "it does not train"))
+            trains = trains and (check != "trains" or results[-1].ok)
+    return results

@@ -21,8 +21,8 @@ def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "check", help="check methods, datasets and metrics",
         description="Run the conformance kit: what ltbench's own methods pass. The exit code is 1 if a check failed.")
     parser.add_argument("targets", nargs="*", metavar="NAME|PATH",
-                        help="a method, dataset, metric, plugin or distribution; a Python file outside any package; a folder with "
-                        "a pyproject.toml (default: every plugin that does not come with ltbench)")
+                        help="a method, dataset, metric, plugin or distribution; a Python file outside any package; a folder "
+                        "with a pyproject.toml (default: every plugin that does not come with ltbench)")
     parser.add_argument("--only", metavar="CHECK,...", help="make these checks and no others")
     parser.add_argument("--data-root", metavar="DIR", help="the folder of data sets (default: LTBENCH_DATA)")
     parser.add_argument("--json", action="store_true", help="print JSON")
