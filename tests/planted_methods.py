@@ -263,7 +263,7 @@ class Stubborn(ltbench.Method):
 
 
 class Careless(ltbench.Method):
-    """Take any ``size``, and break on one below zero with whatever torch says.
+    """Take any ``size``, and break on one below zero with an error of another kind.
 
     Args:
         size: Of a buffer.
@@ -274,7 +274,8 @@ class Careless(ltbench.Method):
 
     def __init__(self, facts: ltbench.Facts, *, size: int = 3) -> None:
         super().__init__(facts)
-        self.register_buffer("room", torch.zeros(size))
+        if size < 0:
+            raise RuntimeError("small")
 
 
 class Nameless(ltbench.Method):
@@ -311,8 +312,9 @@ class Verbose(ltbench.Method):
     stages = frozenset({1})
 
 
-METHODS = (Verbose, Doubled, Averaged, HalfPrecision, Stubborn, Careless, Nameless, Pairwise, Unseeded, Forgetful, ForgetfulPredictor, NotANumber, VarianceOfOne, BetweenClasses, LocalMean, HalfTheRows,
-           Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless)
+METHODS = (Unseeded, Forgetful, ForgetfulPredictor, NotANumber, VarianceOfOne, BetweenClasses, LocalMean, HalfTheRows,
+           Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless, Doubled,
+           Averaged, HalfPrecision, Stubborn, Careless, Nameless, Pairwise, Verbose)
 
 
 @ltbench.hookimpl

@@ -12,7 +12,7 @@ from ltbench.registry import Registry
 from ltbench.scaffold.kinds import Kind
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
-_LONGEST = 40
+_LONGEST = 30
 _PREFIX = "ltbench"
 
 
@@ -63,7 +63,7 @@ def choose_names(typed: str, kind: Kind, registry: Registry) -> Names:
         raise UserError(f"NAME must not be a word of Python's own, got {typed!r}")
     names = Names(name, name.replace("_", "-") if kind.noun == "dataset" else name)
     for catalog in (registry.methods, registry.datasets, registry.metrics, registry.backbones):
-        for taken in (names.name, names.registered):
+        for taken in (names.name, names.registered, typed):
             if taken in catalog:
                 holder = catalog.get(taken).distribution
                 raise UserError(f"NAME must be a new one, got {typed!r}: {holder} offers a {catalog.kind} of that name")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ltbench.data.base import Dataset, Parts
+from ltbench.data.base import Dataset, Parts, TensorImages
 from ltbench.data.inspection.check import check as inspect_parts
 from ltbench.data.naming import open_dataset
 from ltbench.data.task_data import load_parts, load_task_data
@@ -27,6 +27,7 @@ from ltbench.testing.results import Failure, Result, Skipped, attempt
 PROTOCOLS = ("smoke", "quick", COMMON)
 _SEED = 0
 _FEW = 8
+_SHARED = 0.01
 
 
 @dataclass
@@ -108,8 +109,13 @@ def images(subject: DatasetSubject) -> None:
 
 
 def counts(subject: DatasetSubject) -> None:
-    """Count images of each class, and look for images that stand in both parts."""
-    subject.parts()
+    """Count images of each class, and look for test images that are trained on."""
+    parts = subject.parts()
+    if isinstance(parts.train, TensorImages) and isinstance(parts.test, TensorImages):
+        trained = {image.tobytes() for image in parts.train.pixels.numpy()}
+        both = sum(image.tobytes() in trained for image in parts.test.pixels.numpy())
+        if both > _SHARED * len(parts.test.labels):  # a few are in the files of published sets too
+            raise Failure(f"no test image may be a training image, got {both:,} of {len(parts.test.labels):,}")
     report = inspect_parts(subject.dataset, subject.root, full=False, workers=1, make_progress=lambda step, images: None)
     if report.findings:
         raise Failure(report.findings[0].line + (f" ({len(report.findings)} findings)" if len(report.findings) > 1 else ""))

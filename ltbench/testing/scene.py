@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,13 +37,17 @@ ONE_IMAGE_RATIO = 100.0  # int(120 / 100) = 1 image in the last class
 _LIMIT = 10**9
 
 
-@functools.cache
 def installed(plugins: tuple[str, ...] = ()) -> Registry:
     """Return the installed plugins with the kit's own methods.
 
     Args:
         plugins: That are not installed: modules, as an entry point would name them, files, or folders of distributions.
     """
+    return _installed(plugins, os.environ.get("LTBENCH_DISABLE_PLUGINS"))
+
+
+@functools.cache
+def _installed(plugins: tuple[str, ...], left_out: str | None) -> Registry:
     return with_plugins(plugins)
 
 
