@@ -147,7 +147,8 @@ def test_what_cannot_be_used_is_one_line(name: str, text: str, message: str, tmp
     file.write_text(text)
     assert program.main(["methods", "--plugin", str(file)]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("ltbench: --plugin ") and error.endswith(f"{message.replace('PATH', str(file))}\n") and error.count("\n") == 1
+    assert error.startswith("ltbench: --plugin ") and error.endswith(message.replace("PATH", str(file)) + "\n")
+    assert error.count("\n") == 1
 
 
 def test_a_file_of_a_package_and_a_file_twice_are_refused(method_file: Path) -> None:

@@ -12,7 +12,7 @@ from ltbench.leaderboard.collect import Row, Table
 from ltbench.leaderboard.ranking import Standing
 from ltbench.leaderboard.reported import SPLITS
 from ltbench.records import Record
-from ltbench.reproduction.command import arguments_of
+from ltbench.reproduction.command import arguments_of, plugin_options
 
 MAX_PLACES = 100  # of a curve; more classes are averaged in groups of neighbors
 
@@ -75,7 +75,7 @@ def command(records: Sequence[Record]) -> str | None:
             words[words.index(option) + 1] = listed
         elif listed != "0":
             words += [option, listed]
-    return shlex.join(["ltbench", "run", *words])
+    return shlex.join(["ltbench", "run", *words, *plugin_options(records[0])])
 
 
 def _mean_curve(records: Sequence[Record]) -> list[float | None] | None:

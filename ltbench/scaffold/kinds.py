@@ -28,7 +28,7 @@ class Kind:
 KINDS = {
     "loss": Kind("trains on logits that are scaled by class size and shifted by the log prior",
                  "`criterion`, which returns one loss a sample", (1, 2), "Kini et al., 2021"),
-    "stage2": Kind("a linear discriminant on the features of a trained backbone",
+    "stage2": Kind("fits a linear discriminant to the features of a trained backbone",
                    "`fit`, which sets the head from the training features; where `trains` is true, steps follow",
                    (2,), "Fisher, 1936"),
     "regularizer": Kind("evens out the lengths of features", "`extra_losses`, which returns scalars by name", (1,)),

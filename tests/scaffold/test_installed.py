@@ -1,4 +1,4 @@
-"""Every kind of plugin, made by the installed program, installed, and run: all in one environment that is lent the libraries."""
+"""Every kind of plugin, made, installed and run: all in one environment that is lent the libraries."""
 
 from __future__ import annotations
 
@@ -51,9 +51,10 @@ def test_they_pass_the_checks_that_start_processes(folder: Path) -> None:
 
 
 def test_they_run_together_with_what_is_built_in(folder: Path) -> None:
-    done = run_program(folder, "ltbench", "run", "--cpu", "--protocol", "smoke", "--seeds", "0", "--dataset", "made-dataset", "--methods",
-                       "ce,made_loss+made_regularizer/made_stage2,made_experts+made_loss,made_two_branch,made_contrastive+drw,"
-                       "made_fixed_head+mixup", "--out", str(folder / "runs"))
+    methods = ("ce,made_loss+made_regularizer/made_stage2,made_experts+made_loss,made_two_branch,made_contrastive+drw,"
+               "made_fixed_head+mixup")
+    done = run_program(folder, "ltbench", "run", "--cpu", "--protocol", "smoke", "--seeds", "0", "--dataset", "made-dataset",
+                       "--methods", methods, "--out", str(folder / "runs"))
     assert done.returncode == 0, done.stderr
     records = [json.loads(path.read_text()) for path in (folder / "runs").glob("*.json")]
     assert len(records) == 6 and {record["status"] for record in records} == {"completed"}
