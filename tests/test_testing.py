@@ -99,6 +99,7 @@ def test_a_method_that_ends_a_process_leaves_those_around_it_judged() -> None:
     assert "the loss is nan" in found["planted_nan"].message
 
 
+@pytest.mark.slow
 def test_every_check_of_a_method_without_pytest() -> None:
     results = check_method("ce", processes=False)
     assert [result.check for result in results] == list(CHECKS) and all(result.ok for result in results)

@@ -19,12 +19,12 @@ _STATE = "keep every state in parameters and registered buffers: nothing else is
 CHECKS = {
     "spec": Check(
         specification.spec,
-        "make the MethodSpec and the class say the same; hyperparameters are keyword-only, annotated, with defaults, and "
-        "explained in the class's docstring"),
+        "make the MethodSpec and the class say the same, the paper in one line; hyperparameters are keyword-only, annotated, with "
+        "defaults, and explained in the class's docstring"),
     "refusals": Check(
         specification.refusals,
         "annotate hyperparameters with bool, int, float, str, Literal, tuple[...] or one of these with None; the core then "
-        "converts and refuses by name"),
+        "converts and refuses by name, and the constructor raises ValueError, naming the argument, for what is out of range"),
     "paper": Check(
         specification.paper,
         "name protocol fields, hyperparameters, methods and backbones that exist, with values that they accept; settings of "

@@ -38,8 +38,9 @@ def run(args: argparse.Namespace) -> int:
         if name not in NAMES:
             raise unknown("check in --only", name, NAMES)
     # What was left out here is left out of the registry that the kit loads, in this process and in those that it starts.
-    left_out = {info.name for info in args.registry.plugins if info.disabled}
-    os.environ["LTBENCH_DISABLE_PLUGINS"] = ",".join(sorted(left_out))
+    left_out = sorted({info.name for info in args.registry.plugins if info.disabled})
+    if left_out:
+        os.environ["LTBENCH_DISABLE_PLUGINS"] = ",".join(left_out)
     offered: list[Offered] = find_offered(args.targets, [str(file) for file in args.registry.files])
     if not offered:
         raise UserError("nothing to check: no plugin is installed but those that come with ltbench; name a method, a plugin, a "
@@ -55,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
                            "about": checked.about(result), **asdict(result)} for checked in found for result in checked.results],
                          indent=1))
     else:
-        print(f"{sum(states.values())} checks: {states['ok']} ok, {states['failed']} failed, {states['skipped']} skipped")
+        total = sum(states.values())
+        print(f"{total} check{'s' if total != 1 else ''}: {states['ok']} ok, {states['failed']} failed, {states['skipped']} skipped")
     return 1 if states["failed"] else 0
 
 
