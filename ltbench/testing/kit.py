@@ -19,8 +19,8 @@ _STATE = "keep every state in parameters and registered buffers: nothing else is
 CHECKS = {
     "spec": Check(
         specification.spec,
-        "make the MethodSpec and the class say the same, the paper in one line; hyperparameters are keyword-only, annotated, with "
-        "defaults, and explained in the class's docstring"),
+        "make the MethodSpec and the class say the same, the paper in one line; hyperparameters are keyword-only, annotated, "
+        "with defaults, and explained in the class's docstring"),
     "refusals": Check(
         specification.refusals,
         "annotate hyperparameters with bool, int, float, str, Literal, tuple[...] or one of these with None; the core then "

@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
                          indent=1))
     else:
         total = sum(states.values())
-        print(f"{total} check{'s' if total != 1 else ''}: {states['ok']} ok, {states['failed']} failed, {states['skipped']} skipped")
+        told = ", ".join(f"{states[state]} {state}" for state in ("ok", "failed", "skipped"))
+        print(f"{total} check{'s' if total != 1 else ''}: {told}")
     return 1 if states["failed"] else 0
 
 
