@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -305,6 +307,18 @@ class Pairwise(ltbench.Method):
         return {"pairs": 1e-9 * (weight @ weight.T).square().sum()}
 
 
+class Endless(ltbench.Method):
+    """Let the alarm go off where there are many classes, as something does that takes too long."""
+
+    name = "planted_endless"
+    stages = frozenset({1})
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.facts.num_classes > 1000:
+            os.kill(os.getpid(), signal.SIGALRM)
+        return super().criterion(logits, labels)
+
+
 class Verbose(ltbench.Method):
     """Come from a paper that the spec tells of in two lines."""
 
@@ -314,7 +328,7 @@ class Verbose(ltbench.Method):
 
 METHODS = (Unseeded, Forgetful, ForgetfulPredictor, NotANumber, VarianceOfOne, BetweenClasses, LocalMean, HalfTheRows,
            Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless, Doubled,
-           Averaged, HalfPrecision, Stubborn, Careless, Nameless, Pairwise, Verbose)
+           Averaged, HalfPrecision, Stubborn, Careless, Nameless, Pairwise, Endless, Verbose)
 
 
 @ltbench.hookimpl

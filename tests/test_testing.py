@@ -74,7 +74,8 @@ def test_two_processes_show_what_one_process_alone_keeps() -> None:
 
 @pytest.mark.slow
 def test_pairs_of_many_classes_are_found() -> None:
-    found = check_many_classes(["planted_pairwise", "planted_averaged"], plugins=PLANTED)
+    found = check_many_classes(["planted_endless", "planted_pairwise", "planted_averaged"], plugins=PLANTED)
+    assert found["planted_endless"].message == "planted_endless takes longer than 60 seconds for a step with 8,142 classes"
     assert "MiB with 8,142 classes, must be at most 240" in found["planted_pairwise"].message
     assert found["planted_pairwise"].message.startswith("planted_pairwise takes ")
     assert found["planted_averaged"].ok
