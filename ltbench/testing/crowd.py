@@ -150,7 +150,7 @@ def _play(text: str, runner: StageRunner, plan: RunPlan, data: TaskData, below: 
     engine = runner.build(last, scene.SEED, data, below.trained if below and not last.trial.evaluation_only else below)
     _fit(engine)
     if engine.stack.trains:
-        take_step(f"{text} with {CLASSES:,} classes", engine, runner, last, data.labels[:BATCH].numpy(), data)
+        take_step(f"{text} with {CLASSES:,} classes", engine, runner, last, torch.arange(BATCH).numpy(), data)
     engine.eval()
     measured(engine)
     for _, pixels in evaluation_batches(data.parts.test, data.test_indices[:BATCH], BATCH, "cpu"):
