@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -38,6 +39,7 @@ class Registry:
         self.backbones: Catalog[BackboneSpec] = Catalog("backbone")
         self.metrics: Catalog[MetricSpec] = Catalog("metric")
         self.plugins: list[PluginInfo] = []
+        self.files: list[Path] = []  # that were named by hand, see ltbench.plugin_file
         self.problems: list[str] = []
         self.manager = _new_manager()
 
@@ -170,7 +172,8 @@ def _checked(manager: pluggy.PluginManager, hook: str, kind: type) -> list[Any]:
     return specs
 
 
-def _entry_points() -> Iterable[importlib.metadata.EntryPoint]:
+def installed_entry_points() -> Iterable[importlib.metadata.EntryPoint]:
+    """Yield what distributions name as plugins, each once."""
     seen: set[tuple[str, str, str]] = set()
     for entry in importlib.metadata.entry_points(group=hookspecs.GROUP):
         # The same distribution can be found twice on sys.path (an editable install run from its own folder).
@@ -186,7 +189,7 @@ def is_strict() -> bool:
 
 
 def load_registry(disabled: Sequence[str] = (), *, strict: bool | None = None,
-                  entry_points: Callable[[], Iterable[importlib.metadata.EntryPoint]] = _entry_points) -> Registry:
+                  entry_points: Callable[[], Iterable[importlib.metadata.EntryPoint]] = installed_entry_points) -> Registry:
     """Find every installed plugin.
 
     pluggy's own loader would let one bad import end the program and would silently drop the second of two entry points with one

@@ -81,7 +81,7 @@ def _source(module: str) -> Path | None:
 
 @functools.cache
 def _imports(path: Path, package: str, root: str) -> tuple[str, ...]:
-    """Return the modules of the package ``root`` that a file imports."""
+    """Return the modules of the package ``root`` that a file imports; of a file outside any package, those beside it."""
     names: list[str] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -89,6 +89,8 @@ def _imports(path: Path, package: str, root: str) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package) if node.level else node.module
             names += [str(base), *(f"{base}.{alias.name}" for alias in node.names)]
+    if not package:
+        return tuple(name for name in names if (path.parent / f"{name}.py").is_file())
     return tuple(name for name in names if name.partition(".")[0] == root)
 
 

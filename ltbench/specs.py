@@ -49,6 +49,8 @@ class MethodSpec:
         base: Whether this is the method that an empty stack stands for. Exactly one installed method says so.
         needs_classifier: Whether it reads or adjusts, in a later stage, what the stage before classifies with, so that it cannot
             stand on a backbone alone.
+        partner: Whether the conformance kit tries every other method beside or below this one: a usual companion of its kind,
+            such as one mixing of images, one weighting, one extra loss and one later stage.
     """
 
     name: str
@@ -59,6 +61,7 @@ class MethodSpec:
     aliases: tuple[str, ...] = ()
     base: bool = False
     needs_classifier: bool = False
+    partner: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.aliases):

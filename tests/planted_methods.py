@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -246,12 +248,120 @@ class OddSearch(WideSearch):
     search = {"tau": (0.0, 1.0)}
 
 
+class Doubled(ltbench.Method):
+    """Weight classes in float64, as counts divided by counts easily are."""
+
+    name = "planted_doubled"
+    stages = frozenset({1})
+
+    def __init__(self, facts: ltbench.Facts) -> None:
+        super().__init__(facts)
+        self.register_buffer("prior", facts.class_counts.double() / facts.class_counts.sum())
+
+
+class Averaged(ltbench.Method):
+    """Return the mean loss instead of one a sample."""
+
+    name = "planted_averaged"
+    stages = frozenset({1})
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return super().criterion(logits, labels).mean()
+
+
+class HalfPrecision(ltbench.Method):
+    """Square logits of a half-precision product until they overflow, which float32 bears."""
+
+    name = "planted_half"
+    stages = frozenset({1})
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if logits.dtype != torch.float32:
+            return super().criterion(logits / (logits - logits), labels)
+        return super().criterion(logits, labels)
+
+
+class Stubborn(ltbench.Method):
+    """Break with an error of its own where images are mixed."""
+
+    name = "planted_stubborn"
+    stages = frozenset({1})
+
+    def extra_losses(self, ctx: ltbench.Context, step: ltbench.Step) -> Mapping[str, Tensor]:
+        ((labels, weight),) = step.batch.targets
+        return {}
+
+
+class Careless(ltbench.Method):
+    """Take any ``size``, and break on one below zero with an error of another kind.
+
+    Args:
+        size: Of a buffer.
+    """
+
+    name = "planted_careless"
+    stages = frozenset({1})
+
+    def __init__(self, facts: ltbench.Facts, *, size: int = 3) -> None:
+        super().__init__(facts)
+        if size < 0:
+            raise RuntimeError("small")
+
+
+class Nameless(ltbench.Method):
+    """Refuse what is wrong without saying what.
+
+    Args:
+        size: Of nothing.
+    """
+
+    name = "planted_nameless"
+    stages = frozenset({1})
+
+    def __init__(self, facts: ltbench.Facts, *, size: int = 3) -> None:
+        super().__init__(facts)
+        if size < 0:
+            raise ValueError("wrong")
+
+
+class Pairwise(ltbench.Method):
+    """Keep every pair of classes apart."""
+
+    name = "planted_pairwise"
+    stages = frozenset({1})
+
+    def extra_losses(self, ctx: ltbench.Context, step: ltbench.Step) -> Mapping[str, Tensor]:
+        weight = next(ctx.engine.head.parameters())
+        return {"pairs": 1e-9 * (weight @ weight.T).square().sum()}
+
+
+class Endless(ltbench.Method):
+    """Let the alarm go off where there are many classes, as something does that takes too long."""
+
+    name = "planted_endless"
+    stages = frozenset({1})
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.facts.num_classes > 1000:
+            os.kill(os.getpid(), signal.SIGALRM)
+        return super().criterion(logits, labels)
+
+
+class Verbose(ltbench.Method):
+    """Come from a paper that the spec tells of in two lines."""
+
+    name = "planted_verbose"
+    stages = frozenset({1})
+
+
 METHODS = (Unseeded, Forgetful, ForgetfulPredictor, NotANumber, VarianceOfOne, BetweenClasses, LocalMean, HalfTheRows,
-           Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless,
+           Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless, Doubled,
+           Averaged, HalfPrecision, Stubborn, Careless, Nameless, Pairwise, Endless, Verbose,
            WideSearch, LostSearch, OddSearch)
 
 
 @ltbench.hookimpl
 def ltbench_methods() -> list[ltbench.MethodSpec]:
     return [ltbench.MethodSpec(kind.name, f"tests.planted_methods:{kind.__name__}", "wrong on purpose",
-                               frozenset({1}) if kind is Misdescribed else kind.stages) for kind in METHODS]
+                               frozenset({1}) if kind is Misdescribed else kind.stages,
+                               "A,\n2020" if kind is Verbose else "") for kind in METHODS]

@@ -107,6 +107,7 @@ def test_the_wheel_holds_every_package(wheel: Path) -> None:
     expected |= {str(path.relative_to(ROOT / "plugins")) for path in (ROOT / "plugins").rglob("*.py")}
     expected |= {str(path.relative_to(ROOT)) for path in (ROOT / "ltbench" / "leaderboard" / "page").rglob("*")
                  if path.suffix in {".js", ".css", ".jinja", ".md"}}
+    expected |= {str(path.relative_to(ROOT)) for path in (ROOT / "ltbench" / "scaffold").rglob("*.jinja")}
     assert expected <= names and "ltbench/py.typed" in names
     assert {name.partition("/")[0] for name in names} == {"ltbench", *PLUGIN_FOLDERS, f"ltbench-{PROJECT['version']}.dist-info"}
     assert "Requires-Python: >=3.11" in metadata

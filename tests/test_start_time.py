@@ -21,7 +21,8 @@ print("imported:", [name for name in {HEAVY} if name in sys.modules], status)
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["methods"], ["datasets"], ["plugins"], ["methods", "--json"],
                                        ["run", "--help"], ["run", "--methods"], ["data", "--help"],
-                                       ["data", "check", "--help"]])
+                                       ["data", "check", "--help"], ["plugin", "--help"], ["plugin", "check", "--help"],
+                                       ["plugin", "new", "--help"]])
 def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, check=True)
     expected = 2 if arguments == ["run", "--methods"] else 0

@@ -3,68 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
-import sysconfig
-import venv
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.stranger import ROOT, make_environment, run_program
+
 EXAMPLE = ROOT / "examples" / "ltbench-example"
 Program = Callable[..., subprocess.CompletedProcess[str]]
 
 pytestmark = pytest.mark.slow
 
 
-def copy_source(folder: Path) -> list[Path]:
-    """Copy both distributions, so that building them leaves nothing behind in the checkout."""
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    core = folder / "core"
-    core.mkdir()
-    for name in ("ltbench", "plugins", "pyproject.toml", "README.md", "LICENSE"):
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, core / name, ignore=ignore)
-        else:
-            shutil.copy(source, core / name)
-    return [core, Path(shutil.copytree(EXAMPLE, folder / "example", ignore=ignore))]
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make an environment that is lent the heavy libraries of this one, but not its ltbench, and install both into it."""
-    pytest.importorskip("hatchling")
+    """Install ltbench and the example."""
     folder = tmp_path_factory.mktemp("stranger")
-    venv.create(folder / "env", with_pip=False)
-    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder / "env"), "platbase": str(folder / "env")}))
-    lent = folder / "lent"
-    lent.mkdir()
-    for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        if "ltbench" not in entry.name.lower() and entry.suffix != ".pth":
-            (lent / entry.name).symlink_to(entry)
-    (site / "lent.pth").write_text(f"{lent}\n")
-    install = [sys.executable, "-m", "pip", "--python", str(folder / "env" / "bin" / "python"), "install", "--no-deps",
-               "--no-index", "--no-build-isolation", "--disable-pip-version-check"]
-    for source in copy_source(folder):
-        done = subprocess.run([*install, str(source)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+    shutil.copytree(EXAMPLE, folder / "example", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    make_environment(folder, [folder / "example"])
     return folder
 
 
 @pytest.fixture(scope="module")
 def program(folder: Path) -> Program:
     """Return what runs a program of the environment, away from the checkout."""
-    def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        environment |= {"LTBENCH_STRICT": "1", "LTBENCH_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
-        command = [str(folder / "env" / "bin" / name), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
-    return run
+    return lambda name, *arguments: run_program(folder, name, *arguments)
 
 
 def records(folder: Path) -> dict[str, dict[str, object]]:
@@ -107,7 +73,7 @@ def test_its_own_tests_pass(program: Program, folder: Path) -> None:
     done = program("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder / "example"),
                    str(folder / "example" / "tests"))
     assert done.returncode == 0, done.stdout
-    assert "18 passed" in done.stdout
+    assert "23 passed" in done.stdout
 
 
 def test_a_method_of_a_plugin_that_is_left_out_is_unknown(program: Program) -> None:

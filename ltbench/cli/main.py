@@ -8,10 +8,12 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import ltbench
 from ltbench.errors import UserError
+from ltbench.plugin_file import add_file
 from ltbench.registry import Registry, is_strict, load_registry
 from ltbench.stopping import Stopped, stoppable
 
@@ -36,6 +38,8 @@ def common_options() -> argparse.ArgumentParser:
     options = Parser(add_help=False, prog="ltbench")
     options.add_argument("--no-plugin", action="append", default=[], metavar="NAME",
                          help="leave a plugin or a distribution out (also LTBENCH_DISABLE_PLUGINS)")
+    options.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE",
+                         help="take in a Python file outside any package: its hooks, or its methods (repeatable)")
     options.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return options
 
@@ -75,7 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(argv: list[str]) -> int:
     early, rest = common_options().parse_known_args(argv)
-    args = build_parser(load_registry(early.no_plugin)).parse_args(rest)
+    registry = load_registry(early.no_plugin)
+    for file in early.plugin:
+        add_file(registry, file)
+    args = build_parser(registry).parse_args(rest)
+    args.debug = early.debug  # verbs would find their own parser's, which has nothing left to read
     status: int = args.run(args)
     return status
 

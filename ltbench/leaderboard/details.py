@@ -12,7 +12,7 @@ from ltbench.leaderboard.collect import Row, Table
 from ltbench.leaderboard.ranking import Standing
 from ltbench.leaderboard.reported import SPLITS
 from ltbench.records import Record
-from ltbench.reproduction.command import arguments_of
+from ltbench.reproduction.command import arguments_of, plugin_options
 
 MAX_PLACES = 100  # of a curve; more classes are averaged in groups of neighbors
 
@@ -76,7 +76,7 @@ def command(records: Sequence[Record]) -> str | None:
         elif listed != "0":
             words += [option, listed]
     verb = ["run", *words] if (tuning := records[0].get("tuning")) is None else _tune(tuning, records[0], words[2:])
-    return shlex.join(["ltbench", *verb])
+    return shlex.join(["ltbench", *verb, *plugin_options(records[0])])
 
 
 def _tune(tuning: dict[str, Any], record: Record, words: list[str]) -> list[str]:

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
+from ltbench.plugin_file import PREFIX
 from ltbench.protocols import CUSTOM, PAPER
 
 if TYPE_CHECKING:
     from ltbench.protocols import Protocol
     from ltbench.records import Record
 
+_FILE = re.compile(re.escape(PREFIX) + r"([A-Za-z_]\w*\.py)")
 # What ``ltbench run`` can change of a protocol by hand.
 BY_HAND = ("epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "backbone", "image_size")
 # Of every run, whatever its protocol: noise is of the test images, and a name is no setting.
@@ -30,7 +32,13 @@ def command_of(record: Record, protocols: Mapping[str, Protocol] | None = None) 
     Raises:
         UserError: If no command does, with the reason.
     """
-    return shlex.join(["ltbench", "run", *arguments_of(record, protocols)])
+    return shlex.join(["ltbench", "run", *arguments_of(record, protocols), *plugin_options(record)])
+
+
+def plugin_options(record: Record) -> list[str]:
+    """Return the options that take in the files which a record's methods came from: by name, for a record knows no folder."""
+    named = (_FILE.fullmatch(str(method["distribution"])) for stage in record["stages"] for method in stage["methods"])
+    return [word for name in dict.fromkeys(match[1] for match in named if match) for word in ("--plugin", name)]
 
 
 def arguments_of(record: Record, protocols: Mapping[str, Protocol] | None = None) -> list[str]:

@@ -1,4 +1,4 @@
-"""The conformance kit: what every method must do, built-in or a stranger's.
+"""The conformance kit: what every method, dataset and metric must do, built-in or a stranger's.
 
 A whole test file is::
 
@@ -8,14 +8,28 @@ A whole test file is::
         method = "my_method"
 
 Checks train for two steps on real images, the digits that come with scikit-learn. :func:`check_method` does the same without
-pytest.
+pytest, and ``ltbench plugin check`` on the command line.
 """
 
 from __future__ import annotations
 
+from ltbench.testing.crowd import check_many_classes
+from ltbench.testing.dataset_kit import check_dataset
 from ltbench.testing.kit import CHECKS, check_method
+from ltbench.testing.metric_kit import check_metric
 from ltbench.testing.processes import check_two_processes
 from ltbench.testing.results import Result
-from ltbench.testing.suite import MethodConformance
+from ltbench.testing.suite import DatasetConformance, MethodConformance, MetricConformance
 
-__all__ = ["CHECKS", "MethodConformance", "Result", "check_method", "check_two_processes"]
+__all__ = [
+    "CHECKS",
+    "DatasetConformance",
+    "MethodConformance",
+    "MetricConformance",
+    "Result",
+    "check_dataset",
+    "check_many_classes",
+    "check_method",
+    "check_metric",
+    "check_two_processes",
+]

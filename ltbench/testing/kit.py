@@ -1,52 +1,52 @@
-"""All checks of the kit, by name."""
+"""The checks of a method, by name."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Protocol
 
-from ltbench.testing import specification, training
+from ltbench.testing import shapes, specification, training
+from ltbench.testing.checks import Check
+from ltbench.testing.crowd import check_many_classes
+from ltbench.testing.partners import partners
 from ltbench.testing.processes import check_two_processes
-from ltbench.testing.results import Result, brief
+from ltbench.testing.results import Result, attempt
 from ltbench.testing.subject import Subject
-
-
-@dataclass(frozen=True)
-class Check:
-    """Hold one check.
-
-    Args:
-        run: Raises if the method does not pass.
-        mend: How methods usually come to pass it.
-    """
-
-    run: Callable[[Subject], None]
-    mend: str
-
 
 _STATE = "keep every state in parameters and registered buffers: nothing else is in a file of weights or in a checkpoint"
 
 CHECKS = {
     "spec": Check(
         specification.spec,
-        "make the MethodSpec and the class say the same; hyperparameters are keyword-only, annotated, with defaults, and "
-        "explained in the class's docstring; a search space is of these, with values that the constructor takes"),
+        "make the MethodSpec and the class say the same, the paper in one line; hyperparameters are keyword-only, annotated, "
+        "with defaults, and explained in the class's docstring; a search space is of these, with values that the constructor "
+        "takes"),
     "refusals": Check(
         specification.refusals,
         "annotate hyperparameters with bool, int, float, str, Literal, tuple[...] or one of these with None; the core then "
-        "converts and refuses by name"),
+        "converts and refuses by name, and the constructor raises ValueError, naming the argument, for what is out of range"),
     "paper": Check(
         specification.paper,
         "name protocol fields, hyperparameters, methods and backbones that exist, with values that they accept; settings of "
         "methods that stand together must agree"),
     "trains": Check(
         training.trains, "look for a division by zero, a logarithm or square root of zero, or a slot that is missing"),
+    "shapes": Check(
+        shapes.shapes,
+        "return one loss a sample from criterion, (B, C) logits from heads and predict, and keep parameters and buffers float32: "
+        "class counts are int64, and what is computed from them in float64 needs .float()"),
     "deterministic": Check(
         training.deterministic,
         "draw random numbers from ctx.generator or torch's own generator, never from random, numpy or the clock"),
     "save_and_load": Check(training.save_and_load, _STATE),
     "resumes": Check(training.resumes, _STATE),
+    "bf16": Check(
+        shapes.bf16,
+        "compute logarithms, norms, variances and sums over many in float32: .float(), or torch.autocast(kind, enabled=False)"),
+    "devices": Check(
+        shapes.devices,
+        "register buffers instead of keeping tensors; create new ones with device=ctx.device or like one that is there"),
     "one_image": Check(training.one_image, "a class may have one training image: no variance, no n - 1"),
     "one_class": Check(training.one_class, "a batch may hold one class: statistics over the classes present must bear that"),
     "measures": Check(
@@ -57,7 +57,23 @@ CHECKS = {
         training.composes,
         "a step must return the output and the batch that belong together, row by row, and the stage's head must be one that a "
         "later stage can stand on"),
+    "partners": Check(
+        partners,
+        "go through ctx.criterion, ctx.loss and ctx.default_step, read step.batch.targets rather than labels where images may be "
+        "mixed, and ask the head and the backbone for their widths; own a slot only where nobody else may"),
 }
+
+
+class Together(Protocol):
+    """Make one check of many methods in processes of its own, for to start them takes the longest."""
+
+    def __call__(self, methods: Sequence[str], *, plugins: tuple[str, ...] = (), stands_on: str | None = None,
+                 ) -> dict[str, Result]:
+        """Return one result a method."""
+        ...
+
+
+APART: dict[str, Together] = {"two_processes": check_two_processes, "many_classes": check_many_classes}
 
 
 @functools.lru_cache(maxsize=64)
@@ -72,14 +88,10 @@ def run_check(check: str, method: str, *, plugins: tuple[str, ...] = (), stands_
     Args:
         check: A name of ``CHECKS``.
         method: The method's name.
-        plugins: Modules of plugins that are not installed.
+        plugins: That are not installed: modules, files or folders of distributions.
         stands_on: What the method stands on as a later stage; None for the base method.
     """
-    try:
-        CHECKS[check].run(subject(method, plugins, stands_on))
-    except Exception as error:  # whatever a stranger's method does, the other checks go on
-        return Result(method, check, False, brief(error), CHECKS[check].mend)
-    return Result(method, check, True)
+    return attempt(method, check, CHECKS[check].mend, lambda: CHECKS[check].run(subject(method, plugins, stands_on)))
 
 
 def check_method(method: str, *, plugins: tuple[str, ...] = (), stands_on: str | None = None,
@@ -88,12 +100,12 @@ def check_method(method: str, *, plugins: tuple[str, ...] = (), stands_on: str |
 
     Args:
         method: The method's name.
-        plugins: Modules of plugins that are not installed.
+        plugins: That are not installed: modules, files or folders of distributions.
         stands_on: What the method stands on as a later stage; None for the base method.
-        processes: Whether to start two processes as well, which takes some seconds.
+        processes: Whether to make the checks that start processes as well, which takes some seconds.
     """
     results = [run_check(check, method, plugins=plugins, stands_on=stands_on) for check in CHECKS]
     if processes:
-        results.append(check_two_processes([method], plugins=plugins, stands_on=stands_on)[method])
+        results += [together([method], plugins=plugins, stands_on=stands_on)[method] for together in APART.values()]
     return results
 

@@ -69,7 +69,7 @@ def _try(methods: Sequence[str], plugins: tuple[str, ...], stands_on: str | None
             if name in reports:
                 message = _what_is_wrong(reports[name]) or alone.difference(Subject(name, plugins, stands_on, folder / EARLIER),
                                                                             folder)
-                results[name] = Result(name, _CHECK, not message, message, _MEND if message else "")
+                results[name] = Result(name, _CHECK, "failed", message, _MEND) if message else Result(name, _CHECK)
     return results
 
 
@@ -95,9 +95,8 @@ def launch(command: Sequence[str], world: int, folder: Path, *, timeout: float) 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    shared = {**os.environ, "PYTHONPATH": path, "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "OMP_NUM_THREADS": "1",
-              "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    shared = {**one_thread(), "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1",
+              "MASTER_PORT": str(port)}
     running = []
     for rank in range(world):
         with (folder / f"rank-{rank}.log").open("wb") as log:
@@ -116,6 +115,11 @@ def launch(command: Sequence[str], world: int, folder: Path, *, timeout: float) 
                 process.kill()
             process.wait()
     return [process.returncode for process in running]
+
+
+def one_thread() -> dict[str, str]:
+    """Return the environment of a process that imports what this one can, and works on one thread."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry), "OMP_NUM_THREADS": "1"}
 
 
 def last_words(folder: Path, world: int) -> str:

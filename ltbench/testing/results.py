@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 
 class Failure(Exception):
-    """Report that a method does not do what it must."""
+    """Report that what is checked does not do what it must."""
+
+
+class Skipped(Exception):
+    """Report that a check cannot be made here, with the reason."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """Hold what one check found of one method.
+    """Hold what one check found of one method, dataset or metric.
 
     Args:
-        method: Its name.
+        name: Of what was checked.
         check: The check's name.
-        ok: Whether it passed.
-        message: What is wrong; empty if nothing is.
-        mend: How methods usually come to pass the check.
+        state: How it went.
+        message: What is wrong, why it was skipped, or what is worth knowing; empty if nothing is.
+        mend: How others came to pass the check; empty if it did not fail.
     """
 
-    method: str
+    name: str
     check: str
-    ok: bool
+    state: Literal["ok", "failed", "skipped"] = "ok"
     message: str = ""
     mend: str = ""
 
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong as far as could be seen."""
+        return self.state != "failed"
+
     def __str__(self) -> str:
         if self.ok:
-            return f"{self.method}: {self.check}: ok"
-        return f"{self.method}: {self.check}: {self.message}\n  how to mend it: {self.mend}"
+            return f"{self.name}: {self.check}: {self.state}"
+        return f"{self.name}: {self.check}: {self.message}\n  how to mend it: {self.mend}"
+
+
+def attempt(name: str, check: str, mend: str, run: Callable[[], str | None]) -> Result:
+    """Make one check; whatever a stranger's code does, the other checks go on.
+
+    Args:
+        name: Of what is checked.
+        check: The check's name.
+        mend: How others came to pass it.
+        run: Raises if it does not pass; returns what is worth knowing, if anything is.
+    """
+    try:
+        return Result(name, check, message=run() or "")
+    except Skipped as reason:
+        return Result(name, check, "skipped", str(reason))
+    except Exception as error:
+        return Result(name, check, "failed", brief(error), mend)
 
 
 def brief(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import sys
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,10 +19,10 @@ from ltbench.data.loader import evaluation_batches
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.plan import RunPlan, StagePlan, plan_run
 from ltbench.protocols import Protocol
-from ltbench.registry import PluginInfo, Registry, load_registry
-from ltbench.specs import load_target
+from ltbench.registry import Registry
 from ltbench.task import Task
-from ltbench.testing import backbone, probes
+from ltbench.testing import backbone
+from ltbench.testing.targets import with_plugins
 from ltbench.training.distributed import make_accelerator
 from ltbench.training.engine import Engine
 from ltbench.training.loop import Row
@@ -40,21 +40,18 @@ ONE_IMAGE_RATIO = 100.0  # int(120 / 100) = 1 image in the last class
 _LIMIT = 10**9
 
 
-@functools.cache
 def installed(plugins: tuple[str, ...] = ()) -> Registry:
     """Return the installed plugins with the kit's own methods.
 
     Args:
-        plugins: Modules of plugins that are not installed, as an entry point would name them.
+        plugins: That are not installed: modules, as an entry point would name them, files, or folders of distributions.
     """
-    registry = load_registry(strict=False)
-    registry.add(probes, PluginInfo("conformance", "ltbench", "0"))
-    for name in plugins:
-        module, _, attribute = name.partition(":")
-        __import__(module)
-        plugin = load_target(name) if attribute else sys.modules[module]
-        registry.add(plugin, PluginInfo(name, name, "0"))
-    return registry
+    return _installed(plugins, os.environ.get("LTBENCH_DISABLE_PLUGINS"))
+
+
+@functools.cache
+def _installed(plugins: tuple[str, ...], left_out: str | None) -> Registry:
+    return with_plugins(plugins)
 
 
 @functools.cache
@@ -65,10 +62,11 @@ def task_data(ratio: float = USUAL_RATIO) -> TaskData:
     return load_task_data(dataset, load_parts(dataset, None, download=False), task, PROTOCOL.per_class)
 
 
-def plan(text: str, registry: Registry, ratio: float = USUAL_RATIO, protocol: Protocol = PROTOCOL) -> RunPlan:
+def plan(text: str, registry: Registry, ratio: float = USUAL_RATIO, precision: str = "fp32",
+         protocol: Protocol = PROTOCOL) -> RunPlan:
     """Plan an expression on the digits."""
     task = Task(DigitsLT.name, ratio, seed=SEED, protocol=protocol.name)
-    return plan_run(text, task, protocol, registry, DigitsLT())
+    return plan_run(text, task, protocol, registry, DigitsLT(), precision=precision)
 
 
 @contextmanager
@@ -91,6 +89,8 @@ class Scene:
         registry: Where names are looked up.
         ratio: The imbalance ratio.
         folder: Where earlier stages are stored; several processes must share it. None for one of this process's own.
+        precision: Of the training.
+        cpu: Whether to leave accelerators alone.
         protocol: Of the training.
         before: Finished earlier stages by number and key: a stage that only changes predictions has the key of the one before.
     """
@@ -98,6 +98,8 @@ class Scene:
     registry: Registry
     ratio: float = USUAL_RATIO
     folder: Path | None = None
+    precision: str = "fp32"
+    cpu: bool = True
     protocol: Protocol = PROTOCOL
     before: dict[tuple[int, str], Stage] = field(default_factory=dict)
 
@@ -108,11 +110,12 @@ class Scene:
 
     def runner(self, folder: Path) -> StageRunner:
         """Return a runner with a store of its own."""
-        return StageRunner(make_accelerator(cpu=True), StageStore(folder, _LIMIT), self.registry)
+        precision = "no" if self.precision == "fp32" else self.precision
+        return StageRunner(make_accelerator(precision, cpu=self.cpu), StageStore(folder, _LIMIT), self.registry)
 
     def last(self, text: str) -> tuple[StagePlan, Stage | None]:
         """Return the plan of an expression's last stage, and the finished stage before it."""
-        *earlier, last = plan(text, self.registry, self.ratio, self.protocol).stages
+        *earlier, last = plan(text, self.registry, self.ratio, self.precision, self.protocol).stages
         previous: Stage | None = None
         for stage in earlier:
             place = stage.number, stage.key

@@ -21,6 +21,8 @@ from ltbench.testing.subject import Subject
 
 _NO_SUCH_NAME = "no_such_hyperparameter"
 _NO_SUCH_VALUE = "no such value"
+_FAR_OFF = -1e6
+_CLASSES = 10
 _RATIOS = (10.0, 50.0, 100.0, 200.0)
 
 
@@ -38,6 +40,8 @@ def spec(subject: Subject) -> None:
         raise Failure(f"{method.__name__} must have a docstring of its own")
     if not registered.summary.strip() or "\n" in registered.summary:
         raise Failure(f"the spec's summary must be one line, got {registered.summary!r}")
+    if registered.paper != " ".join(registered.paper.split()):
+        raise Failure(f"the spec's paper must be one line such as 'Cao et al., 2019', or empty, got {registered.paper!r}")
     _check_signature(method)
     _check_search(method)
     if method.below is not None:
@@ -94,7 +98,7 @@ def _check_search(method: type[Method]) -> None:
 
 
 def refusals(subject: Subject) -> None:
-    """Give wrong names and wrong types, which must be refused by name; and spell every default, which must be understood."""
+    """Give wrong names, types and ranges, which must be refused by name; and spell every default, which must be understood."""
     method = subject.entry.load()
     _expect_refusal(method, _NO_SUCH_NAME, _NO_SUCH_VALUE)
     for name, (annotation, default) in hyperparameters.declared(method).items():
@@ -105,6 +109,20 @@ def refusals(subject: Subject) -> None:
         understood = hyperparameters.resolve(method, {name: spelled})[name]
         if understood != default:
             raise Failure(f"the default of {name!r} must read back as it is written, got {understood!r} from {spelled!r}")
+        if annotation in (int, float):
+            _construct(method, name, annotation(_FAR_OFF))
+
+
+def _construct(method: type[Method], name: str, value: object) -> None:
+    """Construct with a number that few hyperparameters bear: what is not borne must be refused by name."""
+    facts = Facts(torch.arange(_CLASSES, 0, -1), feature_dim=_CLASSES, epochs=2)
+    try:
+        method(facts, **hyperparameters.resolve(method, {name: value}))
+    except ValueError as error:
+        if name not in str(error):
+            raise Failure(f"the constructor's refusal of {name}={value} must name it, got {error}") from error
+    except Exception as error:
+        raise Failure(f"{name}={value} must be refused with a ValueError, got {type(error).__name__}: {error}") from error
 
 
 def _expect_refusal(method: type[Method], name: str, value: object) -> None:

@@ -70,4 +70,4 @@ class Subject:
 
 @functools.cache
 def _scene(plugins: tuple[str, ...], ratio: float, folder: Path | None, protocol: Protocol = scene.PROTOCOL) -> Scene:
-    return Scene(scene.installed(plugins), ratio, folder, protocol)
+    return Scene(scene.installed(plugins), ratio, folder, protocol=protocol)

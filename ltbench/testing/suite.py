@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ltbench.testing.kit import run_check
-from ltbench.testing.processes import check_two_processes
+from ltbench.testing.dataset_kit import check_dataset
+from ltbench.testing.kit import APART, run_check
+from ltbench.testing.metric_kit import check_metric
 from ltbench.testing.results import Result
 
 
@@ -14,7 +15,7 @@ class MethodConformance:
 
     Attributes:
         method: The method's name.
-        plugins: Modules of plugins that are not installed.
+        plugins: That are not installed: modules, files or folders of distributions.
         stands_on: What the method stands on as a later stage; None for the base method.
     """
 
@@ -41,6 +42,10 @@ class MethodConformance:
         """Two steps on real digits give a finite loss."""
         self._require("trains")
 
+    def test_gives_the_right_shapes(self) -> None:
+        """Every slot gives what its signature says."""
+        self._require("shapes")
+
     def test_is_deterministic(self) -> None:
         """One seed gives the same bits twice."""
         self._require("deterministic")
@@ -52,6 +57,14 @@ class MethodConformance:
     def test_resumes_where_it_was_interrupted(self) -> None:
         """A checkpoint loses nothing."""
         self._require("resumes")
+
+    def test_trains_in_bfloat16(self) -> None:
+        """Mixed precision gives no NaN."""
+        self._require("bf16")
+
+    def test_trains_on_an_accelerator(self) -> None:
+        """Everything is on the device; nothing is checked where there is none."""
+        self._require("devices")
 
     def test_handles_a_class_with_one_image(self) -> None:
         """A class of one image gives no NaN."""
@@ -69,9 +82,56 @@ class MethodConformance:
         """Other methods can stand beside it and on it."""
         self._require("composes")
 
+    def test_composes_with_usual_partners(self) -> None:
+        """It trains beside and below what others are usually combined with, or says why not."""
+        self._require("partners")
+
     def test_two_processes_agree(self) -> None:
         """Two processes end with the same parameters and buffers."""
-        _require(check_two_processes([self.method], plugins=self.plugins, stands_on=self.stands_on)[self.method])
+        self._require_apart("two_processes")
+
+    def test_bears_many_classes(self) -> None:
+        """8,142 classes need no memory for their pairs."""
+        self._require_apart("many_classes")
+
+    def _require_apart(self, check: str) -> None:
+        _require(APART[check]([self.method], plugins=self.plugins, stands_on=self.stands_on)[self.method])
+
+
+class DatasetConformance:
+    """Test one registered dataset; derive a class whose name begins with ``Test``.
+
+    Attributes:
+        dataset: The dataset's name.
+        plugins: That are not installed: modules, files or folders of distributions.
+        data_root: The folder that data is kept in; None for LTBENCH_DATA.
+    """
+
+    dataset: ClassVar[str]
+    plugins: ClassVar[tuple[str, ...]] = ()
+    data_root: ClassVar[str | None] = None
+
+    def test_conforms(self) -> None:
+        """The dataset passes every check."""
+        for result in check_dataset(self.dataset, plugins=self.plugins, data_root=self.data_root):
+            _require(result)
+
+
+class MetricConformance:
+    """Test one registered metric; derive a class whose name begins with ``Test``.
+
+    Attributes:
+        metric: The metric's name.
+        plugins: That are not installed: modules, files or folders of distributions.
+    """
+
+    metric: ClassVar[str]
+    plugins: ClassVar[tuple[str, ...]] = ()
+
+    def test_conforms(self) -> None:
+        """The metric passes every check."""
+        for result in check_metric(self.metric, plugins=self.plugins):
+            _require(result)
 
 
 def _require(result: Result) -> None:

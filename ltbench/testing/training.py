@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ltbench.data.arrays import Ints
+from ltbench.data.task_data import TaskData
 from ltbench.method import Seen
+from ltbench.plan import StagePlan
 from ltbench.stack import evaluation_only, overrides
 from ltbench.testing import scene
 from ltbench.testing.probes import CLASSIFIER, OBSERVER, Observer
@@ -18,6 +21,7 @@ from ltbench.testing.subject import Subject, Trained
 from ltbench.training.engine import Engine
 from ltbench.training.files import load_tensors, save_tensors
 from ltbench.training.loop import Budget, Row, measured
+from ltbench.training.stages import StageRunner
 
 
 class _Interrupted(Exception):
@@ -27,7 +31,7 @@ class _Interrupted(Exception):
 def trains(subject: Subject) -> None:
     """Train two steps; the loss and every prediction must be finite."""
     for text in subject.expressions:
-        _check_finite(text, subject.trained(text))
+        check_finite(text, subject.trained(text))
 
 
 def deterministic(subject: Subject) -> None:
@@ -74,7 +78,7 @@ def one_image(subject: Subject) -> None:
     """Train where the smallest class has a single image."""
     for text in subject.expressions:
         with scene.scratch() as folder:
-            _check_finite(f"{text} with a class of one image", subject.train_anew(text, folder, subject.one_image))
+            check_finite(f"{text} with a class of one image", subject.train_anew(text, folder, subject.one_image))
 
 
 def one_class(subject: Subject) -> None:
@@ -91,24 +95,40 @@ def _step_on_one_class(subject: Subject, text: str, label: int, folder: Path) ->
         method.fit(engine.ctx)
     if not engine.stack.trains:
         return
-    labels = subject.usual.data.labels
-    order = np.flatnonzero(labels.numpy() == label)
+    order = np.flatnonzero(subject.usual.data.labels.numpy() == label)
+    take_step(f"{text} on class {label} alone", engine, runner, plan, order, subject.usual.data)
+    engine.eval()
+    require_finite(f"the logits of {text} after class {label} alone", subject.usual.logits(engine))
+
+
+def take_step(what: str, engine: Engine, runner: StageRunner, plan: StagePlan, order: Ints, data: TaskData) -> None:
+    """Take one training step on given images, but for the optimizer's update; loss and gradients must be finite.
+
+    Args:
+        what: Is tried.
+        engine: Built and fitted; its stage trains.
+        runner: That built it.
+        plan: Of its stage.
+        order: Positions in the training split, one global batch, shape (B,).
+        data: Of the task.
+
+    Raises:
+        Failure: Naming what is not finite.
+    """
     engine.train()
     for method in engine.stack.methods:
         method.start_epoch(engine.ctx)
-    make = runner.loaders(engine, plan, Budget(1, len(order), len(order)), scene.SEED, subject.usual.data)
+    make = runner.loaders(engine, plan, Budget(1, len(order), len(order)), scene.SEED, data)
     parts = {name: next(make(name).epoch(order, 0))[0] for name in engine.stack.owner("streams").streams(engine.ctx)}
     loss, _, seen = engine(parts)
     loss.backward()
-    _require_finite(f"the loss of {text} on class {label} alone", loss)
+    require_finite(f"the loss of {what}", loss)
     for name, parameter in engine.named_parameters():
         if parameter.grad is not None:
-            _require_finite(f"the gradient of {name} in {text} on class {label} alone", parameter.grad)
+            require_finite(f"the gradient of {name} in {what}", parameter.grad)
     engine.after_step(Seen(**seen))
     for method in engine.stack.methods:
         method.end_epoch(engine.ctx)
-    engine.eval()
-    _require_finite(f"the logits of {text} after class {label} alone", subject.usual.logits(engine))
 
 
 def composes(subject: Subject) -> None:
@@ -120,13 +140,13 @@ def composes(subject: Subject) -> None:
             _check_watched(subject, f"{text}+{OBSERVER}")
         if not later:
             with scene.scratch() as folder:
-                _check_finite(f"{text}/{CLASSIFIER}", subject.train_anew(f"{text}/{CLASSIFIER}", folder))
+                check_finite(f"{text}/{CLASSIFIER}", subject.train_anew(f"{text}/{CLASSIFIER}", folder))
 
 
 def _check_watched(subject: Subject, text: str) -> None:
     with scene.scratch() as folder:
         trained = subject.train_anew(text, folder)
-    _check_finite(text, trained)
+    check_finite(text, trained)
     observer = trained.engine.method(OBSERVER)
     assert isinstance(observer, Observer)
     expected = scene.STEPS * scene.BATCH if trained.losses else 0
@@ -167,15 +187,29 @@ def _check_measuring(what: str, engine: Engine) -> None:
         raise Failure(f"measuring {what} twice gives {figures} and then {again}")
 
 
-def _check_finite(what: str, trained: Trained) -> None:
+def check_finite(what: str, trained: Trained) -> None:
+    """Require finite losses and predictions.
+
+    Args:
+        what: Was trained.
+        trained: The result.
+
+    Raises:
+        Failure: Naming what is not.
+    """
     for loss in trained.losses:
         if not math.isfinite(loss):
             raise Failure(f"the loss of {what} must be finite, got {loss}")
-    _require_finite(f"the logits of {what}", trained.logits)
+    require_finite(f"the logits of {what}", trained.logits)
 
 
-def _require_finite(what: str, value: Tensor) -> None:
-    # Minus infinity is a probability of zero; it is a row without any other value that says nothing.
+def require_finite(what: str, value: Tensor) -> None:
+    """Require numbers; minus infinity is one, as a probability of zero.
+
+    Raises:
+        Failure: Saying what is none.
+    """
+    # It is a row without any other value than minus infinity that says nothing.
     if torch.isnan(value).any() or (value == math.inf).any() or not torch.isfinite(value).any():
         raise Failure(f"{what} must be finite")
 

@@ -81,6 +81,11 @@ class Context:
         return self._class_counts
 
     @property
+    def embedding_dim(self) -> int:
+        """D of the backbone as it was built: another method of the stack may have made it wider than the task's."""
+        return int(self.engine.backbone.feature_dim)  # type: ignore[arg-type]
+
+    @property
     def progress(self) -> float:
         """Fraction of the stage's epochs that are behind: 0 in the first one."""
         return self.epoch / self.facts.epochs

@@ -12,8 +12,8 @@ _LATER = frozenset({2})
 
 
 def _spec(name: str, target: str, summary: str, paper: str, stages: frozenset[int] = _BOTH, aliases: tuple[str, ...] = (),
-          base: bool = False, needs_classifier: bool = False) -> MethodSpec:
-    return MethodSpec(name, f"ltbench_baselines.{target}", summary, stages, paper, aliases, base, needs_classifier)
+          base: bool = False, needs_classifier: bool = False, partner: bool = False) -> MethodSpec:
+    return MethodSpec(name, f"ltbench_baselines.{target}", summary, stages, paper, aliases, base, needs_classifier, partner)
 
 
 @hookimpl
@@ -28,7 +28,8 @@ def ltbench_methods() -> Iterable[MethodSpec]:
         _spec("rw", "rw:InverseFrequencyWeights", "weights classes by their inverse frequency", "Cao et al., 2019",
               aliases=("reweighting",)),
         _spec("rs", "rs:ClassBalancedSampling", "draws every class equally often", "Cao et al., 2019", aliases=("resampling",)),
-        _spec("drw", "drw:DeferredReweighting", "class-balanced weights in the last fifth of the training", "Cao et al., 2019"),
+        _spec("drw", "drw:DeferredReweighting", "class-balanced weights in the last fifth of the training", "Cao et al., 2019",
+              partner=True),
         _spec("drs", "drs:DeferredResampling", "class-balanced sampling in the last fifth of the training", "Cao et al., 2019"),
         _spec("ldam", "ldam:LDAM", "cosine classifier with larger margins for smaller classes", "Cao et al., 2019"),
         _spec("la", "la:LogitAdjustment", "trains on logits shifted by the log class prior", "Menon et al., 2021",
@@ -39,7 +40,7 @@ def ltbench_methods() -> Iterable[MethodSpec]:
               "Ren et al., 2020"),
         _spec("mse", "mse:SquaredError", "squared error between logits and one-hot labels", "Hui & Belkin, 2021",
               aliases=("squared_error",)),
-        _spec("mixup", "mixup:Mixup", "trains on convex combinations of pairs of images", "Zhang et al., 2018"),
+        _spec("mixup", "mixup:Mixup", "trains on convex combinations of pairs of images", "Zhang et al., 2018", partner=True),
         _spec("manifold_mixup", "manifold_mixup:ManifoldMixup", "trains on convex combinations of hidden states",
               "Verma et al., 2019", _FIRST),
         _spec("bbn", "bbn:BilateralBranch", "two branches for head and tail, weighted by the progress of the training",
@@ -50,7 +51,8 @@ def ltbench_methods() -> Iterable[MethodSpec]:
               _FIRST),
         _spec("tde", "tde:TotalDirectEffect", "leaves out of the logits what the mean feature adds", "Tang et al., 2020", _FIRST),
         _spec("wd", "wd:WeightDecay", "weight decay tuned for long tails", "Alshammari et al., 2022"),
-        _spec("crt", "crt:ClassifierRetraining", "trains a new classifier, class-balanced", "Kang et al., 2020", _LATER),
+        _spec("crt", "crt:ClassifierRetraining", "trains a new classifier, class-balanced", "Kang et al., 2020", _LATER,
+              partner=True),
         _spec("lws", "lws:LearnableWeightScaling", "learns one scale a class for the classifier", "Kang et al., 2020", _LATER,
               needs_classifier=True),
         _spec("tau_norm", "tau_norm:TauNormalization", "divides each class's weight vector by its norm to the power tau",

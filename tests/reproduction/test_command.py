@@ -12,7 +12,7 @@ from ltbench.errors import UserError
 from ltbench.protocols import Protocol
 from ltbench.registry import load_registry
 from ltbench.reproduction import command
-from ltbench.reproduction.command import arguments_of, command_of
+from ltbench.reproduction.command import arguments_of, command_of, plugin_options
 from ltbench.reproduction.replan import changed_settings, changed_sources, replan
 from tests import record_factory
 from tests.planned_records import plan_of as replanned
@@ -112,3 +112,14 @@ def test_a_changed_default_and_an_unknown_hyperparameter_are_named() -> None:
                                                     (f"{place}.rho", "must be one of la's, got an unknown one")]
     record["stages"][0]["methods"][0]["name"] = "ce"
     assert list(changed_settings(record, plan)) == [("stages", "must be of la as the expression says, got ce")]
+
+
+def test_a_single_file_is_named_and_nothing_that_is_none() -> None:
+    record = record_factory.record()
+    ours = {"name": "own", "hyperparameters": {}, "version": "0a1b", "sources": {}}
+    named = {"file:my_method.py": ["--plugin", "my_method.py"], "file:../my_method.py": [], "ltbench": [], None: []}
+    for distribution, options in named.items():
+        record["stages"] = [{"methods": [{**ours, "distribution": distribution}] * 2}]
+        assert plugin_options(record) == options
+    record["stages"] = [{"methods": [{**ours, "distribution": "file:my_method.py"}]}]
+    assert command_of(record).endswith(" --plugin my_method.py")

@@ -1,0 +1,1 @@
+"""What ``ltbench plugin new`` writes: templates of small, complete distributions."""

@@ -1,0 +1,95 @@
+"""Checks of what a method gives: shapes and types, in full and in mixed precision, on the accelerator that is here."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ltbench.data.augment import Augmentation
+from ltbench.testing import scene
+from ltbench.testing.results import Failure, Skipped
+from ltbench.testing.subject import Subject
+from ltbench.testing.training import check_finite
+from ltbench.training.engine import Engine
+
+_FEW = 6
+
+
+def shapes(subject: Subject) -> None:
+    """Look at the shape and the type of what every slot gives."""
+    for text in subject.expressions:
+        engine = subject.trained(text).engine
+        images, labels = _few(subject)
+        with torch.no_grad():
+            _check_output(text, engine, images)
+            _check_losses(text, engine, engine.output(images).logits, labels)
+        _check_types(text, engine)
+
+
+def _few(subject: Subject) -> tuple[Tensor, Tensor]:
+    data = subject.usual.data
+    plain = Augmentation((), data.dataset.crop_padding, data.dataset.mean, data.dataset.std)
+    positions = data.test_indices[:_FEW]
+    return plain(data.parts.test.fetch(positions), positions, 0, 0), data.parts.test.labels[positions]
+
+
+def _check_output(text: str, engine: Engine, images: Tensor) -> None:
+    classes, width = engine.ctx.facts.num_classes, engine.backbone.feature_dim
+    output = engine.output(images)
+    _require(f"the embedding of {text}", output.embedding, (_FEW, width))
+    _require(f"the features of {text}", output.features, (_FEW, None))
+    _require(f"the logits of {text}", output.logits, (_FEW, classes))
+    _require(f"the prediction of {text}", engine.predict(images), (_FEW, classes))
+
+
+def _check_losses(text: str, engine: Engine, logits: Tensor, labels: Tensor) -> None:
+    ctx = engine.ctx
+    _require(f"the criterion's losses in {text}", ctx.criterion(logits, labels), (_FEW,))
+    weights = ctx.class_weights()
+    if weights is not None:
+        _require(f"the class weights of {text}", weights, (ctx.facts.num_classes,))
+
+
+def _check_types(text: str, engine: Engine) -> None:
+    for name, value in engine.state_dict().items():
+        if value.is_floating_point() and value.dtype != torch.float32:
+            raise Failure(f"{name} in {text} must be float32, as all of the model, got {_name(value.dtype)}")
+
+
+def _require(what: str, value: object, shape: tuple[object, ...]) -> None:
+    wanted = "(" + ", ".join("d" if size is None else str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
+    if not isinstance(value, Tensor):
+        raise Failure(f"{what} must be a tensor of shape {wanted}, got {type(value).__name__}")
+    found = tuple(value.shape)
+    if len(found) != len(shape) or any(size is not None and size != got for size, got in zip(shape, found, strict=True)):
+        raise Failure(f"{what} must have shape {wanted}, got {found}")
+    if value.dtype != torch.float32:
+        raise Failure(f"{what} must be float32, got {_name(value.dtype)}")
+
+
+def _name(kind: torch.dtype) -> str:
+    return str(kind).removeprefix("torch.")
+
+
+def bf16(subject: Subject) -> None:
+    """Train two steps in bfloat16 autocast; losses and predictions must be finite, and the weights stay float32."""
+    place = scene.Scene(subject.registry, precision="bf16", folder=subject.usual.folder)
+    for text in subject.expressions:
+        with scene.scratch() as folder:
+            trained = subject.train_anew(text, folder, place)
+        check_finite(f"{text} in bfloat16", trained)
+        _check_types(f"{text} in bfloat16", trained.engine)
+
+
+def devices(subject: Subject) -> None:
+    """Train two steps on the accelerator; everything must be there, and finite."""
+    if not torch.cuda.is_available():
+        raise Skipped("no CUDA device is here")
+    place = scene.Scene(subject.registry, cpu=False, folder=subject.usual.folder)
+    for text in subject.expressions:
+        with scene.scratch() as folder:
+            trained = subject.train_anew(text, folder, place)
+        check_finite(f"{text} on an accelerator", trained)
+        for name, value in trained.engine.state_dict().items():
+            if value.device.type != "cuda":
+                raise Failure(f"{name} in {text} must be on the accelerator, got {value.device}")
