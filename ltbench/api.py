@@ -64,9 +64,9 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         image_size: int | None = None, optimizer: str | None = None, schedule: str | None = None, backbone: str | None = None,
         out: str | Path = "runs", data_root: str | Path | None = None, download: bool = False, unreadable: str = "stop",
         cache: str | Path | None = None, stage1: str | Path | None = None, weights: str | Path | None = None,
-        accumulate: int = 1, threads: int | None = None, cpu: bool = False, keep: str = "statistics",
+        accumulate: int = 1, sync_batch_norm: bool = False, threads: int | None = None, cpu: bool = False, keep: str = "statistics",
         track_with: str | None = None, track_dir: str | Path = "tracking", rerun: bool = False,
-        no_plugin: Sequence[str] = ()) -> Runs:
+        plugin: Sequence[str | Path] = (), no_plugin: Sequence[str] = ()) -> Runs:
     """Train and evaluate every method on every dataset with every seed; what has a record already is not run again.
 
     The keywords are the options of ``ltbench run``, which says more of each. Progress goes to stderr, nothing to stdout. The
@@ -102,25 +102,30 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         stage1: A file with a first stage of your own.
         weights: A file with the weights of a frozen backbone, or ``timm``.
         accumulate: Parts of a global batch.
+        sync_batch_norm: Whether batch norm looks at the images of all processes.
         threads: On a CPU.
         cpu: Whether to leave accelerators alone.
         keep: What to keep beside a record: ``nothing``, ``statistics`` or ``features``.
         track_with: An experiment tracker, ``tensorboard`` or ``wandb``.
         track_dir: Folder that it writes to.
         rerun: Whether to run again what has a record.
+        plugin: Files with methods or hooks, outside any package.
         no_plugin: Plugins to leave out.
 
     Raises:
         UserError: For what the command refuses with exit code 2.
     """
-    options = {name: value for name, value in locals().items() if name not in ("methods", "set", "no_plugin")}
+    options = {name: value for name, value in locals().items() if name not in ("methods", "set", "plugin", "no_plugin")}
     from ltbench import records
     from ltbench.cli.main import build_parser
     from ltbench.cli.run.execute import prepare
+    from ltbench.plugin_file import add_file
     from ltbench.registry import load_registry
     from ltbench.typed import register
 
     registry = load_registry(no_plugin)
+    for file in plugin:
+        add_file(registry, Path(file))
     given = [methods] if isinstance(methods, (str, type)) else methods
     names = [method if isinstance(method, str) else register(method, registry) for method in given]
     words = list(_words({**options, "methods": names}))

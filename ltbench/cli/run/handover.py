@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ltbench.plugin_file import add_file
 from ltbench.registry import load_registry
 
 _HERE = ("registry", "run")  # hold functions and modules; the other process loads its own
@@ -18,7 +19,8 @@ def packed(args: argparse.Namespace, **changes: Any) -> dict[str, Any]:
         changes: Options that are others there.
     """
     options = {name: value for name, value in vars(args).items() if name not in _HERE}
-    return {**options, **changes, "no_plugin": [info.name for info in args.registry.plugins if info.disabled]}
+    return {**options, **changes, "no_plugin": [info.name for info in args.registry.plugins if info.disabled],
+            "plugin": list(args.registry.files)}
 
 
 def unpacked(options: dict[str, Any]) -> argparse.Namespace:
@@ -27,4 +29,7 @@ def unpacked(options: dict[str, Any]) -> argparse.Namespace:
     Args:
         options: As packed.
     """
-    return argparse.Namespace(**options, registry=load_registry(options["no_plugin"]))
+    registry = load_registry(options["no_plugin"])
+    for file in options["plugin"]:
+        add_file(registry, file)
+    return argparse.Namespace(**options, registry=registry)
