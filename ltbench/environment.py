@@ -15,13 +15,14 @@ from ltbench import usage
 LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "numpy", "scikit-learn", "safetensors")
 
 
-def describe(accelerator: Accelerator, batch_size: int, accumulation: int) -> dict[str, Any]:
+def describe(accelerator: Accelerator, batch_size: int, accumulation: int, *, compiles: bool = False) -> dict[str, Any]:
     """Return device, driver, versions and how the global batch was split: no host name, no user name, no path."""
     device = accelerator.device
     cuda = device.type == "cuda"
     return {
         "world_size": accelerator.num_processes,
         "accumulation": accumulation,
+        "compiled": compiles,
         "batch_per_device": batch_size // (accelerator.num_processes * accumulation),
         "device": torch.cuda.get_device_name(device) if cuda else device.type,
         "cuda": torch.version.cuda if cuda else None,

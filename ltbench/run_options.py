@@ -26,6 +26,7 @@ class Options:
         keep: What is kept beside a record: ``nothing``, ``statistics`` or ``features``.
         planning: Whether runs are only planned: published class counts stand for data that is not there.
         skip_unreadable: Whether images that cannot be decoded are left out, after all were tried; else the first ends its run.
+        compiles: Whether training steps are compiled.
     """
 
     out: Path
@@ -39,3 +40,4 @@ class Options:
     keep: str = "statistics"
     planning: bool = False
     skip_unreadable: bool = False
+    compiles: bool = False

@@ -63,7 +63,7 @@ class Runner:
                             looks=store.root.parent / "readable" if options.skip_unreadable else None)
         self.observers = Observers(registry.manager, active=accelerator.is_main_process)
         self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1,
-                                  weights=options.weights)
+                                  weights=options.weights, compiles=options.compiles)
 
     def run(self, plans: Sequence[RunPlan]) -> list[Record]:
         """Run what has no record yet.
@@ -157,7 +157,7 @@ class Runner:
 
     def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
         data = self.data.of(plan)
-        record = describe(plan, data, self.accelerator, self.options.accumulation)
+        record = describe(plan, data, self.accelerator, self.options.accumulation, compiles=self.options.compiles)
         phases = Phases(self.accelerator.device)
         predictions: Predictions | None = None
         geometry: dict[str, Tensor] = {}

@@ -150,13 +150,7 @@ class Loop:
         streams = self.engine.stack.owner("streams").streams(ctx)
         iterators = {name: self._loader(name).epoch(self._order(name, sampler, epoch), epoch)
                      for name, sampler in streams.items()}
-        sums: dict[str, Tensor] = {}
-        factor = 0.0
-        for step in range(self.budget.steps):
-            factor = self._optimization.set_rates(epoch * self.budget.steps + step)
-            parts = {name: next(iterator) for name, iterator in iterators.items()}
-            for name, value in self._step(parts).items():
-                sums[name] = sums[name] + value if name in sums else value
+        sums, factor = self._steps(iterators, epoch)
         average_batch_norm(self.engine, self._accelerator)  # first: a method may embed images at the end of an epoch
         for method in self.engine.stack.methods:
             method.end_epoch(ctx)
@@ -165,6 +159,25 @@ class Loop:
         if math.isfinite(figures["loss"]):  # a diverged model need not be measurable
             figures |= measured(self.engine, figures)
         return {**figures, "stage": stage, "epoch": epoch + 1, "epochs": self.budget.epochs, "rate": factor}
+
+    def _steps(self, iterators: Mapping[str, Iterator[list[Batch]]], epoch: int) -> tuple[dict[str, Tensor], float]:
+        """Take the steps of an epoch, in which nothing may wait for the device.
+
+        Args:
+            iterators: Stream name -> global batches.
+            epoch: From 0.
+
+        Returns:
+            Each figure's sum over the steps, and the last factor of the schedule.
+        """
+        sums: dict[str, Tensor] = {}
+        factor = 0.0
+        for step in range(self.budget.steps):
+            factor = self._optimization.set_rates(epoch * self.budget.steps + step)
+            parts = {name: next(iterator) for name, iterator in iterators.items()}
+            for name, value in self._step(parts).items():
+                sums[name] = sums[name] + value if name in sums else value
+        return sums, factor
 
     def _step(self, parts: Mapping[str, list[Batch]]) -> dict[str, Tensor]:
         """Take one optimizer step over the accumulation steps of a global batch."""

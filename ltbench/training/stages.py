@@ -22,6 +22,7 @@ from ltbench.plan import StagePlan
 from ltbench.protocols import Protocol
 from ltbench.registry import Registry
 from ltbench.training.build import build_engine
+from ltbench.training.compilation import compiled
 from ltbench.training.context import Bank, Context
 from ltbench.training.distributed import gather_rows, release
 from ltbench.training.engine import Engine
@@ -82,16 +83,18 @@ class StageRunner:
         accumulation: Parts that each process splits its share of a global batch into.
         stage1: A user's own first stage, instead of training one.
         weights: Of a frozen backbone, likewise.
+        compiles: Whether training steps are compiled.
     """
 
     def __init__(self, accelerator: Accelerator, store: StageStore, registry: Registry, *, accumulation: int = 1,
-                 stage1: Path | None = None, weights: Weights | None = None) -> None:
+                 stage1: Path | None = None, weights: Weights | None = None, compiles: bool = False) -> None:
         self.accelerator = accelerator
         self.store = store
         self.registry = registry
         self.accumulation = accumulation
         self.stage1 = stage1
         self.weights = weights
+        self.compiles = compiles
 
     @property
     def given(self) -> bool:
@@ -234,8 +237,10 @@ class StageRunner:
             with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                 loop = Loop(engine, budget, self.loaders(engine, plan, budget, seed, data), data.labels, seed, self.accelerator,
                             checkpoint, observe)
+                alone = self.accumulation == 1 and self.accelerator.num_processes == 1
                 try:
-                    loop.run()
+                    with compiled(engine, self.store.root.parent, alone=alone) if self.compiles else nullcontext():
+                        loop.run()
                 finally:
                     self.accelerator.unwrap_model(engine, keep_fp32_wrapper=False)
                     release(self.accelerator)

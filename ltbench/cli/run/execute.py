@@ -39,11 +39,14 @@ def execute(args: argparse.Namespace) -> int:
 
     import torch
 
+    from ltbench.cli.toolchain import compiler_problem
     from ltbench.run_options import Options
     from ltbench.runner import Runner
     from ltbench.training.distributed import make_accelerator
     from ltbench.training.store import StageStore
 
+    if args.compile and (problem := compiler_problem()):
+        raise UserError(f"--compile does not work here: {problem}")
     torch.set_flush_denormal(True)  # peaky softmaxes are several times slower without; before the first parallel operation
     tiny = all(dataset.image_size <= _TINY for dataset in datasets.values())
     if args.threads is not None or (tiny and "OMP_NUM_THREADS" not in os.environ):
@@ -56,7 +59,8 @@ def execute(args: argparse.Namespace) -> int:
     if os.environ.get("WORLD_SIZE", "1") != str(accelerator.num_processes):
         raise UserError(f"WORLD_SIZE is {os.environ['WORLD_SIZE']} but {accelerator.num_processes} process runs; use torchrun")
     options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, weights, args.rerun,
-                      args.debug, args.keep, planning=args.dry_run, skip_unreadable=args.unreadable == "skip")
+                      args.debug, args.keep, planning=args.dry_run, skip_unreadable=args.unreadable == "skip",
+                      compiles=args.compile)
     runner = Runner(args.registry, accelerator, StageStore(cache_root(args.cache), cache_limit()), datasets, options)
     if args.dry_run:
         from ltbench.estimate import print_plan

@@ -66,6 +66,8 @@ def add_place(parser: argparse.ArgumentParser) -> None:
                        "'timm' for its own from the local cache; its rows are marked external pre-training")
     place.add_argument("--accumulate", type=int, default=1, metavar="K",
                        help="split each global batch into K parts to save memory")
+    place.add_argument("--compile", action="store_true",
+                       help="compile training steps: quicker after up to minutes the first time (needs a C++ compiler)")
     place.add_argument("--threads", type=int, metavar="N", help="CPU threads (1 is best where other programs are busy)")
     place.add_argument("--cpu", action="store_true", help="leave accelerators alone")
     place.add_argument("--keep", choices=("nothing", "statistics", "features"), default="statistics",
