@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -117,8 +117,3 @@ def waits() -> Iterator[list[str]]:
         mode = modes.enter_context(Waits(found))
         modes.enter_context(_Kernels(mode))
         yield found
-
-
-def mark_module(module: nn.Module) -> None:
-    """Say that a module is on the device."""
-    mark([*module.parameters(), *module.buffers()])

@@ -37,7 +37,7 @@ class Mixup(ltbench.Method):
         # torch's Beta takes no generator; numpy's does.
         seed = int(torch.randint(2**62, (), generator=ctx.generator))
         proportion = float(np.random.default_rng(seed).beta(self.alpha, self.alpha))
-        partners = torch.randperm(len(batch.labels), generator=ctx.generator).to(batch.labels.device)
+        partners = torch.randperm(len(batch.labels), generator=ctx.generator).to(batch.labels.device, non_blocking=True)
         images = proportion * batch.images + (1 - proportion) * batch.images[partners]
         targets = [(labels, proportion * weight) for labels, weight in batch.targets]
         targets += [(labels[partners], (1 - proportion) * (weight[partners] if isinstance(weight, torch.Tensor) else weight))
