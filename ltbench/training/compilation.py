@@ -6,6 +6,7 @@ traceable. Parameters keep their names, and nothing of it is left on the backbon
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ def compiled(engine: Engine, cache: Path, *, alone: bool) -> Iterator[None]:
         return
     import torch._dynamo  # takes a second, which other runs need not wait
 
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # or it warns that torch knows CUDA and there is none
     graphs = alone and engine.ctx.device.type == "cuda"
     parts = list(_parts(engine.backbone))
     with _kept_in(cache / "compiled"), torch._dynamo.config.patch(recompile_limit=_VARIANTS):

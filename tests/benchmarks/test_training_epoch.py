@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PEER = "public_code"
 GOALS = {"fp32": None, "fp32_compiled": 1.35, "bf16": 2.2, "bf16_compiled": 2.7}
-ROUNDS, STEPS = 5, 16
+ROUNDS, STEPS = 3, 10
 
 Times = dict[str, list[float]]
 
