@@ -20,7 +20,7 @@ from tests.benchmarks import in_turn, our_epoch
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-ROUNDS, STEPS = 10, 5
+ROUNDS, STEPS = 10, 4
 GOAL = 1 / 1.03  # under 3 % more time
 
 
