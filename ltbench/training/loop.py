@@ -117,7 +117,9 @@ class Loop:
         self._observe = observe
         self._optimization = Optimization(engine, engine.ctx.protocol, budget.epochs * budget.steps)
         self._prepared: nn.Module
-        self._prepared, self._optimizer = accelerator.prepare(engine, self._optimization.optimizer)
+        self._prepared, scaled = accelerator.prepare(engine, self._optimization.optimizer)
+        # Without a scaler accelerate has nothing to do in a step, but looks twice on disk for a package that it could work with.
+        self._optimizer = self._optimization.optimizer if accelerator.scaler is None else scaled
 
     def run(self) -> None:
         """Train to the last epoch.
@@ -188,7 +190,10 @@ class Loop:
             waits = nullcontext() if i == count - 1 else self._accelerator.no_sync(self._prepared)
             with waits:
                 loss, micro_logs, micro_seen = self._prepared({name: micro[i] for name, micro in parts.items()})
-                self._accelerator.backward(loss / count)
+                if self._accelerator.scaler is None:
+                    (loss / count).backward()
+                else:
+                    self._accelerator.backward(loss / count)
             for name, value in micro_logs.items():
                 logs[name] = logs.get(name, 0.0) + value / count
             seen.append(micro_seen)
