@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ltbench.data import augment
 from ltbench.data.batch import Batch
 from ltbench.data.loader import FeatureLoader, Loader
 from ltbench.registry import load_registry
@@ -46,6 +47,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.extend(now)
         return result
 
+    augment._scale_and_shift.cache_clear()  # what an earlier test put on the device was not marked
     monkeypatch.setattr(Loop, "_steps", watched)
     return found
 
