@@ -64,9 +64,9 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         image_size: int | None = None, optimizer: str | None = None, schedule: str | None = None, backbone: str | None = None,
         out: str | Path = "runs", data_root: str | Path | None = None, download: bool = False, unreadable: str = "stop",
         cache: str | Path | None = None, stage1: str | Path | None = None, weights: str | Path | None = None,
-        accumulate: int = 1, sync_batch_norm: bool = False, threads: int | None = None, cpu: bool = False, keep: str = "statistics",
-        track_with: str | None = None, track_dir: str | Path = "tracking", rerun: bool = False,
-        plugin: Sequence[str | Path] = (), no_plugin: Sequence[str] = ()) -> Runs:
+        accumulate: int = 1, sync_batch_norm: bool = False, compile: bool = False, threads: int | None = None,
+        cpu: bool = False, keep: str = "statistics", track_with: str | None = None, track_dir: str | Path = "tracking",
+        rerun: bool = False, plugin: Sequence[str | Path] = (), no_plugin: Sequence[str] = ()) -> Runs:
     """Train and evaluate every method on every dataset with every seed; what has a record already is not run again.
 
     The keywords are the options of ``ltbench run``, which says more of each. Progress goes to stderr, nothing to stdout. The
@@ -103,6 +103,7 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         weights: A file with the weights of a frozen backbone, or ``timm``.
         accumulate: Parts of a global batch.
         sync_batch_norm: Whether batch norm looks at the images of all processes.
+        compile: Whether to compile training steps.
         threads: On a CPU.
         cpu: Whether to leave accelerators alone.
         keep: What to keep beside a record: ``nothing``, ``statistics`` or ``features``.

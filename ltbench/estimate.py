@@ -11,9 +11,9 @@ from tabulate import tabulate
 from ltbench.data.task_data import TaskData
 from ltbench.plan import RunPlan, StagePlan
 from ltbench.runner import Runner
+from ltbench.training.budget import budget_of
 from ltbench.training.build import backbone_facts, make_backbone
 from ltbench.training.optimization import terms
-from ltbench.training.stages import budget_of
 
 _WARM, _TIMED = 1, 3
 _SMALL, _FEW = 64, 4

@@ -13,9 +13,9 @@ from ltbench.plan import RunPlan
 from ltbench.registry import Registry
 from ltbench.run_data import RunData
 from ltbench.run_options import Options
+from ltbench.training.budget import budget_of
 from ltbench.training.build import backbone_facts, make_backbone
 from ltbench.training.external import read_backbone
-from ltbench.training.stages import budget_of
 
 
 def check_runs(plans: Sequence[RunPlan], data: RunData, registry: Registry, options: Options, world: int) -> None:

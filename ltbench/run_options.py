@@ -27,6 +27,7 @@ class Options:
         planning: Whether runs are only planned: published class counts stand for data that is not there.
         sync_batch_norm: Whether batch norm looks at the images of all processes.
         skip_unreadable: Whether images that cannot be decoded are left out, after all were tried; else the first ends its run.
+        compiles: Whether training steps are compiled.
     """
 
     out: Path
@@ -41,3 +42,4 @@ class Options:
     planning: bool = False
     skip_unreadable: bool = False
     sync_batch_norm: bool = False
+    compiles: bool = False

@@ -21,7 +21,7 @@ from ltbench.training.optimization import terms
 Record = dict[str, Any]
 
 
-def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulation: int) -> Record:
+def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulation: int, *, compiles: bool = False) -> Record:
     """Return the record of a run that has failed so far; what comes out is filled in as it comes.
 
     Args:
@@ -29,6 +29,7 @@ def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulati
         data: Of its task.
         accelerator: Of the process.
         accumulation: Parts that each process splits its share of a global batch into.
+        compiles: Whether training steps are compiled.
     """
     task = asdict(plan.task)
     track, _ = task.pop("track"), task.pop("protocol")
@@ -63,7 +64,7 @@ def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulati
         "cost": None,
         "predictions": None,
         "timing": {"seconds": {}, "reused": {}, "peak_memory_bytes": {}},
-        "environment": environment.describe(accelerator, batch, accumulation),
+        "environment": environment.describe(accelerator, batch, accumulation, compiles=compiles),
     }
 
 

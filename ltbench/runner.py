@@ -71,7 +71,8 @@ class Runner:
         self.turns = Turns(options.out, accelerator)
         self.observers = observers or Observers(registry.manager, active=accelerator.is_main_process)
         self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1,
-                                  weights=options.weights, sync_batch_norm=options.sync_batch_norm)
+                                  weights=options.weights, sync_batch_norm=options.sync_batch_norm,
+                                  compiles=options.compiles)
 
     def run(self, plans: Sequence[RunPlan]) -> list[Record]:
         """Run what has no record yet.
@@ -186,7 +187,7 @@ class Runner:
 
     def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
         data = self.data.of(plan)
-        record = describe(plan, data, self.accelerator, self.options.accumulation)
+        record = describe(plan, data, self.accelerator, self.options.accumulation, compiles=self.options.compiles)
         record["environment"]["sync_batch_norm"] = self.options.sync_batch_norm
         phases = Phases(self.accelerator.device)
         predictions: Predictions | None = None

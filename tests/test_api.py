@@ -98,8 +98,8 @@ def test_keywords_are_the_commands_options() -> None:
     (verbs,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     defaults = {action.dest: action.default for action in verbs.choices["run"]._actions}
     keywords = inspect.signature(ltbench.run).parameters
-    assert keywords.keys() - defaults.keys() == {"no_plugin"}
-    for name in keywords.keys() - {"no_plugin", "seeds", "split_seeds", "out", "track_dir", "set"}:
+    assert keywords.keys() - defaults.keys() == {"plugin", "no_plugin"}
+    for name in keywords.keys() - {"plugin", "no_plugin", "seeds", "split_seeds", "out", "track_dir", "set"}:
         assert keywords[name].default == defaults[name], name
     assert {name for name in keywords if f"\n        {name}: " not in str(ltbench.run.__doc__)} == set()
 

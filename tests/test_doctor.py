@@ -131,7 +131,13 @@ def test_the_verb(
     args = parser.parse_args(["doctor"], argparse.Namespace(registry=registry))
     assert args.run(args) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("compiler    ") for line in lines)
     assert lines[-1] == "all is well" and "device      cuda H (139 GB)" in lines and "            one: found" in lines
+
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert args.run(args) == 0  # nothing but --compile needs one
+    said = "compiler    there is no C++ compiler 'no-such-compiler'; install one, or name one in CXX (only --compile needs it)"
+    assert said in capsys.readouterr().out.splitlines()
 
     registry.fail(PluginInfo("bad", "stranger", "1.0"), ImportError("no module named x"))
     args = parser.parse_args(["doctor", "--json", "--data-root", str(tmp_path)], argparse.Namespace(registry=registry))

@@ -9,6 +9,7 @@ from typing import Any
 
 from ltbench.cli import inspection
 from ltbench.cli.listing import size_text
+from ltbench.cli.toolchain import compiler_problem
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,6 +53,7 @@ def examine(registry: Any, given_root: str | None) -> dict[str, Any]:
         "packages": packages,
         "machine": inspection.machine(),
         "torch": torch,
+        "compiler": compiler_problem(),
         "data": data,
         "cache": cache,
         "plugins": plugins,
@@ -80,6 +82,7 @@ def describe(report: Mapping[str, Any]) -> Sequence[str]:
         "packages    " + ", ".join(f"{name} {version or '(missing)'}" for name, version in report["packages"].items()),
         f"device      {_devices(report)}",
         f"machine     {machine['cores']} cores, {size_text(machine['memory'])} memory",
+        f"compiler    {report['compiler'] or 'found'}{' (only --compile needs it)' if report['compiler'] else ''}",
         f"plugins     {len(plugins) - broken} work, {broken} broken",
         f"cache       {cache['folder']} ({size_text(cache['bytes'])} of {size_text(cache['limit'])})",
         f"data        {data['root'] or 'no folder: set LTBENCH_DATA or give --data-root'}",

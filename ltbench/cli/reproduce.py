@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ltbench.cli.toolchain import compiler_problem
 from ltbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -90,12 +91,15 @@ def _options(options: argparse.Namespace, args: argparse.Namespace, record: Reco
     known = environment.get("device") == "cpu" and type(threads) is int and threads > 0
     options.threads = args.threads if args.threads is not None or not known else min(threads, os.cpu_count() or 1)
     options.accumulate = parts if type(parts) is int and parts > 0 else 1
+    options.compile = environment.get("compiled") is True and compiler_problem() is None
     return options
 
 
 def _elsewhere(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     """Yield what of the machine and its libraries is not as recorded and may move the last bits."""
-    for name in ("device", "processor", "threads", "world_size"):
+    for name in ("device", "processor", "threads", "world_size", "compiled"):
+        if name == "compiled" and not then.get(name):  # records of before --compile do not say that they were not
+            continue
         if then.get(name) != now.get(name):
             yield f"{name} was {then.get(name)}, and is {now.get(name)}"
     if (before := then.get("evaluation", "fp32")) != now["evaluation"]:

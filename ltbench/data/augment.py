@@ -23,7 +23,23 @@ from ltbench.data.jitter import DRAWS as JITTER_DRAWS
 from ltbench.data.jitter import jitter
 from ltbench.data.randomness import derive_seed, uniform
 
-Uniforms = Mapping[str, Floats]
+
+@dataclass(frozen=True)
+class Drawn:
+    """Hold the random numbers of some images by augmentation, ready for use.
+
+    Args:
+        there: Integers that only the device reads, and that lie there, shape (B, draws).
+        here: Numbers in [0, 1) that tell the host what to call, shape (B, draws).
+    """
+
+    there: Mapping[str, Tensor]
+    here: Mapping[str, Floats]
+
+    def rows(self, place: slice) -> Drawn:
+        """Return those of some of the images."""
+        return Drawn({name: numbers[place] for name, numbers in self.there.items()},
+                     {name: numbers[place] for name, numbers in self.here.items()})
 
 
 def crop(images: Tensor, offsets: Tensor, padding: int) -> Tensor:
@@ -92,7 +108,8 @@ def _scale_and_shift(mean: tuple[float, ...], std: tuple[float, ...], device: to
     # Kept per device: two small copies to a GPU in every batch would cost as much as the arithmetic.
     center, spread = torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64)
     scale, shift = 1 / (255 * spread), -center / spread
-    return scale.float().view(1, -1, 1, 1).to(device), shift.float().view(1, -1, 1, 1).to(device)
+    return (scale.float().view(1, -1, 1, 1).to(device, non_blocking=True),
+            shift.float().view(1, -1, 1, 1).to(device, non_blocking=True))
 
 
 DRAWS = {"crop": 2, "flip": 1, "jitter": JITTER_DRAWS, "autoaugment": autoaugment.DRAWS, "randaugment": randaugment.DRAWS,
@@ -154,7 +171,7 @@ class Augmentation:
             float32, shape (B, channels, height, width), channels last in memory.
         """
         numbers = indices.cpu().numpy() if isinstance(indices, Tensor) else np.asarray(indices)
-        return self.apply(pixels, self.draw(numbers, seed, epoch, view))
+        return self.apply(pixels, self.ready(self.draw(numbers, seed, epoch, view), pixels))
 
     def draw(self, indices: npt.ArrayLike, seed: int, epoch: int, view: int = 0) -> dict[str, Floats]:
         """Return the random numbers of each augmentation of a batch, by name, shape (N, draws).
@@ -176,32 +193,40 @@ class Augmentation:
             return None
         return uniform(derive_seed(windows.NAME, seed, view), epoch, indices, windows.DRAWS)
 
-    def apply(self, pixels: Tensor, uniforms: Uniforms) -> Tensor:
+    def ready(self, uniforms: Mapping[str, Floats], pixels: Tensor) -> Drawn:
+        """Return random numbers ready for use; those of a whole epoch are moved to the device at once.
+
+        Args:
+            uniforms: As :meth:`draw` gives them, by name, shape (N, draws).
+            pixels: Of any of the images: size and device are theirs.
+        """
+        scales: dict[str, int | Ints] = {"crop": 2 * self.padding + 1, "flip": 2, "cutout": np.array(pixels.shape[2:])}
+        # Made integers here, on the CPU: some devices have no float64.
+        there = {name: torch.from_numpy((uniforms[name] * scale).astype(np.int64)).to(pixels.device, non_blocking=True)
+                 for name, scale in scales.items() if name in uniforms}
+        return Drawn(there, {name: numbers for name, numbers in uniforms.items() if name not in scales})
+
+    def apply(self, pixels: Tensor, drawn: Drawn) -> Tensor:
         """Augment and normalize a batch, cut out of its images already, with given random numbers.
 
         Args:
             pixels: uint8, shape (B, channels, height, width).
-            uniforms: As :meth:`draw` gives them, by name, shape (B, draws).
+            drawn: As :meth:`ready` gives them.
         """
         if pixels.dtype != torch.uint8 or pixels.dim() != 4 or pixels.shape[1] != len(self.mean):
             raise ValueError(f"pixels must be uint8 of shape (B, {len(self.mean)}, height, width), got {pixels.dtype} "
                              f"{tuple(pixels.shape)}")
-        h, w = pixels.shape[2:]
-
-        def whole(name: str, scale: int | Ints) -> Tensor:
-            # Made integers here, on the CPU: some devices have no float64.
-            return torch.from_numpy((uniforms[name] * scale).astype(np.int64)).to(pixels.device, non_blocking=True)
-
+        there, here = drawn.there, drawn.here
         steps: dict[str, Callable[[Tensor], Tensor]] = {
-            "crop": lambda images: crop(images, whole("crop", 2 * self.padding + 1), self.padding),
-            "flip": lambda images: flip(images, whole("flip", 2)[:, 0]),
-            "jitter": lambda images: jitter(images, uniforms["jitter"]),
-            "autoaugment": lambda images: autoaugment.autoaugment(images, uniforms["autoaugment"]),
-            "randaugment": lambda images: randaugment.randaugment(images, uniforms["randaugment"]),
+            "crop": lambda images: crop(images, there["crop"], self.padding),
+            "flip": lambda images: flip(images, there["flip"][:, 0]),
+            "jitter": lambda images: jitter(images, here["jitter"]),
+            "autoaugment": lambda images: autoaugment.autoaugment(images, here["autoaugment"]),
+            "randaugment": lambda images: randaugment.randaugment(images, here["randaugment"]),
         }
         for name in self.names:
             pixels = steps[name](pixels) if name in steps else pixels
         images = normalize(pixels, self.mean, self.std)
         if "cutout" in self.names:
-            images = cutout(images, whole("cutout", np.array([h, w])), self.cutout_size or max(h // 2, 2))
+            images = cutout(images, there["cutout"], self.cutout_size or max(pixels.shape[2] // 2, 2))
         return images.contiguous(memory_format=torch.channels_last)  # last: the steps before are quicker on planes

@@ -160,10 +160,10 @@ def apply_each(images: Tensor, operations: Ints, strengths: Floats, size: tuple[
             warped.append(members)
             matrices.append(_WARPS[name](strengths[members], size))
             continue
-        where = torch.from_numpy(members).to(device)
-        amounts = torch.from_numpy(strengths[members].astype(np.float32)).to(device)
+        where = torch.from_numpy(members).to(device, non_blocking=True)
+        amounts = torch.from_numpy(strengths[members].astype(np.float32)).to(device, non_blocking=True)
         images.index_copy_(0, where, _PIXELS[name](images.index_select(0, where), amounts))
     if warped:
-        where = torch.from_numpy(np.concatenate(warped)).to(device)
-        walks = warp.fixed_point(np.concatenate(matrices)).to(device)
+        where = torch.from_numpy(np.concatenate(warped)).to(device, non_blocking=True)
+        walks = warp.fixed_point(np.concatenate(matrices)).to(device, non_blocking=True)
         images.index_copy_(0, where, warp.warp(images.index_select(0, where), walks))

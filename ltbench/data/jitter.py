@@ -24,7 +24,8 @@ def jitter(images: Tensor, uniforms: Floats) -> Tensor:
         images: uint8, shape (B, channels, height, width).
         uniforms: In [0, 1): three factors and the order, shape (B, 4).
     """
-    factors = torch.from_numpy((1 - STRENGTH + 2 * STRENGTH * uniforms[:, :-1]).astype(np.float32)).to(images.device)  # (B, 3)
+    factors = torch.from_numpy((1 - STRENGTH + 2 * STRENGTH * uniforms[:, :-1]).astype(np.float32))  # (B, 3)
+    factors = factors.to(images.device, non_blocking=True)
     orders = _ORDERS[(uniforms[:, -1] * len(_ORDERS)).astype(np.int64)]  # (B, 3)
     result = images.clone()
     for place in range(len(_OPERATIONS)):
@@ -32,6 +33,6 @@ def jitter(images: Tensor, uniforms: Floats) -> Tensor:
             chosen = np.flatnonzero(orders[:, place] == number)
             if not len(chosen):
                 continue
-            rows = torch.from_numpy(chosen).to(images.device)
+            rows = torch.from_numpy(chosen).to(images.device, non_blocking=True)
             result[rows] = operation(result[rows], factors[rows, number])
     return result

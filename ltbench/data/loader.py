@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ltbench.data.arrays import Floats, Ints
-from ltbench.data.augment import Augmentation
+from ltbench.data.augment import Augmentation, Drawn
 from ltbench.data.base import ImageSource, TensorImages
 from ltbench.data.batch import Batch
 from ltbench.data.chunks import batch_shape, check_batch_size, chunk, global_batches, occurrences
@@ -57,7 +57,8 @@ class _Parts:
         chunks = self._world * self._accumulation
         batches = global_batches(order, self._batch_size, chunks)
         size = batches.shape[1]
-        positions = torch.from_numpy(batches).to(self._device)  # moved once an epoch: small copies cost a GPU more than steps
+        # Moved once an epoch: small copies cost a GPU more than steps.
+        positions = torch.from_numpy(batches).to(self._device, non_blocking=True)
         labels = self._labels[positions]
         for number in range(len(batches)):
             parts = []
@@ -118,14 +119,18 @@ class Loader:
         positions = np.asarray(order, dtype=np.int64)
         # An image that a sampler repeats within the epoch must not come in the same crop each time.
         names: Ints = self._indices.numpy()[positions] + self._size * occurrences(positions)
-        drawn = [view.draw(names, self._seed, epoch, number) for number, view in enumerate(self._views)]
+        uniforms = [view.draw(names, self._seed, epoch, number) for number, view in enumerate(self._views)]
+        drawn: list[Drawn] = []
         served = self._stream.serve(self._requests(positions, names, epoch)) if self._pixels is None else iter(())
         for parts in self._parts.walk(positions):
             filled: list[Batch] = []
             pieces: list[Tensor] = []
             for batch, place in parts:
-                batch.views = [view.apply(pixels, {name: numbers[place] for name, numbers in uniforms.items()})
-                               for view, pixels, uniforms in zip(self._views, self._fetch(batch, served), drawn, strict=True)]
+                fetched = self._fetch(batch, served)
+                drawn = drawn or [view.ready(numbers, pixels)
+                                  for view, numbers, pixels in zip(self._views, uniforms, fetched, strict=True)]
+                batch.views = [view.apply(pixels, ready.rows(place))
+                               for view, pixels, ready in zip(self._views, fetched, drawn, strict=True)]
                 batch.images, batch.pieces = batch.views[0], pieces
                 pieces.append(batch.images)
                 filled.append(batch)

@@ -41,7 +41,7 @@ def draw_partners(batch: Batch, generator: torch.Generator, gather: Callable[[Te
     if batch.images is None:
         raise ValueError("mixing needs images, got a batch without")
     order = torch.randperm(len(batch.global_labels), generator=generator)
-    rows = order[batch.first:batch.first + len(batch.labels)].to(batch.labels.device)  # (B,)
+    rows = order[batch.first:batch.first + len(batch.labels)].to(batch.labels.device, non_blocking=True)  # (B,)
     if batch.chunks == 1:
         return Partners(batch.images[rows], [(labels[rows], weight[rows] if isinstance(weight, Tensor) else weight)
                                              for labels, weight in batch.targets])

@@ -18,9 +18,10 @@ from ltbench.testing import scene
 from ltbench.testing.probes import CLASSIFIER, OBSERVER, Observer
 from ltbench.testing.results import Failure
 from ltbench.testing.subject import Subject, Trained
+from ltbench.training.budget import Budget
 from ltbench.training.engine import Engine
 from ltbench.training.files import load_tensors, save_tensors
-from ltbench.training.loop import Budget, Row, measured
+from ltbench.training.loop import Row, measured
 from ltbench.training.stages import StageRunner
 
 

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from typing import Protocol as Interface
@@ -21,6 +20,7 @@ from ltbench.data.randomness import derive_seed
 from ltbench.data.samplers import Sampler
 from ltbench.errors import Diverged
 from ltbench.method import Seen
+from ltbench.training.budget import Budget
 from ltbench.training.distributed import average_batch_norm, gather_rows
 from ltbench.training.engine import RESERVED, Engine
 from ltbench.training.files import WORTH_SYNCING, load_tensors, save_tensors
@@ -65,26 +65,6 @@ class BatchLoader(Interface):
         ...
 
 
-@dataclass(frozen=True)
-class Budget:
-    """Say how much a stage trains.
-
-    Args:
-        epochs: How many.
-        draws: Samples drawn an epoch.
-        batch_size: Global.
-    """
-
-    epochs: int
-    draws: int
-    batch_size: int
-
-    @property
-    def steps(self) -> int:
-        """Optimizer steps an epoch: incomplete batches are left out."""
-        return self.draws // self.batch_size
-
-
 class Loop:
     """Train one stage, from wherever its checkpoint left it.
 
@@ -117,7 +97,9 @@ class Loop:
         self._observe = observe
         self._optimization = Optimization(engine, engine.ctx.protocol, budget.epochs * budget.steps)
         self._prepared: nn.Module
-        self._prepared, self._optimizer = accelerator.prepare(engine, self._optimization.optimizer)
+        self._prepared, scaled = accelerator.prepare(engine, self._optimization.optimizer)
+        # Without a scaler accelerate has nothing to do in a step, but looks twice on disk for a package that it could work with.
+        self._optimizer = self._optimization.optimizer if accelerator.scaler is None else scaled
 
     def run(self) -> None:
         """Train to the last epoch.
@@ -150,13 +132,7 @@ class Loop:
         streams = self.engine.stack.owner("streams").streams(ctx)
         iterators = {name: self._loader(name).epoch(self._order(name, sampler, epoch), epoch)
                      for name, sampler in streams.items()}
-        sums: dict[str, Tensor] = {}
-        factor = 0.0
-        for step in range(self.budget.steps):
-            factor = self._optimization.set_rates(epoch * self.budget.steps + step)
-            parts = {name: next(iterator) for name, iterator in iterators.items()}
-            for name, value in self._step(parts).items():
-                sums[name] = sums[name] + value if name in sums else value
+        sums, factor = self._steps(iterators, epoch)
         average_batch_norm(self.engine, self._accelerator)  # first: a method may embed images at the end of an epoch
         for method in self.engine.stack.methods:
             method.end_epoch(ctx)
@@ -165,6 +141,25 @@ class Loop:
         if math.isfinite(figures["loss"]):  # a diverged model need not be measurable
             figures |= measured(self.engine, figures)
         return {**figures, "stage": stage, "epoch": epoch + 1, "epochs": self.budget.epochs, "rate": factor}
+
+    def _steps(self, iterators: Mapping[str, Iterator[list[Batch]]], epoch: int) -> tuple[dict[str, Tensor], float]:
+        """Take the steps of an epoch, in which nothing may wait for the device.
+
+        Args:
+            iterators: Stream name -> global batches.
+            epoch: From 0.
+
+        Returns:
+            Each figure's sum over the steps, and the last factor of the schedule.
+        """
+        sums: dict[str, Tensor] = {}
+        factor = 0.0
+        for step in range(self.budget.steps):
+            factor = self._optimization.set_rates(epoch * self.budget.steps + step)
+            parts = {name: next(iterator) for name, iterator in iterators.items()}
+            for name, value in self._step(parts).items():
+                sums[name] = sums[name] + value if name in sums else value
+        return sums, factor
 
     def _step(self, parts: Mapping[str, list[Batch]]) -> dict[str, Tensor]:
         """Take one optimizer step over the accumulation steps of a global batch."""
@@ -178,7 +173,10 @@ class Loop:
             waits = nullcontext() if i == count - 1 else self._accelerator.no_sync(self._prepared)
             with waits:
                 loss, micro_logs, micro_seen = self._prepared({name: micro[i] for name, micro in parts.items()})
-                self._accelerator.backward(loss / count)
+                if self._accelerator.scaler is None:
+                    (loss / count).backward()
+                else:
+                    self._accelerator.backward(loss / count)
             for name, value in micro_logs.items():
                 logs[name] = logs.get(name, 0.0) + value / count
             seen.append(micro_seen)

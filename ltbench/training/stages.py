@@ -20,17 +20,17 @@ from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
 from ltbench.plan import StagePlan
-from ltbench.protocols import Protocol
 from ltbench.registry import Registry
+from ltbench.training.budget import Budget, budget_of
 from ltbench.training.build import build_engine
+from ltbench.training.compilation import compiled
 from ltbench.training.context import Bank, Context
 from ltbench.training.distributed import gather_rows, release
 from ltbench.training.engine import Engine
 from ltbench.training.external import load_external, load_weights
 from ltbench.training.features import FeatureReader
 from ltbench.training.files import WORTH_SYNCING, check_tensors, load_tensors, save_tensors
-from ltbench.training.loop import BatchLoader, Budget, Loop, Row, first_row
-from ltbench.training.optimization import terms
+from ltbench.training.loop import BatchLoader, Loop, Row, first_row
 from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
 
 if TYPE_CHECKING:
@@ -54,25 +54,6 @@ class Stage:
     reused: bool = False
 
 
-def budget_of(protocol: Protocol, stage: int, images: int) -> Budget:
-    """Return how much a stage trains.
-
-    A later stage draws ``stage2_samples``, or ``stage2_draws`` times the number of training images; an "epoch" of it is one
-    pass's worth of draws.
-
-    Args:
-        protocol: As realized.
-        stage: From 1.
-        images: N, training images.
-    """
-    batch_size = terms(protocol, stage).batch_size
-    if stage == 1:
-        return Budget(protocol.epochs, images, batch_size)
-    draws = protocol.stage2_draws * images if protocol.stage2_samples is None else protocol.stage2_samples
-    epochs = max(1, round(draws / images))
-    return Budget(epochs, round(draws / epochs), batch_size)
-
-
 class StageRunner:
     """Train stages, or find them done.
 
@@ -84,10 +65,12 @@ class StageRunner:
         stage1: A user's own first stage, instead of training one.
         weights: Of a frozen backbone, likewise.
         sync_batch_norm: Whether batch norm looks at the images of all processes.
+        compiles: Whether training steps are compiled.
     """
 
     def __init__(self, accelerator: Accelerator, store: StageStore, registry: Registry, *, accumulation: int = 1,
-                 stage1: Path | None = None, weights: Weights | None = None, sync_batch_norm: bool = False) -> None:
+                 stage1: Path | None = None, weights: Weights | None = None, sync_batch_norm: bool = False,
+                 compiles: bool = False) -> None:
         self.accelerator = accelerator
         self.store = store
         self.registry = registry
@@ -95,6 +78,7 @@ class StageRunner:
         self.stage1 = stage1
         self.weights = weights
         self.sync_batch_norm = sync_batch_norm
+        self.compiles = compiles
 
     @property
     def given(self) -> bool:
@@ -239,8 +223,10 @@ class StageRunner:
             with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                 loop = Loop(engine, budget, self.loaders(engine, plan, budget, seed, data), data.labels, seed, self.accelerator,
                             checkpoint, observe)
+                alone = self.accumulation == 1 and self.accelerator.num_processes == 1
                 try:
-                    loop.run()
+                    with compiled(engine, self.store.root.parent, alone=alone) if self.compiles else nullcontext():
+                        loop.run()
                 finally:
                     self.accelerator.unwrap_model(engine, keep_fp32_wrapper=False)
                     release(self.accelerator)

@@ -21,6 +21,8 @@ def robustness_loss(embedding: Tensor, labels: Tensor, centroids: Tensor, radius
     a margin of 2 r bounds what any centroid in the ball would cost. For class c the loss is the mean over its samples z of
     minus the log of exp(-d(z, mu_c) - 2 r_c) relative to its sum over the batch, in which other classes have no margin.
 
+    Row i is that of sample i's class, once for each of its samples: nothing waits to learn which classes are present.
+
     Args:
         embedding: Shape (B, D).
         labels: Shape (B,).
@@ -28,12 +30,12 @@ def robustness_loss(embedding: Tensor, labels: Tensor, centroids: Tensor, radius
         radius: Shape (C,).
         temperature: Divides distances and margins.
     """
-    present = torch.bincount(labels, minlength=len(centroids)).nonzero().flatten()  # (P,)
-    positive = labels == present[:, None]  # (P, B)
-    distance = ltbench.euclidean_distance(embedding, centroids[present]).T  # (P, B)
-    scores = -(distance + 2 * radius[present, None] * positive) / temperature
-    own = scores.log_softmax(dim=1).masked_fill(~positive, 0).sum(dim=1) / positive.sum(dim=1)  # (P,)
-    return -own.mean()
+    positive = labels == labels[:, None]  # (B, B)
+    distance = ltbench.euclidean_distance(embedding, centroids[labels]).T  # (B, B)
+    scores = -(distance + 2 * radius[labels, None] * positive) / temperature
+    sizes = positive.sum(dim=1)  # (B,)
+    own = scores.log_softmax(dim=1).masked_fill(~positive, 0).sum(dim=1) / sizes  # (B,)
+    return -(own / sizes).sum() / (1 / sizes).sum()
 
 
 class DistributionalRobustness(ltbench.Method):

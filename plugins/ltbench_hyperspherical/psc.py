@@ -73,7 +73,7 @@ class ParametricSoftmax(ltbench.Method):
         weight = _weight(ctx)
         rows = None
         if len(weight) > _SUBSET:
-            rows = torch.randperm(len(weight), generator=ctx.generator)[:_SUBSET].to(weight.device)
+            rows = torch.randperm(len(weight), generator=ctx.generator)[:_SUBSET].to(weight.device, non_blocking=True)
         return {"uniformity": self.uniformity * uniformity(weight.float(), rows=rows)}
 
     def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:

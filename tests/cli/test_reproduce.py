@@ -58,12 +58,16 @@ def test_a_dry_run_prints_the_command(copy: Copy, tmp_path: Path, capsys: pytest
     assert not (tmp_path / "again").exists()
 
 
-def test_changed_sources_and_machines_are_said(copy: Copy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    copy.change(stages__0__methods__0__sources={}, environment__device="NVIDIA H100", environment__libraries={"torch": "1.0"})
+def test_changed_sources_and_machines_are_said(copy: Copy, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    copy.change(stages__0__methods__0__sources={}, environment__device="NVIDIA H100", environment__libraries={"torch": "1.0"},
+                environment__compiled=True)
+    monkeypatch.setenv("CXX", "no-such-compiler")  # else it would be compiled as it was
     options = ["--out", tmp_path / "again", "--cpu", "--threads", "1", "--cache", tmp_path / "cache"]
     code, out, err = _run(capsys, copy.json, *options)
     assert code == 0
     assert "warning: stages[0].methods[0].sources: ltbench_baselines/ldam.py has changed since\n" in err
+    assert "note: compiled was True, and is False\n" in out
     assert "note: device was NVIDIA H100, and is cpu\n" in out and "and was another version\n" in out
     assert (tmp_path / "cache").is_dir() and not (tmp_path / "again" / ".stages").exists()
 

@@ -35,7 +35,8 @@ class Heard(Observers):
 def crew(folder: Path, acts: dict[Any, str], keys: str = "abcd", *, jobs: int = 2, one_first: bool = False) -> tuple[Crew, Heard]:
     """Return a crew for runs of one stage each, with these keys."""
     task = SimpleNamespace(seed=0)
-    plans = [cast(RunPlan, SimpleNamespace(stages=[SimpleNamespace(number=1, key=key)], expression=f"m{key}", task=task))
+    plans = [cast(RunPlan, SimpleNamespace(stages=[SimpleNamespace(number=1, key=key)], expression=f"m{key}", task=task,
+                                           file_name=f"m{key}"))
              for key in keys]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
 

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from ltbench import records
+from ltbench.backbones.cifar_resnet import CifarResNet
 from ltbench.cli.main import main
+from ltbench.stack import Stack
+from ltbench.training.engine import Engine
+from ltbench.training.factories import Head
+from ltbench.training.optimization import Optimization
+from ltbench_baselines.ce import CrossEntropy
+from tests.plugins.stages import PROTOCOL, at_progress, facts
 
 
 @pytest.mark.parametrize("arguments", [["--optimizer", "adamw", "--lr", "0.01"], ["--schedule", "step"], ["--schedule", "cosine"],
@@ -17,3 +27,64 @@ def test_every_setting_trains(arguments: list[str], tmp_path: Path) -> None:
     ((_, record),), problems = records.read_directory(tmp_path)
     assert problems == [] and record["status"] == "completed", record["reason"]
     assert record["curve"][1]["loss"] < record["curve"][0]["loss"]
+
+
+def convolutional(optimizer: str = "sgd") -> tuple[Engine, Optimization]:
+    """Return a first stage over convolutions that lie channels last, as the core lays them, with its optimizer."""
+    engine = Engine(CifarResNet(8), Head(nn.Linear(64, 3)), Stack([CrossEntropy(facts([5, 3, 1], 64))], 1))
+    engine.to(memory_format=torch.channels_last)
+    engine.ctx = at_progress(0.0)
+    return engine, Optimization(engine, PROTOCOL.replace(optimizer=optimizer, weight_decay=1e-3), 10)
+
+
+def gradients(engine: Engine, seed: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(p.shape, generator=generator).to(memory_format=torch.channels_last if p.dim() == 4 else
+                                                         torch.contiguous_format) for p in engine.parameters()]
+
+
+def step(engine: Engine, optimizer: torch.optim.Optimizer, seed: int) -> None:
+    for parameter, gradient in zip(engine.parameters(), gradients(engine, seed), strict=True):
+        parameter.grad = gradient
+    optimizer.step()
+
+
+def test_a_fused_step_is_the_plain_one() -> None:
+    """v <- 0.9 v + (g + 0.001 w), w <- w - 0.1 v, each operation rounded once."""
+    engine, optimization = convolutional()
+    assert optimization.optimizer.defaults["fused"]
+    weights = [p.detach().clone() for p in engine.parameters()]
+    velocities = [torch.zeros_like(w) for w in weights]
+    for seed in range(3):
+        step(engine, optimization.optimizer, seed)
+        for w, v, g in zip(weights, velocities, gradients(engine, seed), strict=True):
+            v.mul_(0.9).add_(g + 1e-3 * w)
+            w.sub_(0.1 * v)
+    for parameter, w in zip(engine.parameters(), weights, strict=True):
+        torch.testing.assert_close(parameter.detach(), w, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_state_that_comes_back_lies_as_the_parameters_do(optimizer: str) -> None:
+    """What comes from a file is contiguous: added to channels-last weights without a look, it would fall on other ones."""
+    engine, optimization = convolutional(optimizer)
+    step(engine, optimization.optimizer, 0)
+    kept = {name: value.clone(memory_format=torch.contiguous_format) for name, value in optimization.state().items()}
+    weights = copy.deepcopy(engine.state_dict())
+    step(engine, optimization.optimizer, 1)
+    expected = copy.deepcopy(engine.state_dict())
+
+    again, other = convolutional(optimizer)
+    again.load_state_dict(weights)
+    other.restore(kept)
+    step(again, other.optimizer, 1)
+    for name, value in expected.items():
+        assert torch.equal(again.state_dict()[name], value), name
+
+
+def test_weights_lie_channels_last(tmp_path: Path) -> None:
+    from ltbench.testing import scene
+
+    engine, _, _ = scene.Scene(scene.installed()).build("ce", tmp_path)
+    convolutions = [module.weight for module in engine.modules() if isinstance(module, nn.Conv2d)]
+    assert convolutions and all(weight.is_contiguous(memory_format=torch.channels_last) for weight in convolutions)

@@ -43,7 +43,7 @@ def check_world(environ: Mapping[str, str], processes: int) -> None:
 
 
 def describe_split(plans: Sequence[RunPlan], processes: int, accumulation: int) -> str | None:
-    """Return one line that says how global batches are split; None where they are not.
+    """Return one line that says how global batches are split; None where they are not, or cannot be.
 
     Args:
         plans: Of the runs.
@@ -57,6 +57,8 @@ def describe_split(plans: Sequence[RunPlan], processes: int, accumulation: int) 
 
     trained = [stage for plan in plans for stage in plan.stages if stage.trial.trains]
     sizes = sorted({terms(stage.protocol, stage.number).batch_size for stage in trained})
-    each = ", ".join(f"{size} = {processes} x {accumulation} x {size / parts:g}" for size in sizes)
+    if any(size % parts for size in sizes):
+        return None  # which is refused
+    each = ", ".join(f"{size} = {processes} x {accumulation} x {size // parts}" for size in sizes)
     return ("batch sizes and learning rates are the protocol's, whatever the number of processes; "
             f"processes x accumulation steps x images: {each or 'nothing is trained'}")

@@ -74,6 +74,8 @@ def add_place(parser: argparse.ArgumentParser) -> None:
                        help="split each global batch into K parts to save memory")
     place.add_argument("--sync-batch-norm", action="store_true",
                        help="batch norm over all processes' images (several GPUs; default: over each process's own)")
+    place.add_argument("--compile", action="store_true",
+                       help="compile training steps: quicker after up to minutes the first time (needs a C++ compiler)")
     place.add_argument("--threads", type=int, metavar="N", help="CPU threads (1 is best where other programs are busy)")
     place.add_argument("--cpu", action="store_true", help="leave accelerators alone")
     place.add_argument("--keep", choices=("nothing", "statistics", "features"), default="statistics",

@@ -77,12 +77,15 @@ def make_runner(args: argparse.Namespace, matrix: Matrix, observers: Observers |
 
     import torch
 
+    from ltbench.cli.toolchain import compiler_problem
     from ltbench.run_options import Options
     from ltbench.runner import Runner
     from ltbench.training.agreement import require_same_plans, require_shared
     from ltbench.training.distributed import make_accelerator
     from ltbench.training.store import StageStore
 
+    if args.compile and (problem := compiler_problem()):
+        raise UserError(f"--compile does not work here: {problem}")
     torch.set_flush_denormal(True)  # peaky softmaxes are several times slower without; before the first parallel operation
     if args.threads is not None or (matrix.tiny and "OMP_NUM_THREADS" not in os.environ):
         torch.set_num_threads(args.threads or 1)
@@ -102,6 +105,6 @@ def make_runner(args: argparse.Namespace, matrix: Matrix, observers: Observers |
         require_shared({"--out": args.out, "--cache": cache}, accelerator)
     options = Options(args.out, data_root(args.data_root), args.download, args.accumulate, args.stage1, matrix.weights,
                       args.rerun, args.debug, args.keep, planning=args.dry_run, skip_unreadable=args.unreadable == "skip",
-                      sync_batch_norm=args.sync_batch_norm)
+                      sync_batch_norm=args.sync_batch_norm, compiles=args.compile)
     store = StageStore(cache, cache_limit())
     return Runner(args.registry, accelerator, store, matrix.datasets, options, observers)

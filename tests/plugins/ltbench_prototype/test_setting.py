@@ -14,7 +14,7 @@ from ltbench.plan import RunPlan, plan_run
 from ltbench.protocols import Protocol
 from ltbench.registry import load_registry
 from ltbench.task import Task
-from ltbench.training.stages import budget_of
+from ltbench.training.budget import budget_of
 from ltbench_prototype.setting import setting
 
 REGISTRY = load_registry(strict=False)
