@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,9 @@ def folder(page: str, tmp_path: Path, digits_batch: tuple[object, object], monke
         files = sorted(path.relative_to(pets.parent) for path in pets.glob("*/*.png"))
         for part, kept in (("train", files[::2]), ("test", files[1::2])):
             (pets.parent / f"mine_{part}.txt").write_text("".join(f"{file} {file.parent.name}\n" for file in kept))
+    if "my_la.py" in text:
+        (method,) = (block for block in blocks_of("docs/tutorial.md") if block.title == "my_la.py")
+        (tmp_path / "my_la.py").write_text(method.text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.syspath_prepend(tmp_path)
@@ -63,11 +67,11 @@ def folder(page: str, tmp_path: Path, digits_batch: tuple[object, object], monke
 def run(block: Block, command: str) -> None:
     """Run one command of a block as the block's mark says."""
     name, *arguments = words(command)
-    assert name == "ltbench", f"{block}: {command} needs a mark that says why it is not run"
     if block.mark == "planned":
-        if arguments[0] != "run":
+        if [name, arguments[0]] != ["ltbench", "run"]:
             return
         arguments.append("--dry-run")
+    assert name == "ltbench", f"{block}: {command} needs a mark that says why it is not run"
     if "runs/NAME.json" in arguments:
         arguments[arguments.index("runs/NAME.json")] = str(min(Path("runs").glob("*.json")))
     try:
@@ -77,11 +81,23 @@ def run(block: Block, command: str) -> None:
     assert code == (2 if block.mark == "fails" else 0), f"{block}: {command}"
 
 
+def execute(block: Block, names: dict[str, Any], folder: Path) -> None:
+    """Run Python as a module of its own, in a file: what is defined in it has a source."""
+    module = ModuleType(f"block_{block.line}")
+    module.__file__ = str(folder / f"{module.__name__}.py")
+    Path(module.__file__).write_text("\n" * block.line + block.text, encoding="utf-8")
+    sys.modules[module.__name__] = module
+    vars(module).update(names)
+    exec(compile(Path(module.__file__).read_text(encoding="utf-8"), module.__file__, "exec"), vars(module))
+    names.update({name: value for name, value in vars(module).items() if not name.startswith("__")})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", pages())
 def test_blocks(page: str, folder: Path) -> None:
     """Run the blocks of a page one after the other, in one folder."""
-    modules, names = set(sys.modules), {"__name__": "documentation"}
+    modules = set(sys.modules)
+    names: dict[str, Any] = {}
     for block in blocks_of(page):
         if block.title:
             Path(block.title).write_text(block.text, encoding="utf-8")
@@ -91,7 +107,7 @@ def test_blocks(page: str, folder: Path) -> None:
             for command in block.commands:
                 run(block, command)
         elif block.language == "python":
-            exec(compile("\n" * block.line + block.text, os.fspath(ROOT / page), "exec"), names)
+            execute(block, names, folder)
         elif block.language == "toml":
             tomllib.loads(block.text)
         elif block.language == "json":
