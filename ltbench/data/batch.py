@@ -47,4 +47,4 @@ class Batch:
         Args:
             everything: Shape (G, ...).
         """
-        return everything[self.first:self.first + len(self.labels)].to(self.labels.device)
+        return everything[self.first:self.first + len(self.labels)].to(self.labels.device, non_blocking=True)

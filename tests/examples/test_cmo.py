@@ -9,7 +9,7 @@ from cmo import ContextRichOversampling, span
 
 from ltbench.data.samplers import ClassReversed
 from ltbench.method import Step
-from tests.examples.scenes import SIDE, batch_of, context
+from tests.known_context import SIDE, batch_of, context
 from tests.plugins.stages import facts
 
 COUNTS = (60, 30, 10)

@@ -8,7 +8,7 @@ import torch
 from gaussian_clouded import GaussianClouded
 
 from ltbench.heads import CosineClassifier
-from tests.examples.scenes import batch_of, context, part_of
+from tests.known_context import batch_of, context, part_of
 from tests.plugins.stages import facts
 
 COUNTS = (100, 10, 1)

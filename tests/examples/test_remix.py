@@ -4,7 +4,7 @@ import pytest
 import torch
 from remix import Remix
 
-from tests.examples.scenes import batch_of, context, part_of, pixels
+from tests.known_context import batch_of, context, part_of, pixels
 from tests.plugins.stages import facts
 
 COUNTS = (90, 45, 30, 10)

@@ -1,4 +1,4 @@
-"""What the examples are tested on: a context that draws, and images whose every pixel is their label."""
+"""What methods are tested on that draw and mix: a context, and images whose every pixel is their label."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.data.batch import Batch
+from ltbench.method import Method
 from ltbench.stack import Stack
 from ltbench.training.context import Bank, Context
 from ltbench.training.engine import Engine
@@ -33,14 +34,15 @@ class FirstPixels(nn.Module):
         return images.flatten(1)[:, :self.feature_dim]
 
 
-def context(counts: Sequence[int], seed: int = 0) -> Context:
-    """Return the context of a stack of cross-entropy alone, on a network that is known.
+def context(counts: Sequence[int], seed: int = 0, others: Sequence[Method] = ()) -> Context:
+    """Return the context of a stack with cross-entropy, on a network that is known.
 
     Args:
         counts: Training images of each class.
         seed: Of its generator.
+        others: Methods of the stack.
     """
-    stack = Stack([CrossEntropy(facts(counts))], 1)
+    stack = Stack([CrossEntropy(facts(counts)), *others], 1)
     engine = Engine(FirstPixels(len(counts)), Head(nn.Identity()), stack)
     nothing = Bank(torch.zeros(0, 1), torch.zeros(0, dtype=torch.int64))
     ctx = Context(engine, stack, facts(counts), PROTOCOL, None, torch.device("cpu"), lambda split, view: nothing,
