@@ -141,6 +141,7 @@ class Method(nn.Module):
     Attributes:
         name: What the user types; the same as the spec's.
         stages: The stages it fits; a third stage counts as 2.
+        reference: Authors and year of its paper, for listings, where no spec says so: in a file without hooks.
         trains: Whether a later stage with this method takes gradient steps; False for closed-form methods.
         inputs: What a later stage trains on: ``images``, or cached ``features``; None for no opinion.
         backbone: In a later stage: ``frozen``, ``drifting`` (weights frozen, batch-norm statistics in training mode) or
@@ -152,6 +153,7 @@ class Method(nn.Module):
 
     name: ClassVar[str]
     stages: ClassVar[frozenset[int]]
+    reference: ClassVar[str] = ""
     trains: ClassVar[bool] = True
     inputs: Literal["images", "features"] | None = None
     backbone: Literal["frozen", "drifting", "tuned"] | None = None
@@ -194,15 +196,22 @@ class Method(nn.Module):
         return (ctx.protocol.augmentation,)
 
     def mix(self, ctx: Context, batch: Batch) -> Batch:
-        """Return the batch with mixed images and weighted targets."""
+        """Return the batch with mixed images and weighted targets.
+
+        Further views stay as drawn. A method that mixes in its step overrides this too, returning the batch as it is: owning
+        it says that no other method may mix what the step mixes already.
+        """
         return batch
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of every sample, shape (B,)."""
+        """Return the loss of every sample, shape (B,); in training only. What needs the context or random numbers is a step."""
         return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
 
     def step(self, ctx: Context, batches: Mapping[str, Batch]) -> Step:
-        """Do the whole training step."""
+        """Do the whole training step, with a batch of every stream; all are of the same size.
+
+        Use the stack's parts, so that other methods of it count: ``ctx.mix``, ``ctx.forward``, ``ctx.loss``.
+        """
         return ctx.default_step(batches["main"])
 
     def predict(self, ctx: Context, output: Output) -> Tensor:

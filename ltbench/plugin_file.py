@@ -98,7 +98,7 @@ def _specs(module: ModuleType, path: Path) -> list[MethodSpec]:
 
 def _spec(kind: type[Method]) -> MethodSpec:
     summary = (vars(kind).get("__doc__") or "").strip().partition("\n")[0].removesuffix(".")
-    return MethodSpec(kind.name, f"{kind.__module__}:{kind.__qualname__}", summary, kind.stages)
+    return MethodSpec(kind.name, f"{kind.__module__}:{kind.__qualname__}", summary, kind.stages, kind.reference)
 
 
 class _OfClasses:

@@ -64,7 +64,7 @@ def register(method: type[Any], registry: Registry) -> str:
         typed_hash(method)  # refuses what nothing could tell apart
     summary = (method.__doc__ or method.__name__).strip().splitlines()[0]
     try:
-        spec = MethodSpec(method.name, f"{method.__module__}:{method.__name__}", summary, method.stages)
+        spec = MethodSpec(method.name, f"{method.__module__}:{method.__name__}", summary, method.stages, method.reference)
     except (TypeError, ValueError) as error:
         raise UserError(f"{what}: {error}") from error
     if method.name in registry.methods:

@@ -354,14 +354,45 @@ class Verbose(ltbench.Method):
     stages = frozenset({1})
 
 
+class Misquoting(ltbench.Method):
+    """Name another paper than the spec does."""
+
+    name = "planted_misquoting"
+    stages = frozenset({1})
+    reference = "B, 2021"
+
+
+class Deaf(ltbench.Method):
+    """Train by a loss of its own, whatever others of the stack have to say."""
+
+    name = "planted_deaf"
+    stages = frozenset({1})
+
+    def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
+        batch = ctx.mix(batches["main"])
+        output = ctx.forward(batch)
+        return ltbench.Step(torch.nn.functional.cross_entropy(output.logits, batch.labels), output, batch)
+
+
+class Unmixed(ltbench.Method):
+    """Train on images as they are, whatever the stack's mixer makes of them."""
+
+    name = "planted_unmixed"
+    stages = frozenset({1})
+
+    def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
+        output = ctx.forward(batches["main"])
+        return ltbench.Step(ctx.loss(output.logits, batches["main"]), output, batches["main"])
+
+
 METHODS = (Unseeded, Forgetful, ForgetfulPredictor, NotANumber, VarianceOfOne, BetweenClasses, LocalMean, HalfTheRows,
            Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless, Doubled,
            Averaged, HalfPrecision, Stubborn, Careless, Nameless, Pairwise, Endless, Verbose,
-           WideSearch, LostSearch, OddSearch)
+           WideSearch, LostSearch, OddSearch, Misquoting, Deaf, Unmixed)
 
 
 @ltbench.hookimpl
 def ltbench_methods() -> list[ltbench.MethodSpec]:
     return [ltbench.MethodSpec(kind.name, f"tests.planted_methods:{kind.__name__}", "wrong on purpose",
                                frozenset({1}) if kind is Misdescribed else kind.stages,
-                               "A,\n2020" if kind is Verbose else "") for kind in METHODS]
+                               {Verbose: "A,\n2020", Misquoting: "A, 2020"}.get(kind, "")) for kind in METHODS]

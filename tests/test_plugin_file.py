@@ -35,6 +35,7 @@ class Halved(Base):
 
     name = "halved_{stem}"
     stages = frozenset({{1, 2}})
+    reference = "Half et al., 1950"
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         return super().criterion(logits, labels) * FACTOR
@@ -81,7 +82,7 @@ def test_a_class_is_described_without_a_hook(method_file: Path) -> None:
     registry = load_registry(strict=False)
     add_file(registry, method_file)
     entry = registry.methods.get("halved_own_halved")
-    assert (entry.spec.summary, entry.spec.stages) == ("Halve the loss", {1, 2})
+    assert (entry.spec.summary, entry.spec.stages, entry.spec.paper) == ("Halve the loss", {1, 2}, "Half et al., 1950")
     digest = hashlib.sha256(method_file.read_bytes()).hexdigest()
     assert (entry.distribution, entry.version) == ("file:own_halved.py", digest[:12])
     assert registry.files == [method_file]

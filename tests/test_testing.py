@@ -42,6 +42,11 @@ FOUND = [
     ("planted_nan", "trains", "Diverged: the loss is nan in epoch 1 of stage 1"),
     ("planted_misdescribed", "spec", "the class's stages must be {1}, as in the spec, got frozenset({2})"),
     ("planted_verbose", "spec", "the spec's paper must be one line such as 'Cao et al., 2019', or empty, got 'A,\\n2020'"),
+    ("planted_misquoting", "spec", "the class's reference must be 'A, 2020', as in the spec, or empty, got 'B, 2021'"),
+    ("planted_deaf", "composes", "the step of planted_deaf leaves out what others of the stack do in 'criterion': use ctx.loss, "
+                                 "or own 'criterion'"),
+    ("planted_unmixed", "composes", "the step of planted_unmixed leaves out what others of the stack do in 'mix': use ctx.mix, "
+                                    "or own 'mix'"),
 ]
 
 

@@ -68,12 +68,14 @@ class InAFile(ltbench.Method):
 
     name = "in_a_file"
     stages = frozenset({1})
+    reference = "File et al., 1960"
 
 
 def test_a_class_in_a_file_has_the_files_hash() -> None:
     assert not is_typed(InAFile) and "tests/test_typed.py" in source_hashes(InAFile)
     registry = load_registry(strict=False)
     assert register(InAFile, registry) == "in_a_file" and registry.methods.get("in_a_file").load() is InAFile
+    assert registry.methods.get("in_a_file").spec.paper == "File et al., 1960"
     with pytest.raises(UserError, match="^method InAFile must have a name that is not taken, got 'in_a_file'$"):
         register(InAFile, registry)
 

@@ -11,6 +11,8 @@ from torch import Tensor
 class Batch:
     """Hold this process's part of a global batch, for one accumulation step.
 
+    Change a copy: ``dataclasses.replace(batch, images=..., targets=...)``.
+
     Args:
         images: First view, float, shape (B, channels, height, width); None where a stage trains on cached features.
         labels: int64, shape (B,).
@@ -35,3 +37,14 @@ class Batch:
     chunks: int = 1
     first: int = 0
     pieces: list[Tensor] = field(default_factory=list, repr=False)
+
+    def rows_of(self, everything: Tensor) -> Tensor:
+        """Return what falls to this part of a tensor that has a row for every image of the global batch, on the labels' device.
+
+        What is drawn for every image is drawn for the whole global batch, ``len(batch.global_labels)`` rows of it, and cut by
+        this: then no image's number depends on the number of processes or of accumulation steps.
+
+        Args:
+            everything: Shape (G, ...).
+        """
+        return everything[self.first:self.first + len(self.labels)].to(self.labels.device, non_blocking=True)

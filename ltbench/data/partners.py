@@ -23,6 +23,11 @@ class Partners:
     images: Tensor
     targets: list[tuple[Tensor, float | Tensor]]
 
+    @property
+    def labels(self) -> Tensor:
+        """Classes of the images, int64, shape (B,); of the first image where they are mixed themselves."""
+        return self.targets[0][0]
+
 
 def draw_partners(batch: Batch, generator: torch.Generator, gather: Callable[[Tensor], Tensor]) -> Partners:
     """Permute the global batch and return the rows that fall to a part of it.
@@ -41,7 +46,7 @@ def draw_partners(batch: Batch, generator: torch.Generator, gather: Callable[[Te
     if batch.images is None:
         raise ValueError("mixing needs images, got a batch without")
     order = torch.randperm(len(batch.global_labels), generator=generator)
-    rows = order[batch.first:batch.first + len(batch.labels)].to(batch.labels.device, non_blocking=True)  # (B,)
+    rows = batch.rows_of(order)  # (B,)
     if batch.chunks == 1:
         return Partners(batch.images[rows], [(labels[rows], weight[rows] if isinstance(weight, Tensor) else weight)
                                              for labels, weight in batch.targets])

@@ -55,8 +55,9 @@ CHECKS = {
         "buffer that end_epoch sets; random choices need a generator of their own"),
     "composes": Check(
         training.composes,
-        "a step must return the output and the batch that belong together, row by row, and the stage's head must be one that a "
-        "later stage can stand on"),
+        "a step must return the output and the batch that belong together, row by row, and go through ctx.default_step, or "
+        "through ctx.mix and ctx.loss, unless the method owns mix and criterion too; the stage's head must be one that a later "
+        "stage can stand on"),
     "partners": Check(
         partners,
         "go through ctx.criterion, ctx.loss and ctx.default_step, read step.batch.targets rather than labels where images may be "

@@ -1,4 +1,4 @@
-"""What the kit brings of its own: two methods to compose others with, and a network to compare processes on."""
+"""What the kit brings of its own: methods to compose others with, and a network to compare processes on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from ltbench.data.batch import Batch
 from ltbench.hookspecs import hookimpl
 from ltbench.method import Facts, Method, Seen, Step
 from ltbench.specs import BackboneSpec, MethodSpec
@@ -15,6 +16,8 @@ from ltbench.training.context import Context
 
 OBSERVER = "conformance_observer"
 CLASSIFIER = "conformance_classifier"
+MIXER = "conformance_mixer"
+LOSS = "conformance_loss"
 
 
 class Observer(Method):
@@ -54,12 +57,48 @@ class Classifier(Method):
     inputs = "features"
 
 
+class Counting(Method):
+    """Count how often a slot that it owns is used."""
+
+    calls: Tensor
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+
+class Mixer(Counting):
+    """Own the mixing, and mix nothing."""
+
+    name = MIXER
+    stages = frozenset({1, 2})
+
+    def mix(self, ctx: Context, batch: Batch) -> Batch:
+        """Return the batch as drawn."""
+        self.calls += 1
+        return batch
+
+
+class Loss(Counting):
+    """Own the criterion, and leave it as it is."""
+
+    name = LOSS
+    stages = frozenset({1, 2})
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the usual loss of every sample, shape (B,)."""
+        self.calls += 1
+        return super().criterion(logits, labels)
+
+
 @hookimpl
 def ltbench_methods() -> list[MethodSpec]:
-    """Return both."""
+    """Return all of them."""
     return [
         MethodSpec(OBSERVER, "ltbench.testing.probes:Observer", "watches", frozenset({1, 2})),
         MethodSpec(CLASSIFIER, "ltbench.testing.probes:Classifier", "a linear classifier", frozenset({2})),
+        MethodSpec(MIXER, "ltbench.testing.probes:Mixer", "owns the mixing", frozenset({1, 2})),
+        MethodSpec(LOSS, "ltbench.testing.probes:Loss", "owns the criterion", frozenset({1, 2})),
     ]
 
 

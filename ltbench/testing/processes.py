@@ -25,7 +25,7 @@ _CHECK = "two_processes"
 _MEND = ("change buffers only from what all processes know: seen (in after_step), ctx.gather(...), ctx.generator, "
          "ctx.class_counts; every parameter that is trained must take part in the step; a loss is a mean over images, or is "
          "computed from gathered rows (ctx.gather), and normalized by batch.global_labels and batch.chunks; images are mixed "
-         "with ctx.partners(...)")
+         "with ctx.partners(...); what is drawn for every image is batch.rows_of what was drawn for the global batch")
 _WORLD = 2
 _SECONDS = 120.0  # for one method; far more than any takes
 

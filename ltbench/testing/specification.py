@@ -42,6 +42,8 @@ def spec(subject: Subject) -> None:
         raise Failure(f"the spec's summary must be one line, got {registered.summary!r}")
     if registered.paper != " ".join(registered.paper.split()):
         raise Failure(f"the spec's paper must be one line such as 'Cao et al., 2019', or empty, got {registered.paper!r}")
+    if method.reference not in ("", registered.paper):
+        raise Failure(f"the class's reference must be {registered.paper!r}, as in the spec, or empty, got {method.reference!r}")
     _check_signature(method)
     _check_search(method)
     if method.below is not None:

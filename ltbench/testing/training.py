@@ -15,7 +15,7 @@ from ltbench.method import Seen
 from ltbench.plan import StagePlan
 from ltbench.stack import evaluation_only, overrides
 from ltbench.testing import scene
-from ltbench.testing.probes import CLASSIFIER, OBSERVER, Observer
+from ltbench.testing.probes import CLASSIFIER, LOSS, MIXER, OBSERVER, Counting, Observer
 from ltbench.testing.results import Failure
 from ltbench.testing.subject import Subject, Trained
 from ltbench.training.budget import Budget
@@ -133,15 +133,29 @@ def take_step(what: str, engine: Engine, runner: StageRunner, plan: StagePlan, o
 
 
 def composes(subject: Subject) -> None:
-    """Stand beside a method that only watches, and below a second stage."""
+    """Stand beside a method that only watches, beside others that the step must not leave out, and below a second stage."""
     method = subject.entry.load()
     for text in subject.expressions:
+        if overrides(method, "step"):
+            _check_heard(subject, text)
         later = "/" in text
         if not (later and evaluation_only(method)):  # a stage that only predicts has no training to watch
             _check_watched(subject, f"{text}+{OBSERVER}")
         if not later:
             with scene.scratch() as folder:
                 check_finite(f"{text}/{CLASSIFIER}", subject.train_anew(f"{text}/{CLASSIFIER}", folder))
+
+
+def _check_heard(subject: Subject, text: str) -> None:
+    # A step that goes its own way would train the same thing whatever stands beside it, under another name.
+    for slot, probe, way in (("mix", MIXER, "ctx.mix"), ("criterion", LOSS, "ctx.loss")):
+        if overrides(subject.entry.load(), slot):
+            continue
+        with scene.scratch() as folder:
+            owner = subject.train_anew(f"{text}+{probe}", folder).engine.method(probe)
+        assert isinstance(owner, Counting)
+        if not int(owner.calls):
+            raise Failure(f"the step of {text} leaves out what others of the stack do in {slot!r}: use {way}, or own {slot!r}")
 
 
 def _check_watched(subject: Subject, text: str) -> None:

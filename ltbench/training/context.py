@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,7 +49,7 @@ class Context:
             ``backbone`` and ``method(name)`` are there to read.
         device: Where batches and the model are.
         generator: A CPU generator that is seeded anew each epoch, equally on every process. Draw from it what is random: a step
-            draws the same numbers for every part of a global batch.
+            draws the same numbers for every part of a global batch. A number for each image: :meth:`Batch.rows_of`.
     """
 
     def __init__(self, engine: Engine, stack: Stack, facts: Facts, protocol: Protocol, previous: Engine | None,
@@ -130,9 +131,13 @@ class Context:
         """Return the one instance-balanced stream."""
         return {"main": InstanceBalanced()}
 
+    def mix(self, batch: Batch) -> Batch:
+        """Return the batch as the stack's owner of ``mix`` mixes it: the way for a step of one's own to work with mixing."""
+        return self._stack.owner("mix").mix(self, batch)
+
     def default_step(self, batch: Batch) -> Step:
         """Mix, forward, loss: what a stack does whose methods own no step."""
-        mixed = self._stack.owner("mix").mix(self, batch)
+        mixed = self.mix(batch)
         output = self.forward(mixed)
         return Step(self.loss(output.logits, mixed), output, mixed)
 
@@ -154,6 +159,11 @@ class Context:
         A loss that reads how images of a batch lie to each other is computed from gathered rows, in full on every process.
         """
         return self._gather(tensor)
+
+    def draw_beta(self, alpha: float, beta: float) -> float:
+        """Return a number in [0, 1] from Beta(alpha, beta), the same for every part of a global batch: a share in mixtures."""
+        seed = int(torch.randint(2**62, (), generator=self.generator))  # torch's Beta takes no generator; numpy's does
+        return float(np.random.default_rng(seed).beta(alpha, beta))
 
     def partners(self, batch: Batch) -> Partners:
         """Return an image of the global batch for every image of a part, to mix it with: the same one, however it is split.

@@ -49,3 +49,18 @@ def test_weights_go_with_their_labels() -> None:
 def test_refuses_features() -> None:
     with pytest.raises(ValueError, match="mixing needs images"):
         draw_partners(Batch(None, LABELS, [], LABELS, LABELS), torch.Generator(), lambda rows: rows)
+
+
+def test_rows_of_the_global_batch_fall_to_its_parts() -> None:
+    drawn = torch.arange(16.0).reshape(8, 2)
+    assert part(0, 0).rows_of(drawn).tolist() == [[0.0, 1.0], [2.0, 3.0]]
+    parts = [part(step, rank).rows_of(drawn) for step in (0, 1) for rank in (0, 1)]
+    assert torch.equal(torch.cat(parts), drawn)
+    whole = Batch(images_of(LABELS), LABELS, [(LABELS, 1.0)], LABELS, LABELS)
+    assert torch.equal(whole.rows_of(drawn), drawn)
+
+
+def test_labels_of_partners_are_those_of_their_images() -> None:
+    whole = Batch(images_of(LABELS), LABELS, [(LABELS, 1.0)], LABELS, LABELS)
+    partners = draw_partners(whole, torch.Generator().manual_seed(0), lambda rows: rows)
+    assert partners.labels.tolist() == partners.images.flatten().tolist()

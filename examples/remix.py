@@ -1,0 +1,63 @@
+"""Remix: mixup whose labels favor the rarer class (Chou et al., "Remix: Rebalanced mixup", 2020)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+import ltbench
+
+
+class Remix(ltbench.Method):
+    """Mix pairs of images as mixup does, and give the whole label to the class that is much rarer.
+
+    Args:
+        alpha: Both parameters of the Beta distribution of the images' proportion.
+        kappa: How many times the images of one class the other must have to give its label away.
+        tau: The proportion from which a class keeps its part of the label.
+    """
+
+    name = "remix"
+    stages = frozenset({1, 2})
+    reference = "Chou et al., 2020"
+    inputs = "images"
+
+    def __init__(self, facts: ltbench.Facts, *, alpha: float = 1.0, kappa: float = 3.0, tau: float = 0.5) -> None:
+        super().__init__(facts)
+        if not 0 < alpha < math.inf:
+            raise ValueError(f"alpha must be > 0 and finite, got {alpha}")
+        if not kappa >= 1:
+            raise ValueError(f"kappa must be >= 1, got {kappa}")
+        if not 0 <= tau <= 1:
+            raise ValueError(f"tau must be in [0, 1], got {tau}")
+        self.alpha = alpha
+        self.kappa = kappa
+        self.tau = tau
+
+    def mix(self, ctx: ltbench.Context, batch: ltbench.Batch) -> ltbench.Batch:
+        """Return the batch with its first view mixed by lambda and its labels by lambda_y."""
+        if batch.images is None:
+            raise ValueError("remix needs images, got a batch without")
+        share = ctx.draw_beta(self.alpha, self.alpha)  # lambda
+        others = ctx.partners(batch)
+        weights = self.label_shares(ctx.class_counts[batch.labels], ctx.class_counts[others.labels], share)
+        images = share * batch.images + (1 - share) * others.images
+        return dataclasses.replace(batch, images=images, targets=[(batch.labels, weights), (others.labels, 1 - weights)])
+
+    def label_shares(self, own: Tensor, other: Tensor, share: float) -> Tensor:
+        """Return lambda_y, the weight of each image's own label, shape (B,).
+
+        Args:
+            own: n_i, the number of training images in the class of each image, shape (B,).
+            other: n_j, that of its partner's class, shape (B,).
+            share: lambda.
+        """
+        weights = torch.full(own.shape, share, device=own.device)
+        if share < self.tau:  # own is the class with more images, and has the smaller part of this one
+            weights = weights.masked_fill(own >= self.kappa * other, 0.0)
+        if 1 - share < self.tau:
+            weights = weights.masked_fill(other >= self.kappa * own, 1.0)
+        return weights
