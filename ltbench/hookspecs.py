@@ -70,7 +70,11 @@ def ltbench_commands(commands: argparse._SubParsersAction[argparse.ArgumentParse
 
 @hookspec
 def ltbench_run_start(run: RunInfo) -> None:
-    """Observe that a run begins (main process only). Nothing that an observer does can change or end the run."""
+    """Observe that a run begins (main process only). Nothing that an observer does can change or end the run.
+
+    With ``--jobs`` runs go on side by side and their events come mixed: keep what belongs to one by ``run.name``. A run whose
+    process died before it began has an end alone.
+    """
 
 
 @hookspec

@@ -62,9 +62,7 @@ class Turns:
                 finally:
                     self._release()
             if later == left:
-                if not told and self._accelerator.is_main_process:
-                    _tell([leases[number] for number in left])
-                told = True
+                told = told or (self._accelerator.is_main_process and _tell([leases[number] for number in left]))
                 time.sleep(_PAUSE)
             left = later
         if self._accelerator.is_main_process:
@@ -92,8 +90,11 @@ class Turns:
             self._held = None
 
 
-def _tell(leases: list[Lease]) -> None:
-    """Say once what is waited for."""
+def _tell(leases: list[Lease]) -> bool:
+    """Say what is waited for, and return whether that could be said: a job may have given up its lease, or not have it yet."""
     holder = leases[0].holder
+    if holder is None:
+        return False
     more = f" (and for {len(leases) - 1} more that other jobs have begun)" if len(leases) > 1 else ""
     print(f"waiting for {leases[0].what}: {holder}{more}", file=sys.stderr, flush=True)
+    return True

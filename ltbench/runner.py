@@ -143,7 +143,7 @@ class Runner:
         """
         if known := self.finished(plan):
             return known
-        record = describe(plan, self.data.of(plan), self.accelerator, self.options.accumulation) | {"reason": reason}
+        record = self._describe(plan) | {"reason": reason}
         fill(record["timing"], self.data.reading(plan.task.dataset), Phases(self.accelerator.device))
         records.write(record, None, self.options.out, plan.file_name)
         self.observers.notify("ltbench_run_end", run=info_of(plan, number, total), record=record)
@@ -185,10 +185,15 @@ class Runner:
         """
         check_runs(plans, self.data, self.registry, self.options, self.accelerator.num_processes)
 
+    def _describe(self, plan: RunPlan) -> Record:
+        """Return the record of a run that has failed so far."""
+        record = describe(plan, self.data.of(plan), self.accelerator, self.options.accumulation, compiles=self.options.compiles)
+        record["environment"]["sync_batch_norm"] = self.options.sync_batch_norm
+        return record
+
     def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
         data = self.data.of(plan)
-        record = describe(plan, data, self.accelerator, self.options.accumulation, compiles=self.options.compiles)
-        record["environment"]["sync_batch_norm"] = self.options.sync_batch_norm
+        record = self._describe(plan)
         phases = Phases(self.accelerator.device)
         predictions: Predictions | None = None
         geometry: dict[str, Tensor] = {}

@@ -9,11 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pluggy
+
+from ltbench import hookspecs
 from ltbench.errors import UserError
 from ltbench.hookspecs import hookimpl
+from ltbench.observers import Observers
 from ltbench.run_info import RunInfo
 
 TRACKERS = ("tensorboard", "wandb")
+NAME = "ltbench:tracking"  # of the observer
 _PROJECT = "ltbench"
 _LOGGED = "logged.json"
 _MEND = {"tensorboard": "pip install 'ltbench[track]'", "wandb": "pip install wandb"}
@@ -32,10 +37,24 @@ def require(tracker: str) -> None:
         raise UserError(f"--track-with {tracker} needs {tracker}: {_MEND[tracker]}")
 
 
+def alone(tracker: str, folder: Path) -> Observers:
+    """Return observers of which the only one is a tracker, for a process whose other events are told elsewhere.
+
+    Args:
+        tracker: One of :data:`TRACKERS`.
+        folder: Where it writes.
+    """
+    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager.add_hookspecs(hookspecs)
+    manager.register(Tracking(tracker, folder), NAME)
+    return Observers(manager)
+
+
 class Tracking:
     """Log each run as one run of a tracker: the curve by stage, the settings, what came out.
 
-    What was logged is noted beside it, so that a run that goes on after a kill goes on there too, and says nothing twice.
+    What was logged is noted beside it, so that a run that goes on after a kill goes on there too, and says nothing twice. A
+    process logs one run at a time: wandb has one current run in each.
 
     Args:
         tracker: One of :data:`TRACKERS`.
@@ -48,6 +67,7 @@ class Tracking:
         self._note = folder
         self._logged: dict[str, int] = {}
         self._tracker: Any = None
+        self._run: str | None = None  # by name
 
     @hookimpl
     def ltbench_run_start(self, run: RunInfo) -> None:
@@ -57,6 +77,7 @@ class Tracking:
         self._note = place / _LOGGED
         self._logged = json.loads(self._note.read_text()) if self._note.is_file() else {}
         self._tracker = _open(self._kind, run, self._folder)
+        self._run = run.name
 
     @hookimpl
     def ltbench_epoch_end(self, stage: int, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -72,8 +93,10 @@ class Tracking:
             self._log_epoch(stage, row["epoch"], {name: value for name, value in row.items() if isinstance(value, float)})
 
     @hookimpl
-    def ltbench_run_end(self, record: Mapping[str, Any]) -> None:
+    def ltbench_run_end(self, run: RunInfo, record: Mapping[str, Any]) -> None:
         """Log the settings and what came out, and end the tracker's run."""
+        if self._run != run.name:  # it began in a process that is gone
+            self.ltbench_run_start(run)
         settings = dict(_settings(record))
         if self._kind == "tensorboard":  # whose store_init_configuration makes a second run beside this one
             lines = [f"| {name} | {value} |" for name, value in settings.items()]
@@ -83,6 +106,7 @@ class Tracking:
         reason = f": {record['reason']}" if record["reason"] else ""
         self._tracker.log({"status": f"{record['status']}{reason}", **dict(_results(record))}, step=self._step(0))
         self._tracker.finish()
+        self._run = None
 
     def _log_epoch(self, stage: int, epoch: int, figures: Mapping[str, float]) -> None:
         if epoch <= self._logged.get(str(stage), -1):

@@ -113,3 +113,11 @@ def test_a_job_that_was_suspended_knows_before_it_writes(tmp_path: Path) -> None
         other = other_job(tmp_path, "a")
         threading.Timer(0.1, other.release).start()
         assert not job.confirm()
+
+
+def test_a_lease_that_changes_hands_in_the_moment_of_the_look_is_waited_for_without_a_word(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    attempt, looks = Lease.attempt, iter([False])
+    monkeypatch.setattr(Lease, "attempt", lambda self: next(looks, True) and attempt(self))  # nobody is seen in the way
+    assert [number for number, _ in turns(tmp_path).each(PLANS[:1], lambda plan: None)] == [0]
+    assert capsys.readouterr().err == ""

@@ -9,7 +9,8 @@ import pytest
 
 from ltbench import records
 from ltbench.cli.main import main
-from ltbench.tracking import Tracking
+from ltbench.run_info import RunInfo
+from ltbench.tracking import Tracking, alone
 from tests.cli.test_run import refusal
 
 RUN = ["run", "--cpu", "--protocol", "smoke", "--seeds", "0"]
@@ -68,7 +69,7 @@ def _said() -> list[list[Any]]:
 def _events(name: str) -> Any:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    (folder,) = Path("tracking").glob(f"*-smoke-{name}_s0_*")
+    (folder,) = Path("tracking").glob(f"*-{name}_s0_*")
     events = EventAccumulator(str(folder))
     events.Reload()
     return events
@@ -141,6 +142,29 @@ def test_a_tracker_that_raises_is_reported_once_and_ends_nothing(tmp_path: Path,
     assert main([*RUN, "--methods", "ce,la", "--track-with", "wandb"]) == 0
     assert capsys.readouterr().err.count("observer ltbench:tracking raised OSError: no network; it is left out") == 1
     assert [item.record["status"] for item in records.read_directory(Path("runs"))[0]] == ["completed"] * 2
+
+
+def test_a_run_that_began_in_a_process_that_is_gone_is_ended_as_its_own() -> None:
+    assert main([*RUN, "--methods", "ce"]) == 0
+    record = _record() | {"status": "failed", "reason": "its process was ended by SIGKILL", "metrics": None}
+    one, other = (RunInfo("ce", "digits-lt@20", 0, name=f"x-smoke-{name}_s0_1") for name in ("one", "other"))
+    observers = alone("tensorboard", Path("tracking"))
+    observers.notify("ltbench_run_start", run=one)
+    observers.notify("ltbench_run_end", run=one, record=_record())
+    observers.notify("ltbench_run_end", run=other, record=record)
+    assert _events("one").Tensors("status/text_summary")[0].tensor_proto.string_val == [b"completed"]
+    status = _events("other").Tensors("status/text_summary")[0].tensor_proto.string_val
+    assert status == [b"failed: its process was ended by SIGKILL"]
+
+
+@pytest.mark.slow
+def test_runs_at_once_are_each_logged_as_their_own() -> None:
+    assert main([*RUN, "--epochs", "40", "--methods", "ce,ldam", "--track-with", "tensorboard", "--jobs", "2"]) == 0
+    for item in records.read_directory(Path("runs"))[0]:
+        events = _events(item.record["expression"])
+        assert [event.step for event in events.Scalars("stage1/loss")] == list(range(1, 41))
+        logged = [event.value for event in events.Scalars("stage1/loss")]
+        assert logged == pytest.approx([row["loss"] for row in item.record["curve"]])
 
 
 @pytest.mark.parametrize(("tracker", "mend"), [("tensorboard", "pip install 'ltbench[track]'"), ("wandb", "pip install wandb")])

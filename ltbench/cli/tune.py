@@ -91,14 +91,15 @@ def _tune(args: argparse.Namespace, weights: Weights | None, runner: Runner, bas
         try:
             tuned = tune(Study(base, plan, args.trials, args.seed, args.out / _FOLDER), runner)
         except TrialFailed as error:
-            print(f"failed: tuning of {base.expression}: {error}", file=sys.stderr)
-            broken = 1
+            if runner.accelerator.is_main_process:  # the only one whose exit code says so: a launcher ends all at the first
+                print(f"failed: tuning of {base.expression}: {error}", file=sys.stderr)
+                broken = 1
             continue
         chosen = spelled(tuned["trials"][tuned["chosen"]]["values"] if tuned["trials"] else {})
         if chosen and runner.accelerator.is_main_process:
             print(f"{base.expression}: chose {' '.join(chosen)}", file=sys.stderr)
         finals += [replace(final, tuning=tuned) for final in _plans(args, weights, text, chosen, {})]
-    return max(broken, run_plans(args, runner, finals) if finals else 1)
+    return max(broken, run_plans(args, runner, finals)) if finals else broken
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -63,6 +63,7 @@ class Crew:
         """
         try:
             self._speaker = self._hire()
+            self._assign()
             while not self._agenda.over or self._given_up or any(worker.task for worker in self._workers):
                 self._handle(*self._inbox.get())
                 self._assign()

@@ -33,7 +33,10 @@ def make_accelerator(precision: str = "no", *, cpu: bool) -> Accelerator:
     keep_buffers = DistributedDataParallelKwargs(broadcast_buffers=False)
     # One process may wait for hours, for a stage that another job trains, while the others wait for it.
     patience = InitProcessGroupKwargs(timeout=timedelta(days=7))
-    return Accelerator(mixed_precision=precision, cpu=cpu, kwargs_handlers=[keep_buffers, patience])
+    accelerator = Accelerator(mixed_precision=precision, cpu=cpu, kwargs_handlers=[keep_buffers, patience])
+    if precision == "fp16" and accelerator.device.type == "cpu":  # accelerate would train in fp32 and say nothing
+        raise ValueError("fp16 needs a GPU")
+    return accelerator
 
 
 def release(accelerator: Accelerator) -> None:

@@ -43,7 +43,8 @@ def fold_batch_norm(network: nn.Module, images: Callable[[], Tensor]) -> nn.Modu
             before = _held(folded)
             expected = folded(sample)
             after = _held(folded)
-            if len(before) != len(after) or any(old is not new for old, new in zip(before, after, strict=True)):
+            if len(before) != len(after) or any(old is not new or changes != more for (old, changes), (new, more)
+                                                in zip(before, after, strict=True)):
                 return network  # it keeps something of what it sees, which somebody may read, and not from a copy
             for layer, norm in pairs:
                 _fold(folded.get_submodule(layer), folded.get_submodule(norm))
@@ -58,13 +59,16 @@ def _hooked(network: nn.Module) -> bool:
     return any(part._forward_hooks or part._forward_pre_hooks for part in network.modules())
 
 
-def _held(network: nn.Module) -> list[object]:
-    """Return all that modules hold, one level deep: attributes, and what stands in their lists and dictionaries."""
+def _held(network: nn.Module) -> list[tuple[object, int]]:
+    """Return all that modules hold, one level deep: attributes, and what stands in their lists and dictionaries.
+
+    Beside each stands how often it was changed in place, as tensors count it.
+    """
     held: list[object] = []
     for value in (value for part in network.modules() for value in vars(part).values()):
         held.append(value)
         held += value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return held
+    return [(value, value._version if isinstance(value, Tensor) else 0) for value in held]
 
 
 def _skeleton(network: nn.Module) -> nn.Module:

@@ -139,7 +139,8 @@ def _try(study: Study, values: dict[str, Any], runner: Runner, data: TaskData) -
     try:
         plan = study.plan(spelled(values)).on(data.fingerprint)
     except UserError as problem:  # two values, each good alone, that a method does not take together
-        print(f"warning: {problem}", file=sys.stderr)
+        if runner.accelerator.is_main_process:
+            print(f"warning: {problem}", file=sys.stderr)
         return Trial(values, None, REFUSED)
     stage = None
     try:

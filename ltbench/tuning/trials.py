@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ltbench.atomic import write_whole
 from ltbench.errors import UserError
 
 COMPLETED, DIVERGED, REFUSED = "completed", "diverged", "refused"
@@ -61,7 +64,7 @@ class TrialFile:
         return trials
 
     def start(self, trials: list[Trial]) -> None:
-        """Write the file with what is known.
+        """Write the file with what is known, in one step: a process that is killed here loses no trial.
 
         Args:
             trials: As :meth:`read` returned them.
@@ -69,7 +72,10 @@ class TrialFile:
         Raises:
             UserError: If it cannot be written.
         """
-        self._write("w", [{"study": self._study}, *(_line(number, trial) for number, trial in enumerate(trials))])
+        with self._told():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            lines = [{"study": self._study}, *(_line(number, trial) for number, trial in enumerate(trials))]
+            write_whole(self._path, "".join(map(_text, lines)).encode())
 
     def add(self, number: int, trial: Trial) -> None:
         """Append a trial.
@@ -81,18 +87,23 @@ class TrialFile:
         Raises:
             UserError: If the file cannot be written.
         """
-        self._write("a", [_line(number, trial)])
+        with self._told(), open(self._path, "a", encoding="utf-8") as file:
+            file.write(_text(_line(number, trial)))
+            file.flush()
+            os.fsync(file.fileno())
 
-    def _write(self, mode: str, lines: list[Any]) -> None:
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell the user where the file cannot be written."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self._path, mode, encoding="utf-8") as file:
-                file.writelines(json.dumps(line) + "\n" for line in lines)
-                file.flush()
-                os.fsync(file.fileno())
+            yield
         except OSError as error:
             raise UserError(f"the trials {self._path} cannot be written: {error.strerror}") from None
 
 
 def _line(number: int, trial: Trial) -> list[Any]:
     return [number, asdict(trial)]
+
+
+def _text(line: Any) -> str:
+    return json.dumps(line) + "\n"

@@ -40,6 +40,8 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     (["--launcher", "slurm", "--slurm", "time="], "--slurm must be KEY=VALUE, an option of sbatch, got 'time='"),
     (["--launcher", "slurm", "--slurm", "array=1-3"], "--slurm array is set by the launcher; leave it out"),
     (["--launcher", "slurm", "--slurm", "mem=1G", "--slurm", "mem=2G"], "--slurm mem stands twice"),
+    (["--launcher", "slurm", "--slurm", "array=1-3", "--dry-run"], "--slurm array is set by the launcher; leave it out"),
+    (["--precision", "fp16"], "processes or precision fp16 do not work here: fp16 needs a GPU"),
 ])
 def test_one_line(arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                   capsys: pytest.CaptureFixture[str]) -> None:

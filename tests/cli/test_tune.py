@@ -120,6 +120,14 @@ def test_two_processes_try_the_same(tmp_path: Path) -> None:
     assert one == two
 
 
+@pytest.mark.slow
+def test_of_two_processes_the_main_one_says_that_nothing_was_tuned(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ltbench.cli.main", "tune", "la", *SMOKE, "--trials", "1", "--lr", "1e30"]
+    assert launch(command, 2, tmp_path, timeout=120) == [1, 0], last_words(tmp_path, 2)
+    said = [(tmp_path / f"rank-{rank}.log").read_text() for rank in range(2)]
+    assert ["failed: tuning of la" in each for each in said] == [True, False]
+
+
 def test_a_trial_that_breaks_ends_its_study_and_no_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
                                                          ) -> None:
     obtain = StageRunner.obtain

@@ -150,6 +150,17 @@ class Listing(Block):
         return super().forward(maps)
 
 
+class Counting(Block):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Tensor
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        self.calls.add_(1)
+        return super().forward(maps)
+
+
 class Uncopied(Block):
     def __deepcopy__(self, memo: object) -> Block:
         raise RuntimeError("only one of me")
@@ -162,7 +173,7 @@ def shared() -> nn.Module:
 
 @pytest.mark.parametrize("network", [
     TwoReaders(), Twice(), Between(), Values(Other(), "unlike"), nn.Sequential(nn.Conv2d(3, 3, 1), Activated(3)), Drawing(),
-    Keeping(), Listing(), Uncopied(), shared(), nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)),
+    Keeping(), Listing(), Counting(), Uncopied(), shared(), nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)),
     nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False)),
     nn.Sequential(parametrizations.weight_norm(nn.Conv2d(3, 3, 1)), nn.BatchNorm2d(3)), nn.Conv2d(3, 3, 1),
 ], ids=lambda network: type(network).__name__)

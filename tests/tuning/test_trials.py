@@ -33,6 +33,19 @@ def test_a_line_that_a_crash_cut_off_is_no_trial(tmp_path: Path, cut: int) -> No
     assert TrialFile(path, "study").read() == file.read()
 
 
+def test_a_process_that_is_killed_while_it_begins_loses_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = TrialFile(tmp_path / "a.jsonl", "study")
+    file.start([FIRST, SECOND])
+
+    def kill(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ltbench.atomic.os.replace", kill)  # the last thing that it does
+    with pytest.raises(KeyboardInterrupt):
+        file.start([FIRST, SECOND])
+    assert file.read() == [FIRST, SECOND]
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"the trials .*a\.jsonl cannot be written"):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ltbench.cli.run.jobs import check_jobs, run_jobs
 from ltbench.cli.run.launch import check_processes, describe_split
 from ltbench.cli.run.matrix import find_weights, plan_matrix
-from ltbench.cli.run.setup import Matrix, make_runner, track, warn
+from ltbench.cli.run.setup import Matrix, make_runner, warn
 from ltbench.cli.run.slurm import check_launcher, submit
 from ltbench.errors import UserError
 from ltbench.shards import parse_shard, part
@@ -40,7 +40,6 @@ def execute(args: argparse.Namespace) -> int:
         return submit(args, matrix.plans)
     if args.jobs > 1 and not args.dry_run:
         warn(args)
-        track(args)
         statuses = run_jobs(args, matrix.plans, one_thread=matrix.tiny)
         print_tables(args.out, matrix.plans)
         return 1 if "failed" in statuses else 0

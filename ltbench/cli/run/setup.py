@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ltbench.cli.run.launch import check_world
 from ltbench.errors import UserError
 from ltbench.settings import cache_limit, cache_root, data_root
-from ltbench.tracking import Tracking
+from ltbench.tracking import NAME, Tracking
 
 if TYPE_CHECKING:
     from ltbench.data.base import Dataset
@@ -54,8 +54,8 @@ def warn(args: argparse.Namespace) -> None:
 
 def track(args: argparse.Namespace) -> None:
     """Let a tracker observe, if the user named one; the matrices of a board share it."""
-    if args.track_with is not None and not args.registry.manager.has_plugin("ltbench:tracking"):
-        args.registry.manager.register(Tracking(args.track_with, args.track_dir), "ltbench:tracking")
+    if args.track_with is not None and not args.registry.manager.has_plugin(NAME):
+        args.registry.manager.register(Tracking(args.track_with, args.track_dir), NAME)
 
 
 def make_runner(args: argparse.Namespace, matrix: Matrix, observers: Observers | None = None,

@@ -26,13 +26,13 @@ _POLL = 5.0  # seconds; Slurm answers from memory
 
 
 def check_launcher(args: argparse.Namespace) -> None:
-    """Refuse options that do not go together.
+    """Refuse options that do not go together, and those of sbatch that cannot be read.
 
     Args:
         args: As this verb's parser reads them.
 
     Raises:
-        UserError: For the launcher's options without it, or for one shard of what it is to divide.
+        UserError: For the launcher's options without it, for one shard of what it is to divide, or see :func:`parse_slurm`.
     """
     if args.launcher is None:
         for name in ("slurm", "slurm_jobs", "wait"):
@@ -40,6 +40,7 @@ def check_launcher(args: argparse.Namespace) -> None:
                 raise UserError(f"--{name.replace('_', '-')} needs --launcher slurm")
     elif args.shard is not None:
         raise UserError("--launcher makes the shards: leave out --shard")
+    parse_slurm(args.slurm)
 
 
 def parse_slurm(pairs: Sequence[str]) -> dict[str, str | bool]:

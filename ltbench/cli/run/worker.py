@@ -18,6 +18,7 @@ from ltbench.errors import UserError
 from ltbench.jobs.messages import Answer, Command, Event, Obtained, Ready, Refused, Result, Run
 from ltbench.observers import Observers
 from ltbench.stopping import Stopped, stoppable
+from ltbench.tracking import alone
 
 _GRACE = 20.0  # seconds to leave in order when whoever started this process is gone
 
@@ -27,10 +28,14 @@ class Relay(Observers):
 
     Args:
         channel: To that process.
+
+    Attributes:
+        tracker: Is told here, where runs come one after the other; None for none.
     """
 
     def __init__(self, channel: IO[bytes]) -> None:
         self._channel = channel
+        self.tracker: Observers | None = None
 
     def obtained(self, stage: int) -> None:
         """Pass it on."""
@@ -39,6 +44,8 @@ class Relay(Observers):
     def notify(self, hook: str, **arguments: Any) -> None:
         """Pass it on."""
         self.send(Event(hook, arguments))
+        if self.tracker is not None:
+            self.tracker.notify(hook, **arguments)
 
     def send(self, answer: Answer) -> None:
         """Say something.
@@ -76,6 +83,8 @@ def _work(pipe: IO[bytes], relay: Relay) -> None:
     threading.Thread(target=_listen, args=(pipe, commands), daemon=True).start()
     with redirect_stderr(io.StringIO()):  # what there is to say of the plan has been said
         matrix = plan(args)
+    if args.track_with is not None:
+        relay.tracker = alone(args.track_with, args.track_dir)
     runner = make_runner(args, matrix, relay)
     plans = runner.prepare(matrix.plans)
     relay.send(Ready())
