@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ltbench.errors import unknown
+from ltbench.errors import UserError, unknown
 from ltbench.plugin_file import PREFIX
 from ltbench.registry import PluginInfo, Registry
 from ltbench.testing import dataset_kit, kit, metric_kit, scene
@@ -89,6 +89,8 @@ def _of_name(registry: Registry, name: str, plugins: tuple[str, ...]) -> list[Of
             entry = catalog.get(name)
             return [Offered(kind, entry.spec.name, entry.distribution, entry.version, plugins)]
     found = _of_plugins(registry, name, plugins)
+    if not found and Path(name).exists():
+        raise UserError(f"PATH must be a Python file or a folder with a pyproject.toml, got {name!r}")
     if not found:
         known = {*registry.methods, *registry.datasets, *registry.metrics}
         raise unknown("method, dataset, metric, plugin or distribution", name,

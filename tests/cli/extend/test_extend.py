@@ -99,6 +99,20 @@ def test_a_folder_without_a_plugin_is_one_line(tmp_path: Path, capsys: pytest.Ca
                                        "[project.entry-points.ltbench]\n")
 
 
+def test_a_folder_without_a_project_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugin", "check", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (f"ltbench: PATH must be a Python file or a folder with a pyproject.toml, got "
+                                       f"{str(tmp_path)!r}\n")
+
+
+def test_what_raises_is_told_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "own_raising.py"
+    file.write_text(BROKEN.replace("random.random())", "labels[:, 5])"))
+    assert main(["plugin", "check", str(file), "--only", "trains"]) == 1
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith("  FAILED   trains         IndexError: ") and line.endswith(" (own_raising.py, line 14)")
+
+
 def test_a_name_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugin", "new", "ldam"]) == 2
     assert capsys.readouterr().err == "ltbench: NAME must be a new one, got 'ldam': ltbench offers a method of that name\n"
