@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import importlib.metadata
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import ltbench
@@ -32,9 +35,10 @@ def write_plugin(folder: Path, name_of_kind: str, kind: Kind, names: Names, base
         The files, within the folder.
 
     Raises:
-        UserError: If the folder is there, or cannot be made.
+        UserError: If the folder is there, or cannot be made, or the files use the name for something else.
     """
     texts = render(name_of_kind, kind, names, base_method)
+    _require_free(texts, names.name if kind.noun == "metric" else names.class_name)
     try:
         folder.mkdir(parents=True)
         for path, text in texts.items():
@@ -45,6 +49,22 @@ def write_plugin(folder: Path, name_of_kind: str, kind: Kind, names: Names, base
     except OSError as error:
         raise UserError(f"{str(folder)!r} cannot be made: {error.strerror}") from error
     return list(texts)
+
+
+def _require_free(texts: Mapping[Path, str], made: str) -> None:
+    """Refuse a name that the files have another use for: an import or a helper of that name would be hidden, or hide it.
+
+    Args:
+        texts: Of the files.
+        made: The class or function that the plugin is about.
+    """
+    for path, text in texts.items():
+        tree = ast.parse(text) if path.suffix == ".py" else ast.Module([], [])
+        bound = [alias.asname or alias.name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)
+                 for alias in node.names]
+        bound += [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+        if bound.count(made) > 1 or hasattr(builtins, made):
+            raise UserError(f"NAME must be one that its files have no other use for, got one that makes {made!r}")
 
 
 def render(name_of_kind: str, kind: Kind, names: Names, base_method: str) -> dict[Path, str]:
