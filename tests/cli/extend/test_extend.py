@@ -63,9 +63,9 @@ def test_a_failing_check_says_how_to_mend_it(tmp_path: Path, capsys: pytest.Capt
 def test_what_does_not_train_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "own_lost.py"
     file.write_text(SPLIT)
-    assert main(["plugin", "check", "lost", "--plugin", str(file), "--only", "trains,shapes,composes", "--json"]) == 1
+    assert main(["plugin", "check", "lost", "--plugin", str(file), "--only", "trains,shapes,two_processes", "--json"]) == 1
     assert [(row["check"], row["state"]) for row in json.loads(capsys.readouterr().out)] == [
-        ("trains", "failed"), ("shapes", "skipped"), ("composes", "skipped")]
+        ("trains", "failed"), ("shapes", "skipped"), ("two_processes", "skipped")]
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
