@@ -30,9 +30,13 @@ def _show_one(args: argparse.Namespace) -> int:
 
     entry = args.registry.methods.get(args.name)
     method = entry.load()
+    known = hyperparameters.declared(method)
     if not args.json:
-        print(f"{entry.spec.name}: {entry.spec.summary}\n{entry.spec.paper}\n")
+        stages = " and ".join(map(str, sorted(entry.spec.stages)))
+        lines = (f"{entry.spec.name}: {entry.spec.summary}", entry.spec.paper,
+                 f"stage{'s' if len(entry.spec.stages) > 1 else ''} {stages}; from {entry.distribution} {entry.version}", "" if known else "no hyperparameters")
+        print("\n".join(filter(None, lines)) + ("\n" if known else ""))
     rows = [{"hyperparameter": name, "type": hyperparameters.describe(kind), "default": hyperparameters.format_value(default),
              "tuned in": None if name not in method.search else str(method.search[name])}
-            for name, (kind, default) in hyperparameters.declared(method).items()]
+            for name, (kind, default) in known.items()]
     return show(rows, as_json=args.json)

@@ -23,5 +23,5 @@ def run(args: argparse.Namespace) -> int:
         offers = {kind: len(names) for kind, names in info.offers.items()} if not args.json else info.offers
         state = info.error or ("disabled" if info.disabled else "ok")
         rows.append({"name": info.name, "distribution": info.distribution, "version": info.version, "state": state,
-                     "offers": offers if args.json else [f"{count} {kind}s" for kind, count in offers.items()]})
+                     "offers": offers if args.json else [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in offers.items()]})
     return show(rows, as_json=args.json)

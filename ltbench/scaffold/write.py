@@ -18,6 +18,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _COMMANDS = {"method": "ltbench run --methods {0},{1} --dataset digits-lt --seeds 0",
              "dataset": "ltbench run --methods {1} --dataset {0} --seeds 0",
              "metric": "ltbench run --methods {1} --dataset digits-lt --seeds 0"}
+_TABLES = {"method": "ltbench leaderboard runs", "dataset": "ltbench leaderboard runs",
+           "metric": "ltbench show runs/*.json   # its figures begin with extra.{0}"}
 _VERBS = {"method": "", "dataset": "holds ", "metric": "measures the "}
 
 
@@ -89,7 +91,8 @@ def render(name_of_kind: str, kind: Kind, names: Names, base_method: str) -> dic
     said = {"name": names.name, "registered": names.registered, "package": names.package, "distribution": names.distribution,
             "class_name": names.class_name, "summary": kind.summary, "first": kind.first, "stages": kind.stages,
             "paper": kind.paper, "noun": kind.noun, "ltbench": ltbench.__version__, "requirement": requirement(direct),
-            "verb": _VERBS[kind.noun], "command": _COMMANDS[kind.noun].format(names.registered, base_method)}
+            "verb": _VERBS[kind.noun], "table": _TABLES[kind.noun].format(names.registered),
+            "command": _COMMANDS[kind.noun].format(names.registered, base_method)}
     texts = {path: templates.get_template(f"{template}.jinja").render(said) for path, template in files.items()}
     return {**texts, package / "py.typed": ""}
 

@@ -72,6 +72,8 @@ def test_a_distribution_is_complete(kind: str, made: dict[str, Path]) -> None:
     steps = yaml.safe_load((folder / ".github" / "workflows" / "tests.yml").read_text())["jobs"]["tests"]["steps"]
     runs = [step["run"] for step in steps if "run" in step]
     assert runs == ["pip install -r requirements.txt", "pip install .[test]", "pytest"]
+    readme = (folder / "README.md").read_text()
+    assert ("ltbench show runs/*.json" in readme) == (kind == "metric") != ("ltbench leaderboard runs" in readme)
     assert (folder / "requirements.txt").read_text().splitlines()[-1] == f"ltbench>={ltbench.__version__}"
     assert max(len(path.read_text().splitlines()) for path in folder.rglob("*.py")) < 120
 
