@@ -32,9 +32,10 @@ def _show_one(args: argparse.Namespace) -> int:
     method = entry.load()
     known = hyperparameters.declared(method)
     if not args.json:
-        stages = " and ".join(map(str, sorted(entry.spec.stages)))
+        fits = sorted(entry.spec.stages)
+        stages = f"stage{'s' if len(fits) > 1 else ''} {' and '.join(map(str, fits))}"
         lines = (f"{entry.spec.name}: {entry.spec.summary}", entry.spec.paper,
-                 f"stage{'s' if len(entry.spec.stages) > 1 else ''} {stages}; from {entry.distribution} {entry.version}", "" if known else "no hyperparameters")
+                 f"{stages}; from {entry.distribution} {entry.version}", "" if known else "no hyperparameters")
         print("\n".join(filter(None, lines)) + ("\n" if known else ""))
     rows = [{"hyperparameter": name, "type": hyperparameters.describe(kind), "default": hyperparameters.format_value(default),
              "tuned in": None if name not in method.search else str(method.search[name])}

@@ -32,8 +32,8 @@ CHECKS = {
         "methods that stand together must agree"),
     "trains": Check(
         training.trains,
-        "where it raised: docs/slots.md says what each slot is given and must return; where a number is missing: look for a "
-        "division by zero, or a logarithm or square root of zero"),
+        "where it raised: help(ltbench.Method) says what each slot is given and must return; where a loss is no number: look "
+        "for a division by zero, or a logarithm or square root of zero"),
     "shapes": Check(
         shapes.shapes,
         "return one loss a sample from criterion, (B, C) logits from heads and predict, and keep parameters and buffers float32: "
