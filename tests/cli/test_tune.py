@@ -181,6 +181,7 @@ def test_a_study_of_diverged_trials_alone_runs_nothing(capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["all"], "EXPR must be expressions, got 'all'"),
+    ([""], "EXPR must be expressions, got ''"),
     (["prototpe"], "unknown method 'prototpe'; did you mean 'prototype'?"),
     (["la", "--trials", "0"], "--trials must be >= 1, got 0"),
     (["la", "--seed", "-1"], "--seed must be >= 0 and below 2^63, got -1"),
@@ -188,6 +189,7 @@ def test_a_study_of_diverged_trials_alone_runs_nothing(capsys: pytest.CaptureFix
     (["la", "--stage1", "x"], "--stage1 must be left out for tuning"),
     (["la", "--split-seeds", "0,1"], "--split-seeds must be one seed, got '0,1': each subset is tuned for itself"),
     (["la", "--dataset", "digits-lt,cifar10-lt"], "--dataset must be one set, got 'digits-lt,cifar10-lt'"),
+    (["la", "--dataset", "digits-lt,digits-lt@10"], "--dataset must be one set, got 'digits-lt,digits-lt@10'"),
     (["la", "--trial-protocol", "comon"], "did you mean 'common'?"),
     (["la", "--set", "crt.x=1"], "unknown method of this run in --set 'crt'"),
     (["la", "--batch-size", "90"], "batch size must be at most the 76 images that an epoch draws, got 90"),
