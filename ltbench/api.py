@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Values = str | int | float | Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Runs:
     """Hold what :func:`run` did.
 
@@ -29,6 +30,11 @@ class Runs:
     """
 
     stored: tuple[Stored, ...]
+
+    def __repr__(self) -> str:
+        """Return one line, which is what a notebook shows of a call: the records are thousands."""
+        states = Counter(record["status"] for record in self.records)
+        return f"Runs({', '.join(f'{count} {status}' for status, count in sorted(states.items()))})"
 
     @property
     def records(self) -> list[Record]:
@@ -66,7 +72,7 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         cache: str | Path | None = None, stage1: str | Path | None = None, weights: str | Path | None = None,
         accumulate: int = 1, sync_batch_norm: bool = False, compile: bool = False, threads: int | None = None,
         cpu: bool = False, keep: str = "statistics", track_with: str | None = None, track_dir: str | Path = "tracking",
-        rerun: bool = False, plugin: Sequence[str | Path] = (), no_plugin: Sequence[str] = ()) -> Runs:
+        rerun: bool = False, plugin: str | Path | Sequence[str | Path] = (), no_plugin: str | Sequence[str] = ()) -> Runs:
     """Train and evaluate every method on every dataset with every seed; what has a record already is not run again.
 
     The keywords are the options of ``ltbench run``, which says more of each. Progress goes to stderr, nothing to stdout. The
@@ -124,8 +130,10 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
     from ltbench.registry import load_registry
     from ltbench.typed import register
 
-    registry = load_registry(no_plugin)
-    for file in plugin:
+    if not isinstance(set or {}, Mapping):
+        raise UserError(f"set must be hyperparameters by method.name, such as {{'method.name': 0.5}}, got {set!r}")
+    registry = load_registry([str(name) for name in _listed(no_plugin)])
+    for file in _listed(plugin):
         add_file(registry, Path(file))
     given = [methods] if isinstance(methods, (str, type)) else methods
     names = [method if isinstance(method, str) else register(method, registry) for method in given]

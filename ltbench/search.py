@@ -34,8 +34,8 @@ class Uniform:
 
     @property
     def ends(self) -> tuple[Any, ...]:
-        """The values that a method must accept for it to accept them all."""
-        return (self.low, self.high)
+        """The values that a method must accept for it to accept them all: both, and a fraction between them."""
+        return (self.low, self.high, self.low + (self.high - self.low) / math.pi)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the range as a record holds it."""

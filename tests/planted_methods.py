@@ -241,6 +241,17 @@ class LostSearch(WideSearch):
     search = {"tua": ltbench.Uniform(0.0, 1.0)}
 
 
+class FractionSearch(ltbench.Method):
+    """Look for a whole ``size`` where fractions are tried."""
+
+    name = "planted_fraction_search"
+    stages = frozenset({1})
+    search = {"size": ltbench.Uniform(1, 4)}
+
+    def __init__(self, facts: ltbench.Facts, *, size: int = 1) -> None:
+        super().__init__(facts)
+
+
 class OddSearch(WideSearch):
     """Look for ``tau`` in a pair of numbers."""
 
@@ -388,7 +399,7 @@ class Unmixed(ltbench.Method):
 METHODS = (Unseeded, Forgetful, ForgetfulPredictor, NotANumber, VarianceOfOne, BetweenClasses, LocalMean, HalfTheRows,
            Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless, Doubled,
            Averaged, HalfPrecision, Stubborn, Careless, Nameless, Pairwise, Endless, Verbose,
-           WideSearch, LostSearch, OddSearch, Misquoting, Deaf, Unmixed)
+           WideSearch, LostSearch, FractionSearch, OddSearch, Misquoting, Deaf, Unmixed)
 
 
 @ltbench.hookimpl

@@ -46,6 +46,7 @@ def test_it_runs_what_the_command_runs(capsys: pytest.CaptureFixture[str]) -> No
                  "--out", "shell"]) == 0
     shell = {item.path.name: item.record for item in records.read_directory(Path("shell"))[0]}
     assert len(result.stored) == len(result.records) == len(shell) == 4
+    assert repr(result) == "Runs(4 completed)"
     assert all(records.equal(item.record, shell[item.path.name]) == [] for item in result.stored)
     table = result.table()
     assert table["method"].tolist() == ["la(tau=0.5)", "ce"] or table["method"].tolist() == ["ce", "la(tau=0.5)"]
@@ -87,6 +88,9 @@ def test_mistakes_are_user_errors_with_the_commands_words() -> None:
                              ({"methods": "ce", "seeds": [-1]}, "--seeds must be >= 0 and below 2^63, got '-1'"),
                              ({"methods": "ce", "lr": float("nan")}, "--lr must be > 0, got nan"),
                              ({"methods": "ce", "imbalance": "cliff"}, "invalid choice: 'cliff'"),
+                             ({"methods": "ce", "plugin": "no.py"}, "--plugin must be a Python file that exists, got 'no.py'"),
+                             ({"methods": "ce", "no_plugin": "baselines"}, "unknown method 'ce'"),
+                             ({"methods": "la", "set": ["la.tau=1"]}, "set must be hyperparameters by method.name, such as"),
                              ({"methods": "ce", "set": {"ce.x": 1}}, "unknown hyperparameter of 'ce' 'x'")):
         with pytest.raises(ltbench.UserError) as raised:
             smoke(**options)

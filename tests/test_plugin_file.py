@@ -107,6 +107,12 @@ def test_it_runs_beside_the_others_and_its_record_names_no_folder(method_file: P
     (method,) = record["stages"][0]["methods"]
     assert method["distribution"] == "file:own_halved.py" and set(method["sources"]) == {"own_halved.py", "own_halved_beside.py"}
     assert "halved_own_halved" in capsys.readouterr().out
+    path = next(path for path in (tmp_path / "runs").glob("*.json") if "drw" not in path.read_text())
+    assert program.main(["reproduce", str(path), "--dry-run", "--plugin", str(method_file)]) == 0
+    assert capsys.readouterr().out == ("ltbench run --methods halved_own_halved --dataset digits-lt@20 --seeds 0 "
+                                       "--protocol smoke --plugin own_halved.py\n")
+    assert program.main(["reproduce", str(path), "--dry-run"]) == 2
+    assert "cannot be run again (it was made with --plugin own_halved.py): unknown method" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from ltbench.checking.ground import Ground
 from ltbench.checking.record import check_record
 from ltbench.errors import UserError
 from ltbench.leaderboard.collect import collect
+from ltbench.leaderboard.tuned import tuning_terms
 from ltbench.record_file import parse
 from ltbench.records import Stored, is_record
 from ltbench.registry import Registry
@@ -84,7 +86,8 @@ def check_records(paths: list[tuple[Path, list[Finding]]], registry: Registry, g
         found[path] = [*(error("", text) for text in named), *found[path]]
     first: dict[str, Path] = {}
     for path, record in sound:
-        original = first.setdefault(record["key"] + record["split"]["hash"], path)
+        terms = json.dumps(tuning_terms(record), sort_keys=True)  # a row that was tuned more is another one
+        original = first.setdefault(record["key"] + record["split"]["hash"] + terms, path)
         if original != path and not refused(found[path]):
             found[path].append(warning("key", f"the same run as {original}: it counts once"))
     return found

@@ -22,7 +22,7 @@ BOARDS, RUNS = "leaderboards", "runs"
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
     about = ("Regenerate boards (folders with a board.toml), or print one table for each set of records that had equal terms: "
-             "mean ± 95 %% interval over runs. The exit code is 1 if a record is broken or contradicts another, or if --check "
+             "mean ± 95 % interval over runs. The exit code is 1 if a record is broken or contradicts another, or if --check "
              "finds a board that is not as its records say.")
     parser = commands.add_parser("leaderboard", help="make tables of records, regenerate boards", description=about)
     parser.add_argument("directories", nargs="*", metavar="DIR",

@@ -20,8 +20,11 @@ def run(args: argparse.Namespace) -> int:
     """List plugins."""
     rows: list[dict[str, Any]] = []
     for info in args.registry.plugins:
-        offers = {kind: len(names) for kind, names in info.offers.items()} if not args.json else info.offers
         state = info.error or ("disabled" if info.disabled else "ok")
         rows.append({"name": info.name, "distribution": info.distribution, "version": info.version, "state": state,
-                     "offers": offers if args.json else [f"{count} {kind}s" for kind, count in offers.items()]})
+                     "offers": info.offers if args.json else [_counted(kind, len(names)) for kind, names in info.offers.items()]})
     return show(rows, as_json=args.json)
+
+
+def _counted(kind: str, count: int) -> str:
+    return f"{count} {kind}{'s' if count > 1 else ''}"

@@ -43,14 +43,19 @@ def run(args: argparse.Namespace) -> int:
     from ltbench import records
     from ltbench.cli import run as run_verb
     from ltbench.leaderboard.text import printable
+    from ltbench.plugin_file import PREFIX
+    from ltbench.reproduction.command import plugin_options
     from ltbench.reproduction.verdict import describe, judge
 
     record = records.read(args.record)
     try:
         found = _plan(record, args.registry)
     except UserError as problem:
-        raise UserError(printable(f"record {args.record} cannot be run again: {problem}")) from None
-    print(shlex.join(["ltbench", "run", *found.arguments]))
+        known = {f"{PREFIX}{file.name}" for file in args.registry.files}
+        lacking = [word for word in plugin_options(record)[1::2] if f"{PREFIX}{word}" not in known]
+        hint = f" (it was made with --plugin {' --plugin '.join(lacking)})" if lacking else ""
+        raise UserError(printable(f"record {args.record} cannot be run again{hint}: {problem}")) from None
+    print(shlex.join(["ltbench", "run", *found.arguments, *plugin_options(record)]))
     if args.dry_run:
         return 0
     if (world := os.environ.get("WORLD_SIZE", "1")) != "1":

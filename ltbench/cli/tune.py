@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     require_optuna()
     weights = find_weights(args)
     datasets, plans = plan_matrix(args, weights)  # refuses all that cannot work, before the first trial
-    if len(datasets) > 1:
+    if len({(plan.task.dataset, plan.task.imbalance_ratio) for plan in plans}) > 1:  # one set at two ratios is two
         raise UserError(f"--dataset must be one set, got {args.dataset!r}: each is tuned for itself")
     trial = {"seeds": str(args.seed), "protocol": args.trial_protocol or args.protocol}
     bases = {text: _plans(args, weights, text, [], trial)[0] for text in split_list(args.methods)}
@@ -103,8 +103,8 @@ def _tune(args: argparse.Namespace, weights: Weights | None, runner: Runner, bas
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.methods.strip() == ALL:
-        raise UserError(f"EXPR must be expressions, got {ALL!r}")
+    if args.methods.strip() in (ALL, ""):
+        raise UserError(f"EXPR must be expressions, got {args.methods!r}")
     if args.trials < 1:
         raise UserError(f"--trials must be >= 1, got {args.trials}")
     if not 0 <= args.seed < 2**63:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import importlib.metadata
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import ltbench
@@ -15,6 +18,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _COMMANDS = {"method": "ltbench run --methods {0},{1} --dataset digits-lt --seeds 0",
              "dataset": "ltbench run --methods {1} --dataset {0} --seeds 0",
              "metric": "ltbench run --methods {1} --dataset digits-lt --seeds 0"}
+_TABLES = {"method": "ltbench leaderboard runs", "dataset": "ltbench leaderboard runs",
+           "metric": "ltbench show runs/*.json   # its figures begin with extra.{0}"}
 _VERBS = {"method": "", "dataset": "holds ", "metric": "measures the "}
 
 
@@ -32,9 +37,10 @@ def write_plugin(folder: Path, name_of_kind: str, kind: Kind, names: Names, base
         The files, within the folder.
 
     Raises:
-        UserError: If the folder is there, or cannot be made.
+        UserError: If the folder is there, or cannot be made, or the files use the name for something else.
     """
     texts = render(name_of_kind, kind, names, base_method)
+    _require_free(texts, names.name if kind.noun == "metric" else names.class_name)
     try:
         folder.mkdir(parents=True)
         for path, text in texts.items():
@@ -45,6 +51,22 @@ def write_plugin(folder: Path, name_of_kind: str, kind: Kind, names: Names, base
     except OSError as error:
         raise UserError(f"{str(folder)!r} cannot be made: {error.strerror}") from error
     return list(texts)
+
+
+def _require_free(texts: Mapping[Path, str], made: str) -> None:
+    """Refuse a name that the files have another use for: an import or a helper of that name would be hidden, or hide it.
+
+    Args:
+        texts: Of the files.
+        made: The class or function that the plugin is about.
+    """
+    for path, text in texts.items():
+        tree = ast.parse(text) if path.suffix == ".py" else ast.Module([], [])
+        bound = [alias.asname or alias.name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)
+                 for alias in node.names]
+        bound += [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+        if bound.count(made) > 1 or hasattr(builtins, made):
+            raise UserError(f"NAME must be one that its files have no other use for, got one that makes {made!r}")
 
 
 def render(name_of_kind: str, kind: Kind, names: Names, base_method: str) -> dict[Path, str]:
@@ -69,7 +91,8 @@ def render(name_of_kind: str, kind: Kind, names: Names, base_method: str) -> dic
     said = {"name": names.name, "registered": names.registered, "package": names.package, "distribution": names.distribution,
             "class_name": names.class_name, "summary": kind.summary, "first": kind.first, "stages": kind.stages,
             "paper": kind.paper, "noun": kind.noun, "ltbench": ltbench.__version__, "requirement": requirement(direct),
-            "verb": _VERBS[kind.noun], "command": _COMMANDS[kind.noun].format(names.registered, base_method)}
+            "verb": _VERBS[kind.noun], "table": _TABLES[kind.noun].format(names.registered),
+            "command": _COMMANDS[kind.noun].format(names.registered, base_method)}
     texts = {path: templates.get_template(f"{template}.jinja").render(said) for path, template in files.items()}
     return {**texts, package / "py.typed": ""}
 

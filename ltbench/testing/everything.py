@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ltbench.errors import unknown
+from ltbench.errors import UserError, unknown
 from ltbench.plugin_file import PREFIX
 from ltbench.registry import PluginInfo, Registry
 from ltbench.testing import dataset_kit, kit, metric_kit, scene
@@ -15,6 +15,7 @@ from ltbench.testing.results import Result
 from ltbench.testing.targets import is_folder, read_project
 
 _LOADS = "loads"
+_TRAINS, _LOST = "trains", "it does not train"
 _ABOUT = {"method": {name: check.about for name, check in kit.CHECKS.items()}
           | {name: (together.__doc__ or "").partition("\n")[0].removesuffix(".") for name, together in kit.APART.items()}}
 _KITS: dict[str, dict[str, Check]] = {"dataset": dataset_kit.CHECKS, "metric": metric_kit.CHECKS}
@@ -89,6 +90,8 @@ def _of_name(registry: Registry, name: str, plugins: tuple[str, ...]) -> list[Of
             entry = catalog.get(name)
             return [Offered(kind, entry.spec.name, entry.distribution, entry.version, plugins)]
     found = _of_plugins(registry, name, plugins)
+    if not found and Path(name).exists():
+        raise UserError(f"PATH must be a Python file or a folder with a pyproject.toml, got {name!r}")
     if not found:
         known = {*registry.methods, *registry.datasets, *registry.metrics}
         raise unknown("method, dataset, metric, plugin or distribution", name,
@@ -123,9 +126,8 @@ def check_offered(offered: Sequence[Offered], only: Iterable[str] | None = None,
     for one in offered:
         if one.kind == "method":
             if one.plugins not in apart:  # once for all methods: to start the processes takes the longest
-                names = [other.name for other in offered if other.kind == "method" and other.plugins == one.plugins]
-                apart[one.plugins] = {check: together(names, plugins=one.plugins) for check, together in kit.APART.items()
-                                      if check in chosen}
+                like = [other for other in offered if other.kind == "method" and other.plugins == one.plugins]
+                apart[one.plugins] = _apart(like, chosen)
             results = _method_results(one, chosen) + [found[one.name] for found in apart[one.plugins].values()]
         elif one.kind == "dataset":
             results = dataset_kit.check_dataset(one.name, plugins=one.plugins, data_root=data_root, only=chosen)
@@ -137,6 +139,16 @@ def check_offered(offered: Sequence[Offered], only: Iterable[str] | None = None,
             yield Checked(one, results)
 
 
+def _apart(methods: Sequence[Offered], chosen: set[str]) -> dict[str, dict[str, Result]]:
+    """Make the checks in processes of their own, of the methods that train; by check and by method."""
+    wanted = {check: together for check, together in kit.APART.items() if check in chosen}
+    lost = {one.name for one in methods if wanted and _TRAINS in chosen
+            and not kit.run_check(_TRAINS, one.name, plugins=one.plugins).ok}
+    names = [one.name for one in methods if one.name not in lost]
+    return {check: {**(together(names, plugins=methods[0].plugins) if names else {}),
+                    **{name: Result(name, check, "skipped", _LOST) for name in lost}} for check, together in wanted.items()}
+
+
 def _method_results(one: Offered, chosen: set[str]) -> list[Result]:
     """Make the checks of this process; what does not train at all is not tried in ten other ways."""
     results: list[Result] = []
@@ -144,6 +156,6 @@ def _method_results(one: Offered, chosen: set[str]) -> list[Result]:
     for check in kit.CHECKS:
         if check in chosen:
             results.append(kit.run_check(check, one.name, plugins=one.plugins) if trains else
-                           Result(one.name, check, "skipped", "it does not train"))
-            trains = trains and (check != "trains" or results[-1].ok)
+                           Result(one.name, check, "skipped", _LOST))
+            trains = trains and (check != _TRAINS or results[-1].ok)
     return results

@@ -31,7 +31,9 @@ CHECKS = {
         "name protocol fields, hyperparameters, methods and backbones that exist, with values that they accept; settings of "
         "methods that stand together must agree"),
     "trains": Check(
-        training.trains, "look for a division by zero, a logarithm or square root of zero, or a slot that is missing"),
+        training.trains,
+        "where it raised: help(ltbench.Method) says what each slot is given and must return; where a loss is no number: look "
+        "for a division by zero, or a logarithm or square root of zero"),
     "shapes": Check(
         shapes.shapes,
         "return one loss a sample from criterion, (B, C) logits from heads and predict, and keep parameters and buffers float32: "

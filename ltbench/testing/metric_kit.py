@@ -72,7 +72,7 @@ def numbers(subject: MetricSubject) -> str:
         changed = [name for name, value in tensors.items() if not torch.equal(value, before[name])]
         if changed:
             raise Failure(f"what {what} keeps must stay as it is, got a changed {changed[0]}")
-        told += [f"{name} {value:.4g}" for name, value in first.items()]
+        told += [f"{name} {value:.4g} of {what}" for name, value in first.items()]
     if not told:
         raise Failure("a metric must have a figure for some run, got none for a first and none for a later stage")
     return ", ".join(told[:4])

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+_LIBRARIES = frozenset({"__main__", "ltbench", "accelerate", "numpy", "pluggy", "timm", "torch", "torchvision"})
 
 
 class Failure(Exception):
@@ -62,6 +67,16 @@ def attempt(name: str, check: str, mend: str, run: Callable[[], str | None]) -> 
 
 
 def brief(error: BaseException) -> str:
-    """Return an error as one line: its type, unless it is the kit's own, and the first line of its text."""
+    """Return an error as one line: the kit's own as it is, others with their type and the line of the plugin that led to them."""
     text = (str(error).strip().splitlines() or [""])[0]
-    return text if isinstance(error, Failure) else f"{type(error).__name__}: {text}".rstrip(": ")
+    return text if isinstance(error, Failure) else f"{type(error).__name__}: {text}".rstrip(": ") + _place(error)
+
+
+def _place(error: BaseException) -> str:
+    """Return the innermost line that is neither ours nor a library's, which is where its author looks."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        root = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if root not in _LIBRARIES and root not in sys.stdlib_module_names:
+            place = f" ({Path(frame.f_code.co_filename).name}, line {line})"
+    return place

@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ltbench.hyperparameters import format_value
+from ltbench.errors import UserError
+from ltbench.hyperparameters import format_value, resolve
+from ltbench.method import Method
 from ltbench.plan import RunPlan
-from ltbench.search import Range
+from ltbench.search import Choice, Range, Uniform
 
 
 def space_of(plan: RunPlan) -> dict[str, Range]:
@@ -16,10 +18,29 @@ def space_of(plan: RunPlan) -> dict[str, Range]:
 
     Args:
         plan: Of the expression as typed; what the user set in it, or by ``--set``, keeps its value.
+
+    Raises:
+        UserError: If a method declares a hyperparameter that it lacks, or values of another type than it takes: every trial would
+            be refused, after hours of other methods' trials.
     """
-    return {f"{choice.method.name}.{name}": choice.method.search[name]
-            for stage in plan.stages for choice in stage.choices
-            for name in sorted(choice.method.search) if name not in choice.given}
+    space: dict[str, Range] = {}
+    for stage in plan.stages:
+        for choice in stage.choices:
+            for name in sorted(choice.method.search.keys() - choice.given):
+                _require_usable(choice.method, name)
+                space[f"{choice.method.name}.{name}"] = choice.method.search[name]
+    return space
+
+
+def _require_usable(method: type[Method], name: str) -> None:
+    where = method.search[name]
+    if not isinstance(where, Uniform | Choice):
+        raise UserError(f"search of method {method.name!r}: {name} must be ltbench.Uniform, LogUniform or Choice, got {where!r}")
+    for value in where.ends:
+        try:
+            resolve(method, {name: value})
+        except UserError as error:
+            raise UserError(f"search of method {method.name!r}: {error}") from error
 
 
 def rounded(value: Any) -> Any:

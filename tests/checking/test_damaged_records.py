@@ -167,6 +167,16 @@ def test_two_records_of_one_run_that_differ_are_both_refused(copy: Copy, refuse:
     assert "are of one run (seed 0, split seed 0) and differ in curve[1].loss: neither is used" in first
 
 
+def test_a_row_that_was_tuned_more_is_another_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for trials in ("1", "2"):
+        assert main(["tune", "ce", "--trials", trials, "--protocol", "smoke", "--seeds", "0", "--cpu", "--out",
+                     str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]) == 0
+    capsys.readouterr()
+    assert main(["check", str(tmp_path / "runs")]) == 0
+    told = capsys.readouterr().out
+    assert "2 records: 0 refused" in told and "the same run as" not in told
+
+
 def test_a_record_that_stands_twice_counts_once(copy: Copy, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(copy.json, copy.folder / "z.json")
     assert main(["check", str(copy.folder)]) == 0

@@ -95,6 +95,25 @@ def test_more_trials_go_on_from_fewer(capsys: pytest.CaptureFixture[str]) -> Non
     assert sorted(map(len, trials)) == [3, 5] and all(longer[:3] == few for longer in trials)
 
 
+@pytest.mark.parametrize(("search", "message"), [
+    ("{'size': ltbench.Uniform(1, 4)}", "search of method 'whole': whole.size must be an integer, got 1.954929658551372"),
+    ("{'sise': ltbench.Uniform(1, 4)}", "search of method 'whole': unknown hyperparameter of 'whole' 'sise'; "
+                                        "did you mean 'size'? Known: size"),
+    ("{'size': (1, 4)}", "search of method 'whole': size must be ltbench.Uniform, LogUniform or Choice, got (1, 4)"),
+])
+def test_a_space_that_every_trial_would_refuse_is_refused_before_the_first(
+        search: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "whole_search", raising=False)
+    file = tmp_path / "whole_search.py"
+    file.write_text("import ltbench\n\n\nclass Whole(ltbench.Method):\n    \"\"\"Have a size.\"\"\"\n\n    name = 'whole'\n"
+                    f"    stages = frozenset({{1}})\n    search = {search}\n\n    def __init__(self, facts, *, size: int = 1):\n"
+                    "        super().__init__(facts)\n")
+    assert main(["tune", "ce/tau_norm,whole", "--plugin", str(file), *SMOKE]) == 2
+    assert capsys.readouterr().err.endswith(f"\nltbench: {message}\n")
+    assert not Path("runs").exists()
+
+
 def test_what_is_set_is_not_tuned(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["tune", "drw+ldam,focal(gamma=1.5)", *SMOKE, "--dry-run"]
     assert main([*arguments, "--set", "drw.beta=0.99"]) == 0
@@ -170,6 +189,7 @@ def test_a_study_of_diverged_trials_alone_runs_nothing(capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["all"], "EXPR must be expressions, got 'all'"),
+    ([""], "EXPR must be expressions, got ''"),
     (["prototpe"], "unknown method 'prototpe'; did you mean 'prototype'?"),
     (["la", "--trials", "0"], "--trials must be >= 1, got 0"),
     (["la", "--seed", "-1"], "--seed must be >= 0 and below 2^63, got -1"),
@@ -177,6 +197,7 @@ def test_a_study_of_diverged_trials_alone_runs_nothing(capsys: pytest.CaptureFix
     (["la", "--stage1", "x"], "--stage1 must be left out for tuning"),
     (["la", "--split-seeds", "0,1"], "--split-seeds must be one seed, got '0,1': each subset is tuned for itself"),
     (["la", "--dataset", "digits-lt,cifar10-lt"], "--dataset must be one set, got 'digits-lt,cifar10-lt'"),
+    (["la", "--dataset", "digits-lt,digits-lt@10"], "--dataset must be one set, got 'digits-lt,digits-lt@10'"),
     (["la", "--trial-protocol", "comon"], "did you mean 'common'?"),
     (["la", "--set", "crt.x=1"], "unknown method of this run in --set 'crt'"),
     (["la", "--batch-size", "90"], "batch size must be at most the 76 images that an epoch draws, got 90"),

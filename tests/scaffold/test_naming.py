@@ -21,6 +21,7 @@ def test_what_follows_from_a_name(typed: str, kind: str, expected: tuple[str, ..
 @pytest.mark.parametrize(("typed", "message"), [
     *((typed, "NAME must be lower-case words of letters") for typed in ("My_Loss", "2nd", "a__b", "../up", "a" * 31, "")),
     ("class", "NAME must not be a word of Python's own"), ("match", "NAME must not be a word of Python's own"),
+    ("plugin", "NAME must not be that of the module with the hooks"), ("ltbench-plugin", "NAME must not be that of the module"),
     ("ldam", "ltbench offers a method of that name"), ("focal_loss", "ltbench offers a method of that name"),
     ("digits-lt", "ltbench offers a dataset of that name"), ("norms", "ltbench offers a metric of that name"),
     ("resnet32", "ltbench offers a backbone of that name"), ("baselines", "ltbench has a plugin of that name"),

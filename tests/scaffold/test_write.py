@@ -72,6 +72,8 @@ def test_a_distribution_is_complete(kind: str, made: dict[str, Path]) -> None:
     steps = yaml.safe_load((folder / ".github" / "workflows" / "tests.yml").read_text())["jobs"]["tests"]["steps"]
     runs = [step["run"] for step in steps if "run" in step]
     assert runs == ["pip install -r requirements.txt", "pip install .[test]", "pytest"]
+    readme = (folder / "README.md").read_text()
+    assert ("ltbench show runs/*.json" in readme) == (kind == "metric") != ("ltbench leaderboard runs" in readme)
     assert (folder / "requirements.txt").read_text().splitlines()[-1] == f"ltbench>={ltbench.__version__}"
     assert max(len(path.read_text().splitlines()) for path in folder.rglob("*.py")) < 120
 
@@ -96,6 +98,17 @@ def test_an_existing_folder_is_left_alone(made: dict[str, Path], tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made: Not a directory"):
         write_plugin(tmp_path / "file" / "inside", "loss", KINDS["loss"], names_of("loss"), "ce")
+
+
+@pytest.mark.parametrize(("kind", "name", "made"), [
+    ("loss", "f", "F"), ("loss", "tensor", "Tensor"), ("experts", "expert_head", "ExpertHead"), ("dataset", "path", "Path"),
+    ("metric", "torch", "torch"), ("metric", "float", "float"), ("loss", "value_error", "ValueError"),
+])
+def test_a_name_that_the_files_use_otherwise_is_refused(kind: str, name: str, made: str, tmp_path: Path) -> None:
+    names = choose_names(name, KINDS[kind], Registry())
+    with pytest.raises(UserError, match=f"NAME must be one that its files have no other use for, got one that makes '{made}'"):
+        write_plugin(tmp_path / "made", kind, KINDS[kind], names, "ce")
+    assert not (tmp_path / "made").exists()
 
 
 def test_the_longest_name_still_fits_the_line() -> None:

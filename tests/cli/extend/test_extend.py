@@ -63,9 +63,9 @@ def test_a_failing_check_says_how_to_mend_it(tmp_path: Path, capsys: pytest.Capt
 def test_what_does_not_train_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "own_lost.py"
     file.write_text(SPLIT)
-    assert main(["plugin", "check", "lost", "--plugin", str(file), "--only", "trains,shapes,composes", "--json"]) == 1
+    assert main(["plugin", "check", "lost", "--plugin", str(file), "--only", "trains,shapes,two_processes", "--json"]) == 1
     assert [(row["check"], row["state"]) for row in json.loads(capsys.readouterr().out)] == [
-        ("trains", "failed"), ("shapes", "skipped"), ("composes", "skipped")]
+        ("trains", "failed"), ("shapes", "skipped"), ("two_processes", "skipped")]
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -97,6 +97,20 @@ def test_a_folder_without_a_plugin_is_one_line(tmp_path: Path, capsys: pytest.Ca
     assert main(["plugin", "check", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (f"ltbench: {str(tmp_path / 'pyproject.toml')!r} must name a plugin under "
                                        "[project.entry-points.ltbench]\n")
+
+
+def test_a_folder_without_a_project_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugin", "check", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (f"ltbench: PATH must be a Python file or a folder with a pyproject.toml, got "
+                                       f"{str(tmp_path)!r}\n")
+
+
+def test_what_raises_is_told_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "own_raising.py"
+    file.write_text(BROKEN.replace("random.random())", "labels[:, 5])"))
+    assert main(["plugin", "check", str(file), "--only", "trains"]) == 1
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith("  FAILED   trains         IndexError: ") and line.endswith(" (own_raising.py, line 14)")
 
 
 def test_a_name_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
