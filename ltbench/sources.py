@@ -16,7 +16,7 @@ import ltbench
 from ltbench.typed import is_typed, typed_hash
 
 # Raised whenever the core's training changes its results, so that stored stages of before are not taken for new ones.
-TRAINING_REVISION = 2
+TRAINING_REVISION = 1
 
 
 @functools.cache

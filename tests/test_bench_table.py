@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -66,7 +67,9 @@ def test_two_references_compare_nothing(tool: ModuleType) -> None:
 def test_it_reads_what_pytest_benchmark_writes(tmp_path: Path) -> None:
     (tmp_path / "test_nap.py").write_text(BENCHMARK)
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_nap.py", "--benchmark-json=out.json"]
-    subprocess.run(run, cwd=tmp_path, check=True, capture_output=True)
+    # In a worker of several test processes, which share the cores, pytest-benchmark would measure nothing.
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    subprocess.run(run, cwd=tmp_path, env=alone, check=True, capture_output=True)
     table = subprocess.run([sys.executable, TOOL, "out.json"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
     assert [row[0] for row in rows] == ["a nap", "---", "nap[short]", "nap[long]"]

@@ -35,15 +35,15 @@ bank = reader_of(engine, data, root).read("train", "plain")
 print(sum(engine.backbone.calls), peak() - before)
 """
 KILLED = """
-append, calls = bank_file.BankFile._append, []
+put, calls = bank_file.BankFile._put, []
 def dying(self, chunk):
     calls.append(len(chunk))
     if len(calls) == 8:
         with self._part.open("ab") as file:
             file.write(b"half a chunk")
         os.kill(os.getpid(), signal.SIGKILL)
-    append(self, chunk)
-bank_file.BankFile._append = dying
+    put(self, chunk)
+bank_file.BankFile._put = dying
 """ + MAKE
 READ = f"""
 bank = reader_of(engine, data, root).read("train", "plain")
