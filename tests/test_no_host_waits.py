@@ -31,7 +31,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
 
     def watched(self: Loop, iterators: Mapping[str, Iterator[list[Batch]]], epoch: int) -> tuple[dict[str, Tensor], float]:
-        augment._scale_and_shift.cache_clear()  # what earlier tests, and measuring before the first step, put there was not marked
+        augment._scale_and_shift.cache_clear()  # what was put there before the first step was not marked
         engine = self.engine
         host_waits.mark([*engine.parameters(), *engine.buffers(), engine.ctx.class_counts])
         if engine.ctx.previous is not None:

@@ -67,7 +67,8 @@ def _publish(boards: Sequence[Board], args: argparse.Namespace) -> int:
         raise UserError(f"--{'format' if args.format else 'out'} is for folders of records: a board has files of its own")
     changed = 0
     for board in boards:
-        printed = read_reported(Path(args.reported) if args.reported else board.folder.parent / "reported.csv")
+        figures = Path(args.reported) if args.reported else board.folder.parent / "reported.csv"
+        printed = read_reported(figures) if args.reported or figures.exists() else []  # a board of one's own needs none
         files = generate(board, printed)
         if args.diff is not None:
             before = read_base(args.diff / board.name / "board.json")

@@ -110,14 +110,12 @@ def test_a_contradiction_or_an_empty_board_is_not_published(board: Board, tmp_pa
 
 def test_another_folder_locale_and_time_zone_give_the_same_bytes(board: Board, tmp_path: Path) -> None:
     """In processes of their own: a locale is a process's."""
-    home = board.folder.parent
-    (home / "reported.csv").write_text("source\n", encoding="utf-8")  # a heading and no row
+    home = board.folder.parent  # which has no reported.csv, as a board of one's own
     made = []
     for name, settings in (("a", {"LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "1"}),
                            ("b", {"LC_ALL": "C.UTF-8", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "2"})):
         root = tmp_path / name / "elsewhere"
         shutil.copytree(home / "digits", root / "digits")
-        shutil.copy(home / "reported.csv", root)
         subprocess.run([sys.executable, "-m", "ltbench.cli.main", "leaderboard", str(root / "digits")], check=True,
                        env={**os.environ, **settings}, capture_output=True)
         made.append({file.name: file.read_bytes() for file in (root / "digits").iterdir() if file.is_file()})
