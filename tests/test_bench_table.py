@@ -64,6 +64,13 @@ def test_two_references_compare_nothing(tool: ModuleType) -> None:
     assert lines[-1] == "| c | 1 s |  | 3 |"
 
 
+def test_a_part_stands_for_the_whole(tool: ModuleType) -> None:
+    slow = entry("loops", 2.0, reference=True)
+    slow["extra_info"]["scale"] = 1500.0
+    lines = list(tool.tables([slow, entry("ours", 10.0, goal=200)]))
+    assert lines[-2:] == ["| ours | 10 s | 300 | 200 |", "| loops | 3,000 s (1,500 times a part) | 1 | reference |"]
+
+
 def test_it_reads_what_pytest_benchmark_writes(tmp_path: Path) -> None:
     (tmp_path / "test_nap.py").write_text(BENCHMARK)
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_nap.py", "--benchmark-json=out.json"]

@@ -2,7 +2,8 @@
 
 Run by ``make bench`` with any Python that is new enough; needs nothing but the standard library. A benchmark marks the peer that
 its group is compared with by ``benchmark.extra_info["reference"] = True``, and what should be reached by, say,
-``benchmark.extra_info["goal"] = 1.35``. Minima are compared: what else the machine did can only add to a time.
+``benchmark.extra_info["goal"] = 1.35``. Of a peer too slow to wait for, a part is measured, and ``benchmark.extra_info["scale"]`` says
+how many such parts there are. Minima are compared: what else the machine did can only add to a time.
 """
 
 from __future__ import annotations
@@ -56,14 +57,23 @@ def table(name: str, entries: Sequence[Entry]) -> Iterator[str]:
         name: Of the group.
         entries: Its members; with other than one reference among them there is nothing to compare with.
     """
-    references = [entry["stats"]["min"] for entry in entries if entry["extra_info"].get("reference")]
+    references = [_seconds(entry) for entry in entries if entry["extra_info"].get("reference")]
     reference = references[0] if len(references) == 1 else None
     yield from (f"| {name} | time | times as fast | goal |", "| --- | ---: | ---: | --- |")
-    for entry in sorted(entries, key=lambda entry: float(entry["stats"]["min"])):
-        seconds = entry["stats"]["min"]
+    for entry in sorted(entries, key=_seconds):
+        seconds = _seconds(entry)
         ratio = None if reference is None else reference / seconds
         shown = "" if ratio is None else f"{ratio:.3g}" if ratio < 10 else f"{ratio:,.0f}"
-        yield f"| {entry['name'].removeprefix('test_')} | {_duration(seconds)} | {shown} | {_goal(entry, ratio)} |"
+        yield f"| {entry['name'].removeprefix('test_')} | {_duration(seconds)}{_scaled(entry)} | {shown} | {_goal(entry, ratio)} |"
+
+
+def _seconds(entry: Entry) -> float:
+    return float(entry["stats"]["min"]) * float(entry["extra_info"].get("scale", 1))
+
+
+def _scaled(entry: Entry) -> str:
+    scale = entry["extra_info"].get("scale", 1)
+    return "" if scale == 1 else f" ({scale:,.0f} times a part)"
 
 
 def _goal(entry: Entry, ratio: float | None) -> str:
@@ -76,6 +86,8 @@ def _goal(entry: Entry, ratio: float | None) -> str:
 
 
 def _duration(seconds: float) -> str:
+    if seconds >= 1000:
+        return f"{seconds:,.0f} s"
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
