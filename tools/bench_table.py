@@ -2,8 +2,9 @@
 
 Run by ``make bench`` with any Python that is new enough; needs nothing but the standard library. A benchmark marks the peer that
 its group is compared with by ``benchmark.extra_info["reference"] = True``, and what should be reached by, say,
-``benchmark.extra_info["goal"] = 1.35``. Of a peer too slow to wait for, a part is measured, and ``benchmark.extra_info["scale"]`` says
-how many such parts there are. Minima are compared: what else the machine did can only add to a time.
+``benchmark.extra_info["goal"] = 1.35``. Of a peer too slow to wait for, a part is measured, and
+``benchmark.extra_info["scale"]`` says how many such parts there are. Minima are compared: what else the machine did can only add
+to a time.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def table(name: str, entries: Sequence[Entry]) -> Iterator[str]:
         seconds = _seconds(entry)
         ratio = None if reference is None else reference / seconds
         shown = "" if ratio is None else f"{ratio:.3g}" if ratio < 10 else f"{ratio:,.0f}"
-        yield f"| {entry['name'].removeprefix('test_')} | {_duration(seconds)}{_scaled(entry)} | {shown} | {_goal(entry, ratio)} |"
+        time = f"{_duration(seconds)}{_scaled(entry)}"
+        yield f"| {entry['name'].removeprefix('test_')} | {time} | {shown} | {_goal(entry, ratio)} |"
 
 
 def _seconds(entry: Entry) -> float:
