@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 import ltbench
+from tests.planted_claims import (
+    Averaged,
+    Careless,
+    Deaf,
+    Doubled,
+    Endless,
+    FractionSearch,
+    HalfPrecision,
+    LostSearch,
+    Misquoting,
+    Nameless,
+    OddSearch,
+    Pairwise,
+    Stubborn,
+    Unmixed,
+    Verbose,
+    WideSearch,
+)
 
 
 class Unseeded(ltbench.Method):
@@ -221,181 +236,6 @@ class Rootless(ltbench.Method):
     below = "no_such_method"
 
 
-class WideSearch(ltbench.Method):
-    """Look for ``tau`` where the constructor refuses it."""
-
-    name = "planted_wide_search"
-    stages = frozenset({1})
-    search: ClassVar[Any] = {"tau": ltbench.Uniform(-1.0, 1.0)}
-
-    def __init__(self, facts: ltbench.Facts, *, tau: float = 1.0) -> None:
-        super().__init__(facts)
-        if tau < 0:
-            raise ValueError(f"tau must be >= 0, got {tau}")
-
-
-class LostSearch(WideSearch):
-    """Look for something else than ``tau``."""
-
-    name = "planted_lost_search"
-    search = {"tua": ltbench.Uniform(0.0, 1.0)}
-
-
-class FractionSearch(ltbench.Method):
-    """Look for a whole ``size`` where fractions are tried."""
-
-    name = "planted_fraction_search"
-    stages = frozenset({1})
-    search = {"size": ltbench.Uniform(1, 4)}
-
-    def __init__(self, facts: ltbench.Facts, *, size: int = 1) -> None:
-        super().__init__(facts)
-
-
-class OddSearch(WideSearch):
-    """Look for ``tau`` in a pair of numbers."""
-
-    name = "planted_odd_search"
-    search = {"tau": (0.0, 1.0)}
-
-
-class Doubled(ltbench.Method):
-    """Weight classes in float64, as counts divided by counts easily are."""
-
-    name = "planted_doubled"
-    stages = frozenset({1})
-
-    def __init__(self, facts: ltbench.Facts) -> None:
-        super().__init__(facts)
-        self.register_buffer("prior", facts.class_counts.double() / facts.class_counts.sum())
-
-
-class Averaged(ltbench.Method):
-    """Return the mean loss instead of one a sample."""
-
-    name = "planted_averaged"
-    stages = frozenset({1})
-
-    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return super().criterion(logits, labels).mean()
-
-
-class HalfPrecision(ltbench.Method):
-    """Square logits of a half-precision product until they overflow, which float32 bears."""
-
-    name = "planted_half"
-    stages = frozenset({1})
-
-    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
-        if logits.dtype != torch.float32:
-            return super().criterion(logits / (logits - logits), labels)
-        return super().criterion(logits, labels)
-
-
-class Stubborn(ltbench.Method):
-    """Break with an error of its own where images are mixed."""
-
-    name = "planted_stubborn"
-    stages = frozenset({1})
-
-    def extra_losses(self, ctx: ltbench.Context, step: ltbench.Step) -> Mapping[str, Tensor]:
-        ((labels, weight),) = step.batch.targets
-        return {}
-
-
-class Careless(ltbench.Method):
-    """Take any ``size``, and break on one below zero with an error of another kind.
-
-    Args:
-        size: Of a buffer.
-    """
-
-    name = "planted_careless"
-    stages = frozenset({1})
-
-    def __init__(self, facts: ltbench.Facts, *, size: int = 3) -> None:
-        super().__init__(facts)
-        if size < 0:
-            raise RuntimeError("small")
-
-
-class Nameless(ltbench.Method):
-    """Refuse what is wrong without saying what.
-
-    Args:
-        size: Of nothing.
-    """
-
-    name = "planted_nameless"
-    stages = frozenset({1})
-
-    def __init__(self, facts: ltbench.Facts, *, size: int = 3) -> None:
-        super().__init__(facts)
-        if size < 0:
-            raise ValueError("wrong")
-
-
-class Pairwise(ltbench.Method):
-    """Keep every pair of classes apart."""
-
-    name = "planted_pairwise"
-    stages = frozenset({1})
-
-    def extra_losses(self, ctx: ltbench.Context, step: ltbench.Step) -> Mapping[str, Tensor]:
-        weight = next(ctx.engine.head.parameters())
-        return {"pairs": 1e-9 * (weight @ weight.T).square().sum()}
-
-
-class Endless(ltbench.Method):
-    """Let the alarm go off where there are many classes, as something does that takes too long."""
-
-    name = "planted_endless"
-    stages = frozenset({1})
-
-    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
-        if self.facts.num_classes > 1000:
-            os.kill(os.getpid(), signal.SIGALRM)
-        return super().criterion(logits, labels)
-
-
-class Verbose(ltbench.Method):
-    """Come from a paper that the spec tells of in two lines."""
-
-    name = "planted_verbose"
-    stages = frozenset({1})
-
-
-class Misquoting(ltbench.Method):
-    """Name another paper than the spec does."""
-
-    name = "planted_misquoting"
-    stages = frozenset({1})
-    reference = "B, 2021"
-
-
-class Deaf(ltbench.Method):
-    """Train by a loss of its own, whatever others of the stack have to say."""
-
-    name = "planted_deaf"
-    stages = frozenset({1})
-
-    def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
-        batch = ctx.mix(batches["main"])
-        output = ctx.forward(batch)
-        return ltbench.Step(torch.nn.functional.cross_entropy(output.logits, batch.labels), output, batch)
-
-
-class Unmixed(ltbench.Method):
-    """Train on images as they are, whatever the stack's mixer makes of them."""
-
-    name = "planted_unmixed"
-    stages = frozenset({1})
-
-    def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
-        output = ctx.forward(batches["main"])
-        return ltbench.Step(ctx.loss(output.logits, batches["main"]), output, batches["main"])
-
-
 METHODS = (Unseeded, Forgetful, ForgetfulPredictor, NotANumber, VarianceOfOne, BetweenClasses, LocalMean, HalfTheRows,
            Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless, Doubled,
            Averaged, HalfPrecision, Stubborn, Careless, Nameless, Pairwise, Endless, Verbose,
@@ -404,6 +244,6 @@ METHODS = (Unseeded, Forgetful, ForgetfulPredictor, NotANumber, VarianceOfOne, B
 
 @ltbench.hookimpl
 def ltbench_methods() -> list[ltbench.MethodSpec]:
-    return [ltbench.MethodSpec(kind.name, f"tests.planted_methods:{kind.__name__}", "wrong on purpose",
+    return [ltbench.MethodSpec(kind.name, f"{kind.__module__}:{kind.__name__}", "wrong on purpose",
                                frozenset({1}) if kind is Misdescribed else kind.stages,
                                {Verbose: "A,\n2020", Misquoting: "A, 2020"}.get(kind, "")) for kind in METHODS]
