@@ -1,7 +1,8 @@
 """Launch the program as several ranks, many times, and make some of them end; one import of torch serves all of them.
 
 Usage: rank_driver.py JSON ARGUMENT..., where JSON lists the attempts, each {"world": N} with one of
-  "fault": [rank, step, kind], for a rank (-1: all) that raises ("error"), has no memory ("memory") or gets SIGKILL ("kill");
+  "fault": [rank, step, kind], for a rank (-1: all) that raises ("error"), has no memory ("memory"), gets SIGKILL ("kill"), or
+    whose launcher gets it ("launcher");
   "kill": [who, seconds], for SIGKILL from outside, of a rank or (-1) of the launcher, so long after the start;
 and perhaps
   "patience": seconds that the launcher lets the other ranks be when one has failed (default 0.1);
@@ -44,6 +45,9 @@ def arm(rank: int, step: int, kind: str) -> None:
         if taken == step and rank in (-1, int(os.environ["RANK"])):
             if kind == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if kind == "launcher":
+                os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(30)  # far longer than it takes to notice
             raise MemoryError if kind == "memory" else ArithmeticError("as planned")
         return real(self, parts)
 

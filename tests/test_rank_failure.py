@@ -60,7 +60,7 @@ def test_a_rank_that_fails_ends_all(quiet: Path, tmp_path: Path) -> None:
     """The launcher of the first attempt leaves the other ranks alone: they end by themselves."""
     attempts = [{"world": 2, "fault": [1, 20, "error"], "patience": 60}, {"world": 2, "fault": [1, 20, "memory"]},
                 {"world": 2, "fault": [1, 20, "kill"], "patience": 60},
-                {"world": 2, "kill": [-1, 2.0], "orphans": True}, {"world": 2}]
+                {"world": 2, "fault": [1, 20, "launcher"], "orphans": True}, {"world": 2}]
     found, lines = run(tmp_path, attempts, "0")
     assert [attempt["code"] for attempt in found] == [1, 1, 1, -9, 0]
     run_name = "[1/2] ldam+drw on digits-lt@20, seed 0"

@@ -118,6 +118,8 @@ class Crew:
                 task, worker.task = worker.task, None
                 if isinstance(task, Run):
                     self._agenda.ended(task.number)
+                elif isinstance(task, GiveUp) and status == "failed":  # it may have finished before its process ended
+                    self._tell_failed(task)
             case Ended():
                 self._bury(worker)
 
@@ -128,12 +130,14 @@ class Crew:
             raise UserError(f"a process of --jobs could not start (exit code {code}): {self._last_line or 'it said nothing'}")
         match worker.task:
             case Run(number):
-                reason = _reason(code)
-                say(f"failed: {info_of(self._plans[number - 1], number, len(self._plans))}: {reason}")
                 self._agenda.ended(number)
-                self._given_up.append(GiveUp(number, reason))
-            case GiveUp():
+                self._given_up.append(GiveUp(number, _reason(code)))
+            case GiveUp() as task:
                 self.statuses.append("failed")  # without a record: somebody kills whatever is started
+                self._tell_failed(task)
+
+    def _tell_failed(self, task: GiveUp) -> None:
+        say(f"failed: {info_of(self._plans[task.number - 1], task.number, len(self._plans))}: {task.reason}")
 
     def _tell_rest(self) -> None:
         """Pass on what workers said at their end."""

@@ -87,6 +87,7 @@ def test_two_jobs_give_the_records_of_one(quiet: Path, tmp_path: Path, capfd: py
 def test_processes_that_die_lose_nothing(quiet: Path, tmp_path: Path) -> None:
     """SIGKILL of the launcher, whose workers must not outlive it; SIGTERM of all, as a scheduler does it; SIGKILL of a worker."""
     moments = random.Random(0)
+    finished = False  # whether the worker had written its record before it was killed
     for victims, number, code in (("launcher", signal.SIGKILL, -9), ("all", signal.SIGTERM, 143), ("worker", signal.SIGKILL, 1)):
         process = begin(tmp_path)
         assert until_it_trains(tmp_path, process)
@@ -95,10 +96,11 @@ def test_processes_that_die_lose_nothing(quiet: Path, tmp_path: Path) -> None:
         for pid in {"launcher": [process.pid], "all": [*children, process.pid], "worker": children[:1]}[victims]:
             os.kill(pid, number)
         _, err = process.communicate(timeout=120)
-        assert process.returncode == code, err
+        finished = victims == "worker" and process.returncode == 0
+        assert process.returncode == code or finished, err
         assert "Traceback" not in err
         failures = [line for line in err.splitlines() if line.startswith("failed: ")]
-        assert len(failures) == (victims == "worker")
+        assert len(failures) == (victims == "worker" and not finished)
         assert all(line.endswith("its process was ended by SIGKILL: out of memory, or killed from outside") for line in failures)
         if victims == "all":
             assert err.splitlines()[-1] == "ltbench: stopped by SIGTERM; the same command goes on where this one stopped"
@@ -106,6 +108,7 @@ def test_processes_that_die_lose_nothing(quiet: Path, tmp_path: Path) -> None:
         while any(Path(f"/proc/{child}").exists() for child in children):
             assert time.monotonic() < deadline, "a worker outlived its launcher"
             time.sleep(0.1)
-    assert sorted(record["status"] for record in contents(tmp_path).values()) == ["completed"] * 5 + ["failed"]
+    assert sorted(record["status"] for record in contents(tmp_path).values()) == ["completed"] * 5 + [
+        "completed" if finished else "failed"]
     assert main([*MATRIX, *places(tmp_path), "--threads", "1"]) == 0
     same(quiet, tmp_path)

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,7 +46,7 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 @pytest.fixture
-def folder(page: str, tmp_path: Path, digits_batch: tuple[object, object], monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(page: str, tmp_path: Path, digits_batch: tuple[object, object], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Stand in a folder that holds what the page speaks of: boards, photos, and nothing that was run before."""
     text = (ROOT / page).read_text(encoding="utf-8")
     if "leaderboards/" in text:
@@ -61,7 +62,11 @@ def folder(page: str, tmp_path: Path, digits_batch: tuple[object, object], monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.syspath_prepend(tmp_path)
-    return tmp_path
+    modules = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - modules:  # a page's files must not be another's
+        if (file := getattr(sys.modules[name], "__file__", None)) and Path(file).is_relative_to(tmp_path):
+            del sys.modules[name]
 
 
 def run(block: Block, command: str) -> None:
@@ -96,7 +101,6 @@ def execute(block: Block, names: dict[str, Any], folder: Path) -> None:
 @pytest.mark.parametrize("page", pages())
 def test_blocks(page: str, folder: Path) -> None:
     """Run the blocks of a page one after the other, in one folder."""
-    modules = set(sys.modules)
     names: dict[str, Any] = {}
     for block in blocks_of(page):
         if block.title:
@@ -112,6 +116,3 @@ def test_blocks(page: str, folder: Path) -> None:
             tomllib.loads(block.text)
         elif block.language == "json":
             json.loads(block.text)
-    for name in set(sys.modules) - modules:  # a page's files must not be another's
-        if (file := getattr(sys.modules[name], "__file__", None)) and Path(file).is_relative_to(folder):
-            del sys.modules[name]

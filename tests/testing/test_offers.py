@@ -19,7 +19,7 @@ DATASETS = {
     "planted-bright": {"trains": "Diverged: the loss is nan"},
 }
 METRICS = {
-    "planted_raising": {"missing": "KeyError: 'head.classifier.weight'"},
+    "planted_raising": {"missing": "KeyError: 'head.classifier.weight' (planted_offers.py, line 83)"},
     "planted_endless": {"empty_class": "'smallest' of ce with 1 empty classes must be finite or left out, got inf"},
     "planted_writing": {"numbers": "what ce keeps must stay as it is, got a changed class_means"},
     "planted_silent": {"spec": "tests.planted_offers:silent must have a docstring",
