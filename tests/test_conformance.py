@@ -24,6 +24,7 @@ def test_method_conforms(method: str, check: str) -> None:
     assert result.ok, str(result)
 
 
+@pytest.mark.slow
 def test_methods_conform_under_two_processes() -> None:
     results = check_two_processes(METHODS)
     assert sorted(results) == sorted(METHODS)
