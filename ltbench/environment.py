@@ -16,7 +16,8 @@ from ltbench.training.embedding import evaluation_precision
 LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "numpy", "scikit-learn", "safetensors")
 
 
-def describe(accelerator: Accelerator, batch_size: int, accumulation: int, *, compiles: bool = False) -> dict[str, Any]:
+def describe(accelerator: Accelerator, batch_size: int, accumulation: int, *, compiles: bool = False,
+             sync_batch_norm: bool = False) -> dict[str, Any]:
     """Return device, driver, versions and how the global batch was split: no host name, no user name, no path."""
     device = accelerator.device
     cuda = device.type == "cuda"
@@ -25,6 +26,7 @@ def describe(accelerator: Accelerator, batch_size: int, accumulation: int, *, co
         "accumulation": accumulation,
         "evaluation": evaluation_precision(accelerator),  # records without it were evaluated in fp32
         "compiled": compiles,
+        "sync_batch_norm": sync_batch_norm,
         "batch_per_device": batch_size // (accelerator.num_processes * accumulation),
         "device": torch.cuda.get_device_name(device) if cuda else device.type,
         "cuda": torch.version.cuda if cuda else None,

@@ -21,7 +21,8 @@ from ltbench.training.optimization import terms
 Record = dict[str, Any]
 
 
-def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulation: int, *, compiles: bool = False) -> Record:
+def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulation: int, *, compiles: bool = False,
+             sync_batch_norm: bool = False) -> Record:
     """Return the record of a run that has failed so far; what comes out is filled in as it comes.
 
     Args:
@@ -64,7 +65,8 @@ def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulati
         "cost": None,
         "predictions": None,
         "timing": {"seconds": {}, "reused": {}, "peak_memory_bytes": {}},
-        "environment": environment.describe(accelerator, batch, accumulation, compiles=compiles),
+        "environment": environment.describe(accelerator, batch, accumulation, compiles=compiles,
+                                            sync_batch_norm=sync_batch_norm),
     }
 
 

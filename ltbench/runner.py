@@ -187,9 +187,8 @@ class Runner:
 
     def _describe(self, plan: RunPlan) -> Record:
         """Return the record of a run that has failed so far."""
-        record = describe(plan, self.data.of(plan), self.accelerator, self.options.accumulation, compiles=self.options.compiles)
-        record["environment"]["sync_batch_norm"] = self.options.sync_batch_norm
-        return record
+        return describe(plan, self.data.of(plan), self.accelerator, self.options.accumulation, compiles=self.options.compiles,
+                        sync_batch_norm=self.options.sync_batch_norm)
 
     def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
         data = self.data.of(plan)

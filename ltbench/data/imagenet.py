@@ -104,7 +104,7 @@ class ImageNet200(_FolderDataset):
     class_names = tuple(f"class {k}" for k in range(200))
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     image_size = resized = 64
-    crop_padding = 4  # as in the code of hyperspherical prototype networks (Mettes et al., 2019), which brought the set up
+    crop_padding = 4  # as in the code of Mettes et al. (2019), who brought the set up
     max_per_class = 500
     published = Published.even(200, train=500, test=50)
     folders = ("imagenet200", "tiny-imagenet-200", "tiny-imagenet")

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -126,8 +125,7 @@ class BilateralBranch(ltbench.Method):
     def alpha(self, ctx: ltbench.Context) -> float:
         """Return the weight of the conventional branch in this step."""
         if self.adaptor == "beta":
-            seed = int(torch.randint(2**62, (), generator=ctx.generator))  # torch's Beta takes no generator; numpy's does
-            return float(np.random.default_rng(seed).beta(_BETA, _BETA))
+            return ctx.draw_beta(_BETA, _BETA)
         return alpha_at(self.adaptor, ctx.progress)
 
     def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:

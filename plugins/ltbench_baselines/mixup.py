@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import numpy as np
-import torch
 from torch import Tensor
 
 import ltbench
@@ -40,8 +38,7 @@ class Mixup(ltbench.Method):
 
     def draw_proportion(self, ctx: ltbench.Context) -> float:
         """Return the share of an image in its mixture, from the Beta distribution."""
-        seed = int(torch.randint(2**62, (), generator=ctx.generator))  # torch's Beta takes no generator; numpy's does
-        return float(np.random.default_rng(seed).beta(self.alpha, self.alpha))
+        return ctx.draw_beta(self.alpha, self.alpha)
 
 
 def blend(batch: ltbench.Batch, images: Tensor, partners: ltbench.Partners, proportion: float) -> ltbench.Batch:

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from typing import Literal, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -108,8 +107,7 @@ class ICCL(ltbench.Method):
 
     def draw_share(self, ctx: ltbench.Context) -> float:
         """Return lambda for a whole batch, the same on every process."""
-        seed = int(torch.randint(2**62, (), generator=ctx.generator))  # torch's Beta takes no generator; numpy's does
-        return float(np.random.default_rng(seed).beta(self.alpha, self.beta))
+        return ctx.draw_beta(self.alpha, self.beta)
 
     def interpolate(self, ctx: ltbench.Context, plain: ltbench.Batch, other: ltbench.Batch, share: float) -> ltbench.Step:
         """Return eq. 8's loss.

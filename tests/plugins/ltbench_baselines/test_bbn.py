@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -22,6 +21,7 @@ from ltbench_baselines.bbn import BilateralBranch, BranchBackbone, alpha_at, spl
 from ltbench_baselines.la import LogitAdjustment
 from ltbench_baselines.mixup import Mixup
 from ltbench_baselines.rw import InverseFrequencyWeights
+from tests.known_context import context
 from tests.plugins.ltbench_baselines.first_stages import at_epoch, batch_of, first_stage
 from tests.plugins.stages import facts
 
@@ -43,7 +43,7 @@ def test_attention_moves_from_the_head_to_the_tail() -> None:
 
 def test_the_beta_adaptor_draws_from_the_generator() -> None:
     method = BilateralBranch(facts(COUNTS), adaptor="beta")
-    ctx = cast(Context, SimpleNamespace(generator=torch.Generator().manual_seed(1)))
+    ctx = context([1, 1], 1)
     state = torch.get_rng_state()
     drawn = torch.tensor([method.alpha(ctx) for _ in range(1500)])
     assert torch.equal(torch.get_rng_state(), state)

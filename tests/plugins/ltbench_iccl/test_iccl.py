@@ -23,6 +23,7 @@ from ltbench_baselines.mixup import Mixup
 from ltbench_baselines.rw import InverseFrequencyWeights
 from ltbench_iccl.head import ProjectingHead
 from ltbench_iccl.iccl import ICCL
+from tests.known_context import context
 from tests.plugins.ltbench_baselines.first_stages import at_epoch, batch_of, first_stage
 from tests.plugins.stages import facts
 
@@ -216,7 +217,7 @@ def test_streams_follow_the_warm_up() -> None:
 @pytest.mark.parametrize(("alpha", "beta"), [(1.0, 1.0), (0.2, 1.0), (2.0, 2.0)])
 def test_lambda_is_of_its_beta_distribution_and_of_the_generator(alpha: float, beta: float) -> None:
     method = ICCL(facts(COUNTS), alpha=alpha, beta=beta)
-    ctx = cast(Context, SimpleNamespace(generator=torch.Generator().manual_seed(1)))
+    ctx = context([1, 1], 1)
     state = torch.get_rng_state()
     drawn = torch.tensor([method.draw_share(ctx) for _ in range(2000)])
     assert torch.equal(torch.get_rng_state(), state)
