@@ -31,6 +31,7 @@ def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulati
         accelerator: Of the process.
         accumulation: Parts that each process splits its share of a global batch into.
         compiles: Whether training steps are compiled.
+        sync_batch_norm: Whether batch norm looks at the images of all processes.
     """
     task = asdict(plan.task)
     track, _ = task.pop("track"), task.pop("protocol")
