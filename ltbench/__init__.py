@@ -28,39 +28,39 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.data.samplers import InstanceBalanced as InstanceBalanced
     from ltbench.data.samplers import Sampler as Sampler
     from ltbench.data.samplers import SquareRoot as SquareRoot
-    from ltbench.distances import euclidean_distance as euclidean_distance
-    from ltbench.distances import pairwise_squared_distance as pairwise_squared_distance
     from ltbench.errors import MissingData as MissingData
     from ltbench.errors import UserError as UserError
-    from ltbench.geometry_file import read_geometry as read_geometry
-    from ltbench.heads import CosineClassifier as CosineClassifier
-    from ltbench.heads import DistanceClassifier as DistanceClassifier
-    from ltbench.hookspecs import hookimpl as hookimpl
-    from ltbench.mapped import row_blocks as row_blocks
-    from ltbench.method import Facts as Facts
-    from ltbench.method import Method as Method
-    from ltbench.method import Output as Output
-    from ltbench.method import PaperSetting as PaperSetting
-    from ltbench.method import ParameterGroup as ParameterGroup
-    from ltbench.method import Seen as Seen
-    from ltbench.method import Step as Step
-    from ltbench.protocols import Protocol as Protocol
-    from ltbench.records import read_record as read_record
-    from ltbench.run_info import RunInfo as RunInfo
-    from ltbench.search import Choice as Choice
-    from ltbench.search import LogUniform as LogUniform
-    from ltbench.search import Uniform as Uniform
-    from ltbench.specs import BackboneSpec as BackboneSpec
-    from ltbench.specs import DatasetSpec as DatasetSpec
-    from ltbench.specs import MethodSpec as MethodSpec
-    from ltbench.specs import MetricSpec as MetricSpec
-    from ltbench.statistics import class_means as class_means
-    from ltbench.task import Task as Task
-    from ltbench.training.context import Bank as Bank
-    from ltbench.training.context import Context as Context
-    from ltbench.training.factories import BackboneFactory as BackboneFactory
-    from ltbench.training.factories import Head as Head
-    from ltbench.training.factories import HeadFactory as HeadFactory
+    from ltbench.method.class_means import class_means as class_means
+    from ltbench.method.context import Bank as Bank
+    from ltbench.method.context import Context as Context
+    from ltbench.method.contract import Facts as Facts
+    from ltbench.method.contract import Method as Method
+    from ltbench.method.contract import Output as Output
+    from ltbench.method.contract import PaperSetting as PaperSetting
+    from ltbench.method.contract import ParameterGroup as ParameterGroup
+    from ltbench.method.contract import Seen as Seen
+    from ltbench.method.contract import Step as Step
+    from ltbench.method.distances import euclidean_distance as euclidean_distance
+    from ltbench.method.distances import pairwise_squared_distance as pairwise_squared_distance
+    from ltbench.method.factories import BackboneFactory as BackboneFactory
+    from ltbench.method.factories import Head as Head
+    from ltbench.method.factories import HeadFactory as HeadFactory
+    from ltbench.method.heads import CosineClassifier as CosineClassifier
+    from ltbench.method.heads import DistanceClassifier as DistanceClassifier
+    from ltbench.method.search import Choice as Choice
+    from ltbench.method.search import LogUniform as LogUniform
+    from ltbench.method.search import Uniform as Uniform
+    from ltbench.registry.hookspecs import hookimpl as hookimpl
+    from ltbench.registry.run_info import RunInfo as RunInfo
+    from ltbench.registry.specs import BackboneSpec as BackboneSpec
+    from ltbench.registry.specs import DatasetSpec as DatasetSpec
+    from ltbench.registry.specs import MethodSpec as MethodSpec
+    from ltbench.registry.specs import MetricSpec as MetricSpec
+    from ltbench.results.records import read_record as read_record
+    from ltbench.results.tensors import read_geometry as read_geometry
+    from ltbench.system.mapped import row_blocks as row_blocks
+    from ltbench.terms.protocol import Protocol as Protocol
+    from ltbench.terms.task import Task as Task
 
 # Type checkers want this list spelt out; a test holds it equal to the homes below.
 __all__ = [
@@ -118,55 +118,55 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BackboneFactory": "ltbench.training.factories",
+    "BackboneFactory": "ltbench.method.factories",
     "BackboneRequest": "ltbench.backbones.request",
-    "BackboneSpec": "ltbench.specs",
-    "Bank": "ltbench.training.context",
+    "BackboneSpec": "ltbench.registry.specs",
+    "Bank": "ltbench.method.context",
     "Batch": "ltbench.data.batch",
-    "Choice": "ltbench.search",
+    "Choice": "ltbench.method.search",
     "ClassAware": "ltbench.data.samplers",
     "ClassBalanced": "ltbench.data.samplers",
     "ClassReversed": "ltbench.data.samplers",
-    "Context": "ltbench.training.context",
-    "CosineClassifier": "ltbench.heads",
+    "Context": "ltbench.method.context",
+    "CosineClassifier": "ltbench.method.heads",
     "Dataset": "ltbench.data.base",
-    "DatasetSpec": "ltbench.specs",
-    "DistanceClassifier": "ltbench.heads",
-    "Facts": "ltbench.method",
-    "Head": "ltbench.training.factories",
-    "HeadFactory": "ltbench.training.factories",
+    "DatasetSpec": "ltbench.registry.specs",
+    "DistanceClassifier": "ltbench.method.heads",
+    "Facts": "ltbench.method.contract",
+    "Head": "ltbench.method.factories",
+    "HeadFactory": "ltbench.method.factories",
     "ImageSource": "ltbench.data.base",
     "InstanceBalanced": "ltbench.data.samplers",
-    "LogUniform": "ltbench.search",
-    "Method": "ltbench.method",
-    "MethodSpec": "ltbench.specs",
-    "MetricSpec": "ltbench.specs",
+    "LogUniform": "ltbench.method.search",
+    "Method": "ltbench.method.contract",
+    "MethodSpec": "ltbench.registry.specs",
+    "MetricSpec": "ltbench.registry.specs",
     "MissingData": "ltbench.errors",
-    "Output": "ltbench.method",
-    "PaperSetting": "ltbench.method",
-    "ParameterGroup": "ltbench.method",
+    "Output": "ltbench.method.contract",
+    "PaperSetting": "ltbench.method.contract",
+    "ParameterGroup": "ltbench.method.contract",
     "Partners": "ltbench.data.partners",
     "Parts": "ltbench.data.base",
-    "Protocol": "ltbench.protocols",
+    "Protocol": "ltbench.terms.protocol",
     "Published": "ltbench.data.published",
-    "RunInfo": "ltbench.run_info",
+    "RunInfo": "ltbench.registry.run_info",
     "Runs": "ltbench.api",
     "Sampler": "ltbench.data.samplers",
-    "Seen": "ltbench.method",
+    "Seen": "ltbench.method.contract",
     "SquareRoot": "ltbench.data.samplers",
-    "Step": "ltbench.method",
-    "Task": "ltbench.task",
+    "Step": "ltbench.method.contract",
+    "Task": "ltbench.terms.task",
     "TensorImages": "ltbench.data.base",
     "Totals": "ltbench.data.published",
-    "Uniform": "ltbench.search",
+    "Uniform": "ltbench.method.search",
     "UserError": "ltbench.errors",
-    "class_means": "ltbench.statistics",
-    "euclidean_distance": "ltbench.distances",
-    "hookimpl": "ltbench.hookspecs",
-    "pairwise_squared_distance": "ltbench.distances",
-    "read_geometry": "ltbench.geometry_file",
-    "read_record": "ltbench.records",
-    "row_blocks": "ltbench.mapped",
+    "class_means": "ltbench.method.class_means",
+    "euclidean_distance": "ltbench.method.distances",
+    "hookimpl": "ltbench.registry.hookspecs",
+    "pairwise_squared_distance": "ltbench.method.distances",
+    "read_geometry": "ltbench.results.tensors",
+    "read_record": "ltbench.results.records",
+    "row_blocks": "ltbench.system.mapped",
     "run": "ltbench.api",
 }
 

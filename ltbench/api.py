@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
-from ltbench.records import Record, Stored
+from ltbench.results.records import Record, Stored
 
 if TYPE_CHECKING:
     import pandas
 
-    from ltbench.method import Method
+    from ltbench.method.contract import Method
 
 Values = str | int | float | Path
 
@@ -123,12 +123,12 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         UserError: For what the command refuses with exit code 2.
     """
     options = {name: value for name, value in locals().items() if name not in ("methods", "set", "plugin", "no_plugin")}
-    from ltbench import records
     from ltbench.cli.main import build_parser
     from ltbench.cli.run.execute import prepare
-    from ltbench.plugin_file import add_file
-    from ltbench.registry import load_registry
-    from ltbench.typed import register
+    from ltbench.method.from_file import add_file
+    from ltbench.method.from_session import register
+    from ltbench.registry.discovery import load_registry
+    from ltbench.results import records
 
     if not isinstance(set or {}, Mapping):
         raise UserError(f"set must be hyperparameters by method.name, such as {{'method.name': 0.5}}, got {set!r}")
@@ -162,7 +162,7 @@ def _listed(value: Any) -> Iterable[Any]:
 
 
 def _spelled(value: Any) -> str:
-    from ltbench.hyperparameters import format_value
+    from ltbench.method.hyperparameters import format_value
 
     return format_value(value)
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import ltbench
-from ltbench import records
 from ltbench.cli.main import build_parser
-from ltbench.registry import load_registry
-from tests.sessions import run_cell, session
+from ltbench.registry.discovery import load_registry
+from ltbench.results import records
+from tests.support.sessions import run_cell, session
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "notebook.py"
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "notebook.py"
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ltbench.hookspecs import hookimpl
-from ltbench.specs import BackboneSpec
+from ltbench.registry.hookspecs import hookimpl
+from ltbench.registry.specs import BackboneSpec
 
 CIFAR_DEPTHS = (20, 32, 44, 56)
 # Widths found in published "ResNet-32" results: 16 channels in the first stage (d = 64), 32 (d = 128) and 64 (d = 256).

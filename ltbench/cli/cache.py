@@ -7,10 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 from ltbench.cli.listing import show
-from ltbench.settings import cache_limit, cache_root, parse_size
+from ltbench.system.settings import cache_limit, cache_root, parse_size
 
 if TYPE_CHECKING:
-    from ltbench.holder import Holder
+    from ltbench.system.holder import Holder
     from ltbench.training.store import Entry
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltbench.errors import UserError
-from ltbench.settings import data_root
+from ltbench.system.settings import data_root
 
 if TYPE_CHECKING:
-    from ltbench.checking.finding import Finding
+    from ltbench.trust.finding import Finding
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,9 +29,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Print one line for everything found, and a summary."""
-    from ltbench.checking.finding import LEVELS
-    from ltbench.checking.folder import check_records, record_files
-    from ltbench.checking.ground import Ground
+    from ltbench.trust.finding import LEVELS
+    from ltbench.trust.folder import check_records, record_files
+    from ltbench.trust.ground import Ground
 
     files: dict[Path, list[Finding]] = {}
     for path in args.paths:

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 def _find(names: Sequence[str], directory: Path) -> tuple[list[list[Opponent]], list[str]]:
     """Find what each name means; the folder is read only if one of them is no file."""
     from ltbench.leaderboard.opponents import find, from_file, is_file, opponents
-    from ltbench.records import read_directory
+    from ltbench.results.records import read_directory
 
     known: list[Opponent] = []
     problems: list[str] = []

@@ -36,7 +36,7 @@ def examine(registry: Any, given_root: str | None) -> dict[str, Any]:
     """Gather the report: plain JSON types, with every problem as one line under ``problems``.
 
     Args:
-        registry: The loaded :class:`ltbench.registry.Registry`.
+        registry: The loaded :class:`ltbench.registry.discovery.Registry`.
         given_root: ``--data-root``.
     """
     packages, problems = inspection.packages()

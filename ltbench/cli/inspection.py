@@ -14,7 +14,7 @@ from typing import Any
 
 from ltbench.cli import torch_probe
 from ltbench.errors import UserError
-from ltbench.settings import cache_limit, cache_root, data_root
+from ltbench.system.settings import cache_limit, cache_root, data_root
 
 PACKAGES = ("ltbench", "torch", "torchvision", "timm", "accelerate", "pluggy", "tabulate", "scikit-learn", "numpy", "scipy",
             "safetensors", "tqdm")
@@ -86,7 +86,7 @@ def data(registry: Any, given_root: str | None, *, readable: bool) -> tuple[dict
     """Return the folder of data and, for each dataset, ``found`` or the one line that its loader says.
 
     Args:
-        registry: The loaded :class:`ltbench.registry.Registry`.
+        registry: The loaded :class:`ltbench.registry.discovery.Registry`.
         given_root: ``--data-root``.
         readable: Whether loading can be tried at all.
     """

@@ -14,7 +14,7 @@ from ltbench.leaderboard import FORMATS
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.board import Board
-    from ltbench.records import Stored
+    from ltbench.results.records import Stored
 
 BOARDS, RUNS = "leaderboards", "runs"
 
@@ -105,7 +105,7 @@ def _show(folders: Sequence[Path], args: argparse.Namespace) -> int:
 
 def _read(directories: Sequence[Path]) -> tuple[list[Stored], list[str]]:
     """Read folders, one of which may lie in another: each file counts once."""
-    from ltbench.records import read_directory
+    from ltbench.results.records import read_directory
 
     stored: dict[Path, Stored] = {}
     problems: dict[str, None] = {}

@@ -13,9 +13,9 @@ from typing import Any, NoReturn
 
 import ltbench
 from ltbench.errors import UserError
-from ltbench.plugin_file import add_file
-from ltbench.registry import Registry, is_strict, load_registry
-from ltbench.stopping import Stopped, stoppable
+from ltbench.method.from_file import add_file
+from ltbench.registry.discovery import Registry, is_strict, load_registry
+from ltbench.system.stopping import Stopped, stoppable
 
 
 class Parser(argparse.ArgumentParser):

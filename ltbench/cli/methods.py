@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show_one(args: argparse.Namespace) -> int:
-    from ltbench import hyperparameters
+    from ltbench.method import hyperparameters
 
     entry = args.registry.methods.get(args.name)
     method = entry.load()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 
-from ltbench.hookspecs import hookimpl
-from ltbench.progress import ltbench_epoch_end, ltbench_run_end
+from ltbench.registry.hookspecs import hookimpl
+from ltbench.running.progress import ltbench_epoch_end, ltbench_run_end
 
 __all__ = ["ltbench_commands", "ltbench_epoch_end", "ltbench_run_end"]
 

@@ -14,9 +14,9 @@ from ltbench.cli.toolchain import compiler_problem
 from ltbench.errors import UserError
 
 if TYPE_CHECKING:
-    from ltbench.records import Record
-    from ltbench.registry import Registry
-    from ltbench.reproduction.replan import Replan
+    from ltbench.registry.discovery import Registry
+    from ltbench.results.records import Record
+    from ltbench.trust.replan import Replan
 
 _STAGES = ".stages"  # hidden: no folder of records
 
@@ -40,12 +40,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Plan, run and judge."""
-    from ltbench import records
     from ltbench.cli import run as run_verb
     from ltbench.leaderboard.text import printable
-    from ltbench.plugin_file import PREFIX
-    from ltbench.reproduction.command import plugin_options
-    from ltbench.reproduction.verdict import describe, judge
+    from ltbench.method.from_file import PREFIX
+    from ltbench.results import records
+    from ltbench.results.command import plugin_options
+    from ltbench.trust.verdict import describe, judge
 
     record = records.read(args.record)
     try:
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(record: Record, registry: Registry) -> Replan:
     """Plan a record again, and refuse where the plan is of another run."""
-    from ltbench.reproduction.replan import changed_settings, changed_sources, replan
+    from ltbench.trust.replan import changed_settings, changed_sources, replan
 
     if record["status"] == "failed":
         raise UserError("a failed run says nothing that could be confirmed")
@@ -118,7 +118,7 @@ def _elsewhere(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
 def _others(record: Record, folder: Path) -> list[Record]:
     """Return the completed records of a record's row with other seeds, from the folder beside it."""
     from ltbench.leaderboard.collect import same_row
-    from ltbench.records import read_directory
+    from ltbench.results.records import read_directory
 
     stored, _ = read_directory(folder)
     return [item.record for item in stored if same_row(item.record, record) and item.record["status"] == "completed"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ltbench.errors import UserError
 
 if TYPE_CHECKING:
-    from ltbench.records import Record
+    from ltbench.results.records import Record
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,7 +29,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     """Print the record, then what its predictions say of it."""
     from ltbench.leaderboard.text import printable
-    from ltbench.records import load_predictions, read, verify
+    from ltbench.results.records import load_predictions, read, verify
 
     path = Path(args.record)
     record = read(path)
@@ -84,7 +84,7 @@ def _summary(record: Record) -> Iterator[str]:
 def _shifts(figures: dict[str, Any]) -> Iterator[str]:
     from tabulate import tabulate
 
-    from ltbench.shifts import parse_shift, shifts_of
+    from ltbench.terms.shift import parse_shift, shifts_of
 
     found = {(name, source): entry for source in ("published", "built") for name, entry in figures.get(source, {}).items()}
     names = map(str, shifts_of({parse_shift(name).ratio for name, _ in found}))
@@ -102,7 +102,7 @@ def _shifts(figures: dict[str, Any]) -> Iterator[str]:
 def _classes(record: Record) -> Iterator[str]:
     from tabulate import tabulate
 
-    from ltbench.evaluation.accuracy import per_class_accuracy
+    from ltbench.results.accuracy import per_class_accuracy
 
     tested = record["per_class"]
     if tested is None:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench.cli.run.options import ALL, add_custom, add_place, add_task, add_terms
 from ltbench.errors import UserError
-from ltbench.protocols import PAPER
+from ltbench.terms.protocol import PAPER
 
 if TYPE_CHECKING:
-    from ltbench.plan import RunPlan
-    from ltbench.pretraining import Weights
-    from ltbench.runner import Runner
+    from ltbench.backbones.pretrained import Weights
+    from ltbench.planning.plan import RunPlan
+    from ltbench.running.runner import Runner
 
 _FOLDER = "tuning"  # of --out
 
@@ -43,10 +43,10 @@ def run(args: argparse.Namespace) -> int:
     """Tune every expression, then run all of them."""
     from ltbench.cli.run.execute import check_values
     from ltbench.cli.run.launch import check_processes
-    from ltbench.cli.run.matrix import find_weights, plan_matrix
-    from ltbench.cli.run.setup import Matrix, make_runner
-    from ltbench.expression import split_list
-    from ltbench.tuning.sampler import require_optuna
+    from ltbench.planning.expression import split_list
+    from ltbench.planning.matrix import find_weights, plan_matrix
+    from ltbench.running.setup import Matrix, make_runner
+    from ltbench.running.tuning.sampler import require_optuna
 
     started_by = os.getppid()  # before torch is loaded, as ltbench run does
     check_processes(os.environ)
@@ -73,8 +73,8 @@ def _tune(args: argparse.Namespace, weights: Weights | None, runner: Runner, bas
           trial: Mapping[str, Any]) -> int:
     """Make the trials of every expression, then all final runs."""
     from ltbench.cli.run.execute import run_plans
-    from ltbench.tuning.space import spelled
-    from ltbench.tuning.study import Study, TrialFailed, check, tune
+    from ltbench.running.tuning.space import spelled
+    from ltbench.running.tuning.study import Study, TrialFailed, check, tune
 
     runner.check(list(bases.values()))
     for base in bases.values():
@@ -119,8 +119,8 @@ def _check(args: argparse.Namespace) -> None:
 
 def _announce(args: argparse.Namespace, bases: list[RunPlan]) -> None:
     """Say what is tuned, and where that is too much for a ranked row."""
-    from ltbench.search import MOST_TUNED
-    from ltbench.tuning.space import space_of
+    from ltbench.method.search import MOST_TUNED
+    from ltbench.running.tuning.space import space_of
 
     for base in bases:
         space = space_of(base)
@@ -135,8 +135,8 @@ def _announce(args: argparse.Namespace, bases: list[RunPlan]) -> None:
 def _plans(args: argparse.Namespace, weights: Weights | None, text: str, values: list[str],
            changes: Mapping[str, Any]) -> list[RunPlan]:
     """Plan one expression with hyperparameters set to some values."""
-    from ltbench.cli.run.matrix import plan_matrix
-    from ltbench.expression import parse_settings, resolve
+    from ltbench.planning.expression import parse_settings, resolve
+    from ltbench.planning.matrix import plan_matrix
 
     settings = {item: parse_settings([item], args.registry) for item in args.set}
     expression = resolve(text, args.registry, parse_settings(args.set, args.registry))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ltbench.data.arrays import Ints
 from ltbench.errors import UserError
-from ltbench.protocols import Protocol
+from ltbench.terms.protocol import Protocol
 
 if TYPE_CHECKING:
     from ltbench.data.published import Published

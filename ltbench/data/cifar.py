@@ -13,8 +13,8 @@ from ltbench.data.base import Dataset, Parts, TensorImages
 from ltbench.data.fetched import require, torchvision_set
 from ltbench.data.published import Published
 from ltbench.errors import UserError
-from ltbench.protocols import COMMON, Protocol
-from ltbench.settings import cache_root
+from ltbench.system.settings import cache_root
+from ltbench.terms.protocol import COMMON, Protocol
 
 _SIDE = 32
 

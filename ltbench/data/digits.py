@@ -16,7 +16,7 @@ import torch
 from ltbench.data.base import Dataset, Parts, TensorImages
 from ltbench.data.longtail import select
 from ltbench.errors import UserError
-from ltbench.protocols import COMMON, Protocol
+from ltbench.terms.protocol import COMMON, Protocol
 
 TEST_PER_CLASS = 50
 _TEST_SEED = 20  # of the test part, for ever: another seed makes another benchmark

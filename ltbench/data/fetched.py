@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import MissingData, UserError
-from ltbench.holder import tidy
-from ltbench.lease import Lease
-from ltbench.settings import cache_root
+from ltbench.system.holder import tidy
+from ltbench.system.lease import Lease
+from ltbench.system.settings import cache_root
 
 
 def torchvision_set(name: str) -> Any:

@@ -13,7 +13,7 @@ from ltbench.data.lists import Listed
 from ltbench.data.paths import Paths
 from ltbench.data.published import Published, Totals
 from ltbench.errors import UserError
-from ltbench.protocols import COMMON, Protocol
+from ltbench.terms.protocol import COMMON, Protocol
 
 _ENDINGS = (b".jpeg", b".jpg", b".png")
 _ANNOTATIONS = Path("val", "val_annotations.txt")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ltbench.data.listed import LARGE, WINDOWS, ListedDataset
 from ltbench.data.published import Published, Totals
-from ltbench.protocols import COMMON, Protocol
+from ltbench.terms.protocol import COMMON, Protocol
 
 PROTOCOLS = {
     "smoke": Protocol("smoke", "resnet10", epochs=2, batch_size=64, augmentation=WINDOWS, stage2_draws=1.0, stage2_batch_size=64,

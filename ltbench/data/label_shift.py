@@ -14,7 +14,7 @@ from ltbench.data.arrays import Ints
 from ltbench.data.chunks import occurrences
 from ltbench.data.longtail import exponential_counts
 from ltbench.data.randomness import derive_seed, uniform
-from ltbench.shifts import Shift
+from ltbench.terms.shift import Shift
 
 
 def shifted_counts(test_counts: npt.ArrayLike, class_counts: npt.ArrayLike, shift: Shift) -> Ints:

@@ -16,7 +16,7 @@ from ltbench.data.lists import Listed, read_list
 from ltbench.data.packed import find_pack, read_pack
 from ltbench.data.shift_lists import read_shifts
 from ltbench.errors import MissingData, UserError
-from ltbench.settings import cache_root
+from ltbench.system.settings import cache_root
 
 # Of ImageNet: images of every size, seen at 224 pixels after their shorter side was scaled to 256.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

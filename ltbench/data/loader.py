@@ -17,7 +17,7 @@ from ltbench.data.chunks import batch_shape, check_batch_size, chunk, global_bat
 from ltbench.data.stream import IN_MEMORY, Decoder, Request, Stream
 from ltbench.data.windows import NAME as WINDOW
 from ltbench.errors import UserError
-from ltbench.mapped import take_rows
+from ltbench.system.mapped import take_rows
 
 
 class _Parts:

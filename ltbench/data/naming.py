@@ -7,8 +7,8 @@ import re
 
 from ltbench.data.base import Dataset
 from ltbench.errors import UserError
-from ltbench.registry import Registry
-from ltbench.task import parse_ratio
+from ltbench.registry.discovery import Registry
+from ltbench.terms.task import parse_ratio
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e\d+)?")
 

@@ -17,7 +17,7 @@ from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, LARGE_RESIZE
 from ltbench.data.lists import Listed
 from ltbench.data.longtail import select
 from ltbench.errors import UserError
-from ltbench.protocols import COMMON, Protocol
+from ltbench.terms.protocol import COMMON, Protocol
 
 _TEST_SEED = 20  # of a carved test part, for ever: another seed makes another benchmark
 _TESTED = 5  # one of how many

@@ -11,11 +11,11 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from ltbench.atomic import appearing, sweep
 from ltbench.data.base import Parts
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.pack_format import FIRST, PackedPart, encode_header, encode_index
 from ltbench.errors import UserError
+from ltbench.system.atomic import appearing, sweep
 
 _TOLD = 1024  # more than the header and the index's JSON text take
 

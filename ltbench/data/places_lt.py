@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, WINDOWS, ListedDataset
 from ltbench.data.published import Published, Totals
-from ltbench.protocols import COMMON, Protocol
+from ltbench.terms.protocol import COMMON, Protocol
 
 _AUGMENTATION = (*WINDOWS, "jitter")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ltbench.hookspecs import hookimpl
-from ltbench.specs import DatasetSpec
+from ltbench.registry.hookspecs import hookimpl
+from ltbench.registry.specs import DatasetSpec
 
 
 @hookimpl

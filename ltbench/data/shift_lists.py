@@ -11,7 +11,7 @@ import numpy as np
 from ltbench.data.arrays import Ints
 from ltbench.data.lists import Listed, read_list
 from ltbench.errors import UserError
-from ltbench.shifts import shifts_of
+from ltbench.terms.shift import shifts_of
 
 # Beside the other lists, or in a folder of their own there.
 _FOLDERS = ("", "sade_test_agnostic")

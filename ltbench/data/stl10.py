@@ -15,7 +15,7 @@ from ltbench.data.fetched import download as fetch
 from ltbench.data.fetched import folder_of, require, torchvision_set
 from ltbench.data.published import Published
 from ltbench.errors import UserError
-from ltbench.protocols import COMMON, Protocol
+from ltbench.terms.protocol import COMMON, Protocol
 
 _FOLDER, _SIDE = "stl10_binary", 96
 

@@ -18,8 +18,8 @@ from ltbench.data.arrays import Floats, Ints
 from ltbench.data.base import ImageSource
 from ltbench.data.windows import NAME as WINDOW
 from ltbench.errors import UserError
-from ltbench.settings import data_workers
-from ltbench.stopping import SIGNALS
+from ltbench.system.settings import data_workers
+from ltbench.system.stopping import SIGNALS
 
 IN_MEMORY = f"augmentation {WINDOW!r} is for images that are decoded from files; these are in memory: use 'crop'"
 # A worker's answer waits in /dev/shm, 9.6 MB for 64 views of 224 x 224: of whole batches, 16 workers filled gigabytes.

@@ -19,8 +19,8 @@ from ltbench.data.longtail import Split, make_split, test_indices
 from ltbench.data.published import unread_parts
 from ltbench.data.stream import Decoder
 from ltbench.errors import MissingData, UserError
-from ltbench.settings import data_workers
-from ltbench.task import Task
+from ltbench.system.settings import data_workers
+from ltbench.terms.task import Task
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ltbench.atomic import write_whole
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.inspection.readable import unreadable
 from ltbench.data.longtail import Split, split_hash
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
-from ltbench.settings import data_workers
+from ltbench.system.atomic import write_whole
+from ltbench.system.settings import data_workers
 
 _SHOWN = 3
 Positions = Mapping[str, list[int]]

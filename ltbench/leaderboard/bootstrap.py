@@ -25,8 +25,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ltbench.evaluation.accuracy import shot_accuracy
 from ltbench.leaderboard.outcomes import Outcomes, Run
+from ltbench.results.accuracy import shot_accuracy
 
 SPLITS = ("all", "many", "medium", "few")
 RESAMPLES = 10_000

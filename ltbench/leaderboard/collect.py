@@ -10,8 +10,8 @@ from typing import Any
 
 from ltbench.leaderboard.statistics import Estimate, estimate
 from ltbench.leaderboard.tuned import too_many, tuned_names, tuning_terms
-from ltbench.protocols import CUSTOM
-from ltbench.records import Record, Stored, equal
+from ltbench.results.records import Record, Stored, equal
+from ltbench.terms.protocol import CUSTOM
 
 SMOKE = "smoke"
 # What two records of one run may call differently: the file beside, and the paper on whose (equal) terms it was run.

@@ -11,8 +11,8 @@ from ltbench.errors import UserError
 from ltbench.leaderboard.collect import Row, Table
 from ltbench.leaderboard.ranking import Standing
 from ltbench.leaderboard.reported import SPLITS
-from ltbench.records import Record
-from ltbench.reproduction.command import arguments_of, plugin_options
+from ltbench.results.command import arguments_of, plugin_options
+from ltbench.results.records import Record
 
 MAX_PLACES = 100  # of a curve; more classes are averaged in groups of neighbors
 

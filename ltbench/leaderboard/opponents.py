@@ -12,7 +12,7 @@ from ltbench.errors import UserError, unknown
 from ltbench.leaderboard.collect import collect, terms
 from ltbench.leaderboard.outcomes import Run, completed_runs, run_of
 from ltbench.leaderboard.text import printable
-from ltbench.records import Stored, read
+from ltbench.results.records import Stored, read
 
 _SHOWN = 6  # settings in one line
 _SPLIT = "hash of split "

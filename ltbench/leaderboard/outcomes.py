@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.errors import UserError
-from ltbench.evaluation.predictions import Predictions
-from ltbench.records import Record, Stored, load_predictions, verify
+from ltbench.results.predictions import Predictions
+from ltbench.results.records import Record, Stored, load_predictions, verify
 
 Run: TypeAlias = tuple[int, int]  # split seed and seed: what two methods must share for a difference to be paired
 

@@ -22,7 +22,7 @@ from ltbench.leaderboard.ranking import Standing, standings
 from ltbench.leaderboard.reported import Comparison, Printed, comparisons
 from ltbench.leaderboard.tables import NOTHING, format_estimate, headings, render, tabulate_markdown
 from ltbench.leaderboard.text import escape_markdown, printable
-from ltbench.records import Stored, load_predictions, read_directory, verify
+from ltbench.results.records import Stored, load_predictions, read_directory, verify
 
 START, END = "<!-- board -->\n", "<!-- /board -->"
 _README = "README.md"

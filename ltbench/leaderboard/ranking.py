@@ -23,7 +23,7 @@ from ltbench.leaderboard.collect import Row, Table
 from ltbench.leaderboard.differences import LEVEL, Difference, difference, p_value, spread_of
 from ltbench.leaderboard.outcomes import Run, completed_runs, load_outcomes, name_runs
 from ltbench.leaderboard.tuned import too_many
-from ltbench.records import Stored
+from ltbench.results.records import Stored
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any
 from ltbench.errors import UserError
 from ltbench.leaderboard.collect import Row, Table
 from ltbench.leaderboard.statistics import Estimate
-from ltbench.protocols import PAPER
+from ltbench.terms.protocol import PAPER
 
 SPLITS = ("all", "many", "medium", "few")
 FEWEST_SEEDS = 3

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ltbench.records import Record
-from ltbench.search import MOST_TUNED
+from ltbench.method.search import MOST_TUNED
+from ltbench.results.records import Record
 
 
 def tuning_terms(record: Record) -> dict[str, Any] | None:

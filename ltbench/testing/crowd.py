@@ -16,9 +16,10 @@ import torch
 from ltbench.data.base import Dataset, Parts, TensorImages
 from ltbench.data.loader import evaluation_batches
 from ltbench.data.task_data import TaskData, load_task_data
-from ltbench.plan import RunPlan, plan_run
-from ltbench.protocols import Protocol
-from ltbench.task import Task
+from ltbench.planning.plan import RunPlan, plan_run
+from ltbench.system.memory import peak_memory
+from ltbench.terms.protocol import Protocol
+from ltbench.terms.task import Task
 from ltbench.testing import scene
 from ltbench.testing.processes import last_words, one_thread
 from ltbench.testing.results import Failure, Result, brief
@@ -27,7 +28,6 @@ from ltbench.testing.training import take_step
 from ltbench.training.engine import Engine
 from ltbench.training.loop import measured
 from ltbench.training.stages import StageRunner
-from ltbench.usage import peak_memory
 
 CLASSES = 8142
 BATCH = 128

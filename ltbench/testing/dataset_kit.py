@@ -14,12 +14,12 @@ from ltbench.data.inspection.check import check as inspect_parts
 from ltbench.data.naming import open_dataset
 from ltbench.data.task_data import load_parts, load_task_data
 from ltbench.errors import MissingData, brief
-from ltbench.plan import plan_run
-from ltbench.protocols import COMMON
-from ltbench.registry import Registry
-from ltbench.settings import data_root as usual_root
-from ltbench.specs import DatasetSpec
-from ltbench.task import Task
+from ltbench.planning.plan import plan_run
+from ltbench.registry.discovery import Registry
+from ltbench.registry.specs import DatasetSpec
+from ltbench.system.settings import data_root as usual_root
+from ltbench.terms.protocol import COMMON
+from ltbench.terms.task import Task
 from ltbench.testing import scene
 from ltbench.testing.checks import Check
 from ltbench.testing.results import Failure, Result, Skipped, attempt

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ltbench.errors import UserError, unknown
-from ltbench.plugin_file import PREFIX
-from ltbench.registry import PluginInfo, Registry
+from ltbench.method.from_file import PREFIX
+from ltbench.registry.discovery import PluginInfo, Registry
 from ltbench.testing import dataset_kit, kit, metric_kit, scene
 from ltbench.testing.checks import Check
 from ltbench.testing.results import Result

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltbench.geometry import stage_tensors
-from ltbench.specs import MetricSpec
+from ltbench.method.context import Bank
+from ltbench.registry.specs import MetricSpec
+from ltbench.results.geometry import stage_tensors
 from ltbench.testing import scene
 from ltbench.testing.checks import Check
 from ltbench.testing.probes import CLASSIFIER
 from ltbench.testing.results import Failure, Result, attempt
 from ltbench.testing.scene import Scene
-from ltbench.training.context import Bank
 
 STATISTICS = ("class_counts", "class_means", "class_variance")  # which every run keeps
 

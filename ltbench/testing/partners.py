@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ltbench.catalog import Registered
 from ltbench.errors import UserError
-from ltbench.specs import MethodSpec
-from ltbench.stack import evaluation_only
+from ltbench.method.stack import evaluation_only
+from ltbench.registry.catalog import Registered
+from ltbench.registry.specs import MethodSpec
 from ltbench.testing import scene
 from ltbench.testing.subject import Subject
 from ltbench.testing.training import check_finite

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ltbench.data.batch import Batch
-from ltbench.hookspecs import hookimpl
-from ltbench.method import Facts, Method, Seen, Step
-from ltbench.specs import BackboneSpec, MethodSpec
+from ltbench.method.context import Context
+from ltbench.method.contract import Facts, Method, Seen, Step
+from ltbench.registry.hookspecs import hookimpl
+from ltbench.registry.specs import BackboneSpec, MethodSpec
 from ltbench.testing.backbone import NAME
-from ltbench.training.context import Context
 
 OBSERVER = "conformance_observer"
 CLASSIFIER = "conformance_classifier"

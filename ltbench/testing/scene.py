@@ -17,10 +17,10 @@ from ltbench.data.augment import Augmentation
 from ltbench.data.digits import DigitsLT
 from ltbench.data.loader import evaluation_batches
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
-from ltbench.plan import RunPlan, StagePlan, plan_run
-from ltbench.protocols import Protocol
-from ltbench.registry import Registry
-from ltbench.task import Task
+from ltbench.planning.plan import RunPlan, StagePlan, plan_run
+from ltbench.registry.discovery import Registry
+from ltbench.terms.protocol import Protocol
+from ltbench.terms.task import Task
 from ltbench.testing import backbone
 from ltbench.testing.targets import with_plugins
 from ltbench.training.distributed import make_accelerator

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import torch
 
-from ltbench import hyperparameters
 from ltbench.errors import UserError
-from ltbench.expression import resolve
-from ltbench.method import Facts, Method, PaperSetting
-from ltbench.plan import plan_run
-from ltbench.protocols import COMMON
-from ltbench.search import Choice, Uniform
-from ltbench.task import Task
+from ltbench.method import hyperparameters
+from ltbench.method.contract import Facts, Method, PaperSetting
+from ltbench.method.search import Choice, Uniform
+from ltbench.planning.expression import resolve
+from ltbench.planning.plan import plan_run
+from ltbench.terms.protocol import COMMON
+from ltbench.terms.task import Task
 from ltbench.testing.results import Failure
 from ltbench.testing.subject import Subject
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ltbench.catalog import Registered
-from ltbench.protocols import Protocol
-from ltbench.specs import MethodSpec
+from ltbench.registry.catalog import Registered
+from ltbench.registry.specs import MethodSpec
+from ltbench.terms.protocol import Protocol
 from ltbench.testing import scene
 from ltbench.testing.scene import Scene
 from ltbench.training.engine import Engine

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError, brief
-from ltbench.hookspecs import GROUP
-from ltbench.plugin_file import add_file
-from ltbench.registry import PluginInfo, Registry, installed_entry_points, load_registry
-from ltbench.specs import load_target
+from ltbench.method.from_file import add_file
+from ltbench.registry.discovery import PluginInfo, Registry, installed_entry_points, load_registry
+from ltbench.registry.hookspecs import GROUP
+from ltbench.registry.specs import load_target
 from ltbench.testing import probes
 
 

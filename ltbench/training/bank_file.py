@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ltbench.atomic import write_whole
-from ltbench.mapped import map_rows
+from ltbench.system.atomic import write_whole
+from ltbench.system.mapped import map_rows
 from ltbench.training.files import not_written
 
 CHUNK = 4096  # rows: 32 MiB of 2,048 features

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ltbench.protocols import Protocol
+from ltbench.terms.protocol import Protocol
 from ltbench.training.optimization import terms
 
 

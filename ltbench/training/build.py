@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from ltbench import hyperparameters
+from ltbench.backbones.operations import count_operations
 from ltbench.backbones.request import BackboneRequest
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
-from ltbench.method import Facts
-from ltbench.operations import count_operations
-from ltbench.plan import StagePlan
-from ltbench.registry import Registry
-from ltbench.stack import Stack
+from ltbench.method import hyperparameters
+from ltbench.method.contract import Facts
+from ltbench.method.factories import BackboneFactory, HeadFactory
+from ltbench.method.stack import Stack
+from ltbench.planning.plan import StagePlan
+from ltbench.registry.discovery import Registry
 from ltbench.training.engine import Engine
-from ltbench.training.factories import BackboneFactory, HeadFactory
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.data.batch import Batch
-from ltbench.method import Method, Output, Seen
-from ltbench.stack import Stack, evaluation_only
+from ltbench.method.contract import Method, Output, Seen
+from ltbench.method.stack import Stack, evaluation_only
 
 if TYPE_CHECKING:
-    from ltbench.training.context import Context
+    from ltbench.method.context import Context
 
 # Names of a curve's own figures.
 RESERVED = frozenset({"loss", "train_accuracy", "stage", "epoch", "epochs", "rate"})

@@ -14,7 +14,7 @@ from ltbench.errors import UserError
 from ltbench.training.engine import Engine
 
 if TYPE_CHECKING:
-    from ltbench.pretraining import Weights
+    from ltbench.backbones.pretrained import Weights
 
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 _CLASSIFIERS = ("fc.", "linear.", "classifier.", "head.classifier.")

@@ -16,10 +16,10 @@ from ltbench.data.augment import Augmentation
 from ltbench.data.loader import batches_at
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
-from ltbench.mapped import row_blocks
-from ltbench.protocols import Protocol
+from ltbench.method.context import Bank
+from ltbench.system.mapped import row_blocks
+from ltbench.terms.protocol import Protocol
 from ltbench.training.bank_file import CHUNK, BankFile, unkept
-from ltbench.training.context import Bank
 from ltbench.training.distributed import gather_rows, interleave
 from ltbench.training.embedding import Embedder
 from ltbench.training.engine import Engine

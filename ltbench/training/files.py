@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ltbench.atomic import appearing
 from ltbench.errors import UserError
+from ltbench.system.atomic import appearing
 
 # Seconds of work from which on a file is worth waiting for the disk: waiting takes some milliseconds.
 WORTH_SYNCING = 1.0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.errors import UserError
-from ltbench.protocols import Protocol
+from ltbench.terms.protocol import Protocol
 from ltbench.training import schedules
 from ltbench.training.engine import Engine
 

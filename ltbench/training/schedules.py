@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ltbench.protocols import Protocol
+from ltbench.terms.protocol import Protocol
 
 Schedule = Callable[[int], float]
 

@@ -19,12 +19,12 @@ from ltbench.data.loader import FeatureLoader, Loader
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
-from ltbench.plan import StagePlan
-from ltbench.registry import Registry
+from ltbench.method.context import Bank, Context
+from ltbench.planning.plan import StagePlan
+from ltbench.registry.discovery import Registry
 from ltbench.training.budget import Budget, budget_of
 from ltbench.training.build import build_engine
 from ltbench.training.compilation import compiled
-from ltbench.training.context import Bank, Context
 from ltbench.training.distributed import gather_rows, release
 from ltbench.training.engine import Engine
 from ltbench.training.external import load_external, load_weights
@@ -34,7 +34,7 @@ from ltbench.training.loop import BatchLoader, Loop, Row, first_row
 from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
 
 if TYPE_CHECKING:
-    from ltbench.pretraining import Weights
+    from ltbench.backbones.pretrained import Weights
 
 
 @dataclass

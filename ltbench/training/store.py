@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ltbench.atomic import sweep, sync, write_whole
 from ltbench.errors import UserError
-from ltbench.holder import Holder, holders, tidy
-from ltbench.lease import Lease
+from ltbench.system.atomic import sweep, sync, write_whole
+from ltbench.system.holder import Holder, holders, tidy
+from ltbench.system.lease import Lease
 
 ENGINE = "engine.safetensors"
 CHECKPOINT = "checkpoint.safetensors"

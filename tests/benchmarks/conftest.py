@@ -8,7 +8,7 @@ import torch
 
 from ltbench.data.cifar import Cifar100LT
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
-from ltbench.task import Task
+from ltbench.terms.task import Task
 
 
 @pytest.fixture(scope="session")

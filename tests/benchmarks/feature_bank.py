@@ -14,13 +14,13 @@ import torch
 
 from ltbench.data.loader import FeatureLoader
 from ltbench.data.samplers import ClassBalanced
-from ltbench.geometry import class_statistics
-from ltbench.mapped import row_blocks
-from ltbench.phases import Phases
+from ltbench.results.geometry import class_statistics
+from ltbench.running.phases import Phases
+from ltbench.system.mapped import row_blocks
 from ltbench.training.optimization import Optimization
 from ltbench_prototype.prototype import PrototypeClassifier
-from tests.banks import engine_of, made_up, reader_of
-from tests.plugins.stages import PROTOCOL, facts, later_stage
+from tests.support.banks import engine_of, made_up, reader_of
+from tests.support.stages import PROTOCOL, facts, later_stage
 
 BATCH = 512
 

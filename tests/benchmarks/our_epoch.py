@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from ltbench.data.task_data import TaskData
-from ltbench.plan import plan_run
-from ltbench.registry import load_registry
-from ltbench.task import Task
+from ltbench.planning.plan import plan_run
+from ltbench.registry.discovery import load_registry
+from ltbench.terms.task import Task
 from ltbench.training.budget import Budget
 from ltbench.training.compilation import compiled
 from ltbench.training.distributed import make_accelerator

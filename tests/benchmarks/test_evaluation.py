@@ -18,13 +18,13 @@ import ltbench
 from ltbench.backbones.cifar_resnet import CifarResNet
 from ltbench.data.cifar import Cifar100LT
 from ltbench.data.task_data import TaskData, load_task_data
-from ltbench.evaluation.evaluate import predict_test
-from ltbench.stack import Stack
+from ltbench.method.factories import Head
+from ltbench.method.stack import Stack
+from ltbench.results.evaluate import predict_test
 from ltbench.training.distributed import make_accelerator
 from ltbench.training.engine import Engine
-from ltbench.training.factories import Head
 from ltbench_baselines.ce import CrossEntropy
-from tests.plugins.stages import facts
+from tests.support.stages import facts
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture

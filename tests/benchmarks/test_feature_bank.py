@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from ltbench.data.loader import FeatureLoader
-from tests.banks import engine_of, made_up, reader_of
 from tests.benchmarks import feature_bank
+from tests.support.banks import engine_of, made_up, reader_of
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture

@@ -15,8 +15,8 @@ import pytest
 import ltbench
 from ltbench.data.cifar import Cifar100LT
 from ltbench.data.task_data import TaskData, load_task_data
-from ltbench.plan import StagePlan, plan_run
-from ltbench.registry import load_registry
+from ltbench.planning.plan import StagePlan, plan_run
+from ltbench.registry.discovery import load_registry
 from ltbench.training.distributed import make_accelerator
 from ltbench.training.stages import Stage, StageRunner
 from ltbench.training.store import StageStore

@@ -13,10 +13,10 @@ import torch
 
 from ltbench.data.loader import FeatureLoader
 from ltbench.data.samplers import ClassBalanced
-from ltbench.training.context import Bank
+from ltbench.method.context import Bank
 from ltbench.training.optimization import Optimization
 from ltbench_prototype.prototype import PrototypeClassifier
-from tests.plugins.stages import PROTOCOL, facts, later_stage
+from tests.support.stages import PROTOCOL, facts, later_stage
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture

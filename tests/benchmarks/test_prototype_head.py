@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ltbench.distances import cosine_distance, euclidean_distance, pairwise_squared_distance
+from ltbench.method.distances import cosine_distance, euclidean_distance, pairwise_squared_distance
 from ltbench_ncm.multi_distance import nearest_displaced_distance
 
 if TYPE_CHECKING:

@@ -1,3 +1,3 @@
-from tests.real_records import copy, smoke_runs
+from tests.support.real_records import copy, smoke_runs
 
 __all__ = ["copy", "smoke_runs"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from ltbench.cli.main import main
-from tests.real_records import Copy, fingerprint
+from tests.support.real_records import Copy, fingerprint
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ltbench import records
 from ltbench.cli.main import main
-from tests import record_factory
+from ltbench.results import records
+from tests.support import record_factory
 
-BOARD = Path(__file__).parents[2] / "leaderboards" / "cifar100-lt"
+BOARD = Path(__file__).resolve().parents[2] / "leaderboards" / "cifar100-lt"
 
 
 def _write(directory: Path, name: str, right: tuple[int, int, int, int] = (3, 2, 1, 0), **changes: Any) -> Path:

@@ -6,8 +6,8 @@ from ltbench.cli.main import main
 from ltbench.cli.run.launch import check_processes, check_world, describe_split
 from ltbench.data.digits import DigitsLT
 from ltbench.errors import UserError
-from ltbench.plan import plan_run
-from ltbench.task import Task
+from ltbench.planning.plan import plan_run
+from ltbench.terms.task import Task
 from ltbench.testing import scene
 
 

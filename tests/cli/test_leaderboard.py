@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ltbench import records
 from ltbench.cli import leaderboard
 from ltbench.errors import UserError
-from tests import record_factory
+from ltbench.results import records
+from tests.support import record_factory
 
 
 def _call(*arguments: str) -> int:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ltbench import records
 from ltbench.cli.main import main
-from tests.real_records import Copy
+from ltbench.results import records
+from tests.support.real_records import Copy
 
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import ltbench
-from ltbench import records
 from ltbench.cli.main import main
+from ltbench.results import records
 
 SMOKE = ["run", "--cpu", "--protocol", "smoke", "--seeds", "0"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ltbench import records
 from ltbench.cli.main import main
+from ltbench.results import records
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,8 @@ from ltbench.cli.run import jobs
 from ltbench.cli.run.handover import packed, unpacked
 from ltbench.cli.run.slurm import parse_slurm
 from ltbench.cli.run.slurm_job import ShardJob
-from ltbench.registry import load_registry
-from ltbench.stopping import Stopped
+from ltbench.registry.discovery import load_registry
+from ltbench.system.stopping import Stopped
 
 TYPED = ["run", "--methods", "ce,ncm", "--out", "somewhere", "--jobs", "4"]
 
@@ -91,8 +91,8 @@ def test_a_stopped_job_comes_back(state: str, restarts: str, comes_back: bool, s
 
 
 def test_bars_of_several_runs_stand_side_by_side(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from ltbench import progress
-    from ltbench.run_info import RunInfo
+    from ltbench.registry.run_info import RunInfo
+    from ltbench.running import progress
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     runs = [RunInfo("ce", "digits-lt@20", seed, seed + 1, 2) for seed in (0, 1)]

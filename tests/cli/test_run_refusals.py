@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ltbench.cli.main import main
-from ltbench.settings import cores
+from ltbench.system.settings import cores
 
 CORES = cores()
 SMOKE = ["run", "--cpu", "--protocol", "smoke", "--seeds", "0", "--methods", "ce,ncm"]

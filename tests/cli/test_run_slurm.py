@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ltbench import records
 from ltbench.cli.main import main
-from tests.slurm_node import missing, slurm_node
+from ltbench.results import records
+from tests.support.slurm_node import missing, slurm_node
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=f"Slurm is not installed: {', '.join(missing())}")]
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ltbench import records
 from ltbench.cli import show
 from ltbench.errors import UserError
-from ltbench.evaluation.label_shift import label_shift
-from tests import record_factory
+from ltbench.results import records
+from ltbench.results.label_shift import label_shift
+from tests.support import record_factory
 
 
 def _call(*arguments: str) -> int:

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from ltbench import records
-from ltbench.checking.ground import Ground
-from ltbench.checking.record import check_record
 from ltbench.cli import tune as tune_verb
 from ltbench.cli.main import main
 from ltbench.errors import UserError
-from ltbench.registry import load_registry
+from ltbench.registry.discovery import load_registry
+from ltbench.results import records
 from ltbench.testing.processes import last_words, launch
 from ltbench.training.stages import StageRunner
+from ltbench.trust.ground import Ground
+from ltbench.trust.record import check_record
 from tests.cli.test_run import refusal
 
 SMOKE = ["--trials", "3", "--cpu", "--protocol", "smoke", "--seeds", "0"]

@@ -10,7 +10,7 @@ from ltbench.data.base import Parts, TensorImages
 from ltbench.data.cifar_variants import Cifar10, Cifar20LT, Cifar100
 from ltbench.data.longtail import long_tailed_counts
 from ltbench.data.task_data import load_task_data
-from ltbench.task import Task
+from ltbench.terms.task import Task
 
 
 def test_superclasses_of_the_official_files(cifar100: Parts, cifar100_root: Path) -> None:

@@ -10,7 +10,7 @@ from ltbench.data.base import Parts
 from ltbench.data.class_folders import open_folder
 from ltbench.data.files import FileImages
 from ltbench.errors import UserError
-from tests.own_images import write_classes
+from tests.support.own_images import write_classes
 
 
 def names(part: object) -> list[str]:

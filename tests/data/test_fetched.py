@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ltbench.data.fetched import downloading
-from ltbench.lease import Lease
+from ltbench.system.lease import Lease
 
 
 def test_two_processes_do_not_download_into_one_folder_at_once(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ltbench.data.paths import Paths
 from ltbench.data.randomness import uniform
 from ltbench.data.windows import DRAWS, random_window
 from ltbench.errors import UserError
-from tests.list_factory import write_jpegs
+from tests.support.list_factory import write_jpegs
 
 
 def source(folder: Path, names: list[str], size: int = 224, resized: int = 256) -> FileImages:

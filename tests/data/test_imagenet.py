@@ -11,7 +11,7 @@ import torch
 from ltbench.data.files import FileImages
 from ltbench.data.imagenet import ImageNet1k, ImageNet200
 from ltbench.errors import MissingData, UserError
-from tests.list_factory import write_class_folders
+from tests.support.list_factory import write_class_folders
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from ltbench.data.base import Parts
 from ltbench.data.label_shift import build_shift, shifted_counts
 from ltbench.data.longtail import split_hash
 from ltbench.data.randomness import derive_seed, uniform
-from ltbench.shifts import Shift, shifts_of
+from ltbench.terms.shift import Shift, shifts_of
 
 DIGITS_LT = (120, 86, 61, 44, 31, 22, 16, 11, 8, 6)
 

@@ -19,8 +19,8 @@ from ltbench.data.places_lt import PlacesLT
 from ltbench.data.svhn import SvhnLT
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.errors import MissingData, UserError
-from ltbench.task import Task
-from tests.list_factory import LISTED, write_list, write_lists
+from ltbench.terms.task import Task
+from tests.support.list_factory import LISTED, write_list, write_lists
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from ltbench import specs
 from ltbench.data.base import Dataset
 from ltbench.data.digits import DigitsLT
 from ltbench.data.naming import dataset_of_record, open_dataset, split_datasets
 from ltbench.errors import UserError
-from ltbench.hookspecs import hookimpl
-from ltbench.registry import PluginInfo, Registry, load_registry
+from ltbench.registry import specs
+from ltbench.registry.discovery import PluginInfo, Registry, load_registry
+from ltbench.registry.hookspecs import hookimpl
 
 
 class Echo(DigitsLT):
@@ -34,7 +34,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     registry = load_registry()
     registry.add(Stranger(), PluginInfo("stranger", "stranger", "1"))
     load: Callable[[str], object] = specs.load_target
-    monkeypatch.setattr("ltbench.catalog.load_target", lambda target: Echo if target.endswith(":Echo") else load(target))
+    monkeypatch.setattr("ltbench.registry.catalog.load_target", lambda target: Echo if target.endswith(":Echo") else load(target))
     return registry
 
 

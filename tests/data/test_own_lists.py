@@ -8,7 +8,7 @@ import torch
 from ltbench.data.files import FileImages
 from ltbench.data.own_lists import open_list
 from ltbench.errors import UserError
-from tests.own_images import write_classes
+from tests.support.own_images import write_classes
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from ltbench.data.packing import write_pack
 from ltbench.data.paths import Paths
 from ltbench.data.task_data import check_files, load_task_data
 from ltbench.errors import UserError
-from ltbench.task import Task
-from tests.list_factory import write_jpegs
+from ltbench.terms.task import Task
+from tests.support.list_factory import write_jpegs
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from ltbench.data.pack_format import read_index
 from ltbench.data.packing import write_pack
 from ltbench.data.paths import Paths
 from ltbench.errors import UserError
-from tests.list_factory import write_jpegs
-from tests.own_images import write_digits
+from tests.support.list_factory import write_jpegs
+from tests.support.own_images import write_digits
 
 
 @pytest.fixture

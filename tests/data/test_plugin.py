@@ -7,7 +7,7 @@ import pytest
 
 from ltbench.data.base import Dataset
 from ltbench.data.plugin import ltbench_datasets
-from ltbench.specs import DatasetSpec, load_target
+from ltbench.registry.specs import DatasetSpec, load_target
 
 FAMILIES = [spec for spec in ltbench_datasets() if spec.is_family]
 

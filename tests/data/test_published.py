@@ -13,8 +13,8 @@ from ltbench.data.plugin import ltbench_datasets
 from ltbench.data.published import natural_counts
 from ltbench.data.task_data import load_parts, load_task_data
 from ltbench.errors import MissingData
-from ltbench.specs import DatasetSpec, load_target
-from ltbench.task import Task
+from ltbench.registry.specs import DatasetSpec, load_target
+from ltbench.terms.task import Task
 
 
 @pytest.mark.parametrize(("dataset", "total", "largest", "smallest", "split", "tested"), [

@@ -11,7 +11,7 @@ from ltbench.data.listed import ListedDataset
 from ltbench.data.lists import read_list
 from ltbench.data.shift_lists import read_shifts
 from ltbench.errors import UserError
-from tests.list_factory import write_list
+from tests.support.list_factory import write_list
 
 TEST = "val/a 1.jpg 0\nval/b.jpg 1\nval/c.jpg 2\nval/d.jpg 0\n"
 

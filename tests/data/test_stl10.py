@@ -10,7 +10,7 @@ import torchvision.datasets
 from ltbench.data.base import TensorImages
 from ltbench.data.stl10 import Stl10LT
 from ltbench.errors import UserError
-from tests.list_factory import md5_of, write_stl10
+from tests.support.list_factory import md5_of, write_stl10
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 3, 96, 96), dtype=np.uint8)
 LABELS = np.array([9, 0, 3, 3])

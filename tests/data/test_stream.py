@@ -15,7 +15,7 @@ from ltbench.data.loader import Loader, evaluation_batches
 from ltbench.data.paths import Paths
 from ltbench.data.stream import Request, Stream
 from ltbench.errors import UserError
-from tests.list_factory import write_jpegs
+from tests.support.list_factory import write_jpegs
 
 VIEWS = [Augmentation(("random_resized_crop", "flip", "jitter"), 4, (0.5,) * 3, (0.2,) * 3),
          Augmentation(("crop",), 2, (0.5,) * 3, (0.2,) * 3)]

@@ -12,8 +12,8 @@ from ltbench.data.longtail import long_tailed_counts
 from ltbench.data.svhn import SvhnLT
 from ltbench.data.task_data import load_task_data
 from ltbench.errors import UserError
-from ltbench.task import Task
-from tests.list_factory import md5_of, write_svhn
+from ltbench.terms.task import Task
+from tests.support.list_factory import md5_of, write_svhn
 
 assert SvhnLT.published is not None
 OFFICIAL = dict(torchvision.datasets.SVHN.split_list)

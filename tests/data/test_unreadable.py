@@ -14,8 +14,8 @@ from ltbench.data.files import FileImages
 from ltbench.data.task_data import TaskData, load_task_data
 from ltbench.data.unreadable import find_unreadable, leave_out, tell
 from ltbench.errors import UserError
-from ltbench.task import Task
-from tests.own_images import write_classes
+from ltbench.terms.task import Task
+from tests.support.own_images import write_classes
 
 
 @pytest.fixture(autouse=True)

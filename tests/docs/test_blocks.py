@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from ltbench.cli import main as program
-from ltbench.registry import load_registry
-from tests.docs.blocks import ROOT, Block, blocks_of, pages
-from tests.own_images import write_digits
+from ltbench.registry.discovery import load_registry
+from tests.support.blocks import ROOT, Block, blocks_of, pages
+from tests.support.own_images import write_digits
 
 SHELL = ("sh", "console")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ltbench import hookspecs
-from ltbench.method import Method
-from tests.docs.blocks import ROOT
+from ltbench.method.contract import Method
+from ltbench.registry import hookspecs
+from tests.support.blocks import ROOT
 
 pytest.importorskip("mkdocs", reason="the extra 'docs' is not installed")
 
@@ -38,7 +38,7 @@ def test_every_hook_is_in_the_reference(site: Path) -> None:
     hooks = [name for name in vars(hookspecs) if name.startswith("ltbench_")]
     assert len(hooks) >= 8
     for name in hooks:
-        assert f'id="ltbench.hookspecs.{name}"' in page, name
+        assert f'id="ltbench.registry.hookspecs.{name}"' in page, name
 
 
 @pytest.mark.slow
@@ -46,7 +46,7 @@ def test_every_slot_is_in_the_reference(site: Path) -> None:
     page = (site / "slots.html").read_text(encoding="utf-8")
     for name, value in vars(Method).items():
         if callable(value) and not name.startswith("_"):
-            assert f'id="ltbench.method.Method.{name}"' in page, name
+            assert f'id="ltbench.method.contract.Method.{name}"' in page, name
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import blocks_of
-from tests.stranger import make_environment, run_program
+from tests.support.blocks import blocks_of
+from tests.support.stranger import make_environment, run_program
 
 PAGE = "docs/ten-minutes.md"
 INSTALLS = ["python3 -m venv .venv", "source .venv/bin/activate", "pip install ."]  # as make_environment does

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.stranger import ROOT
+from tests.support.stranger import ROOT
 
 EXAMPLES = ROOT / "examples"
 

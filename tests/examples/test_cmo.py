@@ -8,9 +8,9 @@ import torch
 from cmo import ContextRichOversampling, span
 
 from ltbench.data.samplers import ClassReversed
-from ltbench.method import Step
-from tests.known_context import SIDE, batch_of, context
-from tests.plugins.stages import facts
+from ltbench.method.contract import Step
+from tests.support.known_context import SIDE, batch_of, context
+from tests.support.stages import facts
 
 COUNTS = (60, 30, 10)
 

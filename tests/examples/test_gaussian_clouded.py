@@ -7,9 +7,9 @@ import pytest
 import torch
 from gaussian_clouded import GaussianClouded
 
-from ltbench.heads import CosineClassifier
-from tests.known_context import batch_of, context, part_of
-from tests.plugins.stages import facts
+from ltbench.method.heads import CosineClassifier
+from tests.support.known_context import batch_of, context, part_of
+from tests.support.stages import facts
 
 COUNTS = (100, 10, 1)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from remix import Remix
 
-from tests.known_context import batch_of, context, part_of, pixels
-from tests.plugins.stages import facts
+from tests.support.known_context import batch_of, context, part_of, pixels
+from tests.support.stages import facts
 
 COUNTS = (90, 45, 30, 10)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.leaderboard.chromium import FLAGS, Browser
+from tests.support.chromium import FLAGS, Browser
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ltbench import records
 from ltbench.leaderboard.board import Board, find_boards
 from ltbench.leaderboard.publish import differing, generate
 from ltbench.leaderboard.reported import read_reported
+from ltbench.results import records
 
-ROOT = Path(__file__).parents[2] / "leaderboards"
+ROOT = Path(__file__).resolve().parents[2] / "leaderboards"
 BOARDS = find_boards(ROOT)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ltbench.evaluation.accuracy import shot_accuracy
 from ltbench.leaderboard.bootstrap import Resampled, draw, resample
 from ltbench.leaderboard.outcomes import Outcomes
+from ltbench.results.accuracy import shot_accuracy
 
 
 def outcomes(correct: Any, labels: Any = None, class_counts: Any = (200,)) -> Outcomes:

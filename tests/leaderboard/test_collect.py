@@ -6,7 +6,7 @@ import pytest
 
 from ltbench.leaderboard.collect import collect, same_row, total_seconds
 from ltbench.leaderboard.tables import headings
-from tests.record_factory import broken, predictions, record, stored
+from tests.support.record_factory import broken, predictions, record, stored
 
 
 def _seeds(*figures: float, **changes: Any) -> list[dict[str, Any]]:

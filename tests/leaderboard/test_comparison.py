@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from ltbench import records
 from ltbench.errors import UserError
 from ltbench.leaderboard.comparison import compare
 from ltbench.leaderboard.opponents import Opponent, opponents
-from tests import record_factory
+from ltbench.results import records
+from tests.support import record_factory
 
 
 def _row(directory: Path, expression: str, runs: dict[int, tuple[int, int, int, int]], **changes: Any) -> Opponent:

@@ -8,7 +8,7 @@ import pytest
 from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.details import command, curve_images, row_details
 from ltbench.leaderboard.ranking import Standing
-from tests.record_factory import broken, predictions, record, stored
+from tests.support.record_factory import broken, predictions, record, stored
 
 ALONE = Standing("ce", "one seed", None, best=False)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ltbench import records
 from ltbench.leaderboard.bootstrap import Resampled, resample
 from ltbench.leaderboard.differences import Spread, difference, half_width, p_value, spread_of
 from ltbench.leaderboard.outcomes import load_outcomes, run_of
-from tests.leaderboard.simulated import simulated
+from ltbench.results import records
+from tests.support.simulated import simulated
 
-BOARD = Path(__file__).parents[2] / "leaderboards" / "cifar100-lt" / "results"
+BOARD = Path(__file__).resolve().parents[2] / "leaderboards" / "cifar100-lt" / "results"
 RUNS = ((0, 0), (0, 1), (0, 2))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ltbench.errors import UserError
 from ltbench.leaderboard.opponents import Opponent, differing, find, is_file, match, opponents
-from tests.record_factory import broken, record, stored
+from tests.support.record_factory import broken, record, stored
 
 
 def _known(*values: dict[str, Any]) -> list[Opponent]:

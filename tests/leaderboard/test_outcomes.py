@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ltbench import records
 from ltbench.errors import UserError
-from ltbench.evaluation.predictions import Predictions
 from ltbench.leaderboard.outcomes import completed_runs, load_outcomes, name_runs, run_of
-from ltbench.records import Stored
-from tests import record_factory
+from ltbench.results import records
+from ltbench.results.predictions import Predictions
+from ltbench.results.records import Stored
+from tests.support import record_factory
 
 
 def _write(directory: Path, name: str, given: Predictions | None = None, **changes: Any) -> Stored:

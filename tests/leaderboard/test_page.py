@@ -14,7 +14,7 @@ import pytest
 
 from ltbench.leaderboard.page import embed, render_page
 from ltbench.leaderboard.page.printed import telling
-from tests.leaderboard.page_factory import HOSTILE, board, claim, large, row, table
+from tests.support.page_factory import HOSTILE, board, claim, large, row, table
 
 ADDRESS_ATTRIBUTES = {"src", "href", "srcset", "action", "data", "poster", "formaction"}
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.leaderboard.chromium import Browser
-from tests.leaderboard.page_factory import HOSTILE, board, broken, large, row, table, three
+from tests.support.chromium import Browser
+from tests.support.page_factory import HOSTILE, board, broken, large, row, table, three
 
 pytestmark = pytest.mark.slow
 

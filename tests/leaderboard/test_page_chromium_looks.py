@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.leaderboard.chromium import Browser
-from tests.leaderboard.page_factory import board, broken, large, three
+from tests.support.chromium import Browser
+from tests.support.page_factory import board, broken, large, three
 
 pytestmark = pytest.mark.slow
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from ltbench import records
 from ltbench.errors import UserError
 from ltbench.leaderboard.board import Board, read_board
 from ltbench.leaderboard.publish import differing, generate, write
 from ltbench.leaderboard.reported import Printed
+from ltbench.results import records
 from tests.leaderboard.test_board import board as write_board
-from tests.record_factory import predictions, record
+from tests.support.record_factory import predictions, record
 
 CLAIM = Printed("a paper", "1", "softmax", "", "digits-lt", 20.0, "ce", "", "resnet20", 16, 0.0, {"all": 49.0})
 

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ltbench import records
 from ltbench.leaderboard.bootstrap import resample
 from ltbench.leaderboard.collect import Table, collect
 from ltbench.leaderboard.differences import Difference
 from ltbench.leaderboard.ranking import Pair, compare_all, holm, rank_intervals, standings, undistinguished
-from tests import record_factory
-from tests.leaderboard.simulated import simulated
+from ltbench.results import records
+from tests.support import record_factory
+from tests.support.simulated import simulated
 
-BOARD = Path(__file__).parents[2] / "leaderboards" / "cifar100-lt" / "results"
+BOARD = Path(__file__).resolve().parents[2] / "leaderboards" / "cifar100-lt" / "results"
 
 
 def test_holm_by_hand() -> None:

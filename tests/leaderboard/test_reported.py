@@ -10,11 +10,11 @@ import pytest
 from ltbench.errors import UserError
 from ltbench.leaderboard.collect import Row, Table, collect
 from ltbench.leaderboard.reported import Printed, comparisons, read_reported
-from ltbench.protocols import Protocol
-from tests.record_factory import broken, record, stored
-from tests.test_paper_rows import mapped, plan_of
+from ltbench.terms.protocol import Protocol
+from tests.planning.test_paper_rows import mapped, plan_of
+from tests.support.record_factory import broken, record, stored
 
-REPORTED = Path(__file__).parents[2] / "leaderboards" / "reported.csv"
+REPORTED = Path(__file__).resolve().parents[2] / "leaderboards" / "reported.csv"
 PAPER = Protocol("paper", "resnet32", 200).as_dict()
 CLAIM = Printed("prototype", "1", "pc", "", "cifar100-lt", 100.0, "wd/pc(inputs=images)", "", "resnet32", 200, 0.0,
                 {"all": 50.0, "few": 20.0})

@@ -10,7 +10,7 @@ import pytest
 from ltbench.leaderboard.collect import Table, collect
 from ltbench.leaderboard.statistics import Estimate
 from ltbench.leaderboard.tables import format_estimate, headings, render
-from tests.record_factory import broken, record, stored
+from tests.support.record_factory import broken, record, stored
 
 HOSTILE = "<script>|\\x[a](b)\n\x1b[2J100%_$#{}~^&"
 

@@ -11,7 +11,7 @@ from ltbench.leaderboard.details import command
 from ltbench.leaderboard.export import table_dict, to_csv
 from ltbench.leaderboard.ranking import standings
 from ltbench.leaderboard.tables import render
-from tests.record_factory import predictions, record, stored
+from tests.support.record_factory import predictions, record, stored
 
 
 def tuned(names: tuple[str, ...] = ("la.tau",), trials: int = 20, seed: int = 0, right: tuple[int, int, int, int] = (3, 2, 1, 0),

@@ -21,11 +21,11 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from torch import nn
-from ltbench.registry import load_registry
-from ltbench.heads import DistanceClassifier
-from ltbench.training.context import Bank
+from ltbench.registry.discovery import load_registry
+from ltbench.method.heads import DistanceClassifier
+from ltbench.method.context import Bank
 from ltbench.training.loop import measured
-from tests.plugins.stages import facts, later_stage, previous_stage, train
+from tests.support.stages import facts, later_stage, previous_stage, train
 def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 counts = [54] * {CLASSES}  # as many as 437,513 / 8,142, of which the bank has two
@@ -61,8 +61,8 @@ IMAGES = {"bn_stats", "mixup", "hyperspherical_psc"}  # which train on images on
 
 
 def later_methods() -> list[str]:
-    from ltbench.registry import load_registry
-    from ltbench.stack import evaluation_only
+    from ltbench.method.stack import evaluation_only
+    from ltbench.registry.discovery import load_registry
 
     registry = load_registry().methods.values()
     later = [entry for entry in registry if entry.spec.stages != {1} and entry.spec.name not in IMAGES]

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 import ltbench
-from ltbench import hyperparameters
-from ltbench.protocols import Protocol
-from ltbench.specs import MethodSpec
-from ltbench.stack import check
-from ltbench.task import Task
+from ltbench.method import hyperparameters
+from ltbench.method.stack import check
+from ltbench.registry.specs import MethodSpec
+from ltbench.terms.protocol import Protocol
+from ltbench.terms.task import Task
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = {
     "ltbench_baselines": {
         "ce", "focal", "cb", "rw", "rs", "drw", "drs", "ldam", "la", "post_la", "balanced_softmax", "mixup", "wd", "crt", "lws",

@@ -8,7 +8,7 @@ from ltbench.testing import DatasetConformance, MetricConformance, check_dataset
 from ltbench.testing.dataset_kit import CHECKS as OF_DATASETS
 from ltbench.testing.metric_kit import CHECKS as OF_METRICS
 
-PLANTED = ("tests.planted_offers",)
+PLANTED = ("tests.support.planted_offers",)
 DATASETS = {
     "planted-misnamed": {"spec": "name must be 'planted-misnamed', as in the spec, got 'digits-lt'"},
     "planted-unprotocolled": {"protocols": "protocols must say what 'quick' means, under that name, got None"},
@@ -22,7 +22,7 @@ METRICS = {
     "planted_raising": {"missing": "KeyError: 'head.classifier.weight' (planted_offers.py, line 83)"},
     "planted_endless": {"empty_class": "'smallest' of ce with 1 empty classes must be finite or left out, got inf"},
     "planted_writing": {"numbers": "what ce keeps must stay as it is, got a changed class_means"},
-    "planted_silent": {"spec": "tests.planted_offers:silent must have a docstring",
+    "planted_silent": {"spec": "tests.support.planted_offers:silent must have a docstring",
                        "numbers": "a metric must have a figure for some run, got none for a first and none for a later stage"},
 }
 

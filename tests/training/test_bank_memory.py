@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from ltbench.training import bank_file
-from tests.banks import engine_of, made_up, reader_of
+from tests.support.banks import engine_of, made_up, reader_of
 root = Path(sys.argv[1])
 data, engine = made_up({ROWS}, {CLASSES}), engine_of({WIDTH}, classes={CLASSES})
 reader_of(engine, made_up(1000), root / "warm").read("train", "plain")  # libraries load on first use
@@ -52,7 +52,7 @@ from types import SimpleNamespace
 import numpy as np
 import ltbench
 from ltbench.data.loader import FeatureLoader
-from ltbench.geometry import stage_tensors
+from ltbench.results.geometry import stage_tensors
 means = ltbench.class_means(bank.embedding, bank.labels, {CLASSES})
 loader = FeatureLoader(bank.embedding, bank.labels, batch_size=512)
 order, total, seen = np.random.default_rng(0).permutation({ROWS}), torch.zeros({WIDTH}, dtype=torch.float64), 0

@@ -7,8 +7,8 @@ import torch
 
 from ltbench.testing.scene import Scene, installed
 from ltbench_baselines.mixup import Mixup
-from tests.known_context import batch_of, context
-from tests.plugins.stages import facts
+from tests.support.known_context import batch_of, context
+from tests.support.stages import facts
 
 
 @pytest.mark.parametrize(("text", "width"), [("ce", 64), ("ride", 144), ("ride/crt", 144)])  # three experts of 3/4 of 64

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ltbench.data.task_data import TaskData
 from ltbench.training import bank_file, features
-from tests.banks import KEY, Projection, engine_of, expected, made_up, reader_of
+from tests.support.banks import KEY, Projection, engine_of, expected, made_up, reader_of
 
 ROWS, WIDTH = 3000, 6
 

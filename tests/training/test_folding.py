@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 import ltbench
-from ltbench.registry import load_registry
+from ltbench.registry.discovery import load_registry
 from ltbench.training.folding import fold_batch_norm
 
 

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ltbench import records
 from ltbench.backbones.cifar_resnet import CifarResNet
 from ltbench.cli.main import main
-from ltbench.stack import Stack
+from ltbench.method.factories import Head
+from ltbench.method.stack import Stack
+from ltbench.results import records
 from ltbench.training.engine import Engine
-from ltbench.training.factories import Head
 from ltbench.training.optimization import Optimization
 from ltbench_baselines.ce import CrossEntropy
-from tests.plugins.stages import PROTOCOL, at_progress, facts
+from tests.support.stages import PROTOCOL, at_progress, facts
 
 
 @pytest.mark.parametrize("arguments", [["--optimizer", "adamw", "--lr", "0.01"], ["--schedule", "step"], ["--schedule", "cosine"],

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ltbench.protocols import Protocol
+from ltbench.terms.protocol import Protocol
 from ltbench.training.schedules import for_stage, schedule
 
 

@@ -7,7 +7,7 @@ import importlib
 from pathlib import Path
 
 from ltbench.errors import UserError
-from ltbench.settings import data_root
+from ltbench.system.settings import data_root
 
 ACTIONS = ("list", "check", "get", "stats", "pack")
 

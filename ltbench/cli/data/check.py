@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ltbench.cli.data import add_common_options, existing_root
-from ltbench.settings import data_workers
+from ltbench.system.settings import data_workers
 
 if TYPE_CHECKING:
     from ltbench.data.inspection.readable import Progress
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from ltbench.cli.data.report import as_json, as_text, exit_code
     from ltbench.data.inspection.check import check
     from ltbench.data.naming import open_dataset
-    from ltbench.usage import peak_memory
+    from ltbench.system.memory import peak_memory
 
     started = time.perf_counter()
     dataset, _ = open_dataset(args.name, args.registry)

@@ -6,7 +6,7 @@ import argparse
 import json
 
 from ltbench.cli.data import add_common_options
-from ltbench.settings import cache_root, data_root
+from ltbench.system.settings import cache_root, data_root
 
 
 def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from ltbench.settings import data_root
+from ltbench.system.settings import data_root
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ltbench.scaffold.kinds import KINDS
+from ltbench.cli.extend.scaffold.kinds import KINDS
 
 
 def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,8 +22,8 @@ def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(args: argparse.Namespace) -> int:
     """Write it, and say what comes next."""
-    from ltbench.scaffold.naming import choose_names
-    from ltbench.scaffold.write import write_plugin
+    from ltbench.cli.extend.scaffold.naming import choose_names
+    from ltbench.cli.extend.scaffold.write import write_plugin
 
     kind = KINDS[args.kind]
     names = choose_names(args.name, kind, args.registry)

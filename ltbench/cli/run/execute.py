@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from ltbench.cli.run.jobs import check_jobs, run_jobs
 from ltbench.cli.run.launch import check_processes, describe_split
-from ltbench.cli.run.matrix import find_weights, plan_matrix
-from ltbench.cli.run.setup import Matrix, make_runner, warn
 from ltbench.cli.run.slurm import check_launcher, submit
 from ltbench.errors import UserError
-from ltbench.shards import parse_shard, part
-from ltbench.tracking import require
+from ltbench.planning.matrix import find_weights, plan_matrix
+from ltbench.planning.shards import parse_shard, part
+from ltbench.running.setup import Matrix, make_runner, warn
+from ltbench.running.tracking import require
 
 if TYPE_CHECKING:
-    from ltbench.plan import RunPlan
-    from ltbench.runner import Runner
+    from ltbench.planning.plan import RunPlan
+    from ltbench.running.runner import Runner
 
 def execute(args: argparse.Namespace) -> int:
     """Plan, then execute or describe."""
@@ -49,7 +49,7 @@ def execute(args: argparse.Namespace) -> int:
         runner = make_runner(args, matrix, watch=watch)
         if not args.dry_run:
             return run_plans(args, runner, matrix.plans)
-        from ltbench.estimate import print_plan
+        from ltbench.running.estimate import print_plan
 
         with nullcontext() if runner.accelerator.is_main_process else redirect_stdout(None):
             print_plan(matrix.plans, runner)
@@ -132,9 +132,9 @@ def print_tables(out: Path, plans: Sequence[RunPlan]) -> None:
         out: Folder of the records.
         plans: The matrix.
     """
-    from ltbench import records
     from ltbench.leaderboard.collect import collect
     from ltbench.leaderboard.tables import render
+    from ltbench.results import records
 
     paths = [out / f"{plan.file_name}.json" for plan in plans]
     tables, problems = collect([records.Stored(path, records.read(path)) for path in paths if path.is_file()])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ltbench.plugin_file import add_file
-from ltbench.registry import load_registry
+from ltbench.method.from_file import add_file
+from ltbench.registry.discovery import load_registry
 
 _HERE = ("registry", "run")  # hold functions and modules; the other process loads its own
 

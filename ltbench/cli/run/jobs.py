@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from ltbench.cli.run.handover import packed
 from ltbench.errors import UserError
-from ltbench.settings import cores, data_workers
+from ltbench.system.settings import cores, data_workers
 
 if TYPE_CHECKING:
-    from ltbench.plan import RunPlan
+    from ltbench.planning.plan import RunPlan
 
 
 def check_jobs(args: argparse.Namespace) -> None:
@@ -43,10 +43,10 @@ def run_jobs(args: argparse.Namespace, plans: Sequence[RunPlan], *, one_thread: 
     Raises:
         UserError: If the matrix cannot be run.
     """
-    from ltbench.jobs.agenda import Agenda
-    from ltbench.jobs.crew import Crew, Inbox
-    from ltbench.jobs.process import Worker
-    from ltbench.observers import Observers
+    from ltbench.running.jobs.agenda import Agenda
+    from ltbench.running.jobs.crew import Crew, Inbox
+    from ltbench.running.jobs.process import Worker
+    from ltbench.running.observers import Observers
 
     threads = _threads(args, one_thread)
     command = [sys.executable, "-m", "ltbench.cli.run.worker"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ltbench.errors import UserError
 
 if TYPE_CHECKING:
-    from ltbench.plan import RunPlan
+    from ltbench.planning.plan import RunPlan
 
 TORCHRUN = "torchrun --nproc_per_node N -m ltbench.cli.main run ..."
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ltbench.protocols import OPTIMIZERS, SCHEDULES
-from ltbench.tracking import TRACKERS
+from ltbench.running.tracking import TRACKERS
+from ltbench.terms.protocol import OPTIMIZERS, SCHEDULES
 
 DEFAULT_DATASET = "digits-lt"
 DEFAULT_PROTOCOL = "quick"

@@ -18,7 +18,7 @@ from ltbench.cli.run.slurm_job import ShardJob, last_line
 from ltbench.errors import UserError
 
 if TYPE_CHECKING:
-    from ltbench.plan import RunPlan
+    from ltbench.planning.plan import RunPlan
 
 LOGS = ".slurm"  # in the folder of the records, where nothing that reads records looks
 _OURS = ("array", "output", "error", "open-mode", "requeue")
@@ -114,8 +114,8 @@ def submit(args: argparse.Namespace, plans: Sequence[RunPlan]) -> int:
 
 
 def _wait(array: str, out: Path, plans: Sequence[RunPlan]) -> int:
-    from ltbench import records
     from ltbench.cli.run.execute import print_tables
+    from ltbench.results import records
 
     try:
         while _is_known(array):

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from ltbench.cli.run.handover import unpacked
-from ltbench.stopping import CODES
+from ltbench.system.stopping import CODES
 
 _MOST_RESTARTS = 100  # a job that never gets through an epoch would come back for ever
 

@@ -15,10 +15,10 @@ from typing import IO, Any
 
 from ltbench.cli.run.handover import unpacked
 from ltbench.errors import UserError
-from ltbench.jobs.messages import Answer, Command, Event, Obtained, Ready, Refused, Result, Run
-from ltbench.observers import Observers
-from ltbench.stopping import Stopped, stoppable
-from ltbench.tracking import alone
+from ltbench.running.jobs.messages import Answer, Command, Event, Obtained, Ready, Refused, Result, Run
+from ltbench.running.observers import Observers
+from ltbench.running.tracking import alone
+from ltbench.system.stopping import Stopped, stoppable
 
 _GRACE = 20.0  # seconds to leave in order when whoever started this process is gone
 
@@ -76,7 +76,7 @@ def main() -> int:
 
 def _work(pipe: IO[bytes], relay: Relay) -> None:
     from ltbench.cli.run.execute import plan
-    from ltbench.cli.run.setup import make_runner
+    from ltbench.running.setup import make_runner
 
     args = unpacked(pickle.load(pipe))
     commands: SimpleQueue[Command | None] = SimpleQueue()

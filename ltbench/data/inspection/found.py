@@ -12,7 +12,7 @@ from ltbench.data.files import FileImages
 from ltbench.data.inspection.obtaining import EMBEDDED
 from ltbench.data.inspection.parts import PARTS
 from ltbench.errors import MissingData, UserError
-from ltbench.settings import cache_root
+from ltbench.system.settings import cache_root
 
 FOUND, LISTS, ABSENT, DAMAGED, BROKEN = "found", "lists", "absent", "damaged", "broken"
 
@@ -41,7 +41,7 @@ def see(entry: Any, root: Path | None) -> Sight:
     """Try to read a dataset, without opening an image of it that lies in a file.
 
     Args:
-        entry: The :class:`ltbench.catalog.Registered` dataset.
+        entry: The :class:`ltbench.registry.catalog.Registered` dataset.
         root: The folder that the user keeps data in; None if none was given.
     """
     name = entry.spec.name

@@ -11,7 +11,7 @@ from ltbench.data.base import Dataset
 from ltbench.data.inspection.counts import gini
 from ltbench.data.published import Totals
 from ltbench.data.task_data import load_parts, load_task_data
-from ltbench.task import Task
+from ltbench.terms.task import Task
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from ltbench.cli.main import main
 from ltbench.data.base import Parts
 from ltbench.data.svhn import SvhnLT
 from ltbench.errors import UserError
-from tests.data.inspection.tiny import Tiny, registry_of_tiny, write_tiny
+from tests.support.tiny import Tiny, registry_of_tiny, write_tiny
 
 
 def run(*typed: str) -> int:

@@ -15,8 +15,8 @@ from ltbench.data.inspection.check import Report, check
 from ltbench.data.places_lt import PlacesLT
 from ltbench.data.published import Totals
 from ltbench.errors import MissingData
-from tests.data.inspection.tiny import Tiny, write_tiny
-from tests.list_factory import write_cifar10, write_list
+from tests.support.list_factory import write_cifar10, write_list
+from tests.support.tiny import Tiny, write_tiny
 
 LISTS_ONLY = "no image was found: only the lists were checked"
 

@@ -9,7 +9,7 @@ import pytest
 from ltbench.data.imagenet_lt import ImageNetLT
 from ltbench.data.inspection.compare import compare
 from ltbench.data.published import Published, Totals, counts_digest
-from tests.data.inspection.tiny import Tiny
+from tests.support.tiny import Tiny
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from ltbench.data.files import FileImages
 from ltbench.data.inspection import contents
 from ltbench.data.inspection.contents import between_parts, digests, within_part
 from ltbench.data.inspection.readable import look
-from tests.data.inspection.tiny import Tiny, write_tiny
+from tests.support.tiny import Tiny, write_tiny
 
 
 def lines(sources: dict[str, ImageSource], *, full: bool = False, threads: int = 2) -> list[str]:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ltbench.catalog import Registered
 from ltbench.data.inspection.found import see
-from ltbench.specs import DatasetSpec
-from tests.data.inspection.tiny import registry_of_tiny, write_tiny
+from ltbench.registry.catalog import Registered
+from ltbench.registry.specs import DatasetSpec
+from tests.support.tiny import registry_of_tiny, write_tiny
 
 
 def test_the_states_of_a_set(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from ltbench.data.files import FileImages
 from ltbench.data.inspection.readable import look, unreadable
 from ltbench.data.lists import read_list
-from tests.data.inspection.tiny import Tiny, write_tiny
+from tests.support.tiny import Tiny, write_tiny
 
 
 @pytest.fixture

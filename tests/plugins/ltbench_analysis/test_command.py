@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from ltbench import records
 from ltbench.cli.main import main
+from ltbench.results import records
 from ltbench_analysis.drawing import as_json
-from tests import record_factory
-from tests.plugins.ltbench_analysis.made_runs import layer, write
+from tests.support import record_factory
+from tests.support.made_runs import layer, write
 
 
 def analyze(*arguments: str | Path) -> int:

@@ -7,7 +7,7 @@ import torch
 
 from ltbench_analysis.drawing import Lacking
 from ltbench_analysis.figures.iccl import distillation, embeddings, norms
-from tests.plugins.ltbench_analysis.made_runs import COUNTS, layer, runs, stage_of, write
+from tests.support.made_runs import COUNTS, layer, runs, stage_of, write
 
 
 def test_norms_of_both_stages_and_of_centroids(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ltbench_analysis.figures.learned_ncm import (
     neighborhoods,
     projections,
 )
-from tests.plugins.ltbench_analysis.made_runs import COUNTS, curve, layer, runs, stage_of, write
+from tests.support.made_runs import COUNTS, curve, layer, runs, stage_of, write
 
 
 def features() -> dict[str, torch.Tensor]:

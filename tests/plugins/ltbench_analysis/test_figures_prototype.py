@@ -7,7 +7,7 @@ import torch
 
 from ltbench_analysis.drawing import Lacking
 from ltbench_analysis.figures.prototype import evolution, norms
-from tests.plugins.ltbench_analysis.made_runs import curve, layer, runs, write
+from tests.support.made_runs import curve, layer, runs, write
 
 SCALE = torch.tensor([[4.0], [2.0], [2.0], [4.0]])
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ltbench import hyperparameters
 from ltbench.cli.main import build_parser
-from ltbench.registry import load_registry
+from ltbench.method import hyperparameters
+from ltbench.registry.discovery import load_registry
 from ltbench_analysis.listing import FIGURES
 from ltbench_analysis.papers import PAPERS
 

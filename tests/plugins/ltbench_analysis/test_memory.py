@@ -21,7 +21,7 @@ import torch
 torch.set_num_threads(1)
 import ltbench
 from ltbench.data.inat18 import INat18
-from ltbench.geometry import class_statistics
+from ltbench.results.geometry import class_statistics
 from ltbench_analysis import collapse
 from ltbench_analysis.geometry import centered
 from ltbench_ncm.cdnv import class_distance_normalized_variance

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ltbench.specs import load_target
+from ltbench.registry.specs import load_target
 from ltbench_analysis import plugin
 from ltbench_analysis.metrics import collapse, norms, smallest_angles
-from tests.plugins.ltbench_analysis.made_runs import layer
+from tests.support.made_runs import layer
 
 
 def inner(**given: torch.Tensor) -> dict[str, torch.Tensor]:

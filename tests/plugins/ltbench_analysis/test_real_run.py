@@ -10,7 +10,7 @@ import torch
 
 import ltbench
 from ltbench.cli.main import main
-from ltbench.records import load_predictions
+from ltbench.results.records import load_predictions
 from ltbench_ncm.cdnv import class_distance_normalized_variance
 
 

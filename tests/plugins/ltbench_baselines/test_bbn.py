@@ -12,18 +12,18 @@ from ltbench.backbones.cifar_resnet import CifarResNet
 from ltbench.backbones.digits import DigitsNet
 from ltbench.data.samplers import ClassReversed, InstanceBalanced
 from ltbench.errors import UserError
-from ltbench.stack import Stack
-from ltbench.task import Task
-from ltbench.training.context import Context
+from ltbench.method.context import Context
+from ltbench.method.factories import BackboneFactory
+from ltbench.method.stack import Stack
+from ltbench.terms.task import Task
 from ltbench.training.engine import Engine
-from ltbench.training.factories import BackboneFactory
 from ltbench_baselines.bbn import BilateralBranch, BranchBackbone, alpha_at, split_last_block
 from ltbench_baselines.la import LogitAdjustment
 from ltbench_baselines.mixup import Mixup
 from ltbench_baselines.rw import InverseFrequencyWeights
-from tests.known_context import context
-from tests.plugins.ltbench_baselines.first_stages import at_epoch, batch_of, first_stage
-from tests.plugins.stages import facts
+from tests.support.first_stages import at_epoch, batch_of, first_stage
+from tests.support.known_context import context
+from tests.support.stages import facts
 
 COUNTS = [40, 30, 22, 16, 12, 9, 6, 4, 3, 2]
 

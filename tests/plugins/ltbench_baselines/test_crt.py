@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from ltbench.errors import UserError
-from ltbench.stack import Stack
+from ltbench.method.stack import Stack
 from ltbench_baselines.crt import ClassifierRetraining
 from ltbench_baselines.ldam import LDAM
 from ltbench_baselines.maxnorm import MaxNorm
 from ltbench_baselines.mixup import Mixup
-from tests.plugins.stages import facts, later_stage, previous_stage, random_bank, train
+from tests.support.stages import facts, later_stage, previous_stage, random_bank, train
 
 
 def test_classifier_is_new_and_learns() -> None:

@@ -9,14 +9,14 @@ from torch import nn
 
 from ltbench.data.samplers import InstanceBalanced
 from ltbench.errors import UserError
-from ltbench.heads import CosineClassifier
-from ltbench.stack import Stack
-from ltbench.task import Task
-from ltbench.training.context import Context
+from ltbench.method.context import Context
+from ltbench.method.heads import CosineClassifier
+from ltbench.method.stack import Stack
+from ltbench.terms.task import Task
 from ltbench_baselines.crt import ClassifierRetraining
 from ltbench_baselines.disalign import CalibratedClassifier, DistributionAlignment, generalized_weights
 from ltbench_baselines.rs import ClassBalancedSampling
-from tests.plugins.stages import facts, later_stage, previous_stage, random_bank, train
+from tests.support.stages import facts, later_stage, previous_stage, random_bank, train
 
 
 def test_weights_by_hand() -> None:

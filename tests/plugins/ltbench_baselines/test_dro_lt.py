@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from ltbench.data.batch import Batch
 from ltbench.data.samplers import ClassBalanced
-from ltbench.method import Output, Seen, Step
+from ltbench.method.context import Bank, Context
+from ltbench.method.contract import Output, Seen, Step
 from ltbench.testing import MethodConformance
-from ltbench.training.context import Bank, Context
 from ltbench_baselines.dro_lt import DistributionalRobustness, robustness_loss
-from tests.plugins.ltbench_baselines.first_stages import at_epoch, batch_of, first_stage
-from tests.plugins.stages import at_progress, facts
+from tests.support.first_stages import at_epoch, batch_of, first_stage
+from tests.support.stages import at_progress, facts
 
 
 def slow_loss(embedding: Tensor, labels: Tensor, centroids: Tensor, radius: Tensor, temperature: float) -> float:

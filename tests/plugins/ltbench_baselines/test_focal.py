@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ltbench_baselines.focal import Focal
-from tests.plugins.stages import facts
+from tests.support.stages import facts
 
 LOGITS = torch.tensor([[math.log(3), 0.0], [math.log(3), 0.0]])
 LABELS = torch.tensor([0, 1])

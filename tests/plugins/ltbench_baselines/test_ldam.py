@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ltbench.heads import CosineClassifier
+from ltbench.method.heads import CosineClassifier
 from ltbench_baselines.ldam import LDAM
-from tests.plugins.stages import facts, softmax_loss
+from tests.support.stages import facts, softmax_loss
 
 COUNTS = [500, 100, 16, 1]
 

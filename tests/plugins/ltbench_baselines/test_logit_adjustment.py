@@ -6,11 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ltbench.stack import evaluation_only
+from ltbench.method.stack import evaluation_only
 from ltbench_baselines.balanced_softmax import BalancedSoftmax
 from ltbench_baselines.la import LogitAdjustment
 from ltbench_baselines.post_la import PostHocLogitAdjustment
-from tests.plugins.stages import at_progress, facts
+from tests.support.stages import at_progress, facts
 
 COUNTS = [500, 100, 16, 1]
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from ltbench.stack import Stack
+from ltbench.method.stack import Stack
 from ltbench_baselines.lws import LearnableWeightScaling, ScaledClassifier
-from tests.plugins.stages import facts, later_stage, previous_stage, random_bank, train
+from tests.support.stages import facts, later_stage, previous_stage, random_bank, train
 
 
 def test_by_hand() -> None:

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from ltbench.backbones.cifar_resnet import CifarResNet
 from ltbench.backbones.digits import DigitsNet
 from ltbench.errors import UserError
-from ltbench.stack import Stack
+from ltbench.method.stack import Stack
 from ltbench_baselines.la import LogitAdjustment
 from ltbench_baselines.manifold_mixup import ManifoldMixup, trunk_parts
 from ltbench_baselines.mixup import Mixup
-from tests.plugins.ltbench_baselines.first_stages import at_epoch, batch_of, first_stage
-from tests.plugins.stages import facts
+from tests.support.first_stages import at_epoch, batch_of, first_stage
+from tests.support.stages import facts
 
 KNOWN = facts([40, 30, 22, 16, 12, 9, 6, 4, 3, 2], 16)
 

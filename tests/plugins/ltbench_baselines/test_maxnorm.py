@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ltbench.stack import Stack
+from ltbench.method.stack import Stack
 from ltbench.training.engine import Engine
 from ltbench_baselines.cb import effective_number_weights
 from ltbench_baselines.maxnorm import MaxNorm, project_rows
-from tests.plugins.stages import facts, later_stage, previous_stage, random_bank, train
+from tests.support.stages import facts, later_stage, previous_stage, random_bank, train
 
 NORMS = torch.tensor([5.0, 2.0, 1.0])
 

@@ -5,8 +5,8 @@ import torch
 
 from ltbench.data.batch import Batch
 from ltbench_baselines.mixup import Mixup
-from tests.known_context import context
-from tests.plugins.stages import facts
+from tests.support.known_context import context
+from tests.support.stages import facts
 
 
 def batch_of(labels: torch.Tensor, weight: float | torch.Tensor = 1.0) -> Batch:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ltbench_baselines.mse import SquaredError
-from tests.plugins.stages import facts
+from tests.support.stages import facts
 
 
 def test_by_hand() -> None:

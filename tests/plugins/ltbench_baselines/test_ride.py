@@ -9,16 +9,16 @@ import torch
 
 import ltbench
 from ltbench.backbones.cifar_resnet import CifarResNet
-from ltbench.heads import CosineClassifier
-from ltbench.method import Method, Output, Step
-from ltbench.task import Task
+from ltbench.method.contract import Method, Output, Step
+from ltbench.method.factories import BackboneFactory, HeadFactory
+from ltbench.method.heads import CosineClassifier
+from ltbench.terms.task import Task
 from ltbench.testing.scene import Scene, installed
-from ltbench.training.factories import BackboneFactory, HeadFactory
 from ltbench_baselines.drw import DeferredReweighting
 from ltbench_baselines.ride import ExpertBackbone, ExpertHead, RoutedExperts
 from ltbench_baselines.rw import InverseFrequencyWeights
-from tests.plugins.ltbench_baselines.first_stages import at_epoch, batch_of, first_stage
-from tests.plugins.stages import at_progress, facts, softmax_loss
+from tests.support.first_stages import at_epoch, batch_of, first_stage
+from tests.support.stages import at_progress, facts, softmax_loss
 
 COUNTS = [60, 30, 10, 1]
 

@@ -9,7 +9,7 @@ from ltbench_baselines.drs import DeferredResampling
 from ltbench_baselines.lws import LearnableWeightScaling
 from ltbench_baselines.rs import ClassBalancedSampling
 from ltbench_prototype.prototype import PrototypeClassifier
-from tests.plugins.stages import at_progress, facts
+from tests.support.stages import at_progress, facts
 
 
 @pytest.mark.parametrize("method", [ClassBalancedSampling, ClassifierRetraining, LearnableWeightScaling, PrototypeClassifier])

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ltbench_baselines.tau_norm import TauNormalization
-from tests.plugins.stages import facts, later_stage, previous_stage, random_bank
+from tests.support.stages import facts, later_stage, previous_stage, random_bank
 
 
 def normalized(weight: Tensor, tau: float) -> Tensor:

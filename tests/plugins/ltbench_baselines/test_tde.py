@@ -8,17 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.errors import UserError
-from ltbench.method import Output, Seen
-from ltbench.stack import Stack
-from ltbench.task import Task
+from ltbench.method.contract import Output, Seen
+from ltbench.method.stack import Stack
+from ltbench.terms.task import Task
 from ltbench.training.engine import Engine
 from ltbench_baselines.bbn import BilateralBranch
 from ltbench_baselines.la import LogitAdjustment
 from ltbench_baselines.ldam import LDAM
 from ltbench_baselines.post_la import PostHocLogitAdjustment
 from ltbench_baselines.tde import MultiHeadClassifier, TotalDirectEffect
-from tests.plugins.ltbench_baselines.first_stages import at_epoch, batch_of, first_stage
-from tests.plugins.stages import facts
+from tests.support.first_stages import at_epoch, batch_of, first_stage
+from tests.support.stages import facts
 
 COUNTS = [40, 30, 22, 16, 12, 9, 6, 4, 3, 2]
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from ltbench.protocols import Protocol
+from ltbench.terms.protocol import Protocol
 from ltbench_baselines.wd import WeightDecay
-from tests.plugins.stages import facts
+from tests.support.stages import facts
 
 
 def test_overrides_the_weight_decay_only() -> None:

@@ -6,7 +6,7 @@ import torch
 from ltbench_baselines.cb import ClassBalancedWeights, effective_number_weights
 from ltbench_baselines.drw import DeferredReweighting
 from ltbench_baselines.rw import InverseFrequencyWeights
-from tests.plugins.stages import at_progress, facts
+from tests.support.stages import at_progress, facts
 
 LONG_TAIL = [500, 200, 80, 30, 5, 1]
 

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ltbench.data.batch import Batch
-from ltbench.method import Method, Seen
-from ltbench.stack import Stack
+from ltbench.method.context import Bank, Context
+from ltbench.method.contract import Method, Seen
+from ltbench.method.factories import HeadFactory
+from ltbench.method.stack import Stack
 from ltbench.testing.scene import SEED, Scene, installed
-from ltbench.training.context import Bank, Context
 from ltbench.training.engine import Engine
-from ltbench.training.factories import HeadFactory
 from ltbench.training.files import load_tensors
 from ltbench_baselines.mixup import Mixup
 from ltbench_baselines.rw import InverseFrequencyWeights
@@ -21,7 +21,7 @@ from ltbench_hyperspherical.assignment import assign
 from ltbench_hyperspherical.fixed import UnitPrototypes, classifier_of
 from ltbench_hyperspherical.hyperspherical import Hyperspherical
 from ltbench_hyperspherical.prototypes import Recipe, estimate
-from tests.plugins.stages import PROTOCOL, facts, random_bank, train
+from tests.support.stages import PROTOCOL, facts, random_bank, train
 
 
 def first_stage(*methods: Method) -> Engine:

@@ -15,7 +15,7 @@ from ltbench_hyperspherical.hyperspherical_psc import TrainedPrototypes, restart
 from ltbench_hyperspherical.prototypes import estimate
 from ltbench_hyperspherical.psc import ParametricSoftmax
 from tests.plugins.ltbench_hyperspherical.test_hyperspherical import first_stage
-from tests.plugins.stages import facts, later_stage, previous_stage, random_bank, softmax_loss, train
+from tests.support.stages import facts, later_stage, previous_stage, random_bank, softmax_loss, train
 
 
 def test_by_hand() -> None:

@@ -11,7 +11,7 @@ from ltbench_hyperspherical.fixed import classifier_of
 from ltbench_hyperspherical.hpn import HypersphericalPrototypeNetwork, separate
 from ltbench_hyperspherical.spread import largest_cosine, smallest_cosine
 from tests.plugins.ltbench_hyperspherical.test_hyperspherical import first_stage
-from tests.plugins.stages import facts
+from tests.support.stages import facts
 
 
 @pytest.mark.parametrize("dim", [None, 5, 6, 40])

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from ltbench.papers import PaperStage, apply_papers
-from ltbench.protocols import Protocol
-from ltbench.registry import load_registry
-from ltbench.task import Task
+from ltbench.planning.papers import PaperStage, apply_papers
+from ltbench.registry.discovery import load_registry
+from ltbench.terms.protocol import Protocol
+from ltbench.terms.task import Task
 from ltbench.training.schedules import for_stage
 
 REGISTRY = load_registry(strict=False)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from ltbench.data.batch import Batch
 from ltbench.data.samplers import ClassAware, InstanceBalanced
 from ltbench.errors import UserError
-from ltbench.method import Method, Seen
-from ltbench.stack import Stack
-from ltbench.training.context import Context
+from ltbench.method.context import Context
+from ltbench.method.contract import Method, Seen
+from ltbench.method.stack import Stack
 from ltbench.training.engine import Engine
 from ltbench_baselines.ce import CrossEntropy
 from ltbench_baselines.la import LogitAdjustment
@@ -23,9 +23,9 @@ from ltbench_baselines.mixup import Mixup
 from ltbench_baselines.rw import InverseFrequencyWeights
 from ltbench_iccl.head import ProjectingHead
 from ltbench_iccl.iccl import ICCL
-from tests.known_context import context
-from tests.plugins.ltbench_baselines.first_stages import at_epoch, batch_of, first_stage
-from tests.plugins.stages import facts
+from tests.support.first_stages import at_epoch, batch_of, first_stage
+from tests.support.known_context import context
+from tests.support.stages import facts
 
 COUNTS = [40, 30, 22, 16, 12, 9, 6, 4, 3, 2]
 LATE = 9

@@ -12,15 +12,15 @@ from torch import nn
 from ltbench.data.batch import Batch
 from ltbench.data.samplers import ClassAware
 from ltbench.errors import UserError
-from ltbench.heads import CosineClassifier
-from ltbench.stack import Stack
+from ltbench.method.context import Context
+from ltbench.method.heads import CosineClassifier
+from ltbench.method.stack import Stack
 from ltbench.testing.scene import Scene, installed, scratch
-from ltbench.training.context import Context
 from ltbench_baselines.crt import ClassifierRetraining
 from ltbench_baselines.rw import InverseFrequencyWeights
 from ltbench_iccl.head import ProjectingHead
 from ltbench_iccl.iccl_rebalance import ICCLRebalancing, distillation_losses
-from tests.plugins.stages import facts, later_stage, previous_stage, random_bank, train
+from tests.support.stages import facts, later_stage, previous_stage, random_bank, train
 
 COUNTS = [40, 20, 10, 5]
 

@@ -10,14 +10,14 @@ import torch
 
 from ltbench import read_geometry, read_record
 from ltbench.data.batch import Batch
-from ltbench.method import Step
-from ltbench.papers import PaperStage, apply_papers
-from ltbench.plan import plan_run
-from ltbench.registry import load_registry
-from ltbench.run_options import Options
-from ltbench.runner import Runner
-from ltbench.task import Task
-from ltbench.training.context import Context
+from ltbench.method.context import Context
+from ltbench.method.contract import Step
+from ltbench.planning.papers import PaperStage, apply_papers
+from ltbench.planning.plan import plan_run
+from ltbench.registry.discovery import load_registry
+from ltbench.running.options import Options
+from ltbench.running.runner import Runner
+from ltbench.terms.task import Task
 from ltbench.training.distributed import make_accelerator
 from ltbench.training.store import StageStore
 from ltbench_iccl.iccl import ICCL

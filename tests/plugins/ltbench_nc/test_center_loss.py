@@ -4,11 +4,11 @@ import pytest
 import torch
 
 import ltbench
-from ltbench.protocols import Protocol
-from ltbench.task import Task
+from ltbench.terms.protocol import Protocol
+from ltbench.terms.task import Task
 from ltbench.training.optimization import Optimization
 from ltbench_nc.center_loss import CenterLoss
-from tests.plugins.ltbench_nc.scenes import facts, stage, step_of
+from tests.support.scenes import facts, stage, step_of
 
 COUNTS = [40, 10, 5]
 

@@ -5,7 +5,7 @@ import torch
 
 from ltbench_nc.losses import between_loss, class_means_of, within_loss, within_weights
 from ltbench_nc.members import Members, members_of, sizes_in_batch
-from tests.plugins.ltbench_nc.scenes import step_of
+from tests.support.scenes import step_of
 
 COUNTS = torch.tensor([50, 4, 2, 7])
 

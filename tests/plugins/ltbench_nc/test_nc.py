@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 import ltbench
-from ltbench.protocols import Protocol
-from ltbench.task import Task
+from ltbench.terms.protocol import Protocol
+from ltbench.terms.task import Task
 from ltbench.training.optimization import Optimization
 from ltbench_nc.losses import between_loss
 from ltbench_nc.nc import NeuralCollapse
-from tests.plugins.ltbench_nc.scenes import facts, stage, step_of
+from tests.support.scenes import facts, stage, step_of
 
 COUNTS = [40, 10, 5]
 FEATURES = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 3.0], [0.0, 5.0]])

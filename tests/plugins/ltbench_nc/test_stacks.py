@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.plan import plan_run
-from ltbench.task import Task
+from ltbench.planning.plan import plan_run
+from ltbench.terms.task import Task
 from ltbench.testing import scene
 from ltbench.testing.scene import Scene, installed
 

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from ltbench.data.batch import Batch
 from ltbench.data.samplers import ClassBalanced, InstanceBalanced
 from ltbench.errors import UserError
-from ltbench.stack import Stack
-from ltbench.training.context import Bank
+from ltbench.method.context import Bank
+from ltbench.method.stack import Stack
 from ltbench.training.engine import Engine
 from ltbench.training.optimization import Optimization
 from ltbench_ncm.bn_stats import BatchNormStatistics
-from tests.plugins.stages import PROTOCOL, facts, later_stage, previous_stage
+from tests.support.stages import PROTOCOL, facts, later_stage, previous_stage
 
 
 def stage(images: Tensor) -> tuple[Engine, Engine]:

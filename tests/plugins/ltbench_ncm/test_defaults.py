@@ -6,14 +6,14 @@ import math
 
 import pytest
 
-from ltbench.heads import DistanceClassifier
+from ltbench.method.heads import DistanceClassifier
 from ltbench_ncm.learned import LearnedDistance
 from ltbench_ncm.lncm import AdjustedLearnedNCM, LearnedNCM
 from ltbench_ncm.lncm_global import GlobalMetricNCM
 from ltbench_ncm.lncm_local import LocalMetricNCM
 from ltbench_ncm.local_projection import LocalProjection
 from ltbench_ncm.multi_ncm import AdjustedMultiNCM, MultiNCM
-from tests.plugins.stages import facts, later_stage, previous_stage, random_bank
+from tests.support.stages import facts, later_stage, previous_stage, random_bank
 
 PLAIN = [LearnedNCM, GlobalMetricNCM, LocalMetricNCM, LocalProjection, MultiNCM]
 ADJUSTED = [AdjustedLearnedNCM, AdjustedMultiNCM]

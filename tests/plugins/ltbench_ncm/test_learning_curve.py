@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ltbench.plan import plan_run
-from ltbench.registry import load_registry
-from ltbench.run_options import Options
-from ltbench.runner import Runner
-from ltbench.task import Task
+from ltbench.planning.plan import plan_run
+from ltbench.registry.discovery import load_registry
+from ltbench.running.options import Options
+from ltbench.running.runner import Runner
+from ltbench.terms.task import Task
 from ltbench.training.distributed import make_accelerator
 from ltbench.training.store import StageStore
 from ltbench_ncm.learning_curve import split_accuracy

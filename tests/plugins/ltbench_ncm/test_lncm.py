@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from ltbench.data.samplers import ClassBalanced
-from ltbench.heads import DistanceClassifier
-from ltbench.training.context import Bank
+from ltbench.method.context import Bank
+from ltbench.method.heads import DistanceClassifier
 from ltbench.training.engine import Engine
 from ltbench_ncm.cdnv import class_distance_normalized_variance
 from ltbench_ncm.lncm import AdjustedLearnedNCM, LearnedNCM
 from ltbench_ncm.ncm import NearestClassMean
-from tests.plugins.ltbench_ncm.steps import optimize
-from tests.plugins.stages import facts, later_stage, random_bank, softmax_loss
+from tests.support.stages import facts, later_stage, random_bank, softmax_loss
+from tests.support.steps import optimize
 
 
 def centroids(engine: Engine) -> Tensor:

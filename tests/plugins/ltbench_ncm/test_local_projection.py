@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltbench.training.context import Bank
+from ltbench.method.context import Bank
 from ltbench.training.engine import Engine
 from ltbench_ncm.local_projection import LocalProjection, LocalProjectionClassifier, eigenvectors
-from tests.plugins.stages import facts, later_stage, random_bank, train
+from tests.support.stages import facts, later_stage, random_bank, train
 
 
 def classifier_of(engine: Engine) -> LocalProjectionClassifier:

@@ -33,10 +33,10 @@ print(peak() - before)
 """
 
 FIT = """
-from ltbench.heads import DistanceClassifier
-from ltbench.training.context import Bank
+from ltbench.method.heads import DistanceClassifier
+from ltbench.method.context import Bank
 from ltbench_ncm.multi_ncm import MultiNCM
-from tests.plugins.stages import facts, later_stage, previous_stage
+from tests.support.stages import facts, later_stage, previous_stage
 bank = Bank(torch.randn(20_000, 64), torch.arange(20_000) % 1000)
 below, method = previous_stage(DistanceClassifier(64, 1000), 64, 1000), MultiNCM(facts([20] * 1000, 64))
 before = peak()

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltbench.method import Method
-from ltbench.training.context import Bank
+from ltbench.method.context import Bank
+from ltbench.method.contract import Method
 from ltbench_ncm.class_blocks import in_class_blocks, local_distance
 from ltbench_ncm.lncm import LearnedNCM
 from ltbench_ncm.lncm_global import GlobalMetricClassifier, GlobalMetricNCM, principal_axes
 from ltbench_ncm.lncm_local import LocalMetricClassifier, LocalMetricNCM
-from tests.plugins.stages import facts, later_stage, random_bank, train
+from tests.support.stages import facts, later_stage, random_bank, train
 
 BOTH = (GlobalMetricNCM, LocalMetricNCM)
 

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.errors import UserError
-from ltbench.heads import DistanceClassifier
-from ltbench.training.context import Bank
+from ltbench.method.context import Bank
+from ltbench.method.heads import DistanceClassifier
 from ltbench.training.engine import Engine
 from ltbench_ncm.multi_distance import nearest_displaced_distance
 from ltbench_ncm.multi_ncm import AdjustedMultiNCM, MultiCentroidClassifier, MultiNCM
-from tests.plugins.ltbench_ncm.steps import optimize
-from tests.plugins.stages import facts, later_stage, previous_stage, random_bank, softmax_loss, train
+from tests.support.stages import facts, later_stage, previous_stage, random_bank, softmax_loss, train
+from tests.support.steps import optimize
 
 
 def slow_distance(x: Tensor, c: Tensor, displacements: Tensor) -> Tensor:

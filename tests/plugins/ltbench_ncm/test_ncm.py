@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from sklearn.neighbors import NearestCentroid
 from torch import Tensor
 
-from ltbench.training.context import Bank
+from ltbench.method.context import Bank
 from ltbench_ncm.ncm import NearestClassMean
 from ltbench_prototype.prototype import PrototypeClassifier
-from tests.plugins.stages import facts, later_stage
+from tests.support.stages import facts, later_stage
 
 
 def digits(batch: tuple[Tensor, Tensor]) -> tuple[Bank, Bank]:

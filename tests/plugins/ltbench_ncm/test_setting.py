@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from ltbench.papers import apply_papers
-from ltbench.registry import load_registry
-from ltbench.task import Task
+from ltbench.planning.papers import apply_papers
+from ltbench.registry.discovery import load_registry
+from ltbench.terms.task import Task
 from ltbench_ncm.multi_ncm import AdjustedMultiNCM
 from ltbench_ncm.ncm import NearestClassMean
 from ltbench_ncm.setting import setting

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ltbench import hyperparameters
-from ltbench.heads import DistanceClassifier
-from ltbench.method import Facts
+from ltbench.method import hyperparameters
+from ltbench.method.contract import Facts
+from ltbench.method.heads import DistanceClassifier
 from ltbench_prototype.pc import PrototypesOnly
 from ltbench_prototype.pc_cdt import PrototypesWithTemperatures
 from ltbench_prototype.pc_la import AdjustedPrototypes
 from ltbench_prototype.prototype import PrototypeClassifier
 from ltbench_prototype.prototype_public import PublicPrototypeClassifier
-from tests.plugins.stages import facts, later_stage, random_bank, train
+from tests.support.stages import facts, later_stage, random_bank, train
 
 COUNTS = [16, 1]
 VARIANTS = [(PrototypesOnly, False, False), (PrototypesWithTemperatures, True, False), (AdjustedPrototypes, False, True),

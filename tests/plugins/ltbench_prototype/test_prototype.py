@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltbench.heads import DistanceClassifier
-from ltbench.stack import Stack
-from ltbench.training.context import Bank
+from ltbench.method.context import Bank
+from ltbench.method.heads import DistanceClassifier
+from ltbench.method.stack import Stack
 from ltbench.training.engine import Engine
 from ltbench_prototype.prototype import PrototypeClassifier
-from tests.plugins.stages import facts, later_stage, random_bank, softmax_loss, train
+from tests.support.stages import facts, later_stage, random_bank, softmax_loss, train
 
 
 def classifier_of(engine: Engine) -> DistanceClassifier:

@@ -6,11 +6,11 @@ import time
 import pytest
 import torch
 
-from ltbench.training.context import Bank
+from ltbench.method.context import Bank
 from ltbench_prototype import separation as module
 from ltbench_prototype.prototype import PrototypeClassifier
 from ltbench_prototype.separation import separation
-from tests.plugins.stages import facts, later_stage
+from tests.support.stages import facts, later_stage
 
 # Two head classes, one between, two tail classes, and one without images.
 COUNTS = torch.tensor([500, 101, 100, 19, 1, 0])

@@ -9,11 +9,11 @@ import pytest
 import ltbench
 from ltbench.cli.main import main
 from ltbench.data.cifar import Cifar100LT
-from ltbench.method import PaperSetting
-from ltbench.plan import RunPlan, plan_run
-from ltbench.protocols import Protocol
-from ltbench.registry import load_registry
-from ltbench.task import Task
+from ltbench.method.contract import PaperSetting
+from ltbench.planning.plan import RunPlan, plan_run
+from ltbench.registry.discovery import load_registry
+from ltbench.terms.protocol import Protocol
+from ltbench.terms.task import Task
 from ltbench.training.budget import budget_of
 from ltbench_prototype.setting import setting
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltbench.heads import DistanceClassifier
+from ltbench.method.heads import DistanceClassifier
 from ltbench_prototype.prototype import Distance, PrototypeClassifier
-from tests.plugins.stages import facts, later_stage, random_bank
+from tests.support.stages import facts, later_stage, random_bank
 
 COUNTS = [500, 100, 20, 5, 1]
 

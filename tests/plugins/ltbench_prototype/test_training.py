@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from ltbench.data.samplers import ClassBalanced
-from ltbench.heads import DistanceClassifier
-from ltbench.training.context import Bank
+from ltbench.method.context import Bank
+from ltbench.method.heads import DistanceClassifier
 from ltbench.training.engine import Engine
 from ltbench.training.optimization import Optimization
 from ltbench_ncm.ncm import NearestClassMean
 from ltbench_prototype.pc import PrototypesOnly
 from ltbench_prototype.prototype import PrototypeClassifier
-from tests.plugins.stages import PROTOCOL, facts, later_stage, random_bank, train
+from tests.support.stages import PROTOCOL, facts, later_stage, random_bank, train
 
 COUNTS = [9, 4, 2]
 STEPS, BATCH = 6, 5

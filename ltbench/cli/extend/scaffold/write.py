@@ -1,0 +1,111 @@
+"""Render the templates of a new plugin, and write them."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import ltbench
+from ltbench.cli.extend.scaffold.kinds import Kind
+from ltbench.cli.extend.scaffold.naming import Names
+from ltbench.errors import UserError
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_COMMANDS = {"method": "ltbench run --methods {0},{1} --dataset digits-lt --seeds 0",
+             "dataset": "ltbench run --methods {1} --dataset {0} --seeds 0",
+             "metric": "ltbench run --methods {1} --dataset digits-lt --seeds 0"}
+_TABLES = {"method": "ltbench leaderboard runs", "dataset": "ltbench leaderboard runs",
+           "metric": "ltbench show runs/*.json   # its figures begin with extra.{0}"}
+_VERBS = {"method": "", "dataset": "holds ", "metric": "measures the "}
+
+
+def write_plugin(folder: Path, name_of_kind: str, kind: Kind, names: Names, base_method: str) -> list[Path]:
+    """Write a whole distribution.
+
+    Args:
+        folder: To make; it must not be there.
+        name_of_kind: Its folder of templates.
+        kind: Of plugin.
+        names: Of everything in it.
+        base_method: For the commands that are shown.
+
+    Returns:
+        The files, within the folder.
+
+    Raises:
+        UserError: If the folder is there, or cannot be made, or the files use the name for something else.
+    """
+    texts = render(name_of_kind, kind, names, base_method)
+    _require_free(texts, names.name if kind.noun == "metric" else names.class_name)
+    try:
+        folder.mkdir(parents=True)
+        for path, text in texts.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text, encoding="utf-8")
+    except FileExistsError:
+        raise UserError(f"the folder to make must not be there, got {str(folder)!r}") from None
+    except OSError as error:
+        raise UserError(f"{str(folder)!r} cannot be made: {error.strerror}") from error
+    return list(texts)
+
+
+def _require_free(texts: Mapping[Path, str], made: str) -> None:
+    """Refuse a name that the files have another use for: an import or a helper of that name would be hidden, or hide it.
+
+    Args:
+        texts: Of the files.
+        made: The class or function that the plugin is about.
+    """
+    for path, text in texts.items():
+        tree = ast.parse(text) if path.suffix == ".py" else ast.Module([], [])
+        bound = [alias.asname or alias.name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)
+                 for alias in node.names]
+        bound += [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+        if bound.count(made) > 1 or hasattr(builtins, made):
+            raise UserError(f"NAME must be one that its files have no other use for, got one that makes {made!r}")
+
+
+def render(name_of_kind: str, kind: Kind, names: Names, base_method: str) -> dict[Path, str]:
+    """Return the text of every file of a new distribution, by its path within."""
+    import jinja2
+
+    templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined,
+                                   keep_trailing_newline=True, autoescape=False)
+    package = Path(names.package)
+    files = {
+        Path("pyproject.toml"): "common/pyproject.toml",
+        Path("README.md"): "common/README.md",
+        Path("requirements.txt"): "common/requirements.txt",
+        Path(".gitignore"): "common/gitignore",
+        Path(".github", "workflows", "tests.yml"): "common/workflow.yml",
+        package / "__init__.py": "common/init.py",
+        package / "plugin.py": f"common/plugin_{kind.noun}.py",
+        package / f"{names.name}.py": f"{name_of_kind}/module.py",
+        Path("tests", f"test_{names.name}.py"): f"{name_of_kind}/test.py",
+    }
+    direct = importlib.metadata.distribution("ltbench").read_text("direct_url.json")
+    said = {"name": names.name, "registered": names.registered, "package": names.package, "distribution": names.distribution,
+            "class_name": names.class_name, "summary": kind.summary, "first": kind.first, "stages": kind.stages,
+            "paper": kind.paper, "noun": kind.noun, "ltbench": ltbench.__version__, "requirement": requirement(direct),
+            "verb": _VERBS[kind.noun], "table": _TABLES[kind.noun].format(names.registered),
+            "command": _COMMANDS[kind.noun].format(names.registered, base_method)}
+    texts = {path: templates.get_template(f"{template}.jinja").render(said) for path, template in files.items()}
+    return {**texts, package / "py.typed": ""}
+
+
+def requirement(direct_url: str | None) -> str:
+    """Return what pip is asked for to get the ltbench that is installed here.
+
+    Args:
+        direct_url: What pip notes of an installation that came from no index (PEP 610), or None. A folder of this machine is
+            no place for others.
+    """
+    noted = json.loads(direct_url) if direct_url else {}
+    version = noted.get("vcs_info", {})
+    if "url" in noted and "commit_id" in version:
+        return f"ltbench @ {version['vcs']}+{noted['url']}@{version['commit_id']}"
+    return f"ltbench>={ltbench.__version__}"

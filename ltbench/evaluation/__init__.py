@@ -1,1 +1,0 @@
-"""Evaluation: predictions, and every figure that follows from them."""

@@ -1,0 +1,174 @@
+"""What a method sees while it works: the task's facts, the model, the stage before, and never the test images."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ltbench.data.batch import Batch
+from ltbench.data.partners import Partners, draw_partners
+from ltbench.data.samplers import InstanceBalanced, Sampler
+from ltbench.method.contract import Facts, Output, Step
+from ltbench.method.stack import Stack
+from ltbench.terms.protocol import Protocol
+
+if TYPE_CHECKING:
+    from ltbench.training.engine import Engine
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """Hold the embeddings of a whole split; other stages read the same ones, so change a copy only.
+
+    A large bank is mapped from disk and may be larger than memory: go through it with :func:`ltbench.row_blocks`, or take rows.
+
+    Args:
+        embedding: Shape (N, D), float32; on the device if it fits there, else on the CPU.
+        labels: Shape (N,), on the device.
+    """
+
+    embedding: Tensor
+    labels: Tensor
+
+
+class Context:
+    """Be the one argument through which a method reaches everything else.
+
+    Attributes:
+        facts: Class counts, D, epochs.
+        protocol: As realized for this stage.
+        stage: From 1.
+        epoch: From 0; of the current stage.
+        previous: The engine of the stage before, frozen and in evaluation mode; None in the first stage. Its ``head``,
+            ``backbone`` and ``method(name)`` are there to read.
+        device: Where batches and the model are.
+        generator: A CPU generator that is seeded anew each epoch, equally on every process. Draw from it what is random: a step
+            draws the same numbers for every part of a global batch. A number for each image: :meth:`Batch.rows_of`.
+    """
+
+    def __init__(self, engine: Engine, stack: Stack, facts: Facts, protocol: Protocol, previous: Engine | None,
+                 device: torch.device, read_features: Callable[[str, str], Bank],
+                 gather: Callable[[Tensor], Tensor]) -> None:
+        self._engine = weakref.ref(engine)  # the engine owns its context
+        self._stack = stack
+        self._read_features = read_features
+        self._gather = gather
+        self._class_counts = facts.class_counts.to(device)
+        self.facts = facts
+        self.protocol = protocol
+        self.stage = stack.stage
+        self.epoch = 0
+        self.previous = previous
+        self.device = device
+        self.generator = torch.Generator()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this stage."""
+        engine = self._engine()
+        if engine is None:
+            raise RuntimeError("the engine of this context is gone")
+        return engine
+
+    @property
+    def class_counts(self) -> Tensor:
+        """Realized training images of each class, int64, shape (C,), on the device."""
+        return self._class_counts
+
+    @property
+    def embedding_dim(self) -> int:
+        """D of the backbone as it was built: another method of the stack may have made it wider than the task's."""
+        return int(self.engine.backbone.feature_dim)  # type: ignore[arg-type]
+
+    @property
+    def progress(self) -> float:
+        """Fraction of the stage's epochs that are behind: 0 in the first one."""
+        return self.epoch / self.facts.epochs
+
+    def forward(self, batch: Batch | Tensor) -> Output:
+        """Return what the model says of a batch or of images (B, channels, H, W)."""
+        return self.engine.output(batch)
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of each sample (B,) by the stack's criterion: the way for steps, mixing and experts."""
+        return self._stack.owner("criterion").criterion(logits, labels)
+
+    def class_weights(self) -> Tensor | None:
+        """Return the product of all class weights of the stack, shape (C,), or None if there are none."""
+        product: Tensor | None = None
+        for method in self._stack.methods:
+            weights = method.class_weights(self)
+            if weights is not None:
+                product = weights if product is None else product * weights
+        return product
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the weighted loss sum(w l) / sum(w), the sums taken over the global batch.
+
+        The divisor comes from the labels of the whole global batch, which every process knows, so no communication is needed and
+        averaging over processes and accumulation steps gives the exact value. Where images are mixed it is that of the drawn
+        labels, which mixing within a batch permutes.
+
+        Args:
+            logits: Shape (B, C).
+            batch: With weighted targets.
+        """
+        weights = self.class_weights()
+        total = logits.new_zeros(())
+        for labels, share in batch.targets:
+            losses = self.criterion(logits, labels) * share
+            total = total + (losses if weights is None else losses * weights[labels]).sum()
+        everything = len(batch.global_labels) if weights is None else weights[batch.global_labels].sum()
+        return total * batch.chunks / everything
+
+    def default_streams(self) -> Mapping[str, Sampler]:
+        """Return the one instance-balanced stream."""
+        return {"main": InstanceBalanced()}
+
+    def mix(self, batch: Batch) -> Batch:
+        """Return the batch as the stack's owner of ``mix`` mixes it: the way for a step of one's own to work with mixing."""
+        return self._stack.owner("mix").mix(self, batch)
+
+    def default_step(self, batch: Batch) -> Step:
+        """Mix, forward, loss: what a stack does whose methods own no step."""
+        mixed = self.mix(batch)
+        output = self.forward(mixed)
+        return Step(self.loss(output.logits, mixed), output, mixed)
+
+    def features(self, split: str = "train", view: str = "plain") -> Bank:
+        """Return the embeddings of a split under the backbone as it is now; cached where the backbone is frozen.
+
+        Args:
+            split: ``train``.
+            view: ``plain``, or ``augmented`` for one training view a sample.
+
+        Raises:
+            ValueError: For any other split or view: a method never sees the test images.
+        """
+        return self._read_features(split, view)
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """Return a tensor's rows from all processes, joined along the first dimension; gradients go back the same way.
+
+        A loss that reads how images of a batch lie to each other is computed from gathered rows, in full on every process.
+        """
+        return self._gather(tensor)
+
+    def draw_beta(self, alpha: float, beta: float) -> float:
+        """Return a number in [0, 1] from Beta(alpha, beta), the same for every part of a global batch: a share in mixtures."""
+        seed = int(torch.randint(2**62, (), generator=self.generator))  # torch's Beta takes no generator; numpy's does
+        return float(np.random.default_rng(seed).beta(alpha, beta))
+
+    def partners(self, batch: Batch) -> Partners:
+        """Return an image of the global batch for every image of a part, to mix it with: the same one, however it is split.
+
+        Args:
+            batch: As drawn, or with other images in their place where it is the whole global batch.
+        """
+        return draw_partners(batch, self.generator, self.gather)

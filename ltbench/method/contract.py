@@ -1,0 +1,259 @@
+"""The contract of a method: one class, whose slots all have defaults; a method overrides only what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from ltbench.data.batch import Batch
+    from ltbench.data.samplers import Sampler
+    from ltbench.method.context import Context
+    from ltbench.method.factories import BackboneFactory, HeadFactory
+    from ltbench.method.search import Range
+    from ltbench.terms.task import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """Tell a method what it may know of the task before any training.
+
+    Args:
+        class_counts: Realized training images of each class, int64, shape (C,).
+        feature_dim: D, the width of the embedding that the backbone gives.
+        epochs: Of the stage that the method is in.
+    """
+
+    class_counts: Tensor
+    feature_dim: int
+    epochs: int
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return len(self.class_counts)
+
+
+@dataclass
+class Output:
+    """Hold what the model says of a batch.
+
+    Args:
+        embedding: What the backbone gives, shape (B, D).
+        features: What the classifier reads, shape (B, d): the embedding, or a projection of it.
+        logits: Shape (B, C).
+        extra: Anything more that a head wants its method to see, by name.
+    """
+
+    embedding: Tensor
+    features: Tensor
+    logits: Tensor
+    extra: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass
+class Step:
+    """Hold what a training step gives.
+
+    Args:
+        loss: Scalar.
+        output: Of the images whose labels are ``batch.labels``; extra losses and running statistics read it.
+        batch: As trained on, after mixing.
+    """
+
+    loss: Tensor
+    output: Output
+    batch: Batch
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Hold the whole global batch after the optimizer's update, gathered over processes and accumulation steps.
+
+    Args:
+        features: Detached, shape (G, d).
+        labels: Shape (G,); of the first image where images are mixed.
+        indices: Positions in the training split, shape (G,).
+    """
+
+    features: Tensor
+    labels: Tensor
+    indices: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterGroup:
+    """Give some parameters an optimization of their own; None follows the protocol.
+
+    Args:
+        parameters: Of this method or of its head.
+        lr: Peak learning rate.
+        weight_decay: Their own.
+        momentum: Of SGD.
+        clip_norm: Largest norm of the group's gradient.
+        schedule: ``follow`` the protocol's schedule, or keep the rate ``constant``.
+    """
+
+    parameters: Iterable[nn.Parameter]
+    lr: float | None = None
+    weight_decay: float | None = None
+    momentum: float | None = None
+    clip_norm: float | None = None
+    schedule: Literal["follow", "constant"] = "follow"
+
+
+@dataclass(frozen=True)
+class PaperSetting:
+    """State how a method's own paper runs it on one dataset.
+
+    Args:
+        protocol: Changes to the dataset's common protocol, by field name.
+        hyperparameters: Where they differ from the constructor's defaults.
+        companions: Methods that the paper always adds to the stage.
+        stage1: For a later stage: the expression that the paper stands on.
+        stage1_protocol: For a later stage: how the paper trains a first stage that states no setting of its own, as changes to
+            the dataset's common protocol.
+        alternatives: Further values of protocol fields that the paper prints rows for (``backbone``, ``epochs``); a user may
+            ask for one of these, and for no other. A mapping says what else the paper changes with a value.
+    """
+
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    companions: tuple[str, ...] = ()
+    stage1: str | None = None
+    stage1_protocol: Mapping[str, Any] = field(default_factory=dict)
+    alternatives: Mapping[str, tuple[Any, ...] | Mapping[Any, Mapping[str, Any]]] = field(default_factory=dict)
+
+
+class Method(nn.Module):
+    """Be one part of a training recipe.
+
+    A stack holds one instance of each of its methods. Parameters and buffers of the instance are trained, saved and restored
+    with the model; keep every state there, for nothing else survives a restart.
+
+    Args:
+        facts: What is known of the task.
+
+    Attributes:
+        name: What the user types; the same as the spec's.
+        stages: The stages it fits; a third stage counts as 2.
+        reference: Authors and year of its paper, for listings, where no spec says so: in a file without hooks.
+        trains: Whether a later stage with this method takes gradient steps; False for closed-form methods.
+        inputs: What a later stage trains on: ``images``, or cached ``features``; None for no opinion.
+        backbone: In a later stage: ``frozen``, ``drifting`` (weights frozen, batch-norm statistics in training mode) or
+            ``tuned``; None for no opinion. The last two need ``images``.
+        below: For a later stage: the expression that it stands on where the user typed none, in the common track; None for
+            the base method.
+        search: Where ``ltbench tune`` looks for a hyperparameter, by its name; what is not named keeps its value.
+    """
+
+    name: ClassVar[str]
+    stages: ClassVar[frozenset[int]]
+    reference: ClassVar[str] = ""
+    trains: ClassVar[bool] = True
+    inputs: Literal["images", "features"] | None = None
+    backbone: Literal["frozen", "drifting", "tuned"] | None = None
+    below: ClassVar[str | None] = None
+    search: ClassVar[Mapping[str, Range]] = {}
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__()
+        self.facts = facts
+
+    @classmethod
+    def paper(cls, task: Task) -> PaperSetting | None:
+        """Return the paper's own setting for a task, or None where the paper has none."""
+        return None
+
+    def protocol_overrides(self) -> Mapping[str, Any]:
+        """Return changes to the stage's protocol that *are* the method; they enter the key and the row as tuned."""
+        return {}
+
+    # Slots with one owner -------------------------------------------------------------------------------------------------
+
+    def build_backbone(self, make: BackboneFactory) -> nn.Module:
+        """Return the backbone, images (B, channels, H, W) -> embedding (B, D), with an int ``feature_dim``."""
+        return make.full()
+
+    def make_classifier(self, feature_dim: int, num_classes: int) -> nn.Module:
+        """Return a module, features (B, d) -> logits (B, C)."""
+        return nn.Linear(feature_dim, num_classes)
+
+    def build_head(self, make: HeadFactory) -> nn.Module:
+        """Return a module, embedding (B, D) -> :class:`Output`."""
+        return make.head(make.classifier())
+
+    def streams(self, ctx: Context) -> Mapping[str, Sampler]:
+        """Return the samplers that an epoch draws from, by name; ``main`` is what the default step trains on."""
+        return ctx.default_streams()
+
+    def views(self, ctx: Context) -> tuple[tuple[str, ...], ...]:
+        """Return the augmentations that every sample comes in, one tuple of names a view."""
+        return (ctx.protocol.augmentation,)
+
+    def mix(self, ctx: Context, batch: Batch) -> Batch:
+        """Return the batch with mixed images and weighted targets.
+
+        Further views stay as drawn. A method that mixes in its step overrides this too, returning the batch as it is: owning
+        it says that no other method may mix what the step mixes already.
+        """
+        return batch
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of every sample, shape (B,); in training only. What needs the context or random numbers is a step."""
+        return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+
+    def step(self, ctx: Context, batches: Mapping[str, Batch]) -> Step:
+        """Do the whole training step, with a batch of every stream; all are of the same size.
+
+        Use the stack's parts, so that other methods of it count: ``ctx.mix``, ``ctx.forward``, ``ctx.loss``.
+        """
+        return ctx.default_step(batches["main"])
+
+    def predict(self, ctx: Context, output: Output) -> Tensor:
+        """Return logits (B, C) whose softmax is the probability, for evaluation."""
+        return output.logits
+
+    # Slots that several methods share -------------------------------------------------------------------------------------
+
+    def class_weights(self, ctx: Context) -> Tensor | None:
+        """Return the weight of each class in the loss, shape (C,); several are multiplied."""
+        return None
+
+    def extra_losses(self, ctx: Context, step: Step) -> Mapping[str, Tensor]:
+        """Return scalars to add to the loss, each logged by its name."""
+        return {}
+
+    def adjust_logits(self, ctx: Context, logits: Tensor) -> Tensor:
+        """Return changed logits (B, C), in evaluation only; several are chained, left to right."""
+        return logits
+
+    def parameter_groups(self, ctx: Context) -> list[ParameterGroup]:
+        """Return the parameters that are optimized in a way of their own."""
+        return []
+
+    def measure(self, ctx: Context) -> Mapping[str, float]:
+        """Return figures for the training curve, by name: before the first step (a row of epoch 0) and after every epoch.
+
+        Called on every process, with gradients off and the model in evaluation mode; it must change nothing.
+        """
+        return {}
+
+    def fit(self, ctx: Context) -> None:
+        """Do the closed-form part of a stage, before any step: centroids, norms, a starting point."""
+
+    def setup(self, ctx: Context) -> None:
+        """Prepare, once, when the model has been built and before anything is restored into it."""
+
+    def start_epoch(self, ctx: Context) -> None:
+        """Act before the first batch of an epoch."""
+
+    def after_step(self, ctx: Context, seen: Seen) -> None:
+        """Act after the optimizer's update, once a global batch, equally on every process."""
+
+    def end_epoch(self, ctx: Context) -> None:
+        """Act after the last batch of an epoch, before saving and evaluation."""

@@ -1,0 +1,113 @@
+"""A plugin that is one file outside any package: ``--plugin ./my_method.py``."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import keyword
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ltbench.errors import UserError, brief
+from ltbench.registry.discovery import PluginInfo, Registry
+from ltbench.registry.hookspecs import GROUP, hookimpl
+from ltbench.registry.specs import MethodSpec
+
+if TYPE_CHECKING:
+    from ltbench.method.contract import Method
+
+_OPTION = "--plugin"
+PREFIX = "file:"  # of what stands for the distribution, in a listing and in a record
+_DIGITS = 12  # of the sha256, in the place of a version
+
+
+def add_file(registry: Registry, path: Path) -> None:
+    """Import a file and take in what it offers: its hooks, or without any its methods.
+
+    The module is called as the file is and its folder is searched last, so that worker processes find it, and so that what is
+    stored and recorded names the file and its hash, and no folder.
+
+    Args:
+        registry: Of the installed plugins.
+        path: Of the file.
+
+    Raises:
+        UserError: If it is no such file, cannot be imported, offers nothing, or offers a name that another plugin has.
+    """
+    if path.absolute() in registry.files:
+        raise UserError(f"{_OPTION} {path} stands twice")
+    module = _import(path)
+    distribution = f"{PREFIX}{path.name}"
+    version = hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS]
+    plugin: object = module if _has_hooks(module) else _OfClasses(_specs(module, path))
+    info = PluginInfo(path.stem, distribution, version)
+    registry.add(plugin, info)
+    if info.error is not None:
+        raise UserError(f"{_OPTION} {path}: {info.error}")
+    registry.files.append(path.absolute())
+
+
+def _import(path: Path) -> ModuleType:
+    if path.suffix != ".py" or not path.is_file():
+        raise UserError(f"{_OPTION} must be a Python file that exists, got {str(path)!r}")
+    name = path.stem
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise UserError(f"{_OPTION} must be a file whose name Python can import, got {path.name!r}")
+    if (path.parent / "__init__.py").exists():
+        raise UserError(f"{_OPTION} must be a file outside any package, got {str(path)!r}: install its package")
+    folder = str(path.absolute().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+        importlib.invalidate_caches()
+    try:
+        found = importlib.util.find_spec(name)
+    except ValueError:  # a module that was made by hand
+        found = None
+    if found is None or found.origin is None or not Path(found.origin).exists() or not path.samefile(found.origin):
+        raise UserError(f"{_OPTION} must be a file whose name no other module has, got {path.name!r}")
+    try:
+        return importlib.import_module(name)
+    except SyntaxError as error:
+        raise UserError(f"{_OPTION} {path}: line {error.lineno}: {error.msg}") from error
+    except (Exception, SystemExit) as error:  # whatever a stranger's file does at import
+        raise UserError(f"{_OPTION} {path}: {brief(error)}") from error
+
+
+def _has_hooks(module: ModuleType) -> bool:
+    return any(hasattr(value, f"{GROUP}_impl") for value in vars(module).values() if callable(value))
+
+
+def _specs(module: ModuleType, path: Path) -> list[MethodSpec]:
+    """Describe the methods that a module defines: classes with a name and stages of their own."""
+    from ltbench.method.contract import Method
+
+    kinds = [value for value in vars(module).values()
+             if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__
+             and hasattr(value, "name") and hasattr(value, "stages")]
+    if not kinds:
+        raise UserError(f"{_OPTION} {path}: must hold a class derived from ltbench.Method with a name and stages, or a hook; "
+                        "got neither")
+    try:
+        return [_spec(kind) for kind in kinds]
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{_OPTION} {path}: {error}") from error
+
+
+def _spec(kind: type[Method]) -> MethodSpec:
+    summary = (vars(kind).get("__doc__") or "").strip().partition("\n")[0].removesuffix(".")
+    return MethodSpec(kind.name, f"{kind.__module__}:{kind.__qualname__}", summary, kind.stages, kind.reference)
+
+
+class _OfClasses:
+    """Offer methods that were found without a hook."""
+
+    def __init__(self, specs: list[MethodSpec]) -> None:
+        self._specs = specs
+
+    @hookimpl
+    def ltbench_methods(self) -> Any:
+        """Return the specs."""
+        return self._specs

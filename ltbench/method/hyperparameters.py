@@ -1,0 +1,140 @@
+"""Hyperparameters of a method: read from its constructor's signature, converted from text, refused by name."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, Union
+
+from ltbench.errors import UserError, unknown
+from ltbench.method.contract import Facts, Method
+
+
+def declared(method: type[Method]) -> dict[str, tuple[Any, Any]]:
+    """Return the annotation and the default of each hyperparameter: the keyword-only arguments of the constructor.
+
+    Raises:
+        TypeError: If one lacks an annotation or a default.
+    """
+    hints = typing.get_type_hints(method.__init__)
+    found: dict[str, tuple[Any, Any]] = {}
+    for name, parameter in inspect.signature(method.__init__).parameters.items():
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        if parameter.default is inspect.Parameter.empty or name not in hints:
+            raise TypeError(f"{method.__name__}.{name} must have an annotation and a default")
+        found[name] = (hints[name], parameter.default)
+    return found
+
+
+def resolve(method: type[Method], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every hyperparameter's value: given ones converted to their type, defaults for the rest.
+
+    Args:
+        method: The class.
+        given: Values by name; text is converted, as typed in a shell.
+
+    Raises:
+        UserError: For an unknown name or an ill-typed value.
+    """
+    known = declared(method)
+    for name in given:
+        if name not in known:
+            raise unknown(f"hyperparameter of {method.name!r}", name, known)
+    values = {}
+    for name, (annotation, default) in known.items():
+        if name in given:
+            values[name] = _convert(f"{method.name}.{name}", given[name], annotation)
+        else:  # 1 and 1.0 for a float are one value
+            values[name] = float(default) if annotation is float and type(default) is int else default
+    return values
+
+
+def build(method: type[Method], facts: Facts, values: Mapping[str, Any]) -> Method:
+    """Construct a method; what its constructor refuses becomes the user's error.
+
+    Raises:
+        UserError: If the constructor raises ValueError.
+    """
+    try:
+        return method(facts, **values)
+    except ValueError as error:
+        raise UserError(f"method {method.name!r}: {error}") from error
+
+
+def format_value(value: Any) -> str:
+    """Write a value the way an expression spells it."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (tuple, list)):
+        return "[" + ",".join(format_value(item) for item in value) + "]"
+    return value if isinstance(value, str) else repr(value)
+
+
+def _convert(name: str, value: Any, annotation: Any) -> Any:
+    for option in _options(annotation):
+        try:
+            return _as(value, option)
+        except (ValueError, TypeError):
+            continue
+    raise UserError(f"{name} must be {describe(annotation)}, got {value!r}")
+
+
+def describe(annotation: Any) -> str:
+    """Say in words what an annotation admits."""
+    return " or ".join(_describe(option) for option in _options(annotation))
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    if typing.get_origin(annotation) in (Union, types.UnionType):
+        return typing.get_args(annotation)
+    return (annotation,)
+
+
+def _as(value: Any, kind: Any) -> Any:
+    if kind is types.NoneType:
+        if value is None or (isinstance(value, str) and value.lower() == "none"):
+            return None
+        raise ValueError
+    if typing.get_origin(kind) is Literal:
+        for choice in typing.get_args(kind):
+            if value == choice or (isinstance(value, str) and value == str(choice)):
+                return choice
+        raise ValueError
+    if typing.get_origin(kind) is tuple:
+        items = value
+        if isinstance(value, str):
+            if not (value.startswith("[") and value.endswith("]")):
+                raise ValueError
+            items = [item.strip() for item in value[1:-1].split(",")] if value[1:-1].strip() else []
+        if not isinstance(items, (tuple, list)):
+            raise ValueError
+        return tuple(_as(item, typing.get_args(kind)[0]) for item in items)
+    if kind is bool:
+        text = str(value).lower()
+        if text not in ("true", "false"):
+            raise ValueError
+        return text == "true"
+    if kind in (int, float):
+        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+            raise ValueError
+        number = kind(value)
+        if not math.isfinite(number):
+            raise ValueError
+        return number
+    if kind is str and isinstance(value, str):
+        return value
+    raise ValueError
+
+
+def _describe(kind: Any) -> str:
+    if kind is types.NoneType:
+        return "none"
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(str(choice) for choice in typing.get_args(kind))
+    if typing.get_origin(kind) is tuple:
+        return f"a list such as [a,b], each {_describe(typing.get_args(kind)[0])}"
+    return {bool: "true or false", int: "an integer", float: "a finite number", str: "a word"}.get(kind, str(kind))

@@ -1,0 +1,44 @@
+"""What observers are told about a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ltbench.planning.plan import RunPlan
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """Name one run: one expression on one split with one seed.
+
+    Args:
+        expression: The canonical expression.
+        dataset: Dataset with its ratio, for example ``cifar100-lt@100``.
+        seed: Of initialization and order.
+        number: Position in the matrix, from 1.
+        total: Runs in the matrix.
+        name: Of the files that its record is written to, without an ending; no other run has it.
+    """
+
+    expression: str
+    dataset: str
+    seed: int
+    number: int = 1
+    total: int = 1
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"[{self.number}/{self.total}] {self.expression} on {self.dataset}, seed {self.seed}"
+
+
+def info_of(plan: RunPlan, number: int, total: int) -> RunInfo:
+    """Name a planned run.
+
+    Args:
+        plan: Of the run.
+        number: Position in the matrix, from 1.
+        total: Runs in the matrix.
+    """
+    return RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number, total, plan.file_name)

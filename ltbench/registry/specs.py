@@ -1,0 +1,139 @@
+"""Light descriptions of what plugins offer: no torch here, so that listing is instant."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_LOOSE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+def _require(spec: object, name: str, pattern: re.Pattern[str]) -> None:
+    if not pattern.fullmatch(name):
+        raise ValueError(f"{type(spec).__name__}.name must match {pattern.pattern}, got {name!r}")
+
+
+def load_target(target: str) -> Any:
+    """Import ``module:attribute`` and return the attribute.
+
+    Args:
+        target: Where the object lives, for example ``my_package.method:MyMethod``.
+
+    Raises:
+        ValueError: If the text is not of that form.
+        ImportError: If the module cannot be imported or lacks the attribute.
+    """
+    module, colon, attribute = target.partition(":")
+    if not (module and colon and attribute):
+        raise ValueError(f"target must be 'module:attribute', got {target!r}")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except AttributeError:
+        raise ImportError(f"module {module!r} has no attribute {attribute!r}") from None
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """Describe a method without importing it.
+
+    Args:
+        name: What the user types: lower case, digits, underscores.
+        target: ``module:Class`` of the :class:`ltbench.Method`.
+        summary: One line for listings.
+        stages: The stages it fits: 1 (trains the backbone), 2 (stands on an earlier stage), or both.
+        paper: Authors and year, for example ``Cao et al., 2019``.
+        aliases: Other names that the field uses.
+        base: Whether this is the method that an empty stack stands for. Exactly one installed method says so.
+        needs_classifier: Whether it reads or adjusts, in a later stage, what the stage before classifies with, so that it cannot
+            stand on a backbone alone.
+        partner: Whether the conformance kit tries every other method beside or below this one: a usual companion of its kind,
+            such as one mixing of images, one weighting, one extra loss and one later stage.
+    """
+
+    name: str
+    target: str
+    summary: str
+    stages: frozenset[int]
+    paper: str = ""
+    aliases: tuple[str, ...] = ()
+    base: bool = False
+    needs_classifier: bool = False
+    partner: bool = False
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *self.aliases):
+            _require(self, name, _NAME)
+        object.__setattr__(self, "stages", frozenset(self.stages))
+        if not self.stages or not self.stages <= {1, 2}:
+            raise ValueError(f"MethodSpec.stages must be a part of {{1, 2}}, got {set(self.stages)}")
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """Describe a dataset, or a family of them behind a prefix, without importing it.
+
+    Args:
+        name: What the user types: lower case, digits, hyphens. A name that ends with a colon is a family.
+        target: ``module:attribute`` of a callable that returns an :class:`ltbench.Dataset`. It takes nothing; of a family, what
+            follows the colon.
+        summary: One line for listings.
+        num_classes: C; None for a family.
+        default_ratio: The imbalance ratio of the bare name; None where the data is used as it is.
+        source: Where the images come from: ``embedded``, ``download`` or ``local``.
+    """
+
+    name: str
+    target: str
+    summary: str
+    num_classes: int | None
+    default_ratio: float | None = None
+    source: str = "local"
+
+    def __post_init__(self) -> None:
+        _require(self, self.name.removesuffix(":"), _LOOSE_NAME)
+
+    @property
+    def is_family(self) -> bool:
+        """Whether the name is a prefix: a member, with its classes, is known once a user names it."""
+        return self.name.endswith(":")
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """Describe figures on the geometry of a finished run, without importing what computes them.
+
+    Args:
+        name: Under which the figures stand in a record: lower case, digits, underscores.
+        target: ``module:function`` of a function that takes the last stage's tensors by name (see
+            :mod:`ltbench.results.geometry`) and returns numbers by name.
+        summary: One line for listings.
+    """
+
+    name: str
+    target: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        _require(self, self.name, _NAME)
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """Describe a backbone, or a family of them behind a prefix, without importing it.
+
+    Args:
+        name: What the user types. A name that ends with a colon is a family: what follows the colon is handed on.
+        target: ``module:function`` of a builder: it takes a :class:`ltbench.BackboneRequest` and returns a module with
+            ``feature_dim``.
+        summary: One line for listings.
+    """
+
+    name: str
+    target: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        _require(self, self.name.removesuffix(":"), _LOOSE_NAME)

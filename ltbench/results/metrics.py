@@ -1,0 +1,47 @@
+"""Every figure that a record carries, from predictions and training counts alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ltbench.results.accuracy import (
+    balanced_error,
+    harmonic_mean,
+    per_class_accuracy,
+    per_class_counts,
+    shot_accuracy,
+    worst_class,
+    worst_tenth,
+)
+from ltbench.results.calibration import expected_calibration_error, negative_log_likelihood
+from ltbench.results.predictions import Predictions
+
+
+def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike) -> dict[str, Any]:
+    """Compute the figures that every record has, in full precision.
+
+    Accuracies, the balanced error and the harmonic mean are in percent; the calibration error lies in [0, 1]; the loss is in
+    nats. A figure that does not exist (an empty split) is None.
+
+    Args:
+        predictions: Of the test images.
+        class_counts: Training images of each class, shape (C,).
+
+    Raises:
+        ValueError: If a label or a prediction is not one of the C classes.
+    """
+    counts = np.asarray(class_counts, dtype=np.int64)  # (C,)
+    correct, total = per_class_counts(predictions, len(counts))
+    accuracy = per_class_accuracy(correct, total)
+    return {
+        "accuracy": shot_accuracy(correct, total, counts),
+        "balanced_error": balanced_error(accuracy),
+        "worst_class": worst_class(accuracy),
+        "worst_tenth": worst_tenth(accuracy),
+        "harmonic_mean": harmonic_mean(accuracy),
+        "ece": expected_calibration_error(predictions),
+        "test_loss": negative_log_likelihood(predictions),
+    }

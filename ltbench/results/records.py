@@ -1,0 +1,273 @@
+"""Records: one JSON file a run, next to its predictions; what is shared, compared and recomputed.
+
+Two records are equal when they are equal outside ``timing`` and ``environment``: those say how long and on what, never what came
+out. Nothing in a record can run code. ``protocol`` holds the settings that all rows of a table share; what a method declares to
+change of them stands in its stage's ``protocol_overrides``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from ltbench.errors import UserError
+from ltbench.leaderboard.text import printable
+from ltbench.results.migration import migrate
+from ltbench.results.reading import lies_in, parse
+from ltbench.results.schema import check
+from ltbench.results.tensors import entry_of, pack
+from ltbench.system.atomic import sync, temporary_beside
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ltbench.results.predictions import Predictions
+
+Record: TypeAlias = dict[str, Any]
+
+# What says how a run went and what it left beside, never what came out.
+CIRCUMSTANCES = ("timing", "environment", "geometry")
+_SHOWN = 5  # problems in one line
+_MARKS = {"schema", "expression_hash"}  # a JSON object with neither is no record
+
+
+class Stored(NamedTuple):
+    """Hold a record and the file that it came from."""
+
+    path: Path
+    record: Record
+
+
+def write(record: Mapping[str, Any], predictions: Predictions | None, directory: Path, name: str,
+          geometry: Mapping[str, Tensor] | None = None) -> Path:
+    """Write a record and what lies beside it so that each appears whole or not at all, and return the record's path.
+
+    Numbers that JSON has none for (NaN, infinity) become null. The fields ``predictions`` and ``geometry`` are filled in here.
+
+    Args:
+        record: As the schema says.
+        predictions: Of the test images; None for a run that has none.
+        directory: Made if it does not exist.
+        name: Of all files, without an ending.
+        geometry: Tensors to keep, see :mod:`ltbench.results.geometry`; None for none.
+
+    Raises:
+        ValueError: If the record breaks the schema: a mistake of the program, not of a user.
+        UserError: If the folder cannot be written.
+    """
+    if not name or name.startswith(".") or set(name) & set("/\\:\0"):
+        raise ValueError(f"name must be a plain file name, got {name!r}")
+    target = directory / f"{name}.json"
+    arrays, tensors = directory / f"{name}.npz", directory / f"{name}.geometry.safetensors"
+    entry = None if predictions is None else {"file": arrays.name, "sha256": predictions.sha256()}
+    packed = None if geometry is None else pack(geometry)
+    kept = None if geometry is None or packed is None else entry_of(tensors.name, packed, geometry)
+    beside = {arrays: None if predictions is None else predictions.to_bytes(), tensors: packed}
+    plain = _plain({**record, "predictions": entry, "geometry": kept})
+    if problems := check(plain):
+        raise ValueError(f"record {name}: {_one_line(problems)}")
+    text = json.dumps(plain, sort_keys=True, indent=1, allow_nan=False) + "\n"
+    staged: list[Path] = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        staged.append(_stage(target, text.encode()))
+        for path, content in beside.items():
+            if content is None:
+                continue
+            staged.append(_stage(path, content))
+            if target.exists() and not (path.exists() and path.read_bytes() == content):
+                target.unlink()  # a crash between the moves must not leave the old record with new files beside it
+            os.replace(staged[-1], path)
+        os.replace(staged[0], target)
+        for path, content in beside.items():
+            if content is None:
+                path.unlink(missing_ok=True)
+        sync(directory)
+    except OSError as error:
+        raise UserError(f"output folder must be writable, got {directory}: {error.strerror}") from None
+    finally:
+        for temporary in staged:
+            temporary.unlink(missing_ok=True)
+    return target
+
+
+def read(path: Path) -> Record:
+    """Read one record and check it; one of an older schema is brought up to this one's, see :mod:`ltbench.results.migration`.
+
+    Args:
+        path: Of the JSON file.
+
+    Raises:
+        UserError: If the file is missing, too large, not JSON, or breaks the schema: one line with the file and the fields.
+    """
+    return _checked(path, parse(path))
+
+
+read_record = read  # the name that plugins know it by
+
+
+def read_directory(directory: Path) -> tuple[list[Stored], list[str]]:
+    """Read every record below a folder; a broken one is named, and the others are used.
+
+    Hidden files and folders are left alone, and so is JSON that is no record (an object with neither ``schema`` nor
+    ``expression_hash``). A link that leads out of the folder is a broken file: what lies there is nothing that the folder holds.
+
+    Args:
+        directory: Searched with all folders below it.
+
+    Returns:
+        The records in the order of their paths, and one line for each broken file.
+
+    Raises:
+        UserError: If there is no such folder.
+    """
+    if not directory.is_dir():
+        raise UserError(f"record folder must exist, got {directory}")
+    try:
+        paths = sorted(directory.rglob("*.json"))
+    except RecursionError:
+        raise UserError(f"record folder {directory} cannot be read: folders must be nested less deep") from None
+    found, problems = [], []
+    for path in paths:
+        if any(part.startswith(".") for part in path.relative_to(directory).parts):
+            continue
+        try:
+            if not lies_in(path, directory):
+                raise UserError(printable(f"record {path} must not be a link that leads out of {directory}"))
+            value = parse(path)
+            if is_record(value):
+                found.append(Stored(path, _checked(path, value)))
+        except UserError as error:
+            problems.append(str(error))
+    return found, problems
+
+
+def is_record(value: Any) -> bool:
+    """Tell whether JSON is to be judged as a record: all but an object that bears no mark of one.
+
+    Args:
+        value: As read.
+    """
+    return not isinstance(value, dict) or bool(_MARKS & set(value))
+
+
+def load_predictions(path: Path, record: Record) -> Predictions | None:
+    """Read the predictions that lie next to a record; None if it has none.
+
+    Args:
+        path: Of the record.
+        record: As read.
+
+    Raises:
+        UserError: If the file is missing or damaged, or a link to another folder.
+    """
+    from ltbench.results.predictions import Predictions
+
+    if not record["predictions"]:
+        return None
+    file = path.parent / record["predictions"]["file"]
+    if not lies_in(file, Path(os.path.realpath(path)).parent):
+        raise UserError(printable(f"predictions {file} must lie next to the record, got a link to another folder"))
+    return Predictions.load(file)
+
+
+def comparable(record: Record) -> Record:
+    """Return a record without its timing, its environment and what it keeps beside.
+
+    Args:
+        record: As read.
+    """
+    return {name: value for name, value in record.items() if name not in CIRCUMSTANCES}
+
+
+def equal(a: Record, b: Record) -> list[str]:
+    """Return the paths of the fields in which two records differ, timing and environment aside; empty if they are equal.
+
+    Args:
+        a: A record.
+        b: Another.
+    """
+    return list(_differences(comparable(a), comparable(b), ""))
+
+
+def verify(record: Record, predictions: Predictions) -> list[str]:
+    """Recompute what a record says from its predictions, exactly; return one line for each field that does not agree.
+
+    Args:
+        record: As read.
+        predictions: That lie next to it.
+    """
+    from ltbench.results.accuracy import per_class_counts
+    from ltbench.results.label_shift import recompute
+    from ltbench.results.metrics import standard_metrics
+
+    counts = record["split"]["class_counts"]
+    try:
+        correct, total = per_class_counts(predictions, len(counts))
+        metrics = standard_metrics(predictions, counts)
+        if shifts := (record["metrics"] or {}).get("label_shift"):
+            metrics["label_shift"] = recompute(shifts, predictions, counts, record["task"]["split_seed"])
+    except ValueError as error:
+        return [f"predictions: {error}"]
+    claimed = {
+        "metrics": {name: value for name, value in (record["metrics"] or {}).items() if name in metrics},
+        "per_class": record["per_class"],
+        "predictions": {"sha256": (record["predictions"] or {}).get("sha256")},
+    }
+    computed = {
+        "metrics": metrics,
+        "per_class": {"correct": correct.tolist(), "total": total.tolist()},
+        "predictions": {"sha256": predictions.sha256()},
+    }
+    return [printable(f"{path} does not follow from the predictions") for path in _differences(claimed, computed, "")]
+
+
+def _checked(path: Path, value: Any) -> Record:
+    value = migrate(value)
+    if problems := check(value):
+        raise UserError(printable(f"record {path}: {_one_line(problems)}"))
+    return dict(value)
+
+
+def _one_line(problems: list[str]) -> str:
+    more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+    return "; ".join(problems[:_SHOWN]) + more
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _differences(a: Any, b: Any, path: str) -> Iterator[str]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        for name in sorted(a.keys() | b.keys()):
+            inner = f"{path}.{name}" if path else name
+            if name in a and name in b:
+                yield from _differences(a[name], b[name], inner)
+            else:
+                yield inner
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for i, (left, right) in enumerate(zip(a, b, strict=True)):
+            yield from _differences(left, right, f"{path}[{i}]")
+    elif a != b or isinstance(a, bool) != isinstance(b, bool):
+        yield path
+
+
+def _stage(path: Path, content: bytes) -> Path:
+    """Write beside a file, down to the disk, so that moving it into its place is one step of the file system."""
+    temporary = temporary_beside(path)
+    try:
+        temporary.write_bytes(content)
+        sync(temporary)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary

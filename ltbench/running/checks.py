@@ -1,0 +1,69 @@
+"""What is refused before anything is trained or written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from ltbench.data.chunks import check_batch_size
+from ltbench.data.task_data import TaskData, check_files
+from ltbench.errors import UserError
+from ltbench.planning.plan import RunPlan
+from ltbench.registry.discovery import Registry
+from ltbench.running.data import RunData
+from ltbench.running.options import Options
+from ltbench.training.budget import budget_of
+from ltbench.training.build import backbone_facts, make_backbone
+from ltbench.training.external import read_backbone
+
+
+def check_runs(plans: Sequence[RunPlan], data: RunData, registry: Registry, options: Options, world: int) -> None:
+    """Refuse a matrix that cannot run.
+
+    Args:
+        plans: The matrix.
+        data: Of its tasks.
+        registry: Where names are looked up.
+        options: How to run.
+        world: Processes.
+
+    Raises:
+        UserError: If the data or the backbone is not there, a user's own first stage does not fit, a batch does not divide, or
+            ``LTBENCH_WORKERS`` is no number where images are decoded.
+    """
+    if options.weights is not None:
+        options.weights.tensors()  # refuses what does not fit
+    backbones: set[tuple[str, str]] = set()
+    for plan in plans:
+        of_task = data.of(plan)
+        backbone = (plan.task.dataset, plan.stages[0].protocol.backbone)
+        if backbone not in backbones:
+            backbones.add(backbone)
+            check_files(of_task.parts, planning=options.planning or options.skip_unreadable)
+            backbone_facts(backbone[1], of_task, registry)
+            if options.stage1 is not None:
+                with torch.random.fork_rng(devices=[]):
+                    read_backbone(options.stage1, make_backbone(backbone[1], of_task, registry))
+        check_budget(plan, of_task, world, options.accumulation)
+
+
+def check_budget(plan: RunPlan, data: TaskData, world: int, accumulation: int) -> None:
+    """Refuse batches that do not divide, or hold more images than an epoch draws.
+
+    Args:
+        plan: Of a run.
+        data: That it trains on.
+        world: Processes.
+        accumulation: Parts that each process splits its share of a global batch into.
+
+    Raises:
+        UserError: If a stage has such.
+    """
+    for stage in plan.stages:
+        if stage.trial.trains:
+            budget = budget_of(stage.protocol, stage.number, len(data.labels))
+            check_batch_size(budget.batch_size, world, accumulation)
+            if budget.batch_size > budget.draws:
+                raise UserError(f"batch size must be at most the {budget.draws} images that an epoch draws, got "
+                                f"{budget.batch_size}")

@@ -1,0 +1,99 @@
+"""How long each phase of a run takes and how much memory it needs at most."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from ltbench.running import environment
+
+_FORGET = Path("/proc/self/clear_refs")
+_FORGET_PEAK = "5"  # proc(5): the peak of the resident memory becomes what is resident now
+
+
+class Phases:
+    """Collect seconds and peaks by phase.
+
+    Peaks are of whole processes, what was there before included. They are forgotten at the start of a phase, which Linux allows;
+    where it cannot be done there is no peak by phase. The largest of all is remembered, for the process's total.
+
+    Args:
+        device: Of the training.
+
+    Attributes:
+        seconds: By phase.
+    """
+
+    _largest: ClassVar[dict[str, int]] = {}  # of the process since its start, whoever asked; by ``process`` and ``device``
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._peaks: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Measure what happens within; a phase may be entered several times, and phases do not overlap.
+
+        Args:
+            name: Of the phase.
+        """
+        forgotten = self._forget()
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+            peaks = self._remember()
+            if forgotten:
+                self._note(name, peaks["process"])
+            if "device" in peaks:
+                self._note(f"{name} on the device", peaks["device"])
+
+    def peaks(self, leave_out: tuple[str, ...] = ()) -> dict[str, int]:
+        """Return bytes by phase, and those of the whole process so far as ``process`` and ``device``.
+
+        Args:
+            leave_out: Phases that did not happen here.
+        """
+        self._remember()
+        names = {name for phase in leave_out for name in (phase, f"{phase} on the device")}
+        return {name: peak for name, peak in self._peaks.items() if name not in names} | self._largest
+
+    def _note(self, name: str, peak: int) -> None:
+        self._peaks[name] = max(peak, self._peaks.get(name, 0))
+
+    def _remember(self) -> dict[str, int]:
+        peaks = environment.peak_memory(self._device)
+        for name, peak in peaks.items():
+            self._largest[name] = max(peak, self._largest.get(name, 0))
+        return peaks
+
+    def _forget(self) -> bool:
+        self._remember()
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+        with suppress(OSError):
+            _FORGET.write_text(_FORGET_PEAK, encoding="ascii")
+            return True
+        return False
+
+
+def fill(timing: dict[str, Any], reading: Phases, run: Phases) -> None:
+    """Complete a record's timing.
+
+    How long a stage trained is known, and stands there, wherever it did; how much memory that took is known only where it did.
+
+    Args:
+        timing: With the seconds of the stages' training, and which of them were reused.
+        reading: Of the data; runs of one dataset share it.
+        run: Of the run.
+    """
+    reused = tuple(phase for phase, elsewhere in timing["reused"].items() if elsewhere)
+    timing["seconds"] = reading.seconds | run.seconds | timing["seconds"]
+    timing["peak_memory_bytes"] = reading.peaks() | run.peaks(leave_out=reused)

@@ -1,0 +1,288 @@
+"""Run a matrix of runs: whatever happens to one of them, the others go on and every one gets a record."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from ltbench.data.base import Dataset
+from ltbench.data.task_data import TaskData
+from ltbench.errors import Diverged, UserError
+from ltbench.method.context import Bank
+from ltbench.planning.plan import RunPlan
+from ltbench.registry.discovery import Registry
+from ltbench.registry.run_info import RunInfo, info_of
+from ltbench.results import records
+from ltbench.results.accuracy import per_class_counts
+from ltbench.results.cost import inference_cost
+from ltbench.results.evaluate import predict_test
+from ltbench.results.geometry import KEEP, plugin_figures, split_features, stage_tensors, test_bank
+from ltbench.results.label_shift import label_shift
+from ltbench.results.metrics import standard_metrics
+from ltbench.results.predictions import Predictions
+from ltbench.running.checks import check_runs
+from ltbench.running.data import RunData
+from ltbench.running.description import describe, without_paths
+from ltbench.running.observers import Observers
+from ltbench.running.options import Options
+from ltbench.running.phases import Phases, fill
+from ltbench.running.turns import Turns
+from ltbench.system.atomic import sweep
+from ltbench.system.stopping import let_arrive
+from ltbench.training.agreement import fails_everywhere
+from ltbench.training.build import backbone_facts
+from ltbench.training.engine import Engine
+from ltbench.training.external import NoHead
+from ltbench.training.loop import Row
+from ltbench.training.stages import Stage, StageRunner
+from ltbench.training.store import StageStore
+from ltbench.training.watch import Failed, is_lost
+
+Record = dict[str, Any]
+
+
+class Runner:
+    """Execute planned runs one after the other.
+
+    Args:
+        registry: Where names are looked up.
+        accelerator: Of the process.
+        store: Of finished stages.
+        datasets: Loaded descriptions by name.
+        options: How to run.
+        observers: Told what happens; those of the registry's plugins, if there are no others.
+    """
+
+    def __init__(self, registry: Registry, accelerator: Accelerator, store: StageStore, datasets: dict[str, Dataset],
+                 options: Options, observers: Observers | None = None) -> None:
+        self.registry = registry
+        self.accelerator = accelerator
+        self.options = options
+        self.data = RunData(accelerator, datasets, root=options.data_root, download=options.download, planning=options.planning,
+                            looks=store.root.parent / "readable" if options.skip_unreadable else None)
+        self.turns = Turns(options.out, accelerator)
+        self.observers = observers or Observers(registry.manager, active=accelerator.is_main_process)
+        self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1,
+                                  weights=options.weights, sync_batch_norm=options.sync_batch_norm,
+                                  compiles=options.compiles)
+
+    def run(self, plans: Sequence[RunPlan]) -> list[Record]:
+        """Run what has no record yet.
+
+        Args:
+            plans: The matrix.
+
+        Returns:
+            One record a plan, in their order.
+
+        Raises:
+            UserError: See :meth:`check`; and if the output cannot be written.
+        """
+        plans = self.prepare(plans)
+        return self.obtain(plans, range(1, len(plans) + 1), len(plans))
+
+    def prepare(self, plans: Sequence[RunPlan]) -> list[RunPlan]:
+        """Return the matrix with keys that name its images, when nothing speaks against running it.
+
+        Args:
+            plans: The matrix.
+
+        Raises:
+            UserError: See :meth:`run`.
+        """
+        self.check(plans)
+        plans = [plan.on(self.data.of(plan).fingerprint) for plan in plans]
+        self._check_output()
+        self.stages.store.require_writable()
+        if self.accelerator.is_main_process:
+            sweep(self.options.out)
+            self.stages.store.tidy()
+        return plans
+
+    def obtain(self, plans: Sequence[RunPlan], numbers: Sequence[int], total: int) -> list[Record]:
+        """Return the records of some runs: those that they have, or else those of runs now.
+
+        Args:
+            plans: As prepared.
+            numbers: Their positions in the matrix, from 1.
+            total: Runs in the matrix.
+
+        Raises:
+            UserError: If the output cannot be written.
+        """
+        results: dict[int, Record] = {}
+        with closing(self.turns.each(plans, lambda plan: None if self.options.rerun else self.finished(plan))) as turns:
+            for i, record in turns:
+                if record is None:
+                    info = info_of(plans[i], numbers[i], total)
+                    self.observers.notify("ltbench_run_start", run=info)
+                    record = self._run_one(plans[i], info)
+                    self.observers.notify("ltbench_run_end", run=info, record=record)
+                results[i] = record
+        return [results[i] for i in range(len(plans))]
+
+    def give_up(self, plan: RunPlan, number: int, total: int, reason: str) -> Record:
+        """Write the record of a run that failed because its process is gone; one that had finished stands.
+
+        Args:
+            plan: As prepared.
+            number: Position in the matrix, from 1.
+            total: Runs in the matrix.
+            reason: Why it failed.
+
+        Raises:
+            UserError: If the output cannot be written.
+        """
+        if known := self.finished(plan):
+            return known
+        record = self._describe(plan) | {"reason": reason}
+        fill(record["timing"], self.data.reading(plan.task.dataset), Phases(self.accelerator.device))
+        records.write(record, None, self.options.out, plan.file_name)
+        self.observers.notify("ltbench_run_end", run=info_of(plan, number, total), record=record)
+        return record
+
+    def finished(self, plan: RunPlan) -> Record | None:
+        """Return a plan's record if it was run to its end with the same code and settings."""
+        path = self.options.out / f"{plan.file_name}.json"
+        if not path.is_file():
+            return None
+        try:
+            record = records.read(path)
+        except UserError:
+            return None  # damaged: it is run again
+        same = record["key"] == plan.key and record["split"]["hash"] == self.data.of(plan).split.hash
+        if not same or record["status"] not in ("completed", "diverged"):
+            return None
+        kept = record.get("geometry")
+        held = KEEP.index(kept["holds"]) if kept and (path.parent / kept["file"]).is_file() else 0
+        return record if record["status"] == "diverged" or held >= KEEP.index(self.options.keep) else None
+
+    def _check_output(self) -> None:
+        try:
+            self.options.out.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.options.out):
+                pass
+        except OSError as error:
+            raise UserError(f"the output folder {self.options.out} cannot be written: {error.strerror}") from error
+
+    def check(self, plans: Sequence[RunPlan]) -> None:
+        """Refuse what cannot run, before anything is trained or written.
+
+        Args:
+            plans: The matrix.
+
+        Raises:
+            UserError: If the data or the backbone is not there, a user's own first stage does not fit, a batch does not
+                divide, or ``LTBENCH_WORKERS`` is no number where images are decoded.
+        """
+        check_runs(plans, self.data, self.registry, self.options, self.accelerator.num_processes)
+
+    def _describe(self, plan: RunPlan) -> Record:
+        """Return the record of a run that has failed so far."""
+        return describe(plan, self.data.of(plan), self.accelerator, self.options.accumulation, compiles=self.options.compiles,
+                        sync_batch_norm=self.options.sync_batch_norm)
+
+    def _run_one(self, plan: RunPlan, info: RunInfo) -> Record:
+        data = self.data.of(plan)
+        record = self._describe(plan)
+        phases = Phases(self.accelerator.device)
+        predictions: Predictions | None = None
+        geometry: dict[str, Tensor] = {}
+        try:
+            stage, geometry = self._train(plan, info, data, record, phases)
+            predictions = self._evaluate(plan, stage, data, geometry, record, phases)
+            record["status"] = "completed"
+        except Diverged as error:
+            record["status"], record["reason"] = "diverged", str(error)
+            if error.curve:  # whole, also where the run was resumed or the stage is another run's
+                record["curve"] = [row for row in record["curve"] if row["stage"] != error.curve[0]["stage"]] + error.curve
+        except (Exception, SystemExit) as error:  # a method that ends the program must not end the matrix
+            let_arrive()  # a run that is stopped has not failed
+            reason = self._reason(error)
+            alone = self.accelerator.num_processes == 1
+            if not alone and (is_lost(error) or not fails_everywhere(reason, plan.key, self.accelerator)):
+                raise Failed(f"{info}: {reason}") from error  # others wait for this process: end all of them
+            if self.accelerator.is_main_process:
+                print(f"failed: {info}: {reason}", file=sys.stderr)
+            folders = (self.stages.store.root, self.stages.store.root.parent, self.options.out, *data.folders,
+                       self.options.data_root)
+            record["status"], record["reason"] = "failed", without_paths(reason, [f for f in folders if f is not None])
+            if self.options.debug:
+                traceback.print_exc()
+        fill(record["timing"], self.data.reading(plan.task.dataset), phases)
+        if self.accelerator.is_main_process:
+            if not self.turns.confirm() and (theirs := self.finished(plan)):
+                return theirs
+            kept = None if self.options.keep == "nothing" or record["status"] != "completed" else geometry
+            records.write(record, predictions, self.options.out, plan.file_name, kept)
+        return record
+
+    def _train(self, plan: RunPlan, info: RunInfo, data: TaskData, record: Record,
+               phases: Phases) -> tuple[Stage, dict[str, Tensor]]:
+        """Obtain all stages; return the last one and what is kept of each."""
+        timing, seed = record["timing"], plan.task.seed
+        seconds: dict[str, float] = timing["seconds"]
+        geometry: dict[str, Tensor] = {}
+        last: tuple[Engine, Bank] | None = None
+        stage: Stage | None = None
+        for part in plan.stages:
+            with phases.phase(f"stage {part.number}"):
+                stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
+            self.observers.obtained(part.number)
+            record["curve"] = [row for row in record["curve"] if row["stage"] != part.number] + stage.curve
+            self.observers.notify("ltbench_stage_end", run=info, stage=part.number, curve=stage.curve, reused=stage.reused)
+            seconds[f"stage {part.number}"] = stage.seconds
+            timing["reused"][f"stage {part.number}"] = stage.reused
+            acts = part.number == 1 or not part.trial.evaluation_only
+            if acts and not isinstance(stage.engine.head, NoHead):  # a user's own backbone may come without one
+                with phases.phase("statistics"):
+                    bank = self.stages.bank(part, stage.engine, seed, data, keep=part is not plan.stages[-1])
+                    if self.accelerator.is_main_process:  # which is the one that writes
+                        geometry |= stage_tensors(stage.engine, bank, part.number)
+                last = stage.engine, bank
+        if last and self.options.keep == "features":
+            geometry |= split_features(last[0], "train", last[1])
+            geometry |= split_features(last[0], "test", test_bank(last[0], data, self.accelerator))
+        assert stage is not None  # an expression has a stage
+        return stage, geometry
+
+    def _evaluate(self, plan: RunPlan, stage: Stage, data: TaskData, geometry: dict[str, Tensor], record: Record,
+                  phases: Phases) -> Predictions:
+        """Predict the test images and fill in every figure."""
+        protocol = plan.stages[-1].protocol
+        with phases.phase("evaluation"):
+            predictions = predict_test(stage.engine, data, self.accelerator, flip=protocol.eval_flip, noise=protocol.eval_noise)
+        plain = backbone_facts(plan.stages[0].protocol.backbone, data, self.registry)
+        record["cost"] = inference_cost(stage.engine, data, plain, views=2 if protocol.eval_flip else 1)
+        correct, total = per_class_counts(predictions, data.dataset.num_classes)
+        record["per_class"] = {"correct": correct.tolist(), "total": total.tolist()}
+        counts = data.class_counts.numpy()
+        shifts = label_shift(predictions, counts, data.dataset.shift_ratios, data.parts.shifts, plan.task.split_seed)
+        record["metrics"] = {**standard_metrics(predictions, counts), "label_shift": shifts,
+                             "extra": plugin_figures(self.registry.metrics.values(), geometry)}
+        return predictions
+
+    def _observer(self, info: RunInfo, record: Record) -> Callable[[Row], None]:
+        def observe(row: Row) -> None:
+            record["curve"].append(row)
+            figures = {name: value for name, value in row.items() if isinstance(value, float)}
+            self.observers.notify("ltbench_epoch_end", run=info, stage=row["stage"], epoch=row["epoch"], epochs=row["epochs"],
+                                  metrics=figures)
+
+        return observe
+
+    def _reason(self, error: BaseException) -> str:
+        text = str(error).strip().splitlines()
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
+            return (f"out of memory on {self.accelerator.device}: run with --accumulate {2 * self.options.accumulation} or more, "
+                    "which leaves the global batch as it is")
+        first = text[0] if text else ""
+        return first if isinstance(error, UserError) and first else f"{type(error).__name__}: {first}".strip(": ")

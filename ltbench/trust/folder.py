@@ -1,0 +1,101 @@
+"""The check of a folder: which files of it are records, and what they say against each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from ltbench.errors import UserError
+from ltbench.leaderboard.collect import collect
+from ltbench.leaderboard.tuned import tuning_terms
+from ltbench.registry.discovery import Registry
+from ltbench.results.reading import parse
+from ltbench.results.records import Stored, is_record
+from ltbench.trust.finding import Finding, error, refused, warning
+from ltbench.trust.ground import Ground
+from ltbench.trust.record import check_record
+
+RESULTS = "results"  # of a board: what else lies in it is made from them
+_DEEPEST = 32
+_ENDINGS = (".json", ".npz", ".safetensors")
+
+
+def record_files(folder: Path, *, strict: bool = False, depth: int = 0) -> Iterator[tuple[Path, list[Finding]]]:
+    """Yield every file below a folder that is, or claims to be, a record, and why it must not be opened.
+
+    Hidden files are left alone, links are not followed. Of a board, only ``results`` is looked at, and all JSON there must be
+    records; elsewhere JSON that bears no mark of a record is left alone.
+
+    Args:
+        folder: A folder of records, a board, or a folder of boards.
+        strict: Whether it lies in the results of a board.
+        depth: How many folders it lies in.
+
+    Raises:
+        OSError: If the folder cannot be read.
+    """
+    strict = strict or folder.name == RESULTS
+    for name in [RESULTS] if (folder / RESULTS).is_dir() else sorted(os.listdir(folder)):
+        path = folder / name
+        if name.startswith("."):
+            continue
+        try:
+            kind = path.lstat().st_mode
+            if stat.S_ISLNK(kind):
+                if strict or name == RESULTS or path.suffix in _ENDINGS:
+                    yield path, [error("", "must be a file of its own, not a link")]
+            elif stat.S_ISDIR(kind):
+                if path.suffix in _ENDINGS:
+                    yield path, [error("", "must be a file, not a folder")]
+                if depth == _DEEPEST:
+                    yield path, [error("", f"folders must be nested at most {_DEEPEST} deep")]
+                else:
+                    yield from record_files(path, strict=strict, depth=depth + 1)
+            elif path.suffix == ".json" and (strict or _may_be_record(path)):
+                yield path, []
+        except OSError as problem:
+            yield path, [error("", f"cannot be read: {problem.strerror}")]
+
+
+def check_records(paths: list[tuple[Path, list[Finding]]], registry: Registry, ground: Ground) -> dict[Path, list[Finding]]:
+    """Check records, each alone and against the others.
+
+    Args:
+        paths: With what is wrong with them as files.
+        registry: Where names are looked up.
+        ground: Where datasets are.
+
+    Returns:
+        What was found, by file.
+    """
+    found: dict[Path, list[Finding]] = {}
+    sound: list[Stored] = []
+    for path, problems in paths:
+        if problems:
+            found[path] = problems
+            continue
+        record, found[path] = check_record(path, registry, ground)
+        if record is not None and not refused(found[path]):
+            sound.append(Stored(path, record))
+    _, contradictions = collect(sound)
+    for path in found:
+        named = [text for text in contradictions if f" {path} " in text]
+        found[path] = [*(error("", text) for text in named), *found[path]]
+    first: dict[str, Path] = {}
+    for path, record in sound:
+        terms = json.dumps(tuning_terms(record), sort_keys=True)  # a row that was tuned more is another one
+        original = first.setdefault(record["key"] + record["split"]["hash"] + terms, path)
+        if original != path and not refused(found[path]):
+            found[path].append(warning("key", f"the same run as {original}: it counts once"))
+    return found
+
+
+def _may_be_record(path: Path) -> bool:
+    """Tell whether a file is to be checked: a broken one too, for nobody can say what it is."""
+    try:
+        return is_record(parse(path))
+    except UserError:
+        return True

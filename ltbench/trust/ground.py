@@ -1,0 +1,108 @@
+"""What a record says of its images, against the dataset where it is present."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ltbench.data.base import Dataset, Parts
+from ltbench.data.naming import dataset_of_record
+from ltbench.data.task_data import TaskData, load_parts, load_task_data
+from ltbench.errors import UserError
+from ltbench.registry.discovery import Registry
+from ltbench.results.records import Record
+from ltbench.terms.task import Task
+from ltbench.trust.finding import Finding, error, note
+
+if TYPE_CHECKING:
+    from ltbench.results.predictions import Predictions
+
+
+class Ground:
+    """Hold the datasets that records are checked against, each read once.
+
+    Args:
+        registry: Where names are looked up.
+        data_root: Folder of the data, or None.
+    """
+
+    def __init__(self, registry: Registry, data_root: Path | None) -> None:
+        self._registry = registry
+        self._data_root = data_root
+        self._parts = functools.cache(self._load)
+        self._splits = functools.lru_cache(maxsize=16)(self._split)
+
+    def find(self, record: Record) -> tuple[TaskData | None, list[Finding]]:
+        """Return the data of a record's task; None, and what is wrong, where it cannot be had.
+
+        Args:
+            record: As read.
+        """
+        name = record["task"]["dataset"]
+        if record["split"].get("unreadable"):
+            return None, [note("split", "not rebuilt: images that could not be read were left out, and here they may be whole")]
+        try:
+            self._parts(name)
+        except UserError as problem:
+            return None, [note("split", f"not rebuilt: {problem}")]
+        except Exception as problem:  # a plugin of a stranger
+            return None, [note("split", f"not rebuilt: {name} cannot be read ({type(problem).__name__})")]
+        try:
+            named = {field.name: record["task"][field.name] for field in dataclasses.fields(Task) if field.name in record["task"]}
+            # Records that differ in their seed alone share their data.
+            return self._splits(Task(**{**named, "seed": 0}), record["protocol"].get("per_class")), []
+        except UserError as problem:
+            return None, [error("task", str(problem))]
+        except Exception as problem:  # values that no run could have had
+            return None, [error("task", f"must be one that {name} can be split for ({type(problem).__name__})")]
+
+    def _load(self, name: str) -> tuple[Dataset, Parts]:
+        dataset = dataset_of_record(name, self._registry)
+        return dataset, load_parts(dataset, self._data_root, download=False)
+
+    def _split(self, task: Task, per_class: int | None) -> TaskData:
+        return load_task_data(*self._parts(task.dataset), task, per_class)
+
+
+def check_split(record: Record, data: TaskData) -> Iterator[Finding]:
+    """Yield where the split that a record names is not the one that its task makes.
+
+    Args:
+        record: As read.
+        data: Of its task.
+    """
+    split = record["split"]
+    tested = np.bincount(data.parts.test.labels[data.test_indices].numpy(), minlength=data.dataset.num_classes).tolist()
+    for name, counts in (("class_counts", data.class_counts.tolist()), ("test_counts", tested)):
+        if len(split[name]) != len(counts):
+            yield error(f"split.{name}", f"must be of {len(counts)} classes, got {len(split[name])}")
+        elif split[name] != counts:
+            k = next(k for k, (recorded, found) in enumerate(zip(split[name], counts, strict=True)) if recorded != found)
+            yield error(f"split.{name}[{k}]", f"must be {counts[k]} as the dataset has it, got {split[name][k]}")
+    if split["hash"] != data.split.hash:
+        yield error("split.hash", f"must be {data.split.hash[:12]}... as the dataset's split has it, got {split['hash']:.12}...")
+
+
+def check_images(predictions: Predictions, data: TaskData) -> Iterator[Finding]:
+    """Yield which test images have no prediction, which predictions have no test image, and labels that are not the dataset's.
+
+    Args:
+        predictions: Of a record.
+        data: Of its task.
+    """
+    expected = data.test_indices.numpy()  # (M,)
+    for what, ids in (("test images have no prediction", np.setdiff1d(expected, predictions.ids)),
+                      ("predictions are of no test image", np.setdiff1d(predictions.ids, expected))):
+        if len(ids):
+            yield error("predictions.ids", f"{len(ids)} {what}, the first {ids[0]}")
+    known = np.isin(predictions.ids, expected)
+    labels = data.parts.test.labels.numpy()[predictions.ids[known]]
+    wrong = np.flatnonzero(labels != predictions.labels[known])
+    if len(wrong):
+        first = predictions.ids[known][wrong[0]]
+        yield error("predictions.labels", f"{len(wrong)} labels are not the dataset's, the first of image {first}")

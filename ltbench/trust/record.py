@@ -1,0 +1,55 @@
+"""The check of one record: everything that can be known of it without running it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ltbench.errors import UserError
+from ltbench.registry.discovery import Registry
+from ltbench.results.migration import migrate
+from ltbench.results.reading import parse
+from ltbench.results.records import Record
+from ltbench.results.schema import SCHEMA, check
+from ltbench.trust.beside import check_geometry, read_predictions
+from ltbench.trust.fields import check_fields
+from ltbench.trust.finding import LEVELS, Finding, error, note, refused
+from ltbench.trust.ground import Ground, check_images, check_split
+from ltbench.trust.terms import check_terms
+from ltbench.trust.tuning import check_validation
+
+_SHOWN = 5  # fields that break the schema
+
+
+def check_record(path: Path, registry: Registry, ground: Ground) -> tuple[Record | None, list[Finding]]:
+    """Check a record and what lies beside it; nothing is written and nothing of it is run.
+
+    Args:
+        path: Of the JSON file.
+        registry: Where names are looked up.
+        ground: Where datasets are.
+
+    Returns:
+        The record, None where it cannot be read or breaks the schema, and what was found, errors first.
+    """
+    try:
+        value = parse(path)
+    except UserError as problem:
+        return None, [error("", str(problem).removeprefix(f"record {path} "))]
+    record = migrate(value)
+    if problems := check(record):
+        more = [error("", f"and {len(problems) - _SHOWN} more fields")] if len(problems) > _SHOWN else []
+        return None, [*(error("", problem) for problem in problems[:_SHOWN]), *more]
+    findings = [] if record is value else [note("schema", f"{value['schema']}, read as {SCHEMA}")]
+    findings += check_fields(record)
+    predictions, found = read_predictions(path, record)
+    findings += found
+    if not refused(findings):  # what contradicts itself says nothing that could be looked up
+        findings += check_geometry(path, record)
+        data, found = ground.find(record)
+        findings += found
+        if data is not None:
+            findings += check_split(record, data)
+            findings += check_validation(record, data)
+            findings += [] if predictions is None else check_images(predictions, data)
+        findings += check_terms(record, registry, data)
+    return record, sorted(findings, key=lambda finding: LEVELS.index(finding.level))

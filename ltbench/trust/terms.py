@@ -1,0 +1,129 @@
+"""What a record says of its settings, against what the installed plugins make of its command."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ltbench.data.base import Dataset
+from ltbench.data.naming import dataset_of_record
+from ltbench.data.task_data import TaskData
+from ltbench.errors import UserError
+from ltbench.registry.discovery import Registry
+from ltbench.results.records import Record
+from ltbench.terms.protocol import CUSTOM, PAPER, Protocol
+from ltbench.terms.task import TRACKS
+from ltbench.trust.finding import Finding, Level, error, note, warning
+from ltbench.trust.replan import changed_settings, changed_sources, replan
+from ltbench.trust.tuning import check_space
+
+
+def check_terms(record: Record, registry: Registry, data: TaskData | None) -> Iterator[Finding]:
+    """Yield where a record's settings are not those of its protocol, its methods and its key.
+
+    What a plugin of today cannot confirm because its files are not those of the record is a warning: nobody can tell any more.
+
+    Args:
+        record: As read.
+        registry: Where names are looked up.
+        data: Of its task, if it is there.
+    """
+    if record["track"] not in TRACKS:
+        yield error("track", f"must be one of {', '.join(TRACKS)}, got {record['track']!r:.40}")
+        return
+    try:
+        dataset = dataset_of_record(record["task"]["dataset"], registry)
+    except UserError as problem:
+        yield note("task.dataset", f"settings not checked: {problem}")
+        return
+    found = list(_protocol(record, dataset))
+    yield from found
+    try:
+        changed = list(changed_sources(record, registry))
+    except UserError as problem:
+        yield note("stages", f"not planned again: {problem}")
+        return
+    for place, file in changed:
+        yield warning(place, f"{file} has changed since, here or there")
+    yield from check_space(record, registry, "warning" if changed else "error")
+    if not found:
+        yield from _plan(record, registry, data, "warning" if changed else "error")
+
+
+def _protocols(record: Record) -> list[tuple[str, Any]]:
+    """Return the run's protocol and those of its stages with their places; None for a stage that does not say."""
+    stages = [(f"stages[{number}].protocol", stage.get("protocol")) for number, stage in enumerate(record["stages"])]
+    return [("protocol", record["protocol"]), *stages]
+
+
+def _protocol(record: Record, dataset: Dataset) -> Iterator[Finding]:
+    """Compare a protocol with the registered one of its name, noise on test images aside: that has a column of its own."""
+    for place, stated in _protocols(record):
+        try:
+            if stated is not None:
+                _read(stated)
+        except (AttributeError, TypeError, ValueError) as problem:
+            yield error(place, str(problem))
+            return
+    protocol = _read(record["protocol"])
+    if record["track"] != PAPER and record.get("paper") is not None:
+        yield error("paper", f"must be null in the {record['track']} track, got {record['paper']!r:.40}")
+    if protocol.name in (CUSTOM, PAPER):
+        if protocol.name == PAPER and record["track"] != PAPER:
+            yield error("protocol.name", f"must not be {PAPER} in the {record['track']} track")
+    elif protocol.name not in dataset.protocols:
+        known = ", ".join([*dataset.protocols, CUSTOM, PAPER])
+        yield error("protocol.name", f"must be one of {known} for {dataset.name}, got {protocol.name!r:.40}")
+    else:
+        said = f"as the {protocol.name} protocol of {dataset.name} has it"
+        registered = dataset.protocols[protocol.name].replace(eval_noise=protocol.eval_noise, name=protocol.name)
+        yield from _differences("protocol", registered, protocol, said, "error")
+
+
+def _plan(record: Record, registry: Registry, data: TaskData | None, level: Level) -> Iterator[Finding]:
+    """Plan the run again by its command, and compare."""
+    try:
+        found = replan(record, registry)
+    except UserError as problem:
+        if record["external"] is not None or record["protocol"]["name"] == CUSTOM:  # which no command may be able to say
+            yield note("key", f"not recomputed: {problem}")
+        else:
+            yield Finding(level, "expression", f"cannot be planned again: {problem}")
+        return
+    except Exception as problem:  # a stranger's values in a method's code
+        yield Finding(level, "expression", f"cannot be planned again: {type(problem).__name__}")
+        return
+    plan = found.plan if data is None else found.plan.on(data.fingerprint)
+    settings = [Finding(level, place, message) for place, message in changed_settings(record, plan)]
+    yield from settings
+    if settings:
+        return
+    expected = [plan.protocol, *(stage.protocol for stage in plan.stages)]
+    for (place, stated), protocol in zip(_protocols(record), expected, strict=True):
+        if stated is not None:
+            yield from _differences(place, protocol, _read(stated), "as its command plans it", level)
+    for number, (stage, planned) in enumerate(zip(record["stages"], plan.stages, strict=True)):
+        overrides = {name: list(value) if isinstance(value, tuple) else value for name, value in planned.overrides.items()}
+        if stage.get("protocol_overrides", overrides) != overrides:
+            yield Finding(level, f"stages[{number}].protocol_overrides", f"must be {overrides} as its methods declare")
+    if data is None and found.dataset.max_per_class is None:
+        yield note("key", "not recomputed: it may name images that are not here")
+    elif level == "error" and plan.key != record["key"]:
+        yield error("key", "does not follow from task, methods, hyperparameters, protocol and precision: one of them was changed")
+    elif level == "error":
+        for number, (stage, planned) in enumerate(zip(record["stages"], plan.stages, strict=True)):
+            if stage["key"] != planned.key:
+                yield error(f"stages[{number}].key", "does not follow from the stage's settings")
+
+
+def _read(stated: Mapping[str, Any]) -> Protocol:
+    """Return a recorded protocol; fields that nobody knows are left out, later ones have their defaults."""
+    fields = {field.name for field in dataclasses.fields(Protocol)}
+    return Protocol.from_dict({name: value for name, value in stated.items() if name in fields})
+
+
+def _differences(place: str, expected: Protocol, stated: Protocol, said: str, level: Level) -> Iterator[Finding]:
+    for name, value in expected.as_dict().items():
+        if stated.as_dict().get(name) != value:
+            yield Finding(level, f"{place}.{name}", f"must be {value!r} {said}, got {stated.as_dict().get(name)!r:.60}")

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.neighbors import NearestCentroid
+
+from ltbench.backbones.pretrained import open_weights
+from ltbench.cli.main import main
+from ltbench.data.digits import DigitsLT
+from ltbench.data.task_data import load_parts, load_task_data
+from ltbench.errors import UserError
+from ltbench.results import records
+from ltbench.terms.task import Task
+from tests.support.pretrained import seen, train
+
+RUN = ["run", "--cpu", "--protocol", "smoke", "--seeds", "0", "--out", "out"]
+RESNET = ["--backbone", "timm:test_resnet"]
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LTBENCH_DATA", raising=False)
+    save_file(timm.create_model("test_resnet", num_classes=7).state_dict(), "resnet.safetensors")
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main([*RUN, *arguments]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("ltbench: ") and told.count("\n") == 1, told
+    return told
+
+
+def found() -> dict[str, records.Record]:
+    stored, problems = records.read_directory(Path("out"))
+    assert problems == []
+    return {item.record["expression"]: item.record for item in stored}
+
+
+@pytest.mark.parametrize(("methods", "message"), [
+    ("ldam", "with --weights the first stage is given: name second-stage methods, got 'ldam'"),
+    ("ce", "name second-stage methods, got 'ce'"),
+    ("ldam/crt", "name second-stage methods, got 'ldam/crt'"),
+    ("iccl_rebalance", "name second-stage methods, got 'iccl_rebalance'"),  # it stands on a first stage of its own
+    ("tau_norm", "'tau_norm' needs the classifier of the stage before, and --weights bring none"),
+    ("lws", "'lws' needs the classifier"),
+    ("disalign", "'disalign' needs the classifier"),
+    ("ce/multi_ncm", "'multi_ncm' needs the classifier"),
+    ("ce/post_la", "'post_la' needs the classifier"),
+    ("crt(batch_norm_drift=true)", "the backbone must stay frozen, got drifting in 'crt(batch_norm_drift=true)'"),
+])
+def test_what_cannot_stand_on_features_is_refused(capsys: pytest.CaptureFixture[str], methods: str, message: str) -> None:
+    told = refusal(capsys, *RESNET, "--weights", "resnet.safetensors", "--methods", methods, "--dataset", "cifar100-lt")
+    assert message in told  # and the data, which is not there, was not looked for
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ([*RESNET, "--weights", "resnet.safetensors", "--stage1", "resnet.safetensors"], "--stage1 and --weights both give"),
+    ([*RESNET, "--weights", "resnet.safetensors", "--track", "paper"], "--weights needs --track common"),
+    (["--weights", "resnet.safetensors"], "--weights needs --backbone timm:NAME, got no --backbone"),
+    (["--weights", "resnet.safetensors", "--backbone", "digits"], "--weights needs --backbone timm:NAME, got digits"),
+    ([*RESNET, "--weights", "absent.safetensors"], "--weights must be a file, or timm for timm's own, got absent.safetensors"),
+    ([*RESNET, "--weights", "."], "--weights must be a file"),
+    (["--backbone", "timm:resnet18.foo", "--weights", "resnet.safetensors"], "unknown timm model 'resnet18.foo'"),
+    (["--backbone", "timm:nothing", "--weights", "timm"], "timm knows no weights of 'nothing'"),
+    (["--backbone", "timm:test_vit", "--weights", "resnet.safetensors"], "fit timm:test_vit: 78 of 78 tensors are missing"),
+    ([*RESNET, "--weights", "shape.safetensors"], "1 tensors are of another shape, first 'conv1.0.weight'"),
+    ([*RESNET, "--weights", "less.safetensors"], "tensors are missing, first 'layer1.0.conv1.weight'"),
+    ([*RESNET, "--weights", "code.pt"], "code.pt cannot be read: it must be a safetensors file, or a torch"),
+    ([*RESNET, "--weights", "none.pt"], "none.pt must hold the tensors of a model by name, got none"),
+])
+def test_wrong_weights_are_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    tensors = load_file("resnet.safetensors")
+    save_file({**tensors, "conv1.0.weight": torch.zeros(1)}, "shape.safetensors")
+    save_file({name: value for name, value in tensors.items() if name != "layer1.0.conv1.weight"}, "less.safetensors")
+    torch.save({"x": _Code()}, "code.pt")
+    torch.save({"epoch": 3}, "none.pt")
+    assert message in refusal(capsys, "--methods", "ncm", *arguments)
+    assert not Path("ran").exists()
+
+
+class _Code:
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (Path("ran"),)
+
+
+def test_timms_own_weights_come_from_its_cache(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+                                               tmp_path: Path) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("the network was touched")
+
+    monkeypatch.setattr("socket.socket.connect", forbidden)
+    monkeypatch.setattr("ltbench.backbones.timm_weights.try_to_load_from_cache", lambda hub, file: None)
+    told = refusal(capsys, *RESNET, "--weights", "timm", "--methods", "ncm")
+    assert "(timm/test_resnet.r160_in1k) are not in the local cache: add --download" in told
+    told = refusal(capsys, *RESNET, "--weights", "timm", "--methods", "ncm", "--download")
+    assert "cannot be downloaded" in told
+    held = {("timm/test_resnet.r160_in1k", "model.safetensors"): str(tmp_path / "resnet.safetensors")}
+    monkeypatch.setattr("ltbench.backbones.timm_weights.try_to_load_from_cache", lambda hub, file: held.get((hub, file)))
+    weights = open_weights("timm", "timm:test_resnet", download=False)
+    assert weights.source == "timm" and weights.file == tmp_path / "resnet.safetensors"
+
+
+def test_a_record_says_what_the_weights_are_and_their_features_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = [*RUN, *RESNET, "--weights", "resnet.safetensors"]
+    assert main([*run, "--methods", "ncm"]) == 0
+    record = found()["ce/ncm"]
+    weights = open_weights("resnet.safetensors", "timm:test_resnet", download=False)
+    assert record["external"] == weights.sha256 and record["pretraining"] == {
+        "kind": "weights", "model": "test_resnet", "source": "file", "sha256": weights.sha256,
+        "input": {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 160, "crop": 0.95},
+    }
+    assert not any(row["stage"] == 1 for row in record["curve"]) and record["timing"]["reused"]["stage 1"]
+    banks = list(Path("cache").glob("stages/*/*/bank-plain*.rows"))
+    assert len(banks) == 1
+
+    def forbidden(*_: object) -> None:
+        raise AssertionError("features were computed again")
+
+    monkeypatch.setattr("ltbench.training.features.FeatureReader._chunks", forbidden)
+    assert main([*run, "--methods", "lncm/multi_ncm,crt", "--seeds", "1"]) == 0  # of another seed, and two stages above
+    save_file(timm.create_model("test_resnet").state_dict(), "other.safetensors")
+    assert main([*run, "--weights", "other.safetensors", "--methods", "ncm"]) == 1  # other weights: other features
+
+
+def test_a_view_changes_what_the_weights_want_and_nothing_else() -> None:
+    weights = open_weights("resnet.safetensors", "timm:test_resnet", download=False)
+    dataset = DigitsLT()
+    view = weights.view(dataset)
+    assert (view.mean, view.std, view.image_size, view.channels) == ((0.5,) * 3, (0.5,) * 3, 160, 3)
+    assert (dataset.channels, dataset.image_size, view.name) == (1, 8, dataset.name)
+    parts, own = load_parts(view, None, download=False), dataset.load(None)
+    some = torch.tensor([3, 1])
+    assert torch.equal(parts.train.fetch(some), own.train.fetch(some).repeat(1, 3, 1, 1))
+    view.mean = (0.5,) * 4
+    with pytest.raises(UserError, match="--weights wants images of 1 or 3 channels, got 4 of 'digits-lt'"):
+        weights.view(view)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "steps", "lr", "least"), [("test_resnet", 60, 2e-3, 60), ("test_vit", 120, 2e-3, 20)])
+def test_trained_weights_give_what_plain_timm_and_scikit_learn_give(name: str, steps: int, lr: float, least: float) -> None:
+    train(name, Path("trained.safetensors"), steps=steps, lr=lr)
+    run = ["run", "--cpu", "--protocol", "quick", "--seeds", "0", "--out", "out", "--backbone", f"timm:{name}"]
+    assert main([*run, "--weights", "trained.safetensors", "--methods", "ncm,crt"]) == 0
+    reached = {expression: record["metrics"]["accuracy"]["all"] for expression, record in found().items()}
+    model = timm.create_model(name, num_classes=10)
+    model.load_state_dict(load_file("trained.safetensors"))
+    model.eval()
+    dataset = DigitsLT()
+    data = load_task_data(dataset, dataset.load(None), Task("digits-lt", 20.0), None)
+
+    def features(pixels: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            parts = [model.forward_head(model.forward_features(seen(part)), pre_logits=True) for part in pixels.split(50)]
+        return torch.cat(parts)
+
+    nearest = NearestCentroid().fit(features(data.parts.train.fetch(data.indices)).numpy(), data.labels.numpy())
+    test = data.parts.test
+    right = nearest.predict(features(test.fetch(torch.arange(len(test.labels)))).numpy()) == test.labels.numpy()
+    assert reached["ce/ncm"] == pytest.approx(100 * right.mean(), abs=0.2)  # one image of 500 may lie on a border
+    assert reached["ce/ncm"] > least and reached["ce/crt"] > least

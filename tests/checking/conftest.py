@@ -1,3 +1,0 @@
-from tests.real_records import copy, refuse, smoke_runs
-
-__all__ = ["copy", "refuse", "smoke_runs"]

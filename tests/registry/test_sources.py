@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+import ltbench
+from ltbench.registry.sources import file_hash, source_hashes
+from tests.support import toys
+
+
+def test_a_class_in_one_file() -> None:
+    assert source_hashes(toys.Margin) == {"tests/support/toys.py": file_hash(Path(toys.__file__))}
+
+
+def test_what_a_method_imports_of_its_own_package_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "grown"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "shared.py").write_text("from . import deep\nSCALE = 2\n")
+    (package / "deep.py").write_text("import torch\n")
+    (package / "unused.py").write_text("")
+    source = "import ltbench\nfrom grown.shared import SCALE\n\n\nclass Mine(ltbench.Method):\n    pass\n"
+    (package / "method.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        mine = importlib.import_module("grown.method").Mine
+        assert set(source_hashes(mine)) == {"grown/method.py", "grown/shared.py", "grown/deep.py", "grown/__init__.py"}
+        assert not any(str(tmp_path) in name for name in source_hashes(mine))
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "grown"]:
+            del sys.modules[name]
+
+
+def test_public_names_have_homes() -> None:
+    homes = set(ltbench._HOMES)
+    assert set(ltbench.__all__) == homes | {"__version__"}
+    for name in homes:
+        assert getattr(ltbench, name).__module__.startswith("ltbench") or name == "hookimpl"

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from accelerate import Accelerator
+
+from ltbench.planning.plan import RunPlan
+from ltbench.running import turns as run_turns
+from ltbench.running.turns import FOLDER, Turns
+from ltbench.system.holder import holders
+from ltbench.system.lease import Lease
+
+
+@dataclass(frozen=True)
+class Task:
+    seed: int = 7
+
+    def __str__(self) -> str:
+        return "digits-lt"
+
+
+@dataclass(frozen=True)
+class Plan:
+    file_name: str
+    task: Task = Task()
+
+    @property
+    def expression(self) -> str:
+        return self.file_name
+
+
+PLANS = cast(list[RunPlan], [Plan(name) for name in "abc"])
+RECORD = {"status": "completed"}
+
+
+def turns(folder: Path) -> Turns:
+    return Turns(folder, Accelerator(cpu=True))
+
+
+def other_job(folder: Path, name: str) -> Lease:
+    lease = Lease(folder / FOLDER, name, "another job's")
+    assert lease.attempt()
+    return lease
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_turns, "_PAUSE", 0.01)
+
+
+def test_runs_come_in_their_order_and_each_is_held_while_it_is_made(tmp_path: Path) -> None:
+    held = [(number, known, list(holders(tmp_path / FOLDER))) for number, known in turns(tmp_path).each(PLANS, lambda plan: None)]
+    assert held == [(0, None, ["a"]), (1, None, ["b"]), (2, None, ["c"])]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_has_a_record_is_not_held(tmp_path: Path) -> None:
+    records = {"b": RECORD}
+    found = [(number, known, list(holders(tmp_path / FOLDER)))
+             for number, known in turns(tmp_path).each(PLANS, lambda plan: records.get(plan.file_name))]
+    assert found == [(0, None, ["a"]), (1, RECORD, []), (2, None, ["c"])]
+
+
+def test_what_another_job_has_begun_comes_last_with_its_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records: dict[str, dict[str, Any]] = {}
+    other = other_job(tmp_path, "a")
+
+    def end() -> None:
+        records["a"] = RECORD
+        other.release()
+
+    found = []
+    for number, known in turns(tmp_path).each(PLANS, lambda plan: records.get(plan.file_name)):
+        found.append((number, known))
+        if number == 2:
+            threading.Timer(0.1, end).start()
+    assert found == [(1, None), (2, None), (0, RECORD)]
+    told = capsys.readouterr().err
+    assert told == f"waiting for a on digits-lt, seed 7: process {os.getpid()} of this machine has had it for 0 s\n"
+
+
+def test_what_another_job_leaves_undone_is_made_after_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    others = [other_job(tmp_path, name) for name in "ab"]
+    threading.Timer(0.1, lambda: [other.release() for other in others]).start()
+    assert sorted(turns(tmp_path).each(PLANS[:2], lambda plan: None)) == [(0, None), (1, None)]
+    assert capsys.readouterr().err.endswith("has had it for 0 s (and for 1 more that other jobs have begun)\n")
+
+
+def test_a_record_that_appears_between_the_look_and_the_lease_counts(tmp_path: Path) -> None:
+    looks = iter([None, RECORD])
+    assert [*turns(tmp_path).each(PLANS[:1], lambda plan: next(looks))] == [(0, RECORD)]
+
+
+def test_a_run_that_fails_is_let_go(tmp_path: Path) -> None:
+    going = turns(tmp_path).each(PLANS, lambda plan: None)
+    next(going)
+    going.close()
+    assert holders(tmp_path / FOLDER) == {}
+
+
+def test_a_job_that_was_suspended_knows_before_it_writes(tmp_path: Path) -> None:
+    job = turns(tmp_path)
+    assert job.confirm()  # nothing is in hand
+    for _ in job.each(PLANS[:1], lambda plan: None):
+        assert job.confirm()
+        (file,) = (tmp_path / FOLDER / "a").iterdir()
+        file.unlink()
+        other = other_job(tmp_path, "a")
+        threading.Timer(0.1, other.release).start()
+        assert not job.confirm()
+
+
+def test_a_lease_that_changes_hands_in_the_moment_of_the_look_is_waited_for_without_a_word(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    attempt, looks = Lease.attempt, iter([False])
+    monkeypatch.setattr(Lease, "attempt", lambda self: next(looks, True) and attempt(self))  # nobody is seen in the way
+    assert [number for number, _ in turns(tmp_path).each(PLANS[:1], lambda plan: None)] == [0]
+    assert capsys.readouterr().err == ""

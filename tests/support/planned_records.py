@@ -1,0 +1,41 @@
+"""Records that a plan stands for, where nobody can wait for the run."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from functools import cache
+from typing import Any
+
+from ltbench.cli.main import build_parser
+from ltbench.planning.matrix import plan_matrix
+from ltbench.planning.plan import RunPlan
+from ltbench.registry.discovery import load_registry
+from tests.support import record_factory
+
+
+@cache
+def _parser() -> argparse.ArgumentParser:
+    return build_parser(load_registry(strict=False))
+
+
+def plan_of(text: str) -> RunPlan:
+    """Return the plan of a command's one run."""
+    program, *arguments = shlex.split(text)
+    assert program == "ltbench"
+    _, (plan,) = plan_matrix(_parser().parse_args(arguments))
+    return plan
+
+
+def recorded(plan: RunPlan) -> dict[str, Any]:
+    """Return what a record of a plan would say of its settings."""
+    return record_factory.record(
+        expression=str(plan.expression), expression_hash=plan.expression.hash, key=plan.key, track=plan.task.track,
+        paper=plan.paper, precision=plan.precision, external=None, protocol=plan.protocol.as_dict(),
+        task={"dataset": plan.task.dataset, "imbalance_ratio": plan.task.imbalance_ratio, "imbalance": plan.task.imbalance,
+              "split_seed": plan.task.split_seed, "seed": plan.task.seed},
+        stages=[{"expression": stage.text, "key": stage.key, "inputs": "images", "protocol": stage.protocol.as_dict(),
+                 "methods": [{"name": choice.method.name, "distribution": "ltbench", "version": "0.1.0", "sources": {},
+                              "hyperparameters": {name: list(value) if isinstance(value, tuple) else value
+                                                  for name, value in choice.values.items()}} for choice in stage.choices]}
+                for stage in plan.stages])

@@ -1,0 +1,65 @@
+"""Settings in the paper track, where a method's paper says what they are: plans stand for runs of 200 epochs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ltbench.registry.discovery import load_registry
+from ltbench.registry.sources import source_hashes
+from ltbench.trust.terms import check_terms
+from tests.support.planned_records import plan_of, recorded
+
+REGISTRY = load_registry(strict=False)
+COMMAND = "ltbench run --track paper --methods prototype --dataset cifar100-lt --seeds 0"
+
+
+def _record() -> dict[str, Any]:
+    record = recorded(plan_of(COMMAND))
+    for stage in record["stages"]:
+        for method in stage["methods"]:
+            method["sources"] = source_hashes(REGISTRY.methods.get(method["name"]).load())
+    return record
+
+
+def _lines(record: dict[str, Any]) -> list[str]:
+    return [f"{finding.level} {finding.field}: {finding.message}" for finding in check_terms(record, REGISTRY, None)]
+
+
+def test_a_papers_own_settings_pass() -> None:
+    assert _lines(_record()) == []
+
+
+@pytest.mark.parametrize(("place", "field", "value"), [
+    ("protocol", "lr", 0.5), ("protocol", "weight_decay", 0.0), ("stages[1].protocol", "stage2_lr", 9.0),
+])
+def test_other_settings_than_the_papers_are_refused(place: str, field: str, value: float) -> None:
+    record = _record()
+    part = record["protocol"] if place == "protocol" else record["stages"][1]["protocol"]
+    before, part[field] = part[field], value
+    assert f"error {place}.{field}: must be {before!r} as its command plans it, got {value!r}" in _lines(record)
+
+
+def test_a_backbone_that_the_paper_prints_no_row_for_is_refused() -> None:
+    record = _record()
+    record["protocol"]["backbone"] = "resnet20"
+    (line,) = _lines(record)
+    assert line.startswith("error expression: cannot be planned again: backbone of ") and line.endswith("got resnet20")
+
+
+def test_changed_sources_make_it_a_warning() -> None:
+    record = _record()
+    record["protocol"]["lr"] = 0.5
+    record["stages"][0]["methods"][0]["sources"] = {}
+    lines = _lines(record)
+    assert any(line.startswith("warning protocol.lr: ") for line in lines)
+    assert not any(line.startswith("error") for line in lines)
+
+
+def test_a_methods_code_that_breaks_on_a_strangers_values_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ltbench.trust.terms.replan", crash)
+    assert _lines(_record()) == ["error expression: cannot be planned again: ZeroDivisionError"]
