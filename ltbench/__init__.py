@@ -8,18 +8,18 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from ltbench.version import __version__
 
 if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.api import Runs as Runs
     from ltbench.api import run as run
     from ltbench.backbones.request import BackboneRequest as BackboneRequest
     from ltbench.data.base import Dataset as Dataset
-    from ltbench.data.base import ImageSource as ImageSource
-    from ltbench.data.base import Parts as Parts
-    from ltbench.data.base import TensorImages as TensorImages
     from ltbench.data.batch import Batch as Batch
     from ltbench.data.partners import Partners as Partners
+    from ltbench.data.parts import ImageSource as ImageSource
+    from ltbench.data.parts import Parts as Parts
+    from ltbench.data.parts import TensorImages as TensorImages
     from ltbench.data.published import Published as Published
     from ltbench.data.published import Totals as Totals
     from ltbench.data.samplers import ClassAware as ClassAware
@@ -33,13 +33,9 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.method.class_means import class_means as class_means
     from ltbench.method.context import Bank as Bank
     from ltbench.method.context import Context as Context
-    from ltbench.method.contract import Facts as Facts
     from ltbench.method.contract import Method as Method
-    from ltbench.method.contract import Output as Output
     from ltbench.method.contract import PaperSetting as PaperSetting
     from ltbench.method.contract import ParameterGroup as ParameterGroup
-    from ltbench.method.contract import Seen as Seen
-    from ltbench.method.contract import Step as Step
     from ltbench.method.distances import euclidean_distance as euclidean_distance
     from ltbench.method.distances import pairwise_squared_distance as pairwise_squared_distance
     from ltbench.method.factories import BackboneFactory as BackboneFactory
@@ -50,14 +46,18 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.method.search import Choice as Choice
     from ltbench.method.search import LogUniform as LogUniform
     from ltbench.method.search import Uniform as Uniform
+    from ltbench.method.values import Facts as Facts
+    from ltbench.method.values import Output as Output
+    from ltbench.method.values import Seen as Seen
+    from ltbench.method.values import Step as Step
     from ltbench.registry.hookspecs import hookimpl as hookimpl
     from ltbench.registry.run_info import RunInfo as RunInfo
     from ltbench.registry.specs import BackboneSpec as BackboneSpec
     from ltbench.registry.specs import DatasetSpec as DatasetSpec
     from ltbench.registry.specs import MethodSpec as MethodSpec
     from ltbench.registry.specs import MetricSpec as MetricSpec
+    from ltbench.results.records import read_geometry as read_geometry
     from ltbench.results.records import read_record as read_record
-    from ltbench.results.tensors import read_geometry as read_geometry
     from ltbench.system.mapped import row_blocks as row_blocks
     from ltbench.terms.protocol import Protocol as Protocol
     from ltbench.terms.task import Task as Task
@@ -132,31 +132,31 @@ _HOMES = {
     "Dataset": "ltbench.data.base",
     "DatasetSpec": "ltbench.registry.specs",
     "DistanceClassifier": "ltbench.method.heads",
-    "Facts": "ltbench.method.contract",
+    "Facts": "ltbench.method.values",
     "Head": "ltbench.method.factories",
     "HeadFactory": "ltbench.method.factories",
-    "ImageSource": "ltbench.data.base",
+    "ImageSource": "ltbench.data.parts",
     "InstanceBalanced": "ltbench.data.samplers",
     "LogUniform": "ltbench.method.search",
     "Method": "ltbench.method.contract",
     "MethodSpec": "ltbench.registry.specs",
     "MetricSpec": "ltbench.registry.specs",
     "MissingData": "ltbench.errors",
-    "Output": "ltbench.method.contract",
+    "Output": "ltbench.method.values",
     "PaperSetting": "ltbench.method.contract",
     "ParameterGroup": "ltbench.method.contract",
     "Partners": "ltbench.data.partners",
-    "Parts": "ltbench.data.base",
+    "Parts": "ltbench.data.parts",
     "Protocol": "ltbench.terms.protocol",
     "Published": "ltbench.data.published",
     "RunInfo": "ltbench.registry.run_info",
     "Runs": "ltbench.api",
     "Sampler": "ltbench.data.samplers",
-    "Seen": "ltbench.method.contract",
+    "Seen": "ltbench.method.values",
     "SquareRoot": "ltbench.data.samplers",
-    "Step": "ltbench.method.contract",
+    "Step": "ltbench.method.values",
     "Task": "ltbench.terms.task",
-    "TensorImages": "ltbench.data.base",
+    "TensorImages": "ltbench.data.parts",
     "Totals": "ltbench.data.published",
     "Uniform": "ltbench.method.search",
     "UserError": "ltbench.errors",
@@ -164,7 +164,7 @@ _HOMES = {
     "euclidean_distance": "ltbench.method.distances",
     "hookimpl": "ltbench.registry.hookspecs",
     "pairwise_squared_distance": "ltbench.method.distances",
-    "read_geometry": "ltbench.results.tensors",
+    "read_geometry": "ltbench.results.records",
     "read_record": "ltbench.results.records",
     "row_blocks": "ltbench.system.mapped",
     "run": "ltbench.api",

@@ -21,7 +21,6 @@ from ltbench.backbones.timm_weights import Input, find_weights, fit_weights, inp
 from ltbench.data.base import Dataset
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
-from ltbench.planning.plan import RunPlan
 from ltbench.registry.sources import file_hash, source_hashes
 
 FAMILY = "timm:"
@@ -96,28 +95,6 @@ class Weights:
         if seen.resized is not None:
             seen.resized = round(self.input.size / self.input.crop)
         return seen
-
-    def require_later_stages(self, plan: RunPlan, text: str) -> None:
-        """Refuse what does not stand on frozen features alone, before any data is read.
-
-        Args:
-            plan: Of the run.
-            text: Its expression, as typed.
-
-        Raises:
-            UserError: If a first stage of its own was asked for, the first later stage reads a classifier that is not there, or
-                any trains the backbone.
-        """
-        later = plan.stages[1:]
-        if not later or not all(choice.entry.spec.base for choice in plan.stages[0].choices):
-            raise UserError(f"with --weights the first stage is given: name second-stage methods, got {text!r}")
-        needing = [choice.method.name for choice in later[0].choices if choice.entry.spec.needs_classifier]
-        if needing or later[0].trial.evaluation_only:
-            name = (needing or [later[0].text])[0]
-            raise UserError(f"{name!r} needs the classifier of the stage before, and --weights bring none")
-        for stage in later:
-            if stage.trial.backbone != "frozen":
-                raise UserError(f"with --weights the backbone must stay frozen, got {stage.trial.backbone} in {stage.text!r}")
 
 
 def open_weights(text: str, backbone: str | None, *, size: int | None = None, download: bool) -> Weights:

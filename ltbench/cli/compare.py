@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Print one comparison for each set of terms on which both were run."""
     from ltbench.leaderboard.comparison import compare
     from ltbench.leaderboard.opponents import match
-    from ltbench.leaderboard.text import printable
+    from ltbench.results.text import printable
 
     if args.classes < 0:
         raise UserError(f"--classes must be >= 0, got {args.classes}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from ltbench.cli import inspection
 from ltbench.cli.listing import size_text
-from ltbench.cli.toolchain import compiler_problem
+from ltbench.running.toolchain import compiler_problem
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

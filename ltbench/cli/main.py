@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import ltbench
 from ltbench.errors import UserError
 from ltbench.method.from_file import add_file
 from ltbench.registry.discovery import Registry, is_strict, load_registry
 from ltbench.system.stopping import Stopped, stoppable
+from ltbench.version import __version__
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,7 +52,7 @@ def build_parser(registry: Registry) -> argparse.ArgumentParser:
     """
     parser = Parser(prog="ltbench", parents=[common_options()],
                                      description="Benchmark methods for long-tailed recognition under equal terms.")
-    parser.add_argument("--version", action="version", version=f"ltbench {ltbench.__version__}")
+    parser.add_argument("--version", action="version", version=f"ltbench {__version__}")
     parser.set_defaults(registry=registry)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     registry.add_commands(commands)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltbench.cli.toolchain import compiler_problem
 from ltbench.errors import UserError
+from ltbench.running.toolchain import compiler_problem
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import Registry
@@ -41,10 +41,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     """Plan, run and judge."""
     from ltbench.cli import run as run_verb
-    from ltbench.leaderboard.text import printable
     from ltbench.method.from_file import PREFIX
     from ltbench.results import records
     from ltbench.results.command import plugin_options
+    from ltbench.results.text import printable
     from ltbench.trust.verdict import describe, judge
 
     record = records.read(args.record)

@@ -28,8 +28,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Print the record, then what its predictions say of it."""
-    from ltbench.leaderboard.text import printable
     from ltbench.results.records import load_predictions, read, verify
+    from ltbench.results.text import printable
 
     path = Path(args.record)
     record = read(path)

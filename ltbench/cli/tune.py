@@ -42,9 +42,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     """Tune every expression, then run all of them."""
     from ltbench.cli.run.execute import check_values
-    from ltbench.cli.run.launch import check_processes
     from ltbench.planning.expression import split_list
     from ltbench.planning.matrix import find_weights, plan_matrix
+    from ltbench.running.launch import check_processes
     from ltbench.running.setup import Matrix, make_runner
     from ltbench.running.tuning.sampler import require_optuna
 

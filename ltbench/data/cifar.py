@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from ltbench.data.base import Dataset, Parts, TensorImages
+from ltbench.data.base import Dataset
 from ltbench.data.fetched import require, torchvision_set
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.published import Published
 from ltbench.errors import UserError
 from ltbench.system.settings import cache_root

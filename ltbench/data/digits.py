@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ltbench.data.base import Dataset, Parts, TensorImages
+from ltbench.data.base import Dataset
 from ltbench.data.longtail import select
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.errors import UserError
 from ltbench.terms.protocol import COMMON, Protocol
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from ltbench.data.arrays import Ints
-from ltbench.data.base import Dataset, Parts
+from ltbench.data.base import Dataset
 from ltbench.data.files import FileImages
 from ltbench.data.lists import Listed, read_list
 from ltbench.data.packed import find_pack, read_pack
+from ltbench.data.parts import Parts
 from ltbench.data.shift_lists import read_shifts
 from ltbench.errors import MissingData, UserError
 from ltbench.system.settings import cache_root
@@ -103,7 +104,7 @@ class FileDataset(Dataset):
         """
 
     def find_shifts(self, candidates: list[Path], test: Listed) -> dict[str, Ints]:
-        """Return the published label-shifted test sets that are there, see :class:`ltbench.data.base.Parts`: here none.
+        """Return the published label-shifted test sets that are there, see :class:`ltbench.data.parts.Parts`: here none.
 
         Args:
             candidates: See :meth:`find`.

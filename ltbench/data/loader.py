@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ltbench.data.arrays import Floats, Ints
 from ltbench.data.augment import Augmentation, Drawn
-from ltbench.data.base import ImageSource, TensorImages
 from ltbench.data.batch import Batch
 from ltbench.data.chunks import batch_shape, check_batch_size, chunk, global_batches, occurrences
+from ltbench.data.parts import ImageSource, TensorImages
 from ltbench.data.stream import IN_MEMORY, Decoder, Request, Stream
 from ltbench.data.windows import NAME as WINDOW
 from ltbench.errors import UserError

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ltbench.data.base import Dataset, Parts
+from ltbench.data.base import Dataset
 from ltbench.data.content import content_digest
 from ltbench.data.files import FileImages
 from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, LARGE_RESIZED, WINDOWS
 from ltbench.data.lists import Listed
 from ltbench.data.longtail import select
+from ltbench.data.parts import Parts
 from ltbench.errors import UserError
 from ltbench.terms.protocol import COMMON, Protocol
 

@@ -11,9 +11,9 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from ltbench.data.base import Parts
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.pack_format import FIRST, PackedPart, encode_header, encode_index
+from ltbench.data.parts import Parts
 from ltbench.errors import UserError
 from ltbench.system.atomic import appearing, sweep
 

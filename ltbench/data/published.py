@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ltbench.data.arrays import Floats
-from ltbench.data.base import Parts
+from ltbench.data.parts import Parts
 from ltbench.errors import MissingData
 
 # The classes of the field: many have more than 100 images, few fewer than 20.

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ltbench.data.arrays import Floats, Ints
-from ltbench.data.base import ImageSource
+from ltbench.data.parts import ImageSource
 from ltbench.data.windows import NAME as WINDOW
 from ltbench.errors import UserError
 from ltbench.system.settings import data_workers

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ltbench.data.base import Dataset, Parts, TensorImages
+from ltbench.data.base import Dataset
 from ltbench.data.fetched import download as fetch
 from ltbench.data.fetched import folder_of, require, torchvision_set
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.published import Published
 from ltbench.errors import UserError
 from ltbench.terms.protocol import COMMON, Protocol

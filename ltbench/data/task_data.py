@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltbench.data.base import Dataset, Fingerprinted, Parts, TensorImages
+from ltbench.data.base import Dataset
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
 from ltbench.data.longtail import Split, make_split, test_indices
+from ltbench.data.parts import Fingerprinted, Parts, TensorImages
 from ltbench.data.published import unread_parts
 from ltbench.data.stream import Decoder
 from ltbench.errors import MissingData, UserError

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ltbench.errors import UserError
 from ltbench.leaderboard.statistics import Estimate
 from ltbench.leaderboard.tables import NOTHING, format_estimate, tabulate_markdown
-from ltbench.leaderboard.text import printable
+from ltbench.results.text import printable
 
 NEW, REMOVED, CHANGED = "new", "removed", "changed"
 _MOST_BYTES = 64 * 2**20

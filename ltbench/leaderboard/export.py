@@ -11,7 +11,7 @@ from typing import Any
 
 from ltbench.leaderboard.collect import Row, Table
 from ltbench.leaderboard.statistics import Estimate
-from ltbench.leaderboard.text import escape_spreadsheet, printable
+from ltbench.results.text import escape_spreadsheet, printable
 
 _CSV_METRICS = (
     *("accuracy.all", "accuracy.many", "accuracy.medium", "accuracy.few"),

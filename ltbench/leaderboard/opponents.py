@@ -11,8 +11,8 @@ from typing import Any
 from ltbench.errors import UserError, unknown
 from ltbench.leaderboard.collect import collect, terms
 from ltbench.leaderboard.outcomes import Run, completed_runs, run_of
-from ltbench.leaderboard.text import printable
 from ltbench.results.records import Stored, read
+from ltbench.results.text import printable
 
 _SHOWN = 6  # settings in one line
 _SPLIT = "hash of split "

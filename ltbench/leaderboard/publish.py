@@ -21,8 +21,8 @@ from ltbench.leaderboard.page import render_page
 from ltbench.leaderboard.ranking import Standing, standings
 from ltbench.leaderboard.reported import Comparison, Printed, comparisons
 from ltbench.leaderboard.tables import NOTHING, format_estimate, headings, render, tabulate_markdown
-from ltbench.leaderboard.text import escape_markdown, printable
 from ltbench.results.records import Stored, load_predictions, read_directory, verify
+from ltbench.results.text import escape_markdown, printable
 
 START, END = "<!-- board -->\n", "<!-- /board -->"
 _README = "README.md"

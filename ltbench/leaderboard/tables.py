@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from ltbench.leaderboard.collect import Row, Table
 from ltbench.leaderboard.export import to_csv, to_json
 from ltbench.leaderboard.statistics import Estimate
-from ltbench.leaderboard.text import escape_markdown, finish_latex, printable
 from ltbench.leaderboard.tuned import heading as tuning_heading
 from ltbench.leaderboard.tuned import too_many
+from ltbench.results.text import escape_markdown, finish_latex, printable
 
 NOTHING = "—"
 _TEXTS = ("method", "notes", "paper", "row", "verdict", "because", "change", "table")

@@ -5,21 +5,60 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
+from typing import Protocol as Interface
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ltbench.data.batch import Batch
 from ltbench.data.partners import Partners, draw_partners
 from ltbench.data.samplers import InstanceBalanced, Sampler
-from ltbench.method.contract import Facts, Output, Step
-from ltbench.method.stack import Stack
+from ltbench.method.values import Facts, Output, Step
 from ltbench.terms.protocol import Protocol
 
-if TYPE_CHECKING:
-    from ltbench.training.engine import Engine
+
+class Combined(Interface):
+    """Speak for all methods of a stage."""
+
+    stage: int
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of every sample, shape (B,)."""
+        ...
+
+    def class_weights(self, ctx: Context) -> Tensor | None:
+        """Return the product of all class weights, shape (C,), or None if there are none."""
+        ...
+
+    def mix(self, ctx: Context, batch: Batch) -> Batch:
+        """Return the batch with mixed images and weighted targets."""
+        ...
+
+
+class StageModel(Interface):
+    """Be the model of one stage, as a method sees it.
+
+    Attributes:
+        backbone: Images (B, channels, H, W) -> embedding (B, D), with an int ``feature_dim``.
+        head: Embedding (B, D) -> :class:`ltbench.Output`.
+    """
+
+    backbone: nn.Module
+    head: nn.Module
+
+    def method(self, name: str) -> Any:
+        """Return a method of this stage by its name."""
+        ...
+
+    def output(self, batch: Batch | Tensor) -> Output:
+        """Return what the model says of a batch or of images (B, channels, H, W)."""
+        ...
+
+    def predict(self, batch: Batch | Tensor) -> Tensor:
+        """Return the logits (B, C) whose softmax is the stage's probability."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +84,14 @@ class Context:
         protocol: As realized for this stage.
         stage: From 1.
         epoch: From 0; of the current stage.
-        previous: The engine of the stage before, frozen and in evaluation mode; None in the first stage. Its ``head``,
+        previous: The model of the stage before, frozen and in evaluation mode; None in the first stage. Its ``head``,
             ``backbone`` and ``method(name)`` are there to read.
         device: Where batches and the model are.
         generator: A CPU generator that is seeded anew each epoch, equally on every process. Draw from it what is random: a step
             draws the same numbers for every part of a global batch. A number for each image: :meth:`Batch.rows_of`.
     """
 
-    def __init__(self, engine: Engine, stack: Stack, facts: Facts, protocol: Protocol, previous: Engine | None,
+    def __init__(self, engine: StageModel, stack: Combined, facts: Facts, protocol: Protocol, previous: StageModel | None,
                  device: torch.device, read_features: Callable[[str, str], Bank],
                  gather: Callable[[Tensor], Tensor]) -> None:
         self._engine = weakref.ref(engine)  # the engine owns its context
@@ -69,8 +108,8 @@ class Context:
         self.generator = torch.Generator()
 
     @property
-    def engine(self) -> Engine:
-        """The engine of this stage."""
+    def engine(self) -> StageModel:
+        """The model of this stage."""
         engine = self._engine()
         if engine is None:
             raise RuntimeError("the engine of this context is gone")
@@ -97,16 +136,11 @@ class Context:
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of each sample (B,) by the stack's criterion: the way for steps, mixing and experts."""
-        return self._stack.owner("criterion").criterion(logits, labels)
+        return self._stack.criterion(logits, labels)
 
     def class_weights(self) -> Tensor | None:
         """Return the product of all class weights of the stack, shape (C,), or None if there are none."""
-        product: Tensor | None = None
-        for method in self._stack.methods:
-            weights = method.class_weights(self)
-            if weights is not None:
-                product = weights if product is None else product * weights
-        return product
+        return self._stack.class_weights(self)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the weighted loss sum(w l) / sum(w), the sums taken over the global batch.
@@ -133,7 +167,7 @@ class Context:
 
     def mix(self, batch: Batch) -> Batch:
         """Return the batch as the stack's owner of ``mix`` mixes it: the way for a step of one's own to work with mixing."""
-        return self._stack.owner("mix").mix(self, batch)
+        return self._stack.mix(self, batch)
 
     def default_step(self, batch: Batch) -> Step:
         """Mix, forward, loss: what a stack does whose methods own no step."""

@@ -15,74 +15,8 @@ if TYPE_CHECKING:
     from ltbench.method.context import Context
     from ltbench.method.factories import BackboneFactory, HeadFactory
     from ltbench.method.search import Range
+    from ltbench.method.values import Facts, Output, Seen, Step
     from ltbench.terms.task import Task
-
-
-@dataclass(frozen=True, eq=False)
-class Facts:
-    """Tell a method what it may know of the task before any training.
-
-    Args:
-        class_counts: Realized training images of each class, int64, shape (C,).
-        feature_dim: D, the width of the embedding that the backbone gives.
-        epochs: Of the stage that the method is in.
-    """
-
-    class_counts: Tensor
-    feature_dim: int
-    epochs: int
-
-    @property
-    def num_classes(self) -> int:
-        """C."""
-        return len(self.class_counts)
-
-
-@dataclass
-class Output:
-    """Hold what the model says of a batch.
-
-    Args:
-        embedding: What the backbone gives, shape (B, D).
-        features: What the classifier reads, shape (B, d): the embedding, or a projection of it.
-        logits: Shape (B, C).
-        extra: Anything more that a head wants its method to see, by name.
-    """
-
-    embedding: Tensor
-    features: Tensor
-    logits: Tensor
-    extra: dict[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass
-class Step:
-    """Hold what a training step gives.
-
-    Args:
-        loss: Scalar.
-        output: Of the images whose labels are ``batch.labels``; extra losses and running statistics read it.
-        batch: As trained on, after mixing.
-    """
-
-    loss: Tensor
-    output: Output
-    batch: Batch
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """Hold the whole global batch after the optimizer's update, gathered over processes and accumulation steps.
-
-    Args:
-        features: Detached, shape (G, d).
-        labels: Shape (G,); of the first image where images are mixed.
-        indices: Positions in the training split, shape (G,).
-    """
-
-    features: Tensor
-    labels: Tensor
-    indices: Tensor
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ltbench.errors import UserError
-from ltbench.method.contract import Output
+from ltbench.method.values import Output
 
 
 class Head(nn.Module):

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, Union
 
 from ltbench.errors import UserError, unknown
-from ltbench.method.contract import Facts, Method
+from ltbench.method.contract import Method
+from ltbench.method.values import Facts
 
 
 def declared(method: type[Method]) -> dict[str, tuple[Any, Any]]:

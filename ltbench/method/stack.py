@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from torch import Tensor
 
 from ltbench.errors import UserError
 from ltbench.method.contract import Method
+
+if TYPE_CHECKING:
+    from ltbench.data.batch import Batch
+    from ltbench.method.context import Context
 
 OWNED = ("build_backbone", "make_classifier", "build_head", "streams", "views", "mix", "criterion", "step", "predict")
 ORDERED = ("fit", "adjust_logits")
@@ -107,6 +113,23 @@ class Stack:
     def owns(self, slot: str) -> bool:
         """Tell whether any method overrides a slot."""
         return any(overrides(method, slot) for method in self._classes)
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of every sample, shape (B,), by the owner of that slot."""
+        return self.owner("criterion").criterion(logits, labels)
+
+    def mix(self, ctx: Context, batch: Batch) -> Batch:
+        """Return the batch as the owner of ``mix`` mixes it."""
+        return self.owner("mix").mix(ctx, batch)
+
+    def class_weights(self, ctx: Context) -> Tensor | None:
+        """Return the product of all class weights, shape (C,), or None if there are none."""
+        product: Tensor | None = None
+        for method in self.methods:
+            weights = method.class_weights(ctx)
+            if weights is not None:
+                product = weights if product is None else product * weights
+        return product
 
     @property
     def evaluation_only(self) -> bool:

@@ -89,7 +89,7 @@ def plan_matrix(args: argparse.Namespace, weights: Weights | None = None) -> tup
                     plan = plan_run(method, task, protocol, registry, dataset, settings=settings, precision=args.precision,
                                     external=external, pretraining=pretraining, paper=args.paper, asked=asked)
                     if weights:
-                        weights.require_later_stages(plan, method)
+                        require_later_stages(plan, method)
                     plans.append(plan)
                 except UserError as error:
                     if args.methods != ALL:
@@ -102,6 +102,29 @@ def plan_matrix(args: argparse.Namespace, weights: Weights | None = None) -> tup
     check_settings(settings, [plan.expression for plan in plans])
     unique = {plan.file_name: plan for plan in plans}  # two spellings of one expression are one run
     return datasets, list(unique.values())
+
+
+def require_later_stages(plan: RunPlan, text: str) -> None:
+    """Refuse what does not stand on frozen features alone, before any data is read.
+
+    Args:
+        plan: Of the run.
+        text: Its expression, as typed.
+
+    Raises:
+        UserError: If a first stage of its own was asked for, the first later stage reads a classifier that is not there, or
+            any trains the backbone.
+    """
+    later = plan.stages[1:]
+    if not later or not all(choice.entry.spec.base for choice in plan.stages[0].choices):
+        raise UserError(f"with --weights the first stage is given: name second-stage methods, got {text!r}")
+    needing = [choice.method.name for choice in later[0].choices if choice.entry.spec.needs_classifier]
+    if needing or later[0].trial.evaluation_only:
+        name = (needing or [later[0].text])[0]
+        raise UserError(f"{name!r} needs the classifier of the stage before, and --weights bring none")
+    for stage in later:
+        if stage.trial.backbone != "frozen":
+            raise UserError(f"with --weights the backbone must stay frozen, got {stage.trial.backbone} in {stage.text!r}")
 
 
 def _protocol(dataset: Dataset, name: str) -> Any:

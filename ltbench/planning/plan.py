@@ -14,12 +14,13 @@ import torch
 from ltbench.data.base import Dataset
 from ltbench.errors import UserError
 from ltbench.method import hyperparameters
-from ltbench.method.contract import Facts
 from ltbench.method.stack import Stack, evaluation_only, slots_of
+from ltbench.method.values import Facts
 from ltbench.planning.expression import Choice, Expression, resolve
 from ltbench.planning.papers import PaperStage, apply_papers
 from ltbench.registry import sources
 from ltbench.registry.discovery import Registry
+from ltbench.registry.run_info import RunInfo
 from ltbench.terms.protocol import PAPER, Protocol
 from ltbench.terms.task import Task
 
@@ -178,6 +179,17 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
     key = _digest([stages[-1].key, [[_method_key(c) for c in stage.choices] for stage in stages], task.track, protocol.name,
                    stages[-1].protocol.eval_flip, *([protocol.eval_noise] if protocol.eval_noise else [])])
     return RunPlan(expression, task, shared, tuple(stages), precision, external, paper, key, dataset.images, pretraining)
+
+
+def info_of(plan: RunPlan, number: int, total: int) -> RunInfo:
+    """Name a planned run.
+
+    Args:
+        plan: Of the run.
+        number: Position in the matrix, from 1.
+        total: Runs in the matrix.
+    """
+    return RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number, total, plan.file_name)
 
 
 def change_protocol(base: Protocol, changes: Mapping[str, Any]) -> Protocol:

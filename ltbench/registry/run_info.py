@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ltbench.planning.plan import RunPlan
 
 
 @dataclass(frozen=True)
@@ -31,14 +27,3 @@ class RunInfo:
 
     def __str__(self) -> str:
         return f"[{self.number}/{self.total}] {self.expression} on {self.dataset}, seed {self.seed}"
-
-
-def info_of(plan: RunPlan, number: int, total: int) -> RunInfo:
-    """Name a planned run.
-
-    Args:
-        plan: Of the run.
-        number: Position in the matrix, from 1.
-        total: Runs in the matrix.
-    """
-    return RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number, total, plan.file_name)

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import ltbench
-from ltbench.method.from_session import is_typed, typed_hash
+from ltbench import version
+from ltbench.registry.session_text import is_typed, typed_hash
 
 # Raised whenever the core's training changes its results, so that stored stages of before are not taken for new ones.
 TRAINING_REVISION = 1
@@ -97,11 +97,11 @@ def _imports(path: Path, package: str, root: str) -> tuple[str, ...]:
 @functools.cache
 def core_version() -> dict[str, Any]:
     """Return the core's version, its commit and whether the checkout was changed; commit None outside a checkout."""
-    folder = Path(ltbench.__file__).parent
+    folder = Path(version.__file__).parent
     commit = _git(folder, "rev-parse", "HEAD")
     tracked = commit is not None and _git(folder, "ls-files", "--error-unmatch", "__init__.py") is not None
     dirty = bool(_git(folder, "status", "--porcelain", "--untracked-files=no", "..")) if tracked else None
-    return {"version": ltbench.__version__, "commit": commit if tracked else None, "dirty": dirty}
+    return {"version": version.__version__, "commit": commit if tracked else None, "dirty": dirty}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

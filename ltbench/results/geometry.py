@@ -24,7 +24,7 @@ from ltbench.data.augment import Augmentation
 from ltbench.data.loader import evaluation_batches
 from ltbench.data.task_data import TaskData
 from ltbench.method.context import Bank
-from ltbench.method.contract import Output
+from ltbench.method.values import Output
 from ltbench.registry.catalog import Registered
 from ltbench.registry.specs import MetricSpec
 from ltbench.system.mapped import row_blocks

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.errors import Diverged, UserError
-from ltbench.leaderboard.text import printable
 from ltbench.results.reading import read_bytes
+from ltbench.results.text import printable
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError
-from ltbench.leaderboard.text import printable
+from ltbench.results.text import printable
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 32  # a record of ltbench's own is 6 deep

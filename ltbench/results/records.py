@@ -7,6 +7,7 @@ change of them stands in its stage's ``protocol_overrides``.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -15,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ltbench.errors import UserError
-from ltbench.leaderboard.text import printable
 from ltbench.results.migration import migrate
-from ltbench.results.reading import lies_in, parse
+from ltbench.results.reading import lies_in, parse, read_bytes
 from ltbench.results.schema import check
 from ltbench.results.tensors import entry_of, pack
+from ltbench.results.text import printable
 from ltbench.system.atomic import sync, temporary_beside
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ Record: TypeAlias = dict[str, Any]
 
 # What says how a run went and what it left beside, never what came out.
 CIRCUMSTANCES = ("timing", "environment", "geometry")
+_MAX_BYTES = 2**36  # of tensors: features of 437,513 images, 2,048 wide, are 3.6 GB
 _SHOWN = 5  # problems in one line
 _MARKS = {"schema", "expression_hash"}  # a JSON object with neither is no record
 
@@ -173,6 +175,34 @@ def load_predictions(path: Path, record: Record) -> Predictions | None:
     if not lies_in(file, Path(os.path.realpath(path)).parent):
         raise UserError(printable(f"predictions {file} must lie next to the record, got a link to another folder"))
     return Predictions.load(file)
+
+
+def read_geometry(path: Path) -> dict[str, Tensor]:
+    """Read the tensors that a run kept beside its record, see :mod:`ltbench.results.geometry`.
+
+    Args:
+        path: Of the record.
+
+    Raises:
+        UserError: If the record keeps none, or the file is missing, damaged or another than the record's.
+    """
+    from safetensors.torch import load
+
+    entry = read(path).get("geometry")
+    if entry is None:
+        raise UserError(f"record {path} keeps no geometry; run it again without --keep nothing")
+    file = path.parent / entry["file"]
+    try:
+        content = read_bytes(file, _MAX_BYTES)
+        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise UserError(f"geometry {file} is not the one that its record names (sha256 differs)")
+        return dict(load(content))
+    except OSError as error:
+        raise UserError(f"geometry {file} cannot be read: {error.strerror}") from None
+    except UserError:
+        raise
+    except Exception as error:  # whatever damaged bytes do to the reader
+        raise UserError(f"geometry {file} is damaged ({type(error).__name__})") from None
 
 
 def comparable(record: Record) -> Record:

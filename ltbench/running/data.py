@@ -9,8 +9,9 @@ from pathlib import Path
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from ltbench.data.base import Dataset, Parts
+from ltbench.data.base import Dataset
 from ltbench.data.fetched import downloading
+from ltbench.data.parts import Parts
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.data.unreadable import find_unreadable, leave_out, tell
 from ltbench.planning.plan import RunPlan

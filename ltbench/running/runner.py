@@ -17,9 +17,9 @@ from ltbench.data.base import Dataset
 from ltbench.data.task_data import TaskData
 from ltbench.errors import Diverged, UserError
 from ltbench.method.context import Bank
-from ltbench.planning.plan import RunPlan
+from ltbench.planning.plan import RunPlan, info_of
 from ltbench.registry.discovery import Registry
-from ltbench.registry.run_info import RunInfo, info_of
+from ltbench.registry.run_info import RunInfo
 from ltbench.results import records
 from ltbench.results.accuracy import per_class_counts
 from ltbench.results.cost import inference_cost

@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ltbench.cli.run.launch import check_world
 from ltbench.errors import UserError
+from ltbench.running.launch import check_world
 from ltbench.running.tracking import NAME, Tracking
 from ltbench.system.settings import cache_limit, cache_root, data_root
 
@@ -77,9 +77,9 @@ def make_runner(args: argparse.Namespace, matrix: Matrix, observers: Observers |
 
     import torch
 
-    from ltbench.cli.toolchain import compiler_problem
     from ltbench.running.options import Options
     from ltbench.running.runner import Runner
+    from ltbench.running.toolchain import compiler_problem
     from ltbench.training.agreement import require_same_plans, require_shared
     from ltbench.training.distributed import make_accelerator
     from ltbench.training.store import StageStore

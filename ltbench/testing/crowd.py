@@ -13,8 +13,9 @@ from pathlib import Path
 
 import torch
 
-from ltbench.data.base import Dataset, Parts, TensorImages
+from ltbench.data.base import Dataset
 from ltbench.data.loader import evaluation_batches
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.task_data import TaskData, load_task_data
 from ltbench.planning.plan import RunPlan, plan_run
 from ltbench.system.memory import peak_memory

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import torch
 
-from ltbench.data.base import Dataset, Parts, TensorImages
+from ltbench.data.base import Dataset
 from ltbench.data.inspection.check import check as inspect_parts
 from ltbench.data.naming import open_dataset
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.task_data import load_parts, load_task_data
 from ltbench.errors import MissingData, brief
 from ltbench.planning.plan import plan_run

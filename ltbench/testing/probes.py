@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ltbench.data.batch import Batch
 from ltbench.method.context import Context
-from ltbench.method.contract import Facts, Method, Seen, Step
+from ltbench.method.contract import Method
+from ltbench.method.values import Facts, Seen, Step
 from ltbench.registry.hookspecs import hookimpl
 from ltbench.registry.specs import BackboneSpec, MethodSpec
 from ltbench.testing.backbone import NAME

@@ -10,8 +10,9 @@ import torch
 
 from ltbench.errors import UserError
 from ltbench.method import hyperparameters
-from ltbench.method.contract import Facts, Method, PaperSetting
+from ltbench.method.contract import Method, PaperSetting
 from ltbench.method.search import Choice, Uniform
+from ltbench.method.values import Facts
 from ltbench.planning.expression import resolve
 from ltbench.planning.plan import plan_run
 from ltbench.terms.protocol import COMMON

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ltbench.data.arrays import Ints
 from ltbench.data.task_data import TaskData
-from ltbench.method.contract import Seen
 from ltbench.method.stack import evaluation_only, overrides
+from ltbench.method.values import Seen
 from ltbench.planning.plan import StagePlan
 from ltbench.testing import scene
 from ltbench.testing.probes import CLASSIFIER, LOSS, MIXER, OBSERVER, Counting, Observer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,9 +15,10 @@ from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
 from ltbench.method import hyperparameters
-from ltbench.method.contract import Facts
+from ltbench.method.context import Context
 from ltbench.method.factories import BackboneFactory, HeadFactory
 from ltbench.method.stack import Stack
+from ltbench.method.values import Facts
 from ltbench.planning.plan import StagePlan
 from ltbench.registry.discovery import Registry
 from ltbench.training.engine import Engine
@@ -81,7 +83,8 @@ def make_backbone(name: str, data: TaskData, registry: Registry) -> nn.Module:
     return backbone
 
 
-def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, registry: Registry, previous: Engine | None) -> Engine:
+def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, registry: Registry, previous: Engine | None,
+                 make_context: Callable[[Engine], Context]) -> Engine:
     """Build a stage's engine on the CPU, with its initial weights; the global generator is left as it was.
 
     Backbone, methods and head draw from seeds of their own, so that stacks which differ in one of them share the rest.
@@ -93,6 +96,7 @@ def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, regist
         data: Of the task.
         registry: Where backbones are looked up.
         previous: The finished stage before.
+        make_context: See :class:`Engine`.
     """
     with torch.random.fork_rng(devices=[]):
         name = plan.protocol.backbone
@@ -114,7 +118,7 @@ def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, regist
         heads = HeadFactory(stack.owner("make_classifier").make_classifier, _feature_dim(backbone), facts.num_classes)
         torch.manual_seed(derive_seed("head", seed, plan.number))
         head = stack.owner("build_head").build_head(heads)
-    engine = Engine(backbone, head, stack)
+    engine = Engine(backbone, head, stack, make_context)
     engine.backbone.requires_grad_(stack.backbone == "tuned")
     return engine.to(memory_format=torch.channels_last)
 

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ltbench.data.augment import Augmentation
-from ltbench.data.base import ImageSource
+from ltbench.data.parts import ImageSource
 from ltbench.data.task_data import TaskData
 from ltbench.training.engine import Engine
 from ltbench.training.folding import fold_batch_norm

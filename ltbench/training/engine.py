@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.data.batch import Batch
-from ltbench.method.contract import Method, Output, Seen
+from ltbench.method.contract import Method
 from ltbench.method.stack import Stack, evaluation_only
+from ltbench.method.values import Output, Seen
 
 if TYPE_CHECKING:
     from ltbench.method.context import Context
@@ -31,22 +32,22 @@ class Engine(nn.Module):
         backbone: Images -> embedding (B, D).
         head: Embedding -> :class:`Output`.
         stack: The stage's methods.
+        make_context: Returns what the methods of this engine see while they work.
     """
 
-    ctx: Context
-
-    def __init__(self, backbone: nn.Module, head: nn.Module, stack: Stack) -> None:
+    def __init__(self, backbone: nn.Module, head: nn.Module, stack: Stack, make_context: Callable[[Engine], Context]) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
         self.methods = nn.ModuleDict({method.name: method for method in stack.methods})
         self.stack = stack
         self.embedder: Callable[[Tensor], Tensor] | None = None  # what embeds images in the backbone's place, for a while
+        self.ctx = make_context(self)
 
     @property
     def below(self) -> Engine | None:
         """The engine that speaks for this one: that of the stage before, where this stage only changes predictions."""
-        return self.ctx.previous if self.stack.evaluation_only else None
+        return cast("Engine | None", self.ctx.previous) if self.stack.evaluation_only else None
 
     @property
     def trained(self) -> Engine:

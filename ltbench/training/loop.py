@@ -19,7 +19,7 @@ from ltbench.data.batch import Batch
 from ltbench.data.randomness import derive_seed
 from ltbench.data.samplers import Sampler
 from ltbench.errors import Diverged
-from ltbench.method.contract import Seen
+from ltbench.method.values import Seen
 from ltbench.training.budget import Budget
 from ltbench.training.distributed import average_batch_norm, gather_rows
 from ltbench.training.engine import RESERVED, Engine

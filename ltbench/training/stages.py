@@ -144,13 +144,16 @@ class StageRunner:
             previous: The finished stage before.
         """
         epochs = budget_of(plan.protocol, plan.number, len(data.labels)).epochs
-        engine = build_engine(plan, seed, epochs, data, self.registry, previous).to(self.accelerator.device)
+        bank_key = self._bank_key(plan.previous, data) if plan.previous else None
+
+        def context(engine: Engine) -> Context:
+            reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store, bank_key)
+            return Context(engine, engine.stack, engine.stack.methods[0].facts, plan.protocol, previous,
+                           self.accelerator.device, reader.read, lambda rows: gather_rows(rows, self.accelerator))
+
+        engine = build_engine(plan, seed, epochs, data, self.registry, previous, context).to(self.accelerator.device)
         if self.sync_batch_norm and self.accelerator.num_processes > 1:
             nn.SyncBatchNorm.convert_sync_batchnorm(engine)  # type: ignore[no-untyped-call]  # in place, but for a module that is a batch norm itself
-        reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store,
-                               self._bank_key(plan.previous, data) if plan.previous else None)
-        engine.ctx = Context(engine, engine.stack, engine.stack.methods[0].facts, plan.protocol, previous,
-                             self.accelerator.device, reader.read, lambda rows: gather_rows(rows, self.accelerator))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed("setup", seed, plan.number))
             engine.ctx.generator.manual_seed(derive_seed("setup", seed, plan.number))

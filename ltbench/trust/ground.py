@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltbench.data.base import Dataset, Parts
+from ltbench.data.base import Dataset
 from ltbench.data.naming import dataset_of_record
+from ltbench.data.parts import Parts
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.errors import UserError
 from ltbench.registry.discovery import Registry

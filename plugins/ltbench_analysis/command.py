@@ -100,7 +100,8 @@ def build(figure: FigureSpec, runs: Sequence[Run]) -> Drawing:
     Raises:
         UserError: If the runs lack what it needs: one line with a command that makes such records.
     """
-    from ltbench_analysis.drawing import Drawing, Lacking
+    from ltbench_analysis.drawing import Drawing
+    from ltbench_analysis.runs import Lacking
 
     if figure.runs and not runs:
         raise ltbench.UserError(f"figure {figure.name} needs records ({figure.needs}), got none; {_advice(figure)}")

@@ -14,20 +14,6 @@ Marks = Literal["line", "points", "stars", "bars", "level"]
 _DIGITS = 10
 
 
-class Lacking(Exception):
-    """Report that no run, or this run, has what a figure needs.
-
-    Args:
-        what: The thing.
-        run: That lacks it; None for all of them.
-    """
-
-    def __init__(self, what: str, run: Run | None = None) -> None:
-        super().__init__(what)
-        self.what = what
-        self.run = run
-
-
 @dataclass(frozen=True)
 class Series:
     """Hold one line, cloud or set of bars.

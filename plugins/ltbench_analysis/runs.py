@@ -16,8 +16,21 @@ from scipy import stats
 from torch import Tensor
 
 import ltbench
-from ltbench_analysis.drawing import Lacking
 from ltbench_analysis.layer import Layer, by_size, read_layer
+
+
+class Lacking(Exception):
+    """Report that no run, or this run, has what a figure needs.
+
+    Args:
+        what: The thing.
+        run: That lacks it; None for all of them.
+    """
+
+    def __init__(self, what: str, run: Run | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.run = run
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from ltbench.data.base import TensorImages
+from ltbench.data.parts import TensorImages
 from ltbench.data.task_data import TaskData
 
 WORKERS = min(4, os.cpu_count() or 1)

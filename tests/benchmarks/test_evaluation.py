@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -24,7 +23,7 @@ from ltbench.results.evaluate import predict_test
 from ltbench.training.distributed import make_accelerator
 from ltbench.training.engine import Engine
 from ltbench_baselines.ce import CrossEntropy
-from tests.support.stages import facts
+from tests.support.stages import facts, no_context
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -47,9 +46,8 @@ def engine() -> Engine:
         for _ in range(20):  # statistics of random images, so that numbers stay in the range of a trained network's
             backbone(torch.randn(64, 3, 32, 32))
     known = facts([1] * 100, 64)
-    made = Engine(backbone, Head(nn.Linear(64, 100)), Stack([CrossEntropy(known)], 1)).to(memory_format=torch.channels_last)
-    made.ctx = cast(Any, SimpleNamespace(previous=None))
-    return made.requires_grad_(False).eval()
+    made = Engine(backbone, Head(nn.Linear(64, 100)), Stack([CrossEntropy(known)], 1), no_context)
+    return made.to(memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
 def some(task: TaskData, benchmark: BenchmarkFixture) -> TaskData:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import torch
 
-from ltbench.data.base import Parts, TensorImages
 from ltbench.data.cifar import Cifar100LT
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.task_data import TaskData
 from ltbench.training.budget import Budget
 from tests.benchmarks import our_epoch

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.data.base import Parts
 from ltbench.data.cifar import Cifar100LT
 from ltbench.data.digits import DigitsLT
+from ltbench.data.parts import Parts
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ltbench.data.augment import Augmentation, crop, cutout, flip, normalize
-from ltbench.data.base import Parts, TensorImages
 from ltbench.data.digits import DigitsLT
+from ltbench.data.parts import Parts, TensorImages
 
 MEAN, STD = DigitsLT.mean, DigitsLT.std
 

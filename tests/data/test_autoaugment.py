@@ -11,7 +11,7 @@ from torchvision.transforms import AutoAugment, AutoAugmentPolicy, functional
 
 from ltbench.data import autoaugment, photometric
 from ltbench.data.augment import Augmentation
-from ltbench.data.base import Parts, TensorImages
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.randomness import uniform
 
 SIZE = (32, 32)

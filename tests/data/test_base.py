@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ltbench.data.base import Parts, TensorImages
 from ltbench.data.cifar import Cifar100LT
 from ltbench.data.digits import DigitsLT
+from ltbench.data.parts import Parts, TensorImages
 
 
 def test_fetch_takes_images_in_the_order_asked_for(digits: Parts) -> None:

@@ -10,8 +10,8 @@ import pytest
 import torch
 import torchvision.datasets
 
-from ltbench.data.base import Parts, TensorImages
 from ltbench.data.cifar import Cifar10LT, Cifar100LT
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.errors import UserError
 
 

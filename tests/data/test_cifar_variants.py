@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ltbench.data.base import Parts, TensorImages
 from ltbench.data.cifar_variants import Cifar10, Cifar20LT, Cifar100
 from ltbench.data.longtail import long_tailed_counts
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.task_data import load_task_data
 from ltbench.terms.task import Task
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ltbench.data.base import Parts
 from ltbench.data.class_folders import open_folder
 from ltbench.data.files import FileImages
+from ltbench.data.parts import Parts
 from ltbench.errors import UserError
 from tests.support.own_images import write_classes
 

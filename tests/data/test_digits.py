@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from ltbench.data.base import Parts, TensorImages
 from ltbench.data.digits import DigitsLT
 from ltbench.data.longtail import make_split
+from ltbench.data.parts import Parts, TensorImages
 
 
 def test_parts_are_all_digits_once(digits: Parts) -> None:

@@ -10,8 +10,8 @@ from PIL import Image
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
-from ltbench.data.base import Parts, TensorImages
 from ltbench.data.files import FileImages
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.paths import Paths
 from ltbench.data.randomness import uniform
 from ltbench.data.windows import DRAWS, random_window

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ltbench.data.base import Parts
 from ltbench.data.label_shift import build_shift, shifted_counts
 from ltbench.data.longtail import split_hash
+from ltbench.data.parts import Parts
 from ltbench.data.randomness import derive_seed, uniform
 from ltbench.terms.shift import Shift, shifts_of
 

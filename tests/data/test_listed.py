@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from ltbench.data.base import Parts
 from ltbench.data.digits import DigitsLT
 from ltbench.data.files import FileImages
 from ltbench.data.imagenet_lt import ImageNetLT
 from ltbench.data.inat18 import INat18
 from ltbench.data.listed import ListedDataset
 from ltbench.data.longtail import split_hash
+from ltbench.data.parts import Parts
 from ltbench.data.places_lt import PlacesLT
 from ltbench.data.svhn import SvhnLT
 from ltbench.data.task_data import TaskData, load_parts, load_task_data

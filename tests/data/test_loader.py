@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from ltbench.data.augment import Augmentation
-from ltbench.data.base import Parts, TensorImages
 from ltbench.data.digits import DigitsLT
 from ltbench.data.loader import FeatureLoader, Loader, evaluation_batches
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.errors import UserError
 
 CROP = Augmentation(("crop",), 1, DigitsLT.mean, DigitsLT.std)

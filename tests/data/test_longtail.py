@@ -6,8 +6,8 @@ import struct
 import numpy as np
 import pytest
 
-from ltbench.data.base import Parts
 from ltbench.data.longtail import exponential_counts, make_split, select, split_hash, step_counts, test_indices
+from ltbench.data.parts import Parts
 from ltbench.errors import UserError
 
 

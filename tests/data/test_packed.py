@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from ltbench.data.augment import Augmentation
-from ltbench.data.base import Parts
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
 from ltbench.data.inat18 import INat18
@@ -20,6 +19,7 @@ from ltbench.data.loader import Loader
 from ltbench.data.pack_format import FIRST, MAGIC, PackedPart, encode_header, encode_index
 from ltbench.data.packed import PackedImages, find_pack
 from ltbench.data.packing import write_pack
+from ltbench.data.parts import Parts
 from ltbench.data.paths import Paths
 from ltbench.data.task_data import check_files, load_task_data
 from ltbench.errors import UserError

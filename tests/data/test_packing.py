@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from ltbench.cli.main import main
-from ltbench.data.base import Parts
 from ltbench.data.files import FileImages
 from ltbench.data.pack_format import read_index
 from ltbench.data.packing import write_pack
+from ltbench.data.parts import Parts
 from ltbench.data.paths import Paths
 from ltbench.errors import UserError
 from tests.support.list_factory import write_jpegs

@@ -6,7 +6,7 @@ import torch
 
 from ltbench.data import autoaugment, randaugment
 from ltbench.data.augment import Augmentation
-from ltbench.data.base import Parts, TensorImages
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.randomness import uniform
 
 

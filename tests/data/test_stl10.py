@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torchvision.datasets
 
-from ltbench.data.base import TensorImages
+from ltbench.data.parts import TensorImages
 from ltbench.data.stl10 import Stl10LT
 from ltbench.errors import UserError
 from tests.support.list_factory import md5_of, write_stl10

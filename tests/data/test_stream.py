@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from ltbench.data.augment import Augmentation
-from ltbench.data.base import Parts, TensorImages
 from ltbench.data.files import FileImages
 from ltbench.data.loader import Loader, evaluation_batches
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.paths import Paths
 from ltbench.data.stream import Request, Stream
 from ltbench.errors import UserError

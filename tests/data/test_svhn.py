@@ -7,8 +7,8 @@ import pytest
 import torch
 import torchvision.datasets
 
-from ltbench.data.base import TensorImages
 from ltbench.data.longtail import long_tailed_counts
+from ltbench.data.parts import TensorImages
 from ltbench.data.svhn import SvhnLT
 from ltbench.data.task_data import load_task_data
 from ltbench.errors import UserError

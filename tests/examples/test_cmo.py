@@ -8,7 +8,7 @@ import torch
 from cmo import ContextRichOversampling, span
 
 from ltbench.data.samplers import ClassReversed
-from ltbench.method.contract import Step
+from ltbench.method.values import Step
 from tests.support.known_context import SIDE, batch_of, context
 from tests.support.stages import facts
 

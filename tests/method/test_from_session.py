@@ -4,8 +4,9 @@ import pytest
 
 import ltbench
 from ltbench.errors import UserError
-from ltbench.method.from_session import is_typed, register
+from ltbench.method.from_session import register
 from ltbench.registry.discovery import load_registry
+from ltbench.registry.session_text import is_typed
 from ltbench.registry.sources import source_hashes
 from tests.support.sessions import run_cell, session
 

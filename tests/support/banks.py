@@ -9,8 +9,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ltbench.data.base import Parts, TensorImages
 from ltbench.data.digits import DigitsLT
+from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.task_data import TaskData
 from ltbench.method.factories import Head
 from ltbench.method.stack import Stack
@@ -19,7 +19,7 @@ from ltbench.training.engine import Engine
 from ltbench.training.features import FeatureReader
 from ltbench.training.store import StageStore
 from ltbench_baselines.ce import CrossEntropy
-from tests.support.stages import facts
+from tests.support.stages import facts, no_context
 
 KEY = "ab1"
 
@@ -50,7 +50,7 @@ def made_up(rows: int, classes: int = 10) -> TaskData:
 def engine_of(width: int, stage: int = 2, classes: int = 10) -> Engine:
     """Return an engine whose backbone is frozen in a later stage."""
     known = facts([1] * classes, width)
-    return Engine(Projection(width), Head(nn.Linear(width, classes)), Stack([CrossEntropy(known)], stage)).eval()
+    return Engine(Projection(width), Head(nn.Linear(width, classes)), Stack([CrossEntropy(known)], stage), no_context).eval()
 
 
 def reader_of(engine: Engine, data: TaskData, root: Path, key: str | None = KEY) -> FeatureReader:

@@ -23,10 +23,10 @@ def first_stage(methods: Sequence[Method], build: Callable[[], nn.Module] = lamb
     stack, facts = Stack(methods, 1), methods[0].facts
     backbone = stack.owner("build_backbone").build_backbone(BackboneFactory("small", build))
     make = HeadFactory(stack.owner("make_classifier").make_classifier, int(backbone.feature_dim), facts.num_classes)  # type: ignore[arg-type]
-    engine = Engine(backbone, stack.owner("build_head").build_head(make), stack)
     none = Bank(torch.empty(0, facts.feature_dim), torch.empty(0, dtype=torch.int64))
-    engine.ctx = Context(engine, stack, facts, PROTOCOL, None, torch.device("cpu"), lambda split, view: bank or none,
-                         lambda rows: rows)
+    engine = Engine(backbone, stack.owner("build_head").build_head(make), stack,
+                    lambda engine: Context(engine, stack, facts, PROTOCOL, None, torch.device("cpu"),
+                                           lambda split, view: bank or none, lambda rows: rows))
     for method in methods:
         method.setup(engine.ctx)
     return engine.eval()

@@ -30,7 +30,7 @@ import torch._dynamo  # every optimizer imports it, which takes seconds
 
 from ltbench.cli.main import main
 from ltbench.results import records
-from ltbench.results.tensors import read_geometry
+from ltbench.results.records import read_geometry
 from ltbench.running import runner
 from ltbench.running import turns as run_turns
 from ltbench.system import lease

@@ -43,11 +43,11 @@ def context(counts: Sequence[int], seed: int = 0, others: Sequence[Method] = ())
         others: Methods of the stack.
     """
     stack = Stack([CrossEntropy(facts(counts)), *others], 1)
-    engine = Engine(FirstPixels(len(counts)), Head(nn.Identity()), stack)
     nothing = Bank(torch.zeros(0, 1), torch.zeros(0, dtype=torch.int64))
-    ctx = Context(engine, stack, facts(counts), PROTOCOL, None, torch.device("cpu"), lambda split, view: nothing,
-                  lambda rows: rows)
-    engine.ctx = ctx
+    engine = Engine(FirstPixels(len(counts)), Head(nn.Identity()), stack,
+                    lambda engine: Context(engine, stack, facts(counts), PROTOCOL, None, torch.device("cpu"),
+                                           lambda split, view: nothing, lambda rows: rows))
+    ctx = engine.ctx
     ctx.generator.manual_seed(seed)
     ctx.previous = engine  # which keeps it alive: a context alone does not
     return ctx

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from ltbench.data.batch import Batch
 from ltbench.method.context import Bank, Context
-from ltbench.method.contract import Facts, Method, Output, Step
+from ltbench.method.contract import Method
 from ltbench.method.factories import Head
 from ltbench.method.stack import Stack
+from ltbench.method.values import Facts, Output, Step
 from ltbench.terms.protocol import Protocol
 from ltbench.training.engine import Engine
 
@@ -28,9 +29,10 @@ def stage(method: Method, feature_dim: int, protocol: Protocol | None = None, pr
     """Return a first stage with a linear head, set up."""
     stack = Stack([method], 1)
     width = feature_dim if projection is None else 2
-    engine = Engine(Given(feature_dim), Head(nn.Linear(width, method.facts.num_classes), projection), stack)
-    engine.ctx = Context(engine, stack, method.facts, protocol or Protocol("common", "none", epochs=10), None,
-                         torch.device("cpu"), lambda split, view: Bank(torch.empty(0), torch.empty(0)), lambda rows: rows)
+    engine = Engine(Given(feature_dim), Head(nn.Linear(width, method.facts.num_classes), projection), stack,
+                    lambda engine: Context(engine, stack, method.facts, protocol or Protocol("common", "none", epochs=10), None,
+                                           torch.device("cpu"), lambda split, view: Bank(torch.empty(0), torch.empty(0)),
+                                           lambda rows: rows))
     engine.train()
     method.setup(engine.ctx)
     method.start_epoch(engine.ctx)

@@ -1,8 +1,8 @@
 """A real Slurm of one node on this machine, for tests: no systemd, no cgroups, nothing outside one folder.
 
 Usage: ``python tests/support/slurm_node.py FOLDER`` starts it, prints the variable that makes sbatch, squeue and the others
-talk to it, and ends it at Ctrl-C or SIGTERM. It needs Debian's ``slurm-wlm`` and ``munge``, and runs as root or as any user (who can then
-submit, alone).
+talk to it, and ends it at Ctrl-C or SIGTERM. It needs Debian's ``slurm-wlm`` and ``munge``, and runs as root or as any user
+(who can then submit, alone).
 """
 
 from __future__ import annotations

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from ltbench.data.batch import Batch
 from ltbench.data.samplers import ClassBalanced
 from ltbench.method.context import Bank, Context
-from ltbench.method.contract import Facts, Method
+from ltbench.method.contract import Method
 from ltbench.method.factories import Head, HeadFactory
 from ltbench.method.stack import Stack
+from ltbench.method.values import Facts
 from ltbench.terms.protocol import Protocol
 from ltbench.training.engine import Engine
 from ltbench.training.optimization import Optimization
@@ -34,10 +35,15 @@ def at_progress(progress: float) -> Context:
     return cast(Context, SimpleNamespace(progress=progress, default_streams=lambda: {"main": "default"}))
 
 
+def no_context(engine: Engine) -> Context:
+    """Return the context of an engine whose methods see nothing."""
+    return cast(Context, SimpleNamespace(previous=None))
+
+
 def previous_stage(classifier: nn.Module, feature_dim: int, num_classes: int, projection: nn.Module | None = None) -> Engine:
     """Return a finished first stage with a given classifier."""
     known = facts([1] * num_classes, feature_dim)
-    engine = Engine(nn.Identity(), Head(classifier, projection), Stack([CrossEntropy(known)], 1))
+    engine = Engine(nn.Identity(), Head(classifier, projection), Stack([CrossEntropy(known)], 1), no_context)
     return engine.requires_grad_(False).eval()
 
 
@@ -45,9 +51,9 @@ def later_stage(method: Method, bank: Bank, previous: Engine | None = None) -> E
     """Return a second stage, set up and fitted, on features."""
     stack = Stack([method], 2)
     make = HeadFactory(stack.owner("make_classifier").make_classifier, method.facts.feature_dim, method.facts.num_classes)
-    engine = Engine(nn.Identity(), stack.owner("build_head").build_head(make), stack)
-    engine.ctx = Context(engine, stack, method.facts, PROTOCOL, previous, torch.device("cpu"), lambda split, view: bank,
-                         lambda rows: rows)
+    engine = Engine(nn.Identity(), stack.owner("build_head").build_head(make), stack,
+                    lambda engine: Context(engine, stack, method.facts, PROTOCOL, previous, torch.device("cpu"),
+                                           lambda split, view: bank, lambda rows: rows))
     method.setup(engine.ctx)
     method.fit(engine.ctx)
     return engine

@@ -1,8 +1,9 @@
 """Whole trees of small JPEGs in the layout of a large set, to measure runs at its real number of classes and images.
 
 Usage: ``python -m tests.support.tree_factory imagenet-lt FOLDER [--counts CSV]``, likewise ``inat18`` and ``places-lt``.
-LTBENCH_DATA names a folder with CIFAR-100, whose images the tree is made of. Files are hard links to one pool of 60,000 real images: 437,513
-names take a minute and little disk. What a class shows means nothing beyond which of CIFAR-100's classes it was given.
+LTBENCH_DATA names a folder with CIFAR-100, whose images the tree is made of. Files are hard links to one pool of 60,000 real
+images: 437,513 names take a minute and little disk. What a class shows means nothing beyond which of CIFAR-100's classes it
+was given.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ def write_tree(root: Path, name: str, train: Sequence[int], test: Sequence[int],
 
 def main() -> None:
     """Make a tree of CIFAR-100's images."""
-    from ltbench.data.base import TensorImages
     from ltbench.data.cifar import Cifar100LT
+    from ltbench.data.parts import TensorImages
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=sorted(SETS))

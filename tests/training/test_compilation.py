@@ -12,8 +12,8 @@ import pytest
 import setuptools  # noqa: F401  torch's compiler needs it; on Python 3.11 it cannot be loaded once a test has looked for pip
 import torch
 
-from ltbench.cli.toolchain import compiler_problem
 from ltbench.results import records
+from ltbench.running.toolchain import compiler_problem
 from ltbench.testing import scene
 from ltbench.testing.processes import last_words, launch
 from ltbench.testing.scene import SEED, Scene

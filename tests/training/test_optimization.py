@@ -31,9 +31,9 @@ def test_every_setting_trains(arguments: list[str], tmp_path: Path) -> None:
 
 def convolutional(optimizer: str = "sgd") -> tuple[Engine, Optimization]:
     """Return a first stage over convolutions that lie channels last, as the core lays them, with its optimizer."""
-    engine = Engine(CifarResNet(8), Head(nn.Linear(64, 3)), Stack([CrossEntropy(facts([5, 3, 1], 64))], 1))
+    engine = Engine(CifarResNet(8), Head(nn.Linear(64, 3)), Stack([CrossEntropy(facts([5, 3, 1], 64))], 1),
+                    lambda engine: at_progress(0.0))
     engine.to(memory_format=torch.channels_last)
-    engine.ctx = at_progress(0.0)
     return engine, Optimization(engine, PROTOCOL.replace(optimizer=optimizer, weight_decay=1e-3), 10)
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltbench.cli.run.jobs import check_jobs, run_jobs
-from ltbench.cli.run.launch import check_processes, describe_split
 from ltbench.cli.run.slurm import check_launcher, submit
 from ltbench.errors import UserError
 from ltbench.planning.matrix import find_weights, plan_matrix
 from ltbench.planning.shards import parse_shard, part
+from ltbench.running.launch import check_processes, describe_split
 from ltbench.running.setup import Matrix, make_runner, warn
 from ltbench.running.tracking import require
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ltbench.data.arrays import Ints
-from ltbench.data.base import Dataset, ImageSource
+from ltbench.data.base import Dataset
 from ltbench.data.files import FileImages
 from ltbench.data.inspection.compare import compare
 from ltbench.data.inspection.contents import between_parts, digests, within_part
@@ -19,6 +19,7 @@ from ltbench.data.inspection.findings import Finding
 from ltbench.data.inspection.parts import Opened, open_parts
 from ltbench.data.inspection.readable import Progress, Unreadable, look, unreadable
 from ltbench.data.inspection.repeats import repeated
+from ltbench.data.parts import ImageSource
 
 MakeProgress = Callable[[str, int], Progress | None]
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from ltbench.data.arrays import Ints
-from ltbench.data.base import ImageSource
 from ltbench.data.files import FileImages
 from ltbench.data.inspection.findings import Finding
+from ltbench.data.parts import ImageSource
 
 _CHUNK = 256  # images in memory, or file names given to a thread, at a time
 _BYTES = 8  # of a digest: two files of ten million share theirs by accident once in 400,000 times

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ltbench.data.base import Parts
 from ltbench.data.files import FileImages
 from ltbench.data.inspection.obtaining import EMBEDDED
 from ltbench.data.inspection.parts import PARTS
+from ltbench.data.parts import Parts
 from ltbench.errors import MissingData, UserError
 from ltbench.system.settings import cache_root
 

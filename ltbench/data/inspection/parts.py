@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ltbench.data.base import Dataset, ImageSource
+from ltbench.data.base import Dataset
 from ltbench.data.listed import FileDataset, ListedDataset
+from ltbench.data.parts import ImageSource
 from ltbench.errors import MissingData, UserError
 
 PARTS = ("train", "val", "test")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ltbench.leaderboard.page.printed import printed_of, telling
 from ltbench.leaderboard.reported import SPLITS
 from ltbench.leaderboard.tables import COLUMNS, NOTHING
-from ltbench.leaderboard.text import printable
+from ltbench.results.text import printable
 
 _DIGITS = 6  # significant ones of embedded figures
 _SHIFT = re.compile(r"label_shift\.(published|built)\.((?:for|back)ward)([\d.]+)\.accuracy")

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
 from ltbench.errors import UserError
-from ltbench.registry.run_info import info_of
+from ltbench.planning.plan import info_of
 from ltbench.running.jobs.agenda import Agenda
 from ltbench.running.jobs.messages import Answer, Ended, Event, GiveUp, Line, Obtained, Ready, Refused, Result, Run
 from ltbench.running.jobs.process import Worker

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from ltbench_analysis.drawing import Drawing, Lacking, Panel, Series
+from ltbench_analysis.drawing import Drawing, Panel, Series
 from ltbench_analysis.figures import hyperspherical
 from ltbench_analysis.figures.common import accuracies, option, over_training, sweep, using
-from ltbench_analysis.runs import Run, groups
+from ltbench_analysis.runs import Lacking, Run, groups
 from ltbench_hyperspherical.assignment import assign
 from ltbench_hyperspherical.prototypes import estimate
 

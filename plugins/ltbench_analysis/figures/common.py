@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltbench_analysis.drawing import Lacking, Panel, Series
+from ltbench_analysis.drawing import Panel, Series
 from ltbench_analysis.geometry import coefficient_of_variation
-from ltbench_analysis.runs import Group, Run, groups, mean_and_interval, terms
+from ltbench_analysis.runs import Group, Lacking, Run, groups, mean_and_interval, terms
 
 SPLITS = ("all", "many", "medium", "few")
 INDEX = "class, from the largest to the smallest"

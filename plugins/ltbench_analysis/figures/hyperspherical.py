@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ltbench_analysis.drawing import Drawing, Lacking, Panel, Series
+from ltbench_analysis.drawing import Drawing, Panel, Series
 from ltbench_analysis.geometry import pair_cosines
-from ltbench_analysis.runs import Group, Run, groups
+from ltbench_analysis.runs import Group, Lacking, Run, groups
 from ltbench_hyperspherical.prototypes import estimate
 from ltbench_hyperspherical.spread import average_cosines, average_pairwise_angle, largest_cosine
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltbench_analysis.drawing import Drawing, Lacking, Panel, Series
+from ltbench_analysis.drawing import Drawing, Panel, Series
 from ltbench_analysis.embedding import map_points
 from ltbench_analysis.figures.common import SPLITS, by_class, evenly, option, sweep, using, variation
 from ltbench_analysis.geometry import lengths
-from ltbench_analysis.runs import Group, Run, groups
+from ltbench_analysis.runs import Group, Lacking, Run, groups
 
 _CENTROIDS = "methods.iccl.centroids"
 _REBALANCE = "iccl_rebalance"

@@ -10,11 +10,11 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from ltbench_analysis.drawing import Drawing, Lacking, Panel, Series
+from ltbench_analysis.drawing import Drawing, Panel, Series
 from ltbench_analysis.embedding import map_points
 from ltbench_analysis.figures.common import INDEX, SPLITS, by_class, evenly, option, over_training, sweep, using
 from ltbench_analysis.geometry import lengths
-from ltbench_analysis.runs import Run, groups, members_of
+from ltbench_analysis.runs import Lacking, Run, groups, members_of
 from ltbench_ncm.variance import ESTIMATORS, Estimator, intra_class_variance
 
 _LEARNED = ("lncm", "lncm_la")

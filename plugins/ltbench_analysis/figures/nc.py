@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltbench_analysis.drawing import Drawing, Lacking, Panel
+from ltbench_analysis.drawing import Drawing, Panel
 from ltbench_analysis.figures.common import INDEX, by_class, variation
 from ltbench_analysis.geometry import angles, centered, lengths, pair_cosines
-from ltbench_analysis.runs import Run, groups
+from ltbench_analysis.runs import Lacking, Run, groups
 
 _MOST = 1000  # classes: a map of more angles than a screen has pixels shows nothing, and its data would fill gigabytes
 

@@ -10,8 +10,8 @@ import torch
 
 import ltbench
 from ltbench_analysis.collapse import center_disagreement, linear_decision, scatter_trace, statistics_figures
-from ltbench_analysis.drawing import Drawing, Lacking, Panel, Series
-from ltbench_analysis.runs import Run, groups
+from ltbench_analysis.drawing import Drawing, Panel, Series
+from ltbench_analysis.runs import Lacking, Run, groups
 
 # Title of a panel -> name of a figure -> what the legend calls it.
 _PANELS: Mapping[str, Mapping[str, str]] = MappingProxyType({

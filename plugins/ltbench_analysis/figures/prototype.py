@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltbench_analysis.drawing import Drawing, Lacking, Panel
+from ltbench_analysis.drawing import Drawing, Panel
 from ltbench_analysis.figures.common import by_class, over_training, variation
 from ltbench_analysis.geometry import lengths, separation
-from ltbench_analysis.runs import Group, Run, groups, members_of
+from ltbench_analysis.runs import Group, Lacking, Run, groups, members_of
 
 _MEASURED = re.compile(r"separation_([a-z_]+)_(euclidean|cosine)")
 

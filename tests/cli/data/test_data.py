@@ -11,7 +11,7 @@ import pytest
 
 from ltbench.cli import data
 from ltbench.cli.main import main
-from ltbench.data.base import Parts
+from ltbench.data.parts import Parts
 from ltbench.data.svhn import SvhnLT
 from ltbench.errors import UserError
 from tests.support.tiny import Tiny, registry_of_tiny, write_tiny

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from ltbench.data.base import ImageSource, TensorImages
 from ltbench.data.cifar import Cifar100LT
 from ltbench.data.files import FileImages
 from ltbench.data.inspection import contents
 from ltbench.data.inspection.contents import between_parts, digests, within_part
 from ltbench.data.inspection.readable import look
+from ltbench.data.parts import ImageSource, TensorImages
 from tests.support.tiny import Tiny, write_tiny
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ltbench_analysis.drawing import Lacking
 from ltbench_analysis.figures import assignment
 from ltbench_analysis.figures.assignment import churn, dimensions, figure4, interval, seconds, uniformity
 from ltbench_analysis.figures.hyperspherical import cosines, spread
+from ltbench_analysis.runs import Lacking
 from tests.support.made_runs import curve, layer, runs, stage_of, write
 
 CROSS = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])  # on the circle: cosines 0, -1, 0

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ltbench_analysis.drawing import Lacking
 from ltbench_analysis.figures.iccl import distillation, embeddings, norms
+from ltbench_analysis.runs import Lacking
 from tests.support.made_runs import COUNTS, layer, runs, stage_of, write
 
 

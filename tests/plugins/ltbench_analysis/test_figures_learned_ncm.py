@@ -6,7 +6,6 @@ import pytest
 import torch
 from sklearn.covariance import OAS, LedoitWolf
 
-from ltbench_analysis.drawing import Lacking
 from ltbench_analysis.figures.learned_ncm import (
     adjustment_weight,
     class_variance,
@@ -15,6 +14,7 @@ from ltbench_analysis.figures.learned_ncm import (
     neighborhoods,
     projections,
 )
+from ltbench_analysis.runs import Lacking
 from tests.support.made_runs import COUNTS, curve, layer, runs, stage_of, write
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ltbench_analysis.drawing import Lacking
 from ltbench_analysis.figures import nc
 from ltbench_analysis.figures.nc import mean_norms, pairwise_angles
 from ltbench_analysis.figures.neural_collapse import neural_collapse
+from ltbench_analysis.runs import Lacking
 from tests.support.made_runs import layer, runs, write
 
 SIMPLEX = math.degrees(math.acos(-1 / 3))

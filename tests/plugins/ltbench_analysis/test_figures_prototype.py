@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ltbench_analysis.drawing import Lacking
 from ltbench_analysis.figures.prototype import evolution, norms
+from ltbench_analysis.runs import Lacking
 from tests.support.made_runs import curve, layer, runs, write
 
 SCALE = torch.tensor([[4.0], [2.0], [2.0], [4.0]])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ltbench.data.batch import Batch
 from ltbench.data.samplers import ClassBalanced
 from ltbench.method.context import Bank, Context
-from ltbench.method.contract import Output, Seen, Step
+from ltbench.method.values import Output, Seen, Step
 from ltbench.testing import MethodConformance
 from ltbench_baselines.dro_lt import DistributionalRobustness, robustness_loss
 from tests.support.first_stages import at_epoch, batch_of, first_stage

@@ -9,9 +9,10 @@ import torch
 
 import ltbench
 from ltbench.backbones.cifar_resnet import CifarResNet
-from ltbench.method.contract import Method, Output, Step
+from ltbench.method.contract import Method
 from ltbench.method.factories import BackboneFactory, HeadFactory
 from ltbench.method.heads import CosineClassifier
+from ltbench.method.values import Output, Step
 from ltbench.terms.task import Task
 from ltbench.testing.scene import Scene, installed
 from ltbench_baselines.drw import DeferredReweighting

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.errors import UserError
-from ltbench.method.contract import Output, Seen
 from ltbench.method.stack import Stack
+from ltbench.method.values import Output, Seen
 from ltbench.terms.task import Task
 from ltbench.training.engine import Engine
 from ltbench_baselines.bbn import BilateralBranch

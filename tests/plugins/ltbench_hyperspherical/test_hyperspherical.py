@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from ltbench.data.batch import Batch
 from ltbench.method.context import Bank, Context
-from ltbench.method.contract import Method, Seen
+from ltbench.method.contract import Method
 from ltbench.method.factories import HeadFactory
 from ltbench.method.stack import Stack
+from ltbench.method.values import Seen
 from ltbench.testing.scene import SEED, Scene, installed
 from ltbench.training.engine import Engine
 from ltbench.training.files import load_tensors
@@ -29,8 +30,9 @@ def first_stage(*methods: Method) -> Engine:
     stack = Stack(methods, 1)
     known = methods[0].facts
     make = HeadFactory(stack.owner("make_classifier").make_classifier, known.feature_dim, known.num_classes)
-    engine = Engine(nn.Identity(), stack.owner("build_head").build_head(make), stack)
-    engine.ctx = Context(engine, stack, known, PROTOCOL, None, torch.device("cpu"), _no_features, lambda rows: rows)
+    engine = Engine(nn.Identity(), stack.owner("build_head").build_head(make), stack,
+                    lambda engine: Context(engine, stack, known, PROTOCOL, None, torch.device("cpu"), _no_features,
+                                           lambda rows: rows))
     for method in methods:
         method.setup(engine.ctx)
     return engine

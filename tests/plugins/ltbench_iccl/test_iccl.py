@@ -13,8 +13,9 @@ from ltbench.data.batch import Batch
 from ltbench.data.samplers import ClassAware, InstanceBalanced
 from ltbench.errors import UserError
 from ltbench.method.context import Context
-from ltbench.method.contract import Method, Seen
+from ltbench.method.contract import Method
 from ltbench.method.stack import Stack
+from ltbench.method.values import Seen
 from ltbench.training.engine import Engine
 from ltbench_baselines.ce import CrossEntropy
 from ltbench_baselines.la import LogitAdjustment

@@ -11,7 +11,7 @@ import torch
 from ltbench import read_geometry, read_record
 from ltbench.data.batch import Batch
 from ltbench.method.context import Context
-from ltbench.method.contract import Step
+from ltbench.method.values import Step
 from ltbench.planning.papers import PaperStage, apply_papers
 from ltbench.planning.plan import plan_run
 from ltbench.registry.discovery import load_registry

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ltbench.method import hyperparameters
-from ltbench.method.contract import Facts
 from ltbench.method.heads import DistanceClassifier
+from ltbench.method.values import Facts
 from ltbench_prototype.pc import PrototypesOnly
 from ltbench_prototype.pc_cdt import PrototypesWithTemperatures
 from ltbench_prototype.pc_la import AdjustedPrototypes

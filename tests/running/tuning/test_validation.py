@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from ltbench.data.base import TensorImages
 from ltbench.data.digits import DigitsLT
 from ltbench.data.longtail import Split, split_hash
+from ltbench.data.parts import TensorImages
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.errors import UserError
 from ltbench.registry.discovery import load_registry

@@ -9,10 +9,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import ltbench
 from ltbench.cli.extend.scaffold.kinds import Kind
 from ltbench.cli.extend.scaffold.naming import Names
 from ltbench.errors import UserError
+from ltbench.version import __version__
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _COMMANDS = {"method": "ltbench run --methods {0},{1} --dataset digits-lt --seeds 0",
@@ -21,7 +21,6 @@ _COMMANDS = {"method": "ltbench run --methods {0},{1} --dataset digits-lt --seed
 _TABLES = {"method": "ltbench leaderboard runs", "dataset": "ltbench leaderboard runs",
            "metric": "ltbench show runs/*.json   # its figures begin with extra.{0}"}
 _VERBS = {"method": "", "dataset": "holds ", "metric": "measures the "}
-
 
 def write_plugin(folder: Path, name_of_kind: str, kind: Kind, names: Names, base_method: str) -> list[Path]:
     """Write a whole distribution.
@@ -90,7 +89,7 @@ def render(name_of_kind: str, kind: Kind, names: Names, base_method: str) -> dic
     direct = importlib.metadata.distribution("ltbench").read_text("direct_url.json")
     said = {"name": names.name, "registered": names.registered, "package": names.package, "distribution": names.distribution,
             "class_name": names.class_name, "summary": kind.summary, "first": kind.first, "stages": kind.stages,
-            "paper": kind.paper, "noun": kind.noun, "ltbench": ltbench.__version__, "requirement": requirement(direct),
+            "paper": kind.paper, "noun": kind.noun, "ltbench": __version__, "requirement": requirement(direct),
             "verb": _VERBS[kind.noun], "table": _TABLES[kind.noun].format(names.registered),
             "command": _COMMANDS[kind.noun].format(names.registered, base_method)}
     texts = {path: templates.get_template(f"{template}.jinja").render(said) for path, template in files.items()}
@@ -108,4 +107,4 @@ def requirement(direct_url: str | None) -> str:
     version = noted.get("vcs_info", {})
     if "url" in noted and "commit_id" in version:
         return f"ltbench @ {version['vcs']}+{noted['url']}@{version['commit_id']}"
-    return f"ltbench>={ltbench.__version__}"
+    return f"ltbench>={__version__}"

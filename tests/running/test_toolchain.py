@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ltbench.cli.main import main
-from ltbench.cli.toolchain import compiler_problem
+from ltbench.running.toolchain import compiler_problem
 
 
 def test_a_compiler_with_python_s_headers_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from ltbench.cli.main import main
-from ltbench.cli.run.launch import check_processes, check_world, describe_split
 from ltbench.data.digits import DigitsLT
 from ltbench.errors import UserError
 from ltbench.planning.plan import plan_run
+from ltbench.running.launch import check_processes, check_world, describe_split
 from ltbench.terms.task import Task
 from ltbench.testing import scene
 
