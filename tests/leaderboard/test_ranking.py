@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from ltbench.leaderboard.bootstrap import resample
-from ltbench.leaderboard.collect import Table, collect
+from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.differences import Difference
+from ltbench.leaderboard.outcomes import Outcome, believe
 from ltbench.leaderboard.ranking import Pair, compare_all, holm, rank_intervals, standings, undistinguished
+from ltbench.leaderboard.rows import Table
 from ltbench.results import records
 from tests.support import record_factory
 from tests.support.simulated import simulated
@@ -94,11 +96,15 @@ def _write(directory: Path, expression: str, right: list[tuple[int, int, int, in
         records.write(value, given, directory, f"{expression}-{seed}")
 
 
-def _table(directory: Path) -> tuple[Table, list[records.Stored]]:
+def _outcomes(table: Table) -> dict[Path, Outcome]:
+    return {item.path: believe(item) for row in table.rows for item in row.completed}
+
+
+def _table(directory: Path) -> tuple[Table, dict[Path, Outcome]]:
     stored, problems = records.read_directory(directory)
     (table,), contradictions = collect(stored)
     assert problems == contradictions == []
-    return table, stored
+    return table, _outcomes(table)
 
 
 def test_rows_without_the_common_runs_are_left_out(tmp_path: Path) -> None:
@@ -138,7 +144,7 @@ def test_an_unranked_table_has_no_standings(tmp_path: Path) -> None:
 def test_standings_of_a_real_board() -> None:
     stored, _ = records.read_directory(BOARD)
     table = max(collect(stored)[0], key=lambda table: len(table.rows))
-    found = standings(table, stored, resamples=1_000)
+    found = standings(table, _outcomes(table), resamples=1_000)
     by_method = {row.method: row for row in found.rows}
     assert (by_method["ce/crt"].best, by_method["ce/crt"].ranks) == (True, (1, 2))
     assert (by_method["drw+nc"].left_out, by_method["drw"].left_out) == ("one seed", "no run of seed 2 of split seed 0")
