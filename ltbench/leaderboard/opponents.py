@@ -11,7 +11,7 @@ from typing import Any
 from ltbench.errors import UserError, unknown
 from ltbench.leaderboard.collect import collect, terms
 from ltbench.leaderboard.outcomes import Run, completed_runs, run_of
-from ltbench.results.records import Stored, read
+from ltbench.results.records import Record, Stored, read
 from ltbench.results.text import printable
 
 _SHOWN = 6  # settings in one line
@@ -137,7 +137,7 @@ def _unordered(name: str) -> list[list[str]]:
     return [sorted(stage.split("+")) for stage in name.split("/")]
 
 
-def _terms(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _terms(records: Sequence[Record]) -> dict[str, Any]:
     hashes: dict[str, set[str]] = defaultdict(set)
     for record in records:
         hashes[f"{_SPLIT}{record['task']['split_seed']}"].add(record["split"]["hash"])
