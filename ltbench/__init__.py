@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.results.interval import mean_interval as mean_interval
     from ltbench.results.records import read_geometry as read_geometry
     from ltbench.results.records import read_record as read_record
+    from ltbench.results.schema import Record as Record
     from ltbench.system.mapped import row_blocks as row_blocks
     from ltbench.terms.protocol import Protocol as Protocol
     from ltbench.terms.task import Task as Task
@@ -96,6 +97,7 @@ _HOMES = {
     "Parts": "ltbench.data.parts",
     "Protocol": "ltbench.terms.protocol",
     "Published": "ltbench.data.published",
+    "Record": "ltbench.results.schema",
     "RunInfo": "ltbench.registry.run_info",
     "Runs": "ltbench.api",
     "Sampler": "ltbench.data.samplers",

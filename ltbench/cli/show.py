@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     except UserError as error:  # the record itself can still be shown
         predictions, problems = None, [str(error)]
     if args.json:
-        print(json.dumps(record, sort_keys=True, indent=1))
+        print(json.dumps(record.as_dict(), sort_keys=True, indent=1))
     else:
         lines = [*_summary(record), *(_classes(record) if args.classes else [])]
         if predictions is not None and not problems:

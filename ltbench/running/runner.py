@@ -158,12 +158,12 @@ class Runner:
             record = records.read(path)
         except UserError:
             return None  # damaged: it is run again
-        same = record["key"] == plan.key and record["split"]["hash"] == self.data.of(plan).split.hash
-        if not same or record["status"] not in ("completed", "diverged"):
+        same = record.key == plan.key and record.split.hash == self.data.of(plan).split.hash
+        if not same or record.status not in ("completed", "diverged"):
             return None
-        kept = record.get("geometry")
-        held = KEEP.index(kept["holds"]) if kept and (path.parent / kept["file"]).is_file() else 0
-        return record if record["status"] == "diverged" or held >= KEEP.index(self.options.keep) else None
+        kept = record.geometry
+        held = KEEP.index(kept.holds) if kept and (path.parent / kept.file).is_file() else 0
+        return record.as_dict() if record.status == "diverged" or held >= KEEP.index(self.options.keep) else None
 
     def _check_output(self) -> None:
         try:

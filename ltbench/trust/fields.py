@@ -27,7 +27,7 @@ def check_fields(record: Record) -> Iterator[Finding]:
     Args:
         record: As read.
     """
-    yield from _unprintable(record, "")
+    yield from _unprintable(record.as_dict(), "")
     yield from _status(record)
     yield from _curve(record)
     yield from _identity(record)

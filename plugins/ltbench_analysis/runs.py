@@ -43,7 +43,7 @@ class Run:
     """
 
     path: Path
-    record: dict[str, Any]
+    record: ltbench.Record
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
