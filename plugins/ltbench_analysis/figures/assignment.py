@@ -35,7 +35,7 @@ def _updates(run: Run) -> float:
     every = option(run, "reassign_every", _METHOD)
     if not every:
         return 1.0
-    protocol = run.record["stages"][0].get("protocol", run.record["protocol"])
+    protocol = run.record.stages[0].protocol or run.record.protocol.as_dict()
     return int(run.counts.sum()) // int(protocol["batch_size"]) / int(every)
 
 
