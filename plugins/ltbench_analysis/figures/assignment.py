@@ -72,9 +72,9 @@ def uniformity(runs: Sequence[Run]) -> Drawing:
     rival = [run for run in runs if run.hyperparameters(_METHOD) is not None]
     levels = {"psc": [run for run in found if option(run, "uniformity", "psc") == 0], _METHOD: rival}
     for label, members in levels.items():
-        for group in groups(members):
-            mean, _ = accuracies(group.runs)
-            series.append(Series(label if len(groups(members)) == 1 else group.label, [], [mean], None, "level"))
+        settings = groups(members)
+        series += [Series(label if len(settings) == 1 else group.label, [], [accuracies(group.runs)[0]], None, "level")
+                   for group in settings]
     return Drawing([Panel("d) uniformity loss", "weight of the uniformity loss", "accuracy in %", series, scale="log")],
                    used=[*found, *rival])
 

@@ -18,12 +18,9 @@ INDEX = "class, from the largest to the smallest"
 
 
 def by_class(title: str, ylabel: str, members: Sequence[Group], values: Callable[[Run], Tensor]) -> Panel:
-    """Return a panel of one value a class, the largest class first, averaged over seeds.
+    """Return a panel of one value a class, the largest class first, averaged over seeds; each group is a line.
 
     Args:
-        title: Of the panel.
-        ylabel: Of the values.
-        members: One line each.
         values: Of a run, in the order of its labels, shape (C,).
     """
     series = []
@@ -34,12 +31,7 @@ def by_class(title: str, ylabel: str, members: Sequence[Group], values: Callable
 
 
 def variation(group: Group, values: Callable[[Run], Tensor]) -> float:
-    """Return the coefficient of variation over classes, averaged over seeds.
-
-    Args:
-        group: Runs of one setting.
-        values: Of a run, shape (C,).
-    """
+    """Return the coefficient of variation over classes, averaged over seeds; ``values`` gives those of a run, shape (C,)."""
     return float(group.mean(lambda run: torch.tensor(coefficient_of_variation(values(run)))))
 
 
@@ -47,9 +39,7 @@ def over_training(title: str, ylabel: str, members: Sequence[Group], curves: Map
     """Return a panel of measured curves, averaged over seeds.
 
     Args:
-        title: Of the panel.
-        ylabel: Of the values.
-        members: Lines of each.
+        members: Each has a line for each curve that it measured.
         curves: Name of a figure in the curve -> what the legend calls it.
 
     Raises:
