@@ -58,7 +58,7 @@ class Runs:
 
         tables, problems = collect(self.stored)
         if problems:
-            raise UserError("; ".join(problems))
+            raise UserError("; ".join(map(str, problems)))
         return pandas.read_csv(io.StringIO(to_csv(tables)))
 
 

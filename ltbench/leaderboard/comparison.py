@@ -12,7 +12,8 @@ from ltbench.leaderboard.bootstrap import RESAMPLES, resample
 from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.differences import Difference, difference
 from ltbench.leaderboard.opponents import Opponent
-from ltbench.leaderboard.outcomes import Outcomes, Run, load_outcomes, name_runs
+from ltbench.leaderboard.outcomes import Outcomes, believe, stack
+from ltbench.leaderboard.rows import Run, name_runs
 from ltbench.leaderboard.tables import headings
 
 
@@ -81,14 +82,14 @@ def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int 
     if not runs:
         held = " and ".join(name_runs(one.runs) for one in (first, second))
         raise UserError(f"{first.name!r} and {second.name!r} must have a run in common, got {held}")
-    outcomes = load_outcomes([first.runs, second.runs], runs)
+    outcomes = stack(runs, [[believe(one.runs[run]) for run in runs] for one in (first, second)])
     resampled = resample(outcomes, resamples if len(runs) > 1 else 1, seed)
     tables, _ = collect([first.runs[run] for run in runs])
     changes = sorted(_changes(outcomes), key=lambda change: (change.change, change.label))
     return Comparison(
         first=first.name,
         second=second.name,
-        terms=headings(tables)[0],
+        terms=str(headings(tables)[0]),
         runs=tuple(runs),
         left_out=(*_left_out(first, second.runs), *_left_out(second, first.runs)),
         test_images=len(outcomes.labels),

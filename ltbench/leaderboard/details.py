@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ltbench.errors import UserError
-from ltbench.leaderboard.collect import Row, Table
 from ltbench.leaderboard.ranking import Standing
-from ltbench.leaderboard.reported import SPLITS
+from ltbench.leaderboard.rows import Row, Table
+from ltbench.results.accuracy import SPLITS
 from ltbench.results.command import arguments_of, plugin_options
 from ltbench.results.records import Record
 
@@ -25,7 +25,7 @@ def curve_images(table: Table) -> list[float] | None:
     Args:
         table: As collected.
     """
-    record = next((record for row in table.rows for record in row.completed), None)
+    record = next((record for row in table.rows for record in row.records), None)
     if record is None:
         return None
     counts = sorted(record["split"]["class_counts"], reverse=True)
@@ -39,7 +39,7 @@ def row_details(row: Row, standing: Standing) -> dict[str, Any]:
         row: As collected.
         standing: What the statistics say of it.
     """
-    records = row.completed
+    records = row.records
     return {
         "runs": [{"seed": record["task"]["seed"], "split_seed": record["task"]["split_seed"],
                   "accuracy": {split: record["metrics"]["accuracy"].get(split) for split in SPLITS}} for record in records],

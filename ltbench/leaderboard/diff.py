@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ltbench.errors import UserError
-from ltbench.leaderboard.statistics import Estimate
 from ltbench.leaderboard.tables import NOTHING, format_estimate, tabulate_markdown
+from ltbench.results.interval import Estimate
 from ltbench.results.text import printable
 
 NEW, REMOVED, CHANGED = "new", "removed", "changed"

@@ -14,8 +14,7 @@ import math
 from dataclasses import dataclass
 
 from ltbench.leaderboard.bootstrap import Floats, Resampled
-
-LEVEL = 0.95
+from ltbench.results.interval import LEVEL
 
 
 @dataclass(frozen=True)

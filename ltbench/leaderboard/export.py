@@ -9,8 +9,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ltbench.leaderboard.collect import Row, Table
-from ltbench.leaderboard.statistics import Estimate
+from ltbench.leaderboard.rows import Row, Table
+from ltbench.results.interval import Estimate
 from ltbench.results.text import escape_spreadsheet, printable
 
 _CSV_METRICS = (
@@ -89,7 +89,7 @@ def table_dict(table: Table) -> dict[str, Any]:
 
 
 def _row(row: Row, rank: int | None) -> dict[str, Any]:
-    runs = [{"seed": r["task"]["seed"], "split_seed": r["task"]["split_seed"], "key": r["key"]} for r in row.completed]
+    runs = [{"seed": r["task"]["seed"], "split_seed": r["task"]["split_seed"], "key": r["key"]} for r in row.records]
     return {
         "rank": rank,
         "method": row.method,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError, unknown
-from ltbench.leaderboard.collect import collect, terms
-from ltbench.leaderboard.outcomes import Run, completed_runs, run_of
+from ltbench.leaderboard.collect import Contradiction, collect, terms
+from ltbench.leaderboard.rows import Run, run_of
 from ltbench.results.records import Record, Stored, read
 from ltbench.results.text import printable
 
@@ -24,32 +24,29 @@ class Opponent:
 
     Args:
         name: As in the row, control characters aside.
+        expression: The name without what tells rows of one expression apart.
         runs: The completed ones, in the order of their seeds.
         broken: How many diverged or failed.
         terms: Settings that another row must share, by their dotted names, and the hash of each split.
     """
 
     name: str
+    expression: str
     runs: Mapping[Run, Stored]
     broken: int
     terms: Mapping[str, Any]
 
 
-def opponents(stored: Sequence[Stored]) -> tuple[list[Opponent], list[str]]:
+def opponents(stored: Sequence[Stored]) -> tuple[list[Opponent], list[Contradiction]]:
     """Make an opponent of every row with a completed run.
 
-    Args:
-        stored: Records with their paths.
-
     Returns:
-        The opponents, and one line for each pair of records that contradict each other.
+        The opponents, and the pairs of records that contradict each other.
     """
-    tables, problems = collect(stored)
-    found = []
-    for row in (row for table in tables for row in table.rows if row.completed):
-        runs = completed_runs(row.completed, stored)
-        found.append(Opponent(printable(row.method), runs, row.diverged + row.failed, _terms(row.completed)))
-    return found, problems
+    tables, contradictions = collect(stored)
+    rows = [row for table in tables for row in table.rows if row.completed]
+    return [Opponent(printable(row.method), printable(row.expression), row.runs, row.diverged + row.failed, _terms(row.records))
+            for row in rows], contradictions
 
 
 def is_file(name: str) -> bool:
@@ -73,7 +70,8 @@ def from_file(path: Path) -> Opponent:
     record = read(path)
     if record["status"] != "completed":
         raise UserError(f"record {path} must be of a completed run, got a {record['status']} one")
-    return Opponent(printable(record["expression"]), {run_of(record): Stored(path, record)}, 0, _terms([record]))
+    name = printable(record["expression"])
+    return Opponent(name, name, {run_of(record): Stored(path, record)}, 0, _terms([record]))
 
 
 def find(name: str, known: Iterable[Opponent]) -> list[Opponent]:
@@ -88,7 +86,7 @@ def find(name: str, known: Iterable[Opponent]) -> list[Opponent]:
     """
     candidates = list(known)
     # Rows that differ in what an expression does not show carry a part of their hash, and are one name to a user.
-    found = [one for one in candidates if name in (one.name, one.name.partition(" #")[0])]
+    found = [one for one in candidates if name in (one.name, one.expression)]
     found = found or [one for one in candidates if _unordered(name) == _unordered(one.name)]
     if not found:
         raise unknown("method among the records", name, {one.name for one in candidates})

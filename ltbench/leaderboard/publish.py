@@ -6,23 +6,24 @@ The same bytes on any machine: no time, no locale, no path, no order of a file s
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError
 from ltbench.leaderboard.board import Board
-from ltbench.leaderboard.collect import Table, collect
+from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.details import curve_images, row_details
 from ltbench.leaderboard.export import table_dict, to_csv
+from ltbench.leaderboard.outcomes import Outcome, read_outcome
 from ltbench.leaderboard.page import render_page
 from ltbench.leaderboard.ranking import Standing, standings
-from ltbench.leaderboard.reported import Comparison, Printed, comparisons
-from ltbench.leaderboard.tables import NOTHING, format_estimate, headings, render, tabulate_markdown
-from ltbench.results.records import Stored, load_predictions, read_directory, verify
+from ltbench.leaderboard.reported import Printed, Reproduction, reproductions
+from ltbench.leaderboard.rows import Table
+from ltbench.leaderboard.tables import NOTHING, Heading, format_estimate, headings, render, tabulate_markdown
+from ltbench.results.records import read_directory
 from ltbench.results.text import escape_markdown, printable
+from ltbench.system.atomic import write_whole
 
 START, END = "<!-- board -->\n", "<!-- /board -->"
 _README = "README.md"
@@ -39,15 +40,16 @@ def generate(board: Board, printed: Sequence[Printed]) -> dict[str, bytes]:
         UserError: If a record is broken, contradicts another or does not follow from its predictions: a board refuses to publish
             what its records do not carry.
     """
-    tables, stored = _tables(board)
-    beside = [[comparisons(table, row, printed, board.tolerance) for row in table.rows] for table in tables]
-    content = board_content(board, tables, [standings(table, stored).rows for table in tables], beside)
+    tables, outcomes = _tables(board)
+    beside = [[reproductions(table, row, printed, board.tolerance) for row in table.rows] for table in tables]
+    shared = headings(tables)
+    content = board_content(board, tables, [standings(table, outcomes).rows for table in tables], beside, shared)
     files = {
         "board.json": json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n",
-        "index.html": render_page(content),
+        "index.html": render_page(content, shared),
         "board.csv": to_csv(tables),
         "board.tex": render(tables, "latex"),
-        _README: _readme(board, render(tables, "md") + _printed_tables(tables, beside)),
+        _README: _readme(board, render(tables, "md") + _printed_tables(tables, beside, shared)),
     }
     return {name: text.encode("utf-8") for name, text in files.items()}
 
@@ -64,15 +66,10 @@ def write(board: Board, files: Mapping[str, bytes]) -> list[str]:
     """
     changed = differing(board, files)
     for name in changed:
-        target = board.folder / name
-        temporary = target.with_name(f".{name}.{secrets.token_hex(6)}.tmp")
         try:
-            temporary.write_bytes(files[name])
-            os.replace(temporary, target)
+            write_whole(board.folder / name, files[name])
         except OSError as error:
             raise UserError(f"board {str(board.folder)!r} cannot be written: {error.strerror}") from None
-        finally:
-            temporary.unlink(missing_ok=True)
     return changed
 
 
@@ -87,7 +84,7 @@ def differing(board: Board, files: Mapping[str, bytes]) -> list[str]:
 
 
 def board_content(board: Board, tables: Sequence[Table], standing: Sequence[Sequence[Standing]],
-                  beside: Sequence[Sequence[Sequence[Comparison]]]) -> dict[str, Any]:
+                  beside: Sequence[Sequence[Sequence[Reproduction]]], shared: Sequence[Heading]) -> dict[str, Any]:
     """Return a board as JSON types: the tables as ``ltbench leaderboard --format json`` has them, printed figures, details.
 
     Args:
@@ -95,14 +92,15 @@ def board_content(board: Board, tables: Sequence[Table], standing: Sequence[Sequ
         tables: In the order to show.
         standing: Of each row of each table, what the statistics say.
         beside: Of each row of each table, what papers print.
+        shared: Heading of each table.
     """
     return {
         "name": board.name,
         "title": board.title,
         "tolerance": board.tolerance,
-        "tables": [{**_detailed(table, said), "heading": heading,
-                    "reported": [[_comparison(one) for one in found] for found in of_rows]}
-                   for table, said, heading, of_rows in zip(tables, standing, headings(tables), beside, strict=True)],
+        "tables": [{**_detailed(table, said), "heading": str(heading),
+                    "reported": [[_reproduction(one) for one in found] for found in of_rows]}
+                   for table, said, heading, of_rows in zip(tables, standing, shared, beside, strict=True)],
     }
 
 
@@ -112,24 +110,24 @@ def _detailed(table: Table, standing: Sequence[Standing]) -> dict[str, Any]:
     return {**plain, "rows": rows, "curve_images": curve_images(table)}
 
 
-def _tables(board: Board) -> tuple[list[Table], list[Stored]]:
+def _tables(board: Board) -> tuple[list[Table], dict[Path, Outcome]]:
+    """Return a board's tables, and what each completed run got right, by the file of its record."""
     stored, problems = read_directory(board.results) if board.results.is_dir() else ([], [])
+    outcomes: dict[Path, Outcome] = {}
+    before: Outcome | None = None
     for item in stored:
-        problems += [f"{item.path.name}: {problem}" for problem in _unsound(item)]
+        outcome, unsound = read_outcome(item)
+        if outcome is not None:
+            before = outcomes[item.path] = outcome.sharing(before)
+        if item.record["core"]["dirty"]:
+            unsound.append("it is of a commit with changes of its own")
+        problems += [f"{item.path.name}: {problem}" for problem in unsound]
     tables, contradictions = collect(stored)
-    if problems + contradictions:
-        raise UserError(f"board {board.name!r} cannot be published: " + "; ".join([*problems, *contradictions][:3]))
+    if problems := [*problems, *map(str, contradictions)]:
+        raise UserError(f"board {board.name!r} cannot be published: " + "; ".join(problems[:3]))
     if not tables:
         raise UserError(f"board {board.name!r} cannot be published: {str(board.results)!r} holds no record")
-    return tables, stored
-
-
-def _unsound(item: Stored) -> Iterator[str]:
-    predictions = load_predictions(item.path, item.record)
-    if predictions is not None:
-        yield from verify(item.record, predictions)
-    if item.record["core"]["dirty"]:
-        yield "it is of a commit with changes of its own"
+    return tables, outcomes
 
 
 def _readme(board: Board, text: str) -> str:
@@ -147,17 +145,18 @@ def _readme(board: Board, text: str) -> str:
     return f"{before}{START}{text}{END}{after}"
 
 
-def _printed_tables(tables: Sequence[Table], beside: Sequence[Sequence[Sequence[Comparison]]]) -> str:
+def _printed_tables(tables: Sequence[Table], beside: Sequence[Sequence[Sequence[Reproduction]]],
+                    shared: Sequence[Heading]) -> str:
     parts = []
-    for table, heading, of_rows in zip(tables, headings(tables), beside, strict=True):
+    for table, heading, of_rows in zip(tables, shared, beside, strict=True):
         rows = list(_printed_rows(table, of_rows))
         if rows:
             header = ["method", "paper", "row", "reported", "ours", "difference", "verdict", "because"]
-            parts.append(f"\n### Beside the print: {escape_markdown(heading)}\n\n{tabulate_markdown(header, rows)}\n")
+            parts.append(f"\n### Beside the print: {escape_markdown(str(heading))}\n\n{tabulate_markdown(header, rows)}\n")
     return "".join(parts)
 
 
-def _printed_rows(table: Table, of_rows: Sequence[Sequence[Comparison]]) -> Iterator[list[str]]:
+def _printed_rows(table: Table, of_rows: Sequence[Sequence[Reproduction]]) -> Iterator[list[str]]:
     for row, found in zip(table.rows, of_rows, strict=True):
         for one in found:
             claim = one.printed
@@ -170,11 +169,11 @@ def _figure(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.1f}"
 
 
-def _signed(one: Comparison) -> str:
+def _signed(one: Reproduction) -> str:
     return f"{one.differences['all']:+.1f}" if "all" in one.differences else NOTHING
 
 
-def _comparison(one: Comparison) -> dict[str, Any]:
+def _reproduction(one: Reproduction) -> dict[str, Any]:
     claim = one.printed
     return {"source": claim.source, "table": claim.table, "row": claim.method, "setting": claim.setting,
             "accuracy": dict(claim.accuracy), "differences": dict(one.differences), "verdict": one.verdict, "reason": one.reason}

@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
 from ltbench.leaderboard.bootstrap import RESAMPLES, Resampled, resample
-from ltbench.leaderboard.collect import Row, Table
-from ltbench.leaderboard.differences import LEVEL, Difference, difference, p_value, spread_of
-from ltbench.leaderboard.outcomes import Run, completed_runs, load_outcomes, name_runs
+from ltbench.leaderboard.differences import Difference, difference, p_value, spread_of
+from ltbench.leaderboard.outcomes import Outcome, stack
+from ltbench.leaderboard.rows import Row, Run, Table, name_runs
 from ltbench.leaderboard.tuned import too_many
-from ltbench.results.records import Stored
+from ltbench.results.interval import LEVEL
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Standings:
     pairs: tuple[Pair, ...]
 
 
-def standings(table: Table, stored: Iterable[Stored], resamples: int = RESAMPLES, seed: int = 0) -> Standings:
+def standings(table: Table, outcomes: Mapping[Path, Outcome], resamples: int = RESAMPLES, seed: int = 0) -> Standings:
     """Compare the rows of a table over all classes.
 
     Rows are compared over the same runs. These are the runs that most rows completed (of equally frequent sets the larger, then
@@ -90,21 +91,21 @@ def standings(table: Table, stored: Iterable[Stored], resamples: int = RESAMPLES
 
     Args:
         table: As collected.
-        stored: The records that it was collected from: their predictions are read.
+        outcomes: What each completed run got right, by the file of its record.
         resamples: How many.
         seed: Of the draws.
 
     Raises:
-        UserError: If predictions are missing, damaged or not those of their record.
+        UserError: If runs that are compared were tested on other images.
     """
-    files = list(stored)
-    found = [completed_runs(row.completed, files) for row in table.rows]
-    runs = _common([tuple(held) for row, held in zip(table.rows, found, strict=True) if row.whole])
-    reasons = [table.unranked or _left_out(row, held, runs) for row, held in zip(table.rows, found, strict=True)]
+    held = [row.runs for row in table.rows]
+    runs = _common([tuple(of_row) for row, of_row in zip(table.rows, held, strict=True) if row.whole])
+    reasons = [table.unranked or _left_out(row, of_row, runs) for row, of_row in zip(table.rows, held, strict=True)]
     chosen = [i for i, reason in enumerate(reasons) if reason is None]
     pairs: tuple[Pair, ...] = ()
     if len(chosen) > 1:
-        pairs = compare_all(resample(load_outcomes([found[i] for i in chosen], runs), resamples, seed))
+        compared = [[outcomes[held[i][run].path] for run in runs] for i in chosen]
+        pairs = compare_all(resample(stack(runs, compared), resamples, seed))
     intervals = dict(zip(chosen, rank_intervals(len(chosen), pairs), strict=True))
     best = {chosen[i] for i in undistinguished(len(chosen), pairs)}
     rows = tuple(Standing(row.method, reasons[i], intervals.get(i), i in best) for i, row in enumerate(table.rows))
@@ -186,7 +187,7 @@ def _common(sets: Sequence[tuple[Run, ...]]) -> tuple[Run, ...]:
     return min(several, key=lambda runs: (-several[runs], -len(runs), runs), default=())
 
 
-def _left_out(row: Row, held: Mapping[Run, Stored], runs: Sequence[Run]) -> str | None:
+def _left_out(row: Row, held: Collection[Run], runs: Sequence[Run]) -> str | None:
     if not row.whole:
         return "a run broke"
     if reason := too_many(row.tuned):

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError
-from ltbench.leaderboard.collect import Row, Table
-from ltbench.leaderboard.statistics import Estimate
+from ltbench.leaderboard.rows import Row, Table
+from ltbench.results.accuracy import SPLITS
+from ltbench.results.interval import Estimate
 from ltbench.terms.protocol import PAPER
 
-SPLITS = ("all", "many", "medium", "few")
 FEWEST_SEEDS = 3
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 NOT_COMPARABLE, DIVERGED = "not comparable", "diverged"
@@ -67,7 +67,7 @@ class Printed:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Reproduction:
     """Hold a printed row beside a measured one.
 
     Args:
@@ -112,7 +112,7 @@ def read_reported(file: Path) -> list[Printed]:
     return [_printed(identity, figures, file) for identity, figures in accuracy.items()]
 
 
-def comparisons(table: Table, row: Row, printed: Iterable[Printed], tolerance: float) -> list[Comparison]:
+def reproductions(table: Table, row: Row, printed: Iterable[Printed], tolerance: float) -> list[Reproduction]:
     """Return what papers print of a row, with a verdict each, in the order of the printed rows.
 
     A row stands for a printed one if dataset, ratio and expression agree. On other terms, rows whose last stage has the same
@@ -124,11 +124,11 @@ def comparisons(table: Table, row: Row, printed: Iterable[Printed], tolerance: f
         printed: All printed rows.
         tolerance: In points, see :class:`ltbench.leaderboard.board.Board`.
     """
-    found: list[tuple[int, Comparison]] = []
+    found: list[tuple[int, Reproduction]] = []
     for claim in printed:
         if (claim.dataset, claim.imbalance_ratio) != (table.dataset, table.imbalance_ratio):
             continue
-        if _last_methods(claim.expression) == _last_methods(_expression(row)):
+        if _last_methods(claim.expression) == _last_methods(row.expression):
             differing = _differing(table, row, claim)
             found.append((_distance(row, claim, differing), _compare(row, claim, differing, tolerance)))
     nearest: dict[str, int] = {}
@@ -137,16 +137,16 @@ def comparisons(table: Table, row: Row, printed: Iterable[Printed], tolerance: f
     return [one for distance, one in found if distance == nearest[one.printed.source]]
 
 
-def _compare(row: Row, claim: Printed, differing: Sequence[str], tolerance: float) -> Comparison:
+def _compare(row: Row, claim: Printed, differing: Sequence[str], tolerance: float) -> Reproduction:
     means = {split: row.figure(f"accuracy.{split}").mean for split in SPLITS}
     differences = {split: mean - claim.accuracy[split] for split, mean in means.items()
                    if mean is not None and split in claim.accuracy}
     if differing:
-        return Comparison(claim, NOT_COMPARABLE, "; ".join(differing), differences)
+        return Reproduction(claim, NOT_COMPARABLE, "; ".join(differing), differences)
     if row.diverged:
-        return Comparison(claim, DIVERGED, f"{row.diverged} of {row.diverged + row.failed + len(row.completed)} runs",
+        return Reproduction(claim, DIVERGED, f"{row.diverged} of {row.diverged + row.failed + len(row.completed)} runs",
                           differences)
-    return Comparison(claim, *_verdict(row.figure("accuracy.all"), claim.accuracy.get("all"), tolerance), differences)
+    return Reproduction(claim, *_verdict(row.figure("accuracy.all"), claim.accuracy.get("all"), tolerance), differences)
 
 
 def _verdict(ours: Estimate, printed: float | None, tolerance: float) -> tuple[str, str]:
@@ -160,10 +160,10 @@ def _verdict(ours: Estimate, printed: float | None, tolerance: float) -> tuple[s
 
 
 def _differing(table: Table, row: Row, claim: Printed) -> list[str]:
-    record = row.completed[0] if row.completed else None
+    record = row.records[0] if row.completed else None
     protocol = table.protocol
     pairs: list[tuple[str, Any, Any]] = [
-        ("expression", _expression(row), claim.expression),
+        ("expression", row.expression, claim.expression),
         ("backbone", protocol["backbone"], claim.backbone),
         ("epochs", protocol["epochs"], claim.epochs),
         ("test noise", float(protocol.get("eval_noise", 0.0)), claim.noise),
@@ -176,13 +176,8 @@ def _differing(table: Table, row: Row, claim: Printed) -> list[str]:
 
 def _distance(row: Row, claim: Printed, differing: Sequence[str]) -> int:
     """Count the settings that differ, those within the expression one by one; an option is what an ablation is about."""
-    ours, theirs = (Counter(_WORDS.findall(text)) for text in (_expression(row), claim.expression))
+    ours, theirs = (Counter(_WORDS.findall(text)) for text in (row.expression, claim.expression))
     return len(differing) + sum(_OPTION_WEIGHT if "=" in word else 1 for word in ((ours - theirs) + (theirs - ours)).elements())
-
-
-def _expression(row: Row) -> str:
-    """Return the row's expression without the mark that tells rows of one expression apart."""
-    return row.method.partition(" #")[0]
 
 
 def _last_methods(expression: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from ltbench.leaderboard.collect import Row, Table
 from ltbench.leaderboard.export import to_csv, to_json
-from ltbench.leaderboard.statistics import Estimate
+from ltbench.leaderboard.rows import Row, Table
 from ltbench.leaderboard.tuned import heading as tuning_heading
 from ltbench.leaderboard.tuned import too_many
+from ltbench.results.interval import Estimate
 from ltbench.results.text import escape_markdown, finish_latex, printable
 
 NOTHING = "—"
@@ -26,6 +27,24 @@ COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class Heading:
+    """Hold what the rows of a table share, as text for people.
+
+    Args:
+        dataset: Name, with ratio and form of the imbalance.
+        track: ``common`` or ``paper``.
+        terms: All the rest.
+    """
+
+    dataset: str
+    track: str
+    terms: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset}, {self.track} track, {self.terms}"
+
+
 def render(tables: Sequence[Table], form: str) -> str:
     """Write tables as one text that ends with a newline.
 
@@ -38,20 +57,21 @@ def render(tables: Sequence[Table], form: str) -> str:
     if form == "csv":
         return to_csv(tables)
     write = {"md": _markdown, "latex": _latex}[form]
-    return "\n".join(write(table, heading) for table, heading in zip(tables, headings(tables), strict=True))
+    return "\n".join(write(table, str(heading)) for table, heading in zip(tables, headings(tables), strict=True))
 
 
-def headings(tables: Sequence[Table]) -> list[str]:
+def headings(tables: Sequence[Table]) -> list[Heading]:
     """Say of each table what its rows share; two tables that would read alike also name the settings in which they differ.
 
     Args:
         tables: That are shown together.
     """
     base = [_heading(table) for table in tables]
-    alike: dict[str, list[Table]] = defaultdict(list)
-    for text, table in zip(base, tables, strict=True):
-        alike[text].append(table)
-    return [printable(", ".join([text, *_distinction(table, alike[text])])) for text, table in zip(base, tables, strict=True)]
+    alike: dict[Heading, list[Table]] = defaultdict(list)
+    for heading, table in zip(base, tables, strict=True):
+        alike[heading].append(table)
+    return [replace(heading, terms=printable(", ".join([heading.terms, *_distinction(table, alike[heading])])))
+            for heading, table in zip(base, tables, strict=True)]
 
 
 def format_estimate(value: Estimate, decimals: int) -> str:
@@ -67,13 +87,11 @@ def format_estimate(value: Estimate, decimals: int) -> str:
     return f"{value.mean:.{decimals}f}{spread}"
 
 
-def _heading(table: Table) -> str:
+def _heading(table: Table) -> Heading:
     ratio = "" if table.imbalance_ratio is None else f"@{table.imbalance_ratio:g}"
     step = "" if table.imbalance in (None, "exp") else f"-{table.imbalance}"
     protocol = table.protocol
     parts = [
-        f"{table.dataset}{ratio}{step}",
-        f"{table.track} track",
         f"{protocol['name']} protocol",
         protocol["backbone"],
         f"{protocol['epochs']} epoch{'s' if protocol['epochs'] != 1 else ''}",
@@ -86,7 +104,7 @@ def _heading(table: Table) -> str:
     parts += [tuning_heading(table.tuning)] if table.tuning else []
     parts += [table.external] if table.external else []
     parts += [f"not ranked ({table.unranked})"] if table.unranked else []
-    return ", ".join(parts)
+    return Heading(printable(f"{table.dataset}{ratio}{step}"), printable(table.track), ", ".join(parts))
 
 
 def _distinction(table: Table, alike: Sequence[Table]) -> list[str]:

@@ -81,9 +81,9 @@ def check_records(paths: list[tuple[Path, list[Finding]]], registry: Registry, g
         if record is not None and not refused(found[path]):
             sound.append(Stored(path, record))
     _, contradictions = collect(sound)
-    for path in found:
-        named = [text for text in contradictions if f" {path} " in text]
-        found[path] = [*(error("", text) for text in named), *found[path]]
+    for contradiction in reversed(contradictions):  # the first one stands on top
+        for path in (contradiction.first, contradiction.second):
+            found[path].insert(0, error("", str(contradiction)))
     first: dict[str, Path] = {}
     for path, record in sound:
         terms = json.dumps(tuning_terms(record), sort_keys=True)  # a row that was tuned more is another one

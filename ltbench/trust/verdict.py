@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ltbench.leaderboard.statistics import t_quantile
+from ltbench.results.accuracy import SPLITS
+from ltbench.results.interval import mean_and_deviation, t_quantile
 from ltbench.results.records import equal
 from ltbench.results.schema import Record
 
-SPLITS = ("all", "many", "medium", "few")
 # Where code and hyperparameters came from: a run with the values that trials chose may be equal all the same.
 _ORIGIN = ("core.", "predictions.file", "tuning")
 
@@ -68,8 +68,7 @@ def prediction_interval(values: Sequence[float]) -> Interval | None:
     n = len(values)
     if n < 2:
         return None
-    mean = math.fsum(values) / n
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    mean, deviation = mean_and_deviation(values)
     half = t_quantile(n - 1) * deviation * math.sqrt(1 + 1 / n)
     return Interval(mean - half, mean + half, n)
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ltbench.leaderboard.collect import collect, same_row, total_seconds
+from ltbench.leaderboard.collect import Contradiction, collect, same_row, total_seconds
 from ltbench.leaderboard.tables import headings
 from tests.support.record_factory import broken, predictions, record, stored
 
@@ -22,7 +23,7 @@ def test_seeds_make_a_row() -> None:
     assert (row.figure("accuracy.all").mean, row.figure("accuracy.all").runs) == (42.0, 3)
     assert row.figure("accuracy.all").half_width == pytest.approx(4.968, abs=1e-3)
     assert row.seconds.mean == 12.5
-    assert [item["task"]["seed"] for item in row.completed] == [0, 1, 2]
+    assert [record["task"]["seed"] for record in row.records] == [0, 1, 2]
     assert (tables[0].train_images, tables[0].splits) == (240, ((0, "ab" * 32),))
 
 
@@ -72,7 +73,7 @@ def test_first_stages_and_pre_training_from_elsewhere_share_a_table_with_nothing
     }
     (marked,) = [table for table in tables if table.external == "external pre-training"]
     assert marked.unranked == "external pre-training" and marked.ranks() == [None, None]
-    assert "external pre-training, not ranked" in headings([marked])[0]
+    assert "external pre-training, not ranked" in str(headings([marked])[0])
 
 
 def test_other_split_seeds_never_share_a_table() -> None:
@@ -120,8 +121,9 @@ def test_other_terms_of_a_later_stage_are_another_row() -> None:
 def test_contradicting_records_of_one_run_are_both_left_out() -> None:
     other = record(metrics__accuracy__all=99.0)
     tables, problems = collect(stored(record(), other, record(expression="la")))
-    assert problems == ["records a.json and b.json are of one run (seed 0, split seed 0) and differ in metrics.accuracy.all: "
-                        "neither is used"]
+    assert problems == [Contradiction(Path("a.json"), Path("b.json"), (0, 0), ("metrics.accuracy.all",))]
+    assert [str(problem) for problem in problems] == [
+        "records a.json and b.json are of one run (seed 0, split seed 0) and differ in metrics.accuracy.all: neither is used"]
     assert [row.method for row in tables[0].rows] == ["la"]
 
 

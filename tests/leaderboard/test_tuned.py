@@ -6,10 +6,11 @@ import csv
 import io
 from typing import Any
 
-from ltbench.leaderboard.collect import Table, collect, same_row
+from ltbench.leaderboard.collect import collect, same_row
 from ltbench.leaderboard.details import command
 from ltbench.leaderboard.export import table_dict, to_csv
 from ltbench.leaderboard.ranking import standings
+from ltbench.leaderboard.rows import Table
 from ltbench.leaderboard.tables import render
 from tests.support.record_factory import predictions, record, stored
 
@@ -49,11 +50,10 @@ def test_six_tuned_hyperparameters_have_no_rank() -> None:
     many = tuple(f"la.{letter}" for letter in "abcdef")
     records = [tuned(many, seed=seed, right=(3, 3, 3, 3)) for seed in (0, 1)] + \
         [tuned(many[:5], seed=seed, expression_hash="d" * 16) for seed in (0, 1)]
-    files = stored(*records)
-    (table,), _ = collect(files)
+    (table,), _ = collect(stored(*records))
     assert [len(row.tuned) for row in table.rows] == [6, 5] and table.ranks() == [None, 1]
     assert "not ranked: 6 tuned hyperparameters, at most 5 are ranked" in render([table], "md")
-    reasons = [row.left_out for row in standings(table, files).rows]
+    reasons = [row.left_out for row in standings(table, {}).rows]
     assert reasons[0] == "6 tuned hyperparameters, at most 5 are ranked"
 
 

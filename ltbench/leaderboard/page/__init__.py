@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
+
+from ltbench.leaderboard.tables import Heading
 
 _STYLES = ("vendor/pico.min.css", "style.css")
 _LIBRARIES = ("vendor/chart.umd.min.js",)
@@ -21,17 +23,18 @@ _SCRIPTS = ("base.js", "table.js", "chart.js", "curve.js", "scatter.js", "matrix
 _JSON_ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 
-def render_page(content: Mapping[str, Any]) -> str:
+def render_page(content: Mapping[str, Any], headings: Sequence[Heading]) -> str:
     """Write a board as one HTML file: the same content gives the same bytes.
 
     Args:
         content: As ``board.json`` holds it.
+        headings: Of its tables.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from ltbench.leaderboard.page.view import view
 
-    shown = view(content)
+    shown = view(content, headings)
     style = "\n".join(_resource(name) for name in _STYLES)
     scripts = [_without_map(_resource(name)) for name in _LIBRARIES]
     scripts.append("(() => {\n'use strict';\n" + "\n".join(_resource(f"script/{name}") for name in _SCRIPTS) + "})();\n")
