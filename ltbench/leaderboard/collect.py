@@ -12,7 +12,8 @@ from typing import Any
 from ltbench.leaderboard.rows import Row, Run, Table, run_of
 from ltbench.leaderboard.tuned import tuned_names, tuning_terms
 from ltbench.results.interval import estimate
-from ltbench.results.records import Record, Stored, equal
+from ltbench.results.records import Stored, equal
+from ltbench.results.schema import Part, Record
 
 # What two records of one run may call differently: the file beside, and the paper on whose (equal) terms it was run.
 _NAMES = ("predictions.file", "paper")
@@ -85,13 +86,15 @@ def _as_floats(value: Any) -> Any:
 
 def terms(record: Record) -> dict[str, Any]:
     """Return everything but the split that rows of one table share."""
-    task = record["task"]
-    shared = {name: task[name] for name in ("dataset", "imbalance_ratio", "imbalance")}
-    shared |= {name: record[name] for name in ("track", "selection", "precision")}
-    shared |= {"external": _external(record), "protocol": record["protocol"]}
-    shared |= {"tuning": tuning} if (tuning := tuning_terms(record)) else {}
+    task, split = record.task, record.split
+    shared = {
+        "dataset": task.dataset, "imbalance_ratio": task.imbalance_ratio, "imbalance": task.imbalance,
+        "track": record.track, "selection": record.selection, "precision": record.precision,
+        "external": _external(record), "protocol": record.protocol.as_dict(),
+    }
     # One name may stand for other images.
-    return shared | {name: record["split"][name] for name in ("images", "unreadable") if name in record["split"]}
+    sometimes = {"tuning": tuning_terms(record), "images": split.images, "unreadable": _plain(split.unreadable)}
+    return shared | {name: value for name, value in sometimes.items() if value is not None}
 
 
 def _terms(record: Record) -> str:
@@ -100,30 +103,33 @@ def _terms(record: Record) -> str:
 
 def _external(record: Record) -> str | None:
     """Say what of a run came from elsewhere; records of before weights could be given say no more than that something did."""
-    if record["external"] is None:
+    if record.external is None:
         return None
-    kind = (record.get("pretraining") or {}).get("kind")
-    return "external pre-training" if kind == "weights" else "external first stages"
+    weights = record.pretraining is not None and record.pretraining.kind == "weights"
+    return "external pre-training" if weights else "external first stages"
 
 
 def _identity(record: Record) -> str:
     """Name everything that the runs of one row share."""
-    methods = [[method["name"], method["hyperparameters"]] for stage in record["stages"] for method in stage["methods"]]
-    protocols = [stage.get("protocol") for stage in record["stages"]]  # a later stage's are not in the table's
-    given = [record["external"], record.get("pretraining"), record.get("tuning")]
-    return _text([record["expression"], record["expression_hash"], methods, protocols, *given])
+    methods = [[method.name, method.hyperparameters] for stage in record.stages for method in stage.methods]
+    protocols = [stage.protocol for stage in record.stages]  # a later stage's are not in the table's
+    given = [record.external, _plain(record.pretraining), _plain(record.tuning)]
+    return _text([record.expression, record.expression_hash, methods, protocols, *given])
+
+
+def _plain(part: Part | None) -> dict[str, Any] | None:
+    return None if part is None else part.as_dict()
 
 
 def _splits(row: Iterable[Stored]) -> list[tuple[int, str]]:
-    return sorted({(record["task"]["split_seed"], record["split"]["hash"]) for _, record in row})
+    return sorted({(record.task.split_seed, record.split.hash) for _, record in row})
 
 
 def _overrides(record: Record) -> dict[str, Any]:
-    stages = record["stages"]
     return {
-        name if len(stages) == 1 else f"stage {number} {name}": value
-        for number, stage in enumerate(stages, start=1)
-        for name, value in sorted(stage.get("protocol_overrides", {}).items())
+        name if len(record.stages) == 1 else f"stage {number} {name}": value
+        for number, stage in enumerate(record.stages, start=1)
+        for name, value in sorted(stage.protocol_overrides.items())
     }
 
 
@@ -145,22 +151,22 @@ def _one_a_run(items: Iterable[Stored]) -> tuple[list[Stored], list[Contradictio
 
 def _table(groups: list[list[Stored]]) -> Table:
     firsts = [items[0].record for items in groups]
-    hashes = {(first["expression"], first["expression_hash"]) for first in firsts}
+    hashes = {(first.expression, first.expression_hash) for first in firsts}
     names = Counter(expression for expression, _ in hashes)  # rows of two first stages from elsewhere differ in their notes
-    rows = [_row(items, distinct=names[first["expression"]] > 1) for first, items in zip(firsts, groups, strict=True)]
+    rows = [_row(items, distinct=names[first.expression] > 1) for first, items in zip(firsts, groups, strict=True)]
     rows.sort(key=lambda row: (not row.whole, -_or_lowest(row.figure("accuracy.all").mean), row.method))
     record = firsts[0]
     return Table(
-        dataset=record["task"]["dataset"],
-        imbalance_ratio=record["task"]["imbalance_ratio"],
-        imbalance=record["task"]["imbalance"],
-        track=record["track"],
-        selection=record["selection"],
-        precision=record["precision"],
+        dataset=record.task.dataset,
+        imbalance_ratio=record.task.imbalance_ratio,
+        imbalance=record.task.imbalance,
+        track=record.track,
+        selection=record.selection,
+        precision=record.precision,
         external=_external(record),
-        protocol=record["protocol"],
+        protocol=record.protocol,
         splits=tuple(_splits(groups[0])),
-        train_images=sum(record["split"]["class_counts"]),
+        train_images=sum(record.split.class_counts),
         rows=tuple(rows),
         tuning=tuning_terms(record),
     )
@@ -171,18 +177,18 @@ def _or_lowest(mean: float | None) -> float:
 
 
 def _row(items: list[Stored], *, distinct: bool) -> Row:
-    completed = tuple(item for item in items if item.record["status"] == "completed")
-    figures = [_numbers(item.record["metrics"], "") for item in completed]
+    completed = tuple(item for item in items if item.record.status == "completed")
+    figures = [_numbers(_plain(item.record.metrics), "") for item in completed]
     names = sorted({name for figure in figures for name in figure})
     first = items[0].record
     return Row(
-        expression=first["expression"],
-        mark=first["expression_hash"][:8] if distinct else "",
+        expression=first.expression,
+        mark=first.expression_hash[:8] if distinct else "",
         overrides=_overrides(first),
-        external=first["external"],
+        external=first.external,
         completed=completed,
-        diverged=sum(item.record["status"] == "diverged" for item in items),
-        failed=sum(item.record["status"] == "failed" for item in items),
+        diverged=sum(item.record.status == "diverged" for item in items),
+        failed=sum(item.record.status == "failed" for item in items),
         figures={name: estimate([figure.get(name) for figure in figures]) for name in names},
         seconds=estimate([total_seconds(item.record) for item in completed]),
         tuned=tuned_names(first),
@@ -194,9 +200,10 @@ def total_seconds(record: Record) -> float | None:
 
     Reading the data is left out of the sum: runs that follow each other share it.
     """
-    seconds = record["timing"]["seconds"]
+    seconds = record.timing.seconds
     if "total" in seconds:
-        return float(seconds["total"]) if seconds["total"] is not None else None
+        total = seconds["total"]
+        return None if total is None else float(total)
     known = [value for phase, value in seconds.items() if value is not None and phase != "data"]
     return float(sum(known)) if known else None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 from collections.abc import Sequence
@@ -53,7 +52,7 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
         "split_seeds": " ".join(str(seed) for seed, _ in table.splits),
         "train_images": table.train_images,
         "track": table.track,
-        "protocol": json.dumps(table.protocol, sort_keys=True),
+        "protocol": json.dumps(table.protocol.as_dict(), sort_keys=True),
         "precision": table.precision,
         "selection": table.selection,
     }
@@ -78,9 +77,10 @@ def table_dict(table: Table) -> dict[str, Any]:
     Args:
         table: One of :func:`ltbench.leaderboard.collect.collect`.
     """
-    names = [field.name for field in dataclasses.fields(table) if field.name not in ("rows", "splits", "tuning")]
+    plain = ("dataset", "imbalance_ratio", "imbalance", "track", "selection", "precision", "external", "train_images")
     return {
-        **{name: getattr(table, name) for name in names},
+        **{name: getattr(table, name) for name in plain},
+        "protocol": table.protocol.as_dict(),
         **({"tuning": table.tuning} if table.tuning else {}),
         "splits": [{"seed": seed, "hash": digest} for seed, digest in table.splits],
         "not_ranked": table.unranked,
@@ -89,7 +89,7 @@ def table_dict(table: Table) -> dict[str, Any]:
 
 
 def _row(row: Row, rank: int | None) -> dict[str, Any]:
-    runs = [{"seed": r["task"]["seed"], "split_seed": r["task"]["split_seed"], "key": r["key"]} for r in row.records]
+    runs = [{"seed": record.task.seed, "split_seed": record.task.split_seed, "key": record.key} for record in row.records]
     return {
         "rank": rank,
         "method": row.method,

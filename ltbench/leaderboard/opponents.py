@@ -68,9 +68,9 @@ def from_file(path: Path) -> Opponent:
         UserError: If it cannot be read, or its run did not complete.
     """
     record = read(path)
-    if record["status"] != "completed":
-        raise UserError(f"record {path} must be of a completed run, got a {record['status']} one")
-    name = printable(record["expression"])
+    if record.status != "completed":
+        raise UserError(f"record {path} must be of a completed run, got a {record.status} one")
+    name = printable(record.expression)
     return Opponent(name, name, {run_of(record): Stored(path, record)}, 0, _terms([record]))
 
 
@@ -138,7 +138,7 @@ def _unordered(name: str) -> list[list[str]]:
 def _terms(records: Sequence[Record]) -> dict[str, Any]:
     hashes: dict[str, set[str]] = defaultdict(set)
     for record in records:
-        hashes[f"{_SPLIT}{record['task']['split_seed']}"].add(record["split"]["hash"])
+        hashes[f"{_SPLIT}{record.task.split_seed}"].add(record.split.hash)
     return dict(_flat(terms(records[0]), "")) | {name: " or ".join(sorted(found)) for name, found in hashes.items()}
 
 

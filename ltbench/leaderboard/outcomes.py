@@ -77,7 +77,7 @@ def read_outcome(item: Stored) -> tuple[Outcome | None, list[str]]:
     predictions = load_predictions(item.path, item.record)
     if predictions is None:
         return None, []
-    outcome = Outcome(item.path, item.record["split"]["class_counts"], predictions.ids, predictions.labels,
+    outcome = Outcome(item.path, item.record.split.class_counts, predictions.ids, predictions.labels,
                       predictions.argmax == predictions.labels)
     return outcome, verify(item.record, predictions)
 

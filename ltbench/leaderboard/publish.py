@@ -119,7 +119,7 @@ def _tables(board: Board) -> tuple[list[Table], dict[Path, Outcome]]:
         outcome, unsound = read_outcome(item)
         if outcome is not None:
             before = outcomes[item.path] = outcome.sharing(before)
-        if item.record["core"]["dirty"]:
+        if item.record.core.dirty:
             unsound.append("it is of a commit with changes of its own")
         problems += [f"{item.path.name}: {problem}" for problem in unsound]
     tables, contradictions = collect(stored)

@@ -164,12 +164,12 @@ def _differing(table: Table, row: Row, claim: Printed) -> list[str]:
     protocol = table.protocol
     pairs: list[tuple[str, Any, Any]] = [
         ("expression", row.expression, claim.expression),
-        ("backbone", protocol["backbone"], claim.backbone),
-        ("epochs", protocol["epochs"], claim.epochs),
-        ("test noise", float(protocol.get("eval_noise", 0.0)), claim.noise),
+        ("backbone", protocol.backbone, claim.backbone),
+        ("epochs", protocol.epochs, claim.epochs),
+        ("test noise", float(protocol.as_dict().get("eval_noise", 0.0)), claim.noise),
     ]
     if table.track == PAPER and record is not None:
-        pairs.append(("terms of", record.get("paper") or "", claim.paper))
+        pairs.append(("terms of", record.paper or "", claim.paper))
     different = [f"{name} {ours} instead of {theirs}" for name, ours, theirs in pairs if ours != theirs]
     return different if table.track == PAPER else [f"{table.track} track", *different]
 

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from ltbench.leaderboard.tuned import too_many
 from ltbench.results.interval import Estimate
-from ltbench.results.records import Record, Stored
+from ltbench.results.records import Stored
+from ltbench.results.schema import Record, RecordedProtocol
 from ltbench.terms.protocol import CUSTOM
 
 SMOKE = "smoke"
@@ -17,7 +18,7 @@ Run: TypeAlias = tuple[int, int]  # split seed and seed: what two methods must s
 
 def run_of(record: Record) -> Run:
     """Return a record's split seed and seed."""
-    return record["task"]["split_seed"], record["task"]["seed"]
+    return record.task.split_seed, record.task.seed
 
 
 def name_runs(runs: Iterable[Run]) -> str:
@@ -73,8 +74,8 @@ class Row:
 
     @property
     def tuning_trials(self) -> int:
-        """How many trials chose the row's hyperparameters; records of before anything could be tuned do not say, and had none."""
-        return max((record.get("tuning_trials", 0) for record in self.records), default=0)
+        """How many trials chose the row's hyperparameters."""
+        return max((record.tuning_trials for record in self.records), default=0)
 
     @property
     def whole(self) -> bool:
@@ -118,7 +119,7 @@ class Table:
     selection: str
     precision: str
     external: str | None
-    protocol: dict[str, Any]
+    protocol: RecordedProtocol
     splits: tuple[tuple[int, str], ...]
     train_images: int
     rows: tuple[Row, ...]
@@ -127,8 +128,8 @@ class Table:
     @property
     def unranked(self) -> str | None:
         """Why the rows have no ranks; None if they have."""
-        if self.protocol["name"] in (CUSTOM, SMOKE):
-            return f"{self.protocol['name']} protocol"
+        if self.protocol.name in (CUSTOM, SMOKE):
+            return f"{self.protocol.name} protocol"
         return self.external
 
     def ranks(self) -> list[int | None]:

@@ -92,9 +92,9 @@ def _heading(table: Table) -> Heading:
     step = "" if table.imbalance in (None, "exp") else f"-{table.imbalance}"
     protocol = table.protocol
     parts = [
-        f"{protocol['name']} protocol",
-        protocol["backbone"],
-        f"{protocol['epochs']} epoch{'s' if protocol['epochs'] != 1 else ''}",
+        f"{protocol.name} protocol",
+        protocol.backbone,
+        f"{protocol.epochs} epoch{'s' if protocol.epochs != 1 else ''}",
         f"{table.train_images:,} training images",
         table.precision,
     ]
@@ -108,9 +108,9 @@ def _heading(table: Table) -> Heading:
 
 
 def _distinction(table: Table, alike: Sequence[Table]) -> list[str]:
-    names = sorted({name for other in alike for name in other.protocol})
-    telling = [name for name in names if any(other.protocol.get(name) != table.protocol.get(name) for other in alike)]
-    parts = [f"{name}={table.protocol.get(name)}" for name in telling]
+    own, others = table.protocol.as_dict(), [other.protocol.as_dict() for other in alike]
+    names = sorted({name for other in others for name in other})
+    parts = [f"{name}={own.get(name)}" for name in names if any(other.get(name) != own.get(name) for other in others)]
     if any(other.splits != table.splits for other in alike):
         parts.append(f"split {' '.join(digest[:8] for _, digest in table.splits)}")
     return parts

@@ -5,28 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from ltbench.method.search import MOST_TUNED
-from ltbench.results.records import Record
+from ltbench.results.schema import Record
 
 
 def tuning_terms(record: Record) -> dict[str, Any] | None:
-    """Return what all rows of a table of tuned rows share: how much each was tuned, and how; None for a run that was not.
-
-    Args:
-        record: As read.
-    """
-    tuning = record.get("tuning")
+    """Return what all rows of a table of tuned rows share: how much each was tuned, and how; None for a run that was not."""
+    tuning = record.tuning
     if tuning is None:
         return None
-    return {**tuning["budget"], "sampler": tuning["sampler"]["name"], "validation": tuning["validation"]["source"]}
+    return {**tuning.budget.as_dict(), "sampler": tuning.sampler.name, "validation": tuning.validation.source}
 
 
 def tuned_names(record: Record) -> tuple[str, ...]:
-    """Return the hyperparameters that trials chose, by ``method.name``.
-
-    Args:
-        record: As read.
-    """
-    return tuple((record.get("tuning") or {"space": ()})["space"])
+    """Return the hyperparameters that trials chose, by ``method.name``."""
+    return () if record.tuning is None else tuple(record.tuning.space)
 
 
 def too_many(names: tuple[str, ...]) -> str | None:

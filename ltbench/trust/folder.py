@@ -87,7 +87,7 @@ def check_records(paths: list[tuple[Path, list[Finding]]], registry: Registry, g
     first: dict[str, Path] = {}
     for path, record in sound:
         terms = json.dumps(tuning_terms(record), sort_keys=True)  # a row that was tuned more is another one
-        original = first.setdefault(record["key"] + record["split"]["hash"] + terms, path)
+        original = first.setdefault(record.key + record.split.hash + terms, path)
         if original != path and not refused(found[path]):
             found[path].append(warning("key", f"the same run as {original}: it counts once"))
     return found

@@ -43,7 +43,7 @@ def test_rows_keep_their_completed_runs_with_their_files(tmp_path: Path) -> None
     found = table.rows[0].runs
     assert [(run, item.path.name) for run, item in found.items()] == [((0, 0), "run0.json"), ((0, 1), "run1.json")]
     assert _stack(list(found), list(found.values())).runs == ((0, 0), (0, 1))
-    assert run_of(record_factory.record(task__seed=7, task__split_seed=3)) == (3, 7)
+    assert run_of(record_factory.model(task__seed=7, task__split_seed=3)) == (3, 7)
 
 
 def test_missing_and_tampered_predictions_are_refused(tmp_path: Path) -> None:
