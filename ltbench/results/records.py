@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ltbench.errors import UserError
 from ltbench.results.migration import migrate
+from ltbench.results.plain import plain
 from ltbench.results.reading import lies_in, parse, read_bytes
 from ltbench.results.schema import Record as Record
 from ltbench.results.tensors import entry_of, pack
@@ -42,14 +42,14 @@ class Stored(NamedTuple):
     record: Record
 
 
-def write(record: Record | Mapping[str, Any], predictions: Predictions | None, directory: Path, name: str,
+def write(record: Record, predictions: Predictions | None, directory: Path, name: str,
           geometry: Mapping[str, Tensor] | None = None) -> Path:
     """Write a record and what lies beside it so that each appears whole or not at all, and return the record's path.
 
-    Numbers that JSON has none for (NaN, infinity) become null. The fields ``predictions`` and ``geometry`` are filled in here.
+    The fields ``predictions`` and ``geometry`` are filled in here.
 
     Args:
-        record: As the schema says.
+        record: What is written; its fields are checked here too, for attributes can be set to anything.
         predictions: Of the test images; None for a run that has none.
         directory: Made if it does not exist.
         name: Of all files, without an ending.
@@ -67,13 +67,12 @@ def write(record: Record | Mapping[str, Any], predictions: Predictions | None, d
     packed = None if geometry is None else pack(geometry)
     kept = None if geometry is None or packed is None else entry_of(tensors.name, packed, geometry)
     beside = {arrays: None if predictions is None else predictions.to_bytes(), tensors: packed}
-    values = record.as_dict() if isinstance(record, Record) else record
-    plain = _plain({**values, "predictions": entry, "geometry": kept})
+    values = plain({**record.as_dict(), "predictions": entry, "geometry": kept})
     try:
-        validate(plain)
+        validate(values)
     except BrokenRecord as error:
         raise ValueError(f"record {name}: {error}") from None
-    text = json.dumps(plain, sort_keys=True, indent=1, allow_nan=False) + "\n"
+    text = json.dumps(values, sort_keys=True, indent=1, allow_nan=False) + "\n"
     staged: list[Path] = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -235,14 +234,6 @@ def _checked(path: Path, value: Any) -> Record:
         return validate(migrate(value))
     except BrokenRecord as error:
         raise UserError(printable(f"record {path}: {error}")) from None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _differences(a: Any, b: Any, path: str) -> Iterator[str]:

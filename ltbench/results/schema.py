@@ -58,14 +58,14 @@ class RecordedTask(Part):
 
 
 class Unreadable(Part):
-    """Images that could not be decoded and were left out."""
+    """How many images could not be decoded and were left out."""
 
     train: Count
-    """Number of training images."""
+    """Training images."""
     test: Count
-    """Number of test images."""
+    """Test images."""
     sha256: Text
-    """Hash of their positions."""
+    """Hash of their names."""
 
 
 class RecordedSplit(Part):

@@ -8,8 +8,7 @@ from ltbench.errors import UserError
 from ltbench.registry.discovery import Registry
 from ltbench.results.migration import migrate
 from ltbench.results.reading import parse
-from ltbench.results.records import Record
-from ltbench.results.schema import SCHEMA
+from ltbench.results.schema import SCHEMA, Record
 from ltbench.results.validation import BrokenRecord, validate
 from ltbench.trust.beside import check_geometry, read_predictions
 from ltbench.trust.fields import check_fields

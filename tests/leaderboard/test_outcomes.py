@@ -20,7 +20,7 @@ from tests.support import record_factory
 
 def _write(directory: Path, name: str, given: Predictions | None = None, **changes: Any) -> Stored:
     given = given or record_factory.predictions()
-    path = records.write(record_factory.record(given, **changes), given, directory, name)
+    path = record_factory.write(record_factory.record(given, **changes), given, directory, name)
     return Stored(path, records.read(path))
 
 
@@ -38,7 +38,7 @@ def test_what_was_right(tmp_path: Path) -> None:
 
 def test_rows_keep_their_completed_runs_with_their_files(tmp_path: Path) -> None:
     stored = [_write(tmp_path / str(seed), f"run{seed}", task__seed=seed) for seed in (1, 0)]  # of equal predictions
-    path = records.write(record_factory.broken("failed", task__seed=2), None, tmp_path, "broken")
+    path = record_factory.write(record_factory.broken("failed", task__seed=2), None, tmp_path, "broken")
     (table,), _ = collect([*stored, Stored(path, records.read(path))])
     found = table.rows[0].runs
     assert [(run, item.path.name) for run, item in found.items()] == [((0, 0), "run0.json"), ((0, 1), "run1.json")]

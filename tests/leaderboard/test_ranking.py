@@ -93,7 +93,7 @@ def _write(directory: Path, expression: str, right: list[tuple[int, int, int, in
     for seed, hits in enumerate(right):
         given = record_factory.predictions(right=hits)
         value = record_factory.record(given, expression=expression, task__seed=seed, **changes)
-        records.write(value, given, directory, f"{expression}-{seed}")
+        record_factory.write(value, given, directory, f"{expression}-{seed}")
 
 
 def _outcomes(table: Table) -> dict[Path, Outcome]:
@@ -114,7 +114,7 @@ def test_rows_without_the_common_runs_are_left_out(tmp_path: Path) -> None:
     _write(tmp_path, "low", [(1, 0, 0, 0), (0, 1, 0, 0)])
     broken = record_factory.broken("diverged", expression="half", task__seed=1)
     _write(tmp_path, "half", [(3, 3, 3, 3)])
-    records.write(broken, None, tmp_path, "half-1")
+    record_factory.write(broken, None, tmp_path, "half-1")
     found = standings(*_table(tmp_path), resamples=200)
     assert {row.method: row.left_out for row in found.rows} == {
         "once": "one seed", "best": None, "good": None, "low": None, "half": "a run broke",
@@ -129,7 +129,7 @@ def test_rows_of_other_seeds_are_left_out(tmp_path: Path) -> None:
     _write(tmp_path, "second", [(3, 1, 2, 2), (3, 2, 1, 2)])
     for seed in (5, 6):
         given = record_factory.predictions(right=(1, 1, 1, 1))
-        records.write(record_factory.record(given, expression="other", task__seed=seed), given, tmp_path, f"other-{seed}")
+        record_factory.write(record_factory.record(given, expression="other", task__seed=seed), given, tmp_path, f"other-{seed}")
     found = standings(*_table(tmp_path), resamples=50)
     assert [row.left_out for row in found.rows] == [None, None, "no run of seeds 0, 1 of split seed 0"]
 

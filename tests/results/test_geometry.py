@@ -56,7 +56,7 @@ def test_figures_of_the_last_stage_and_a_plugin_that_fails(capsys: pytest.Captur
 def test_written_and_read(tmp_path: Path) -> None:
     given = record_factory.predictions()
     tensors = {"stage1.class_means": torch.arange(6.0).reshape(2, 3).T}  # not contiguous
-    path = records.write(record_factory.record(given), given, tmp_path, "run", tensors)
+    path = record_factory.write(record_factory.record(given), given, tmp_path, "run", tensors)
     assert torch.equal(ltbench.read_geometry(path)["stage1.class_means"], tensors["stage1.class_means"])
     file = tmp_path / "run.geometry.safetensors"
     good = file.read_bytes()
@@ -66,7 +66,7 @@ def test_written_and_read(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(UserError, match="cannot be read"):
         ltbench.read_geometry(path)
-    records.write(record_factory.record(given), given, tmp_path, "run")
+    record_factory.write(record_factory.record(given), given, tmp_path, "run")
     with pytest.raises(UserError, match="keeps no geometry"):
         ltbench.read_geometry(path)
 

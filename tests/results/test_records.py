@@ -18,12 +18,12 @@ from tests.support import record_factory
 
 def _write(directory: Path, name: str = "run", **changes: Any) -> Path:
     given = record_factory.predictions()
-    return records.write(record_factory.record(given, **changes), given, directory, name)
+    return record_factory.write(record_factory.record(given, **changes), given, directory, name)
 
 
 def test_written_and_read_are_the_same(tmp_path: Path) -> None:
     given = record_factory.predictions()
-    path = records.write(record_factory.record(given), given, tmp_path / "new" / "folder", "run")
+    path = record_factory.write(record_factory.record(given), given, tmp_path / "new" / "folder", "run")
     assert path == tmp_path / "new" / "folder" / "run.json"
     assert records.read(path).as_dict() == record_factory.record(given)
     loaded = records.load_predictions(path, records.read(path))
@@ -32,7 +32,9 @@ def test_written_and_read_are_the_same(tmp_path: Path) -> None:
 
 
 def test_text_is_sorted_indented_and_without_nan(tmp_path: Path) -> None:
-    path = _write(tmp_path, curve=[{"loss": math.nan, "epoch": 1, "rate": math.inf}])
+    given, record = record_factory.predictions(), record_factory.model()
+    record.curve[0].loss, record.curve[0].rate = math.nan, math.inf
+    path = records.write(record, given, tmp_path, "run")
     text = path.read_text()
     assert text.startswith('{\n "core": {\n  "commit": null,') and text.endswith("}\n")
     assert [row.as_dict() for row in records.read(path).curve] == [{"epoch": 1, "loss": None, "rate": None}]
@@ -46,7 +48,7 @@ def test_the_same_record_is_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_broken_run_has_a_record_and_no_predictions(tmp_path: Path) -> None:
     _write(tmp_path)
-    path = records.write(record_factory.broken("diverged"), None, tmp_path, "run")
+    path = record_factory.write(record_factory.broken("diverged"), None, tmp_path, "run")
     assert records.read(path).status == "diverged"
     assert records.load_predictions(path, records.read(path)) is None
     assert [file.name for file in tmp_path.iterdir()] == ["run.json"]  # no predictions of the record that was replaced
@@ -78,7 +80,7 @@ def test_a_crash_never_leaves_a_record_with_other_predictions(tmp_path: Path, mo
 
     monkeypatch.setattr(os, "replace", crash)
     with pytest.raises(KeyboardInterrupt):
-        records.write(record_factory.record(other), other, tmp_path, "run")
+        record_factory.write(record_factory.record(other), other, tmp_path, "run")
     assert not path.exists()
 
 
@@ -95,8 +97,10 @@ def test_a_name_cannot_leave_the_folder(tmp_path: Path, name: str) -> None:
 
 
 def test_writing_a_record_that_could_not_be_read_is_refused(tmp_path: Path) -> None:
+    record = record_factory.model()
+    record.status = "done"
     with pytest.raises(ValueError, match="status must be one of completed, diverged, failed, got 'done'"):
-        _write(tmp_path, status="done")
+        records.write(record, record_factory.predictions(), tmp_path, "run")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -242,7 +246,7 @@ def _shifted() -> dict[str, Any]:
 
 def test_accuracy_under_label_shift_follows_from_the_predictions(tmp_path: Path) -> None:
     given = record_factory.predictions()
-    path = records.write(_shifted(), given, tmp_path, "run")
+    path = record_factory.write(_shifted(), given, tmp_path, "run")
     record = records.read(path)
     assert record.as_dict() == {**_shifted(), "predictions": record.predictions.as_dict()}
     assert records.verify(record, given) == []

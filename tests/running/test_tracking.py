@@ -146,7 +146,8 @@ def test_a_tracker_that_raises_is_reported_once_and_ends_nothing(tmp_path: Path,
 
 def test_a_run_that_began_in_a_process_that_is_gone_is_ended_as_its_own() -> None:
     assert main([*RUN, "--methods", "ce"]) == 0
-    record = _record() | {"status": "failed", "reason": "its process was ended by SIGKILL", "metrics": None}
+    record = _record()
+    record.status, record.reason, record.metrics = "failed", "its process was ended by SIGKILL", None
     one, other = (RunInfo("ce", "digits-lt@20", 0, name=f"x-smoke-{name}_s0_1") for name in ("one", "other"))
     observers = alone("tensorboard", Path("tracking"))
     observers.notify("ltbench_run_start", run=one)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ltbench.results import records
 from ltbench.results.accuracy import per_class_counts
@@ -75,6 +76,12 @@ def broken(status: str, **changes: Any) -> dict[str, Any]:
 def model(given: Predictions | None = None, **changes: Any) -> Record:
     """The same as :func:`record`, as what is read from a file."""
     return Record.model_validate(record(given, **changes))
+
+
+def write(value: dict[str, Any], given: Predictions | None, directory: Path, name: str,
+          geometry: dict[str, Tensor] | None = None) -> Path:
+    """Write a record, and what lies beside it."""
+    return records.write(Record.model_validate(value), given, directory, name, geometry)
 
 
 def stored(*values: dict[str, Any]) -> list[records.Stored]:

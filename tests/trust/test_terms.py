@@ -8,6 +8,7 @@ import pytest
 
 from ltbench.registry.discovery import load_registry
 from ltbench.registry.sources import source_hashes
+from ltbench.results.schema import Record
 from ltbench.trust.terms import check_terms
 from tests.support.planned_records import plan_of, recorded
 
@@ -24,7 +25,7 @@ def _record() -> dict[str, Any]:
 
 
 def _lines(record: dict[str, Any]) -> list[str]:
-    return [f"{finding.level} {finding.field}: {finding.message}" for finding in check_terms(record, REGISTRY, None)]
+    return [f"{finding.level} {finding.field}: {finding.message}" for finding in check_terms(Record.model_validate(record), REGISTRY, None)]
 
 
 def test_a_papers_own_settings_pass() -> None:
