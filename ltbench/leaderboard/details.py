@@ -79,8 +79,7 @@ def _mean_curve(records: Sequence[Record]) -> list[float | None] | None:
     curves = [_curve(record.split.class_counts, record.per_class) for record in records if record.per_class]
     if not curves:
         return None
-    return [None if None in values else round(_mean(values), 2)
-            for values in zip(*curves, strict=True)]
+    return [None if None in values else round(_mean(values), 2) for values in zip(*curves, strict=True)]
 
 
 def _curve(counts: Sequence[int], tested: PerClass) -> list[float | None]:

@@ -102,12 +102,12 @@ def _tables(board: Board) -> tuple[list[Table], dict[Path, Outcome]]:
     outcomes: dict[Path, Outcome] = {}
     before: Outcome | None = None
     for item in stored:
-        outcome, unsound = read_outcome(item)
+        outcome, mismatches = read_outcome(item)
         if outcome is not None:
             before = outcomes[item.path] = outcome.sharing(before)
+        problems += [f"{item.path.name}: {mismatch}" for mismatch in mismatches]
         if item.record.core.dirty:
-            unsound.append("it is of a commit with changes of its own")
-        problems += [f"{item.path.name}: {problem}" for problem in unsound]
+            problems.append(f"{item.path.name}: it is of a commit with changes of its own")
     tables, contradictions = collect(stored)
     if problems := [*problems, *map(str, contradictions)]:
         raise UserError(f"board {board.name!r} cannot be published: " + "; ".join(problems[:3]))
