@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     record = read(path)
     try:
         predictions = load_predictions(path, record)
-        problems = [] if predictions is None else verify(record, predictions)
+        problems = [] if predictions is None else list(map(str, verify(record, predictions)))
     except UserError as error:  # the record itself can still be shown
         predictions, problems = None, [str(error)]
     if args.json:

@@ -21,12 +21,10 @@ class Matrix:
 
     Args:
         datasets: As ``--dataset`` takes them.
-        methods: Expressions.
         seeds: Of initialization and order.
         split_seeds: Of the long-tailed subset.
         track: ``common`` or ``paper``.
         protocol: Its name; None for the command's own default, and in the paper track.
-        precision: Of the training.
     """
 
     datasets: tuple[str, ...]
@@ -43,11 +41,8 @@ class Board:
     """Hold a board's description.
 
     Args:
-        folder: That it lies in.
-        title: For people.
         tolerance: Points within which a difference from a printed figure, and the half width of the interval, count as
             reproduced. It is set before the runs.
-        matrices: What belongs on it.
     """
 
     folder: Path
@@ -68,9 +63,6 @@ class Board:
 
 def read_board(folder: Path) -> Board:
     """Read ``board.toml`` of a folder.
-
-    Args:
-        folder: Of the board.
 
     Raises:
         UserError: If it is not there or says something that no board says, naming file and field.
@@ -97,9 +89,6 @@ def read_board(folder: Path) -> Board:
 
 def find_boards(root: Path) -> list[Board]:
     """Read every board of a folder, by name.
-
-    Args:
-        root: Holds a folder for each board.
 
     Raises:
         UserError: See :func:`read_board`.

@@ -63,7 +63,6 @@ def resample(outcomes: Outcomes, resamples: int = RESAMPLES, seed: int = 0) -> R
     Args:
         outcomes: Of M methods in S runs. With one run only images are drawn.
         resamples: R.
-        seed: Of the draws.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     figures = _figures(outcomes)

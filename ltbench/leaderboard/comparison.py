@@ -19,15 +19,7 @@ from ltbench.leaderboard.tables import headings
 
 @dataclass(frozen=True)
 class ClassChange:
-    """Hold what a class gains or loses, in points of accuracy over all runs.
-
-    Args:
-        label: Of the class.
-        training_images: Of the class.
-        first: Accuracy of the first method, in percent.
-        second: Of the second.
-        change: Second minus first.
-    """
+    """Hold the accuracy of a class with both methods, in percent over all runs, and the second minus the first."""
 
     label: int
     training_images: int
@@ -41,12 +33,9 @@ class Comparison:
     """Hold the difference of two methods on equal terms.
 
     Args:
-        first: The baseline's expression.
-        second: The other's.
         terms: What both share, as a table's heading says it.
         runs: Split seed and seed of each paired run.
         left_out: One line for each thing that had no part.
-        test_images: N.
         resamples: How many; 0 for a single run, from which there is no interval.
         differences: Second minus first, one a split that holds classes.
         gaining: Classes that gain most, the largest gain first.
@@ -69,11 +58,7 @@ def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int 
     """Compare two methods over the runs that both completed.
 
     Args:
-        first: The baseline.
-        second: The other, on equal terms.
         classes: How many that gain, and how many that lose, to name.
-        resamples: How many.
-        seed: Of the draws.
 
     Raises:
         UserError: If no run is common to both, or predictions are missing, damaged or not those of their record.

@@ -21,9 +21,6 @@ def curve_images(table: Table) -> list[float] | None:
     """Return the training images of each place of the table's curves, most first; None if no run completed.
 
     Up to :data:`MAX_PLACES` classes have a place each. More share them: a place is then the mean of neighboring classes.
-
-    Args:
-        table: As collected.
     """
     record = next((record for row in table.rows for record in row.records), None)
     if record is None:
@@ -33,12 +30,7 @@ def curve_images(table: Table) -> list[float] | None:
 
 
 def row_details(row: Row, standing: Standing) -> dict[str, Any]:
-    """Return what a row's records say beyond its metrics, as JSON types.
-
-    Args:
-        row: As collected.
-        standing: What the statistics say of it.
-    """
+    """Return what a row's records say beyond its metrics, as JSON types."""
     records = row.records
     return {
         "runs": [_run(record) for record in records],
@@ -57,11 +49,7 @@ def row_details(row: Row, standing: Standing) -> dict[str, Any]:
 
 
 def command(records: Sequence[Record]) -> str | None:
-    """Return the shell command that makes a row's runs again; None where a record alone does not say it.
-
-    Args:
-        records: Of the row, in the order of their seeds.
-    """
+    """Return the shell command that makes a row's runs again; None where a record alone does not say it."""
     if not records:
         return None
     try:
@@ -91,8 +79,7 @@ def _mean_curve(records: Sequence[Record]) -> list[float | None] | None:
     curves = [_curve(record.split.class_counts, record.per_class) for record in records if record.per_class]
     if not curves:
         return None
-    return [None if None in values else round(_mean(values), 2)
-            for values in zip(*curves, strict=True)]
+    return [None if None in values else round(_mean(values), 2) for values in zip(*curves, strict=True)]
 
 
 def _curve(counts: Sequence[int], tested: PerClass) -> list[float | None]:

@@ -19,20 +19,12 @@ _CSV_METRICS = (
 
 
 def to_json(tables: Sequence[Table]) -> str:
-    """Write tables as a JSON list, every metric included, those of plugins too.
-
-    Args:
-        tables: In the order to show.
-    """
+    """Write tables as a JSON list, every metric included, those of plugins too."""
     return json.dumps([table_dict(table) for table in tables], sort_keys=True, indent=1, allow_nan=False) + "\n"
 
 
 def to_csv(tables: Sequence[Table]) -> str:
-    """Write all tables as one CSV; the columns to the left say what a row may be compared with.
-
-    Args:
-        tables: In the order to show.
-    """
+    """Write all tables as one CSV; the columns to the left say what a row may be compared with."""
     names = {name for table in tables for row in table.rows for name in row.figures}
     shifts = sorted(name for name in names if name.startswith("label_shift.") and name.endswith(".accuracy"))
     lines = [line for table in tables for line in _csv_lines(table, (*_CSV_METRICS, *shifts))]
@@ -72,11 +64,7 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def table_dict(table: Table) -> dict[str, Any]:
-    """Return a table as JSON types.
-
-    Args:
-        table: One of :func:`ltbench.leaderboard.collect.collect`.
-    """
+    """Return a table as JSON types."""
     plain = ("dataset", "imbalance_ratio", "imbalance", "track", "selection", "precision", "external", "train_images")
     return {
         **{name: getattr(table, name) for name in plain},

@@ -50,19 +50,12 @@ def opponents(stored: Sequence[Stored]) -> tuple[list[Opponent], list[Contradict
 
 
 def is_file(name: str) -> bool:
-    """Say whether a name means a record's file: no expression ends like one.
-
-    Args:
-        name: As typed.
-    """
+    """Say whether a name means a record's file: no expression ends like one."""
     return name.endswith(".json")
 
 
 def from_file(path: Path) -> Opponent:
     """Make an opponent of one record.
-
-    Args:
-        path: Of its JSON file.
 
     Raises:
         UserError: If it cannot be read, or its run did not complete.
@@ -79,7 +72,6 @@ def find(name: str, known: Iterable[Opponent]) -> list[Opponent]:
 
     Args:
         name: As the column ``method`` of a table shows it.
-        known: Where to look.
 
     Raises:
         UserError: If no row has the name, or two rows of a table do.
@@ -100,10 +92,6 @@ def find(name: str, known: Iterable[Opponent]) -> list[Opponent]:
 def match(first: Sequence[Opponent], second: Sequence[Opponent]) -> list[tuple[Opponent, Opponent]]:
     """Pair opponents that had equal terms.
 
-    Args:
-        first: What one name means, on different terms.
-        second: What the other means.
-
     Raises:
         UserError: If no two had equal terms; it names the settings that differ between the nearest two.
     """
@@ -119,12 +107,7 @@ def match(first: Sequence[Opponent], second: Sequence[Opponent]) -> list[tuple[O
 
 
 def differing(one: Opponent, other: Opponent) -> list[str]:
-    """Name the settings in which two opponents differ; a subset that only one was trained on is no difference.
-
-    Args:
-        one: Of the two.
-        other: Of the two.
-    """
+    """Name the settings in which two opponents differ; a subset that only one was trained on is no difference."""
     names = sorted(set(one.terms) | set(other.terms))
     return [name for name in names if one.terms.get(name) != other.terms.get(name)
             and not (name.startswith(_SPLIT) and (name not in one.terms or name not in other.terms))]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ltbench.errors import UserError
 from ltbench.leaderboard.rows import Run
-from ltbench.results.records import Stored, load_predictions, verify
+from ltbench.results.records import Mismatch, Stored, load_predictions, verify
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +65,11 @@ class Outcomes:
             raise ValueError(f"correct must be of shape (M, {len(self.runs)}, {len(self.labels)}), got {self.correct.shape}")
 
 
-def read_outcome(item: Stored) -> tuple[Outcome | None, list[str]]:
+def read_outcome(item: Stored) -> tuple[Outcome | None, list[Mismatch]]:
     """Read a run's predictions and recompute its record from them.
 
     Returns:
-        What the run got right, None where it has no predictions; and one line for each field that does not follow from them.
+        What the run got right, None where it has no predictions; and each field that does not follow from them.
 
     Raises:
         UserError: If predictions are missing or damaged.

@@ -54,7 +54,6 @@ class Standing:
     """Hold what the statistics say of one row of a table.
 
     Args:
-        method: As in the row.
         left_out: Why the row was not compared; None if it was.
         ranks: Lowest and highest rank that the data allow, of all compared rows at once; None if left out.
         best: Whether the row is the best one or cannot be told from it.
@@ -90,10 +89,7 @@ def standings(table: Table, outcomes: Mapping[Path, Outcome], resamples: int = R
     the one of lower seeds); a row that lacks one of them, or broke in any, is left out and says why.
 
     Args:
-        table: As collected.
         outcomes: What each completed run got right, by the file of its record.
-        resamples: How many.
-        seed: Of the draws.
 
     Raises:
         UserError: If runs that are compared were tested on other images.
@@ -112,12 +108,8 @@ def standings(table: Table, outcomes: Mapping[Path, Outcome], resamples: int = R
     return Standings(rows, runs, tuple(table.rows[i].method for i in chosen), pairs)
 
 
-def compare_all(resampled: Resampled, split: str = "all") -> tuple[Pair, ...]:
-    """Compare every pair of methods, in the order of :func:`itertools.combinations`.
-
-    Args:
-        resampled: Of M methods in at least two runs.
-        split: One of the splits resampled.
+def compare_all(resampled: Resampled) -> tuple[Pair, ...]:
+    """Compare every pair of methods over all classes, in the order of :func:`itertools.combinations`.
 
     Raises:
         ValueError: If there is one run only: it has no p-values.
@@ -125,10 +117,10 @@ def compare_all(resampled: Resampled, split: str = "all") -> tuple[Pair, ...]:
     if len(resampled.runs) < 2:
         raise ValueError("runs must be at least 2 to tell methods apart, got 1")
     places = list(combinations(range(resampled.observed.shape[1]), 2))
-    spreads = [spread_of(resampled, *place, split) for place in places]
+    spreads = [spread_of(resampled, *place) for place in places]
     floor = math.fsum(spread.of_seeds for spread in spreads) / max(len(spreads), 1)
     degrees = (len(resampled.runs) - 1) * (resampled.observed.shape[1] - 1)  # as many as the methods' differences have
-    differences = [difference(resampled, *place, split, spread) for place, spread in zip(places, spreads, strict=True)]
+    differences = [difference(resampled, *place, spread=spread) for place, spread in zip(places, spreads, strict=True)]
     raised = [p_value(d.value, spread.at_least(floor, degrees)) for d, spread in zip(differences, spreads, strict=True)]
     return tuple(Pair(*place, d, p) for place, d, p in zip(places, differences, holm(raised), strict=True))
 
@@ -153,7 +145,6 @@ def rank_intervals(methods: int, pairs: Iterable[Pair]) -> list[tuple[int, int]]
     """Return the ranks between which each method may stand, all at once with 95 % confidence.
 
     Args:
-        methods: M.
         pairs: All pairs of them, adjusted together.
     """
     better, worse = [0] * methods, [0] * methods
@@ -169,7 +160,6 @@ def undistinguished(methods: int, pairs: Sequence[Pair]) -> set[int]:
     """Return the method of the highest accuracy and those that cannot be told from it.
 
     Args:
-        methods: M.
         pairs: All pairs of them, adjusted together.
     """
     figures = {place: figure for pair in pairs

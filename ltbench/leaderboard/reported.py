@@ -38,17 +38,13 @@ class Printed:
     """Hold one row of a paper's table that the paper ran itself.
 
     Args:
-        source: The paper.
         table: Its number there.
         method: The paper's name for the row.
         setting: What the paper says of it.
-        dataset: Name.
         imbalance_ratio: None for a set that is used as it is.
         expression: Canonical, of the run that stands for it.
         paper: The method on whose paper's terms that run is; empty where each brings its own.
         backbone: Of that run.
-        epochs: Likewise.
-        noise: On test images.
         accuracy: Percent, by split.
     """
 
@@ -71,7 +67,6 @@ class Reproduction:
     """Hold a printed row beside a measured one.
 
     Args:
-        printed: By the paper.
         verdict: One of the constants of this module.
         reason: Settings that differ, or what is missing for a verdict; empty where nothing is.
         differences: Measured minus printed, in points, by split; of the splits that both have.
@@ -85,9 +80,6 @@ class Reproduction:
 
 def read_reported(file: Path) -> list[Printed]:
     """Read the printed rows that papers ran themselves.
-
-    Args:
-        file: ``reported.csv``.
 
     Raises:
         UserError: If it cannot be read or a line is not as it should be, naming it.
@@ -119,9 +111,6 @@ def reproductions(table: Table, row: Row, printed: Iterable[Printed], tolerance:
     methods are candidates, and of each paper's those that differ least are shown: what differs is listed, nothing is concluded.
 
     Args:
-        table: That the row stands in.
-        row: Measured.
-        printed: All printed rows.
         tolerance: In points, see :class:`ltbench.leaderboard.board.Board`.
     """
     found: list[tuple[int, Reproduction]] = []

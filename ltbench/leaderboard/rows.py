@@ -34,13 +34,10 @@ class Row:
     """Hold one stack of methods within a table.
 
     Args:
-        expression: Canonical.
         mark: A part of the expression's hash where another row of the table has the same expression; empty elsewhere.
         overrides: What methods declared to change of the protocol, by setting.
         external: Where the first stage came from, if not from ltbench.
         completed: Records with their files, in the order of their seeds.
-        diverged: How many runs did.
-        failed: How many runs did.
         figures: Mean over the completed runs of each metric by its dotted name, for example ``accuracy.few``.
         seconds: Mean of a run's total.
         tuned: Hyperparameters that trials chose, by ``method.name``.
@@ -97,18 +94,14 @@ class Table:
     """Hold rows that had equal terms, best first and those with a broken run last.
 
     Args:
-        dataset: Name.
         imbalance_ratio: None where the data is used as it is.
         imbalance: Its form.
         track: ``common`` or ``paper``.
         selection: ``last``, ``val`` or, from outside reports, ``test``.
-        precision: Of training.
         external: What came from elsewhere: ``external first stages``, or ``external pre-training`` of frozen backbones; None
             where all was trained on the task alone.
-        protocol: Its settings.
         splits: Split seed and hash of each subset that the runs cover.
         train_images: Of one subset.
-        rows: Sorted.
         tuning: How many trials each row had, and on what; None where nothing was tuned.
     """
 

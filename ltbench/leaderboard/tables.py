@@ -49,7 +49,6 @@ def render(tables: Sequence[Table], form: str) -> str:
     """Write tables as one text that ends with a newline.
 
     Args:
-        tables: In the order to show.
         form: One of :data:`ltbench.leaderboard.FORMATS`.
     """
     if form == "json":
@@ -61,11 +60,7 @@ def render(tables: Sequence[Table], form: str) -> str:
 
 
 def headings(tables: Sequence[Table]) -> list[Heading]:
-    """Say of each table what its rows share; two tables that would read alike also name the settings in which they differ.
-
-    Args:
-        tables: That are shown together.
-    """
+    """Say of each table what its rows share; two tables that would read alike also name the settings in which they differ."""
     base = [_heading(table) for table in tables]
     alike: dict[Heading, list[Table]] = defaultdict(list)
     for heading, table in zip(base, tables, strict=True):
@@ -75,12 +70,7 @@ def headings(tables: Sequence[Table]) -> list[Heading]:
 
 
 def format_estimate(value: Estimate, decimals: int) -> str:
-    """Write a mean with its interval, for example ``41.3 ± 0.4``; an em dash where there is no figure.
-
-    Args:
-        value: Over runs.
-        decimals: Of both numbers.
-    """
+    """Write a mean with its interval, for example ``41.3 ± 0.4``; an em dash where there is no figure."""
     if value.mean is None:
         return NOTHING
     spread = "" if value.half_width is None else f" ± {value.half_width:.{decimals}f}"

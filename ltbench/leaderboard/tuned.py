@@ -22,20 +22,12 @@ def tuned_names(record: Record) -> tuple[str, ...]:
 
 
 def too_many(names: tuple[str, ...]) -> str | None:
-    """Say why a row with these tuned hyperparameters has no rank; None if it may have one.
-
-    Args:
-        names: As :func:`tuned_names` gives them.
-    """
+    """Say why a row with these tuned hyperparameters has no rank; None if it may have one."""
     return f"{len(names)} tuned hyperparameters, at most {MOST_TUNED} are ranked" if len(names) > MOST_TUNED else None
 
 
 def heading(terms: dict[str, Any]) -> str:
-    """Say in a table's heading how its rows were tuned.
-
-    Args:
-        terms: As :func:`tuning_terms` gives them.
-    """
+    """Say in a table's heading how its rows were tuned."""
     epochs, name = terms["protocol"]["epochs"], terms["protocol"]["name"]
     images = "the set's own validation images" if terms["validation"] == "own" else "held-out training images"
     trials = f"{terms['trials']} trial{'s' if terms['trials'] != 1 else ''}"

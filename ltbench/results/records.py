@@ -200,8 +200,18 @@ def equal(a: Record, b: Record) -> list[str]:
     return list(_differences(comparable(a), comparable(b), ""))
 
 
-def verify(record: Record, predictions: Predictions) -> list[str]:
-    """Recompute what a record says from its predictions, exactly; return one line for each field that does not agree."""
+class Mismatch(NamedTuple):
+    """Hold a field that contradicts the predictions, and what is wrong with it."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}{':' if self.field == 'predictions' else ''} {self.message}"
+
+
+def verify(record: Record, predictions: Predictions) -> list[Mismatch]:
+    """Recompute what a record says from its predictions, exactly, and return each field that does not agree."""
     from ltbench.results.accuracy import per_class_counts
     from ltbench.results.label_shift import recompute
     from ltbench.results.metrics import standard_metrics
@@ -214,7 +224,7 @@ def verify(record: Record, predictions: Predictions) -> list[str]:
         if shifts := claims.get("label_shift"):
             metrics["label_shift"] = recompute(shifts, predictions, counts, record.task.split_seed)
     except ValueError as error:
-        return [f"predictions: {error}"]
+        return [Mismatch("predictions", str(error))]
     claimed = {
         "metrics": {name: value for name, value in claims.items() if name in metrics},
         "per_class": None if record.per_class is None else record.per_class.as_dict(),
@@ -225,7 +235,7 @@ def verify(record: Record, predictions: Predictions) -> list[str]:
         "per_class": {"correct": correct.tolist(), "total": total.tolist()},
         "predictions": {"sha256": predictions.sha256()},
     }
-    return [printable(f"{path} does not follow from the predictions") for path in _differences(claimed, computed, "")]
+    return [Mismatch(printable(path), "does not follow from the predictions") for path in _differences(claimed, computed, "")]
 
 
 def _checked(path: Path, value: Any) -> Record:

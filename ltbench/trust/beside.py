@@ -39,10 +39,7 @@ def read_predictions(path: Path, record: Record) -> tuple[Predictions | None, li
         return None, [error("predictions", str(problem).removeprefix("predictions "))]
     if predictions is None:
         return None, []
-    found = []
-    for line in records.verify(record, predictions):
-        field, _, rest = line.partition(" ")
-        found.append(error(field.removesuffix(":"), rest))
+    found = [error(*mismatch) for mismatch in records.verify(record, predictions)]
     if not len(predictions):
         found.append(error("predictions", "must hold at least one image, got none"))
     elif not any(finding.field == "predictions" for finding in found):  # a label that is no class: nothing can be computed

@@ -65,8 +65,6 @@ def check_records(paths: list[tuple[Path, list[Finding]]], registry: Registry, g
 
     Args:
         paths: With what is wrong with them as files.
-        registry: Where names are looked up.
-        ground: Where datasets are.
 
     Returns:
         What was found, by file.

@@ -28,7 +28,6 @@ def render_page(content: Mapping[str, Any], headings: Sequence[Heading]) -> str:
 
     Args:
         content: As ``board.json`` holds it.
-        headings: Of its tables.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -50,11 +49,7 @@ def render_page(content: Mapping[str, Any], headings: Sequence[Heading]) -> str:
 
 
 def embed(value: Any) -> str:
-    """Write JSON that may stand in a script element, whatever its texts hold.
-
-    Args:
-        value: Of JSON types.
-    """
+    """Write JSON that may stand in a script element, whatever its texts hold."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return text.translate(_JSON_ESCAPES)
 

@@ -29,9 +29,6 @@ class Column(NamedTuple):
 
     Args:
         key: In the embedded data.
-        label: Heading.
-        title: What the heading stands for.
-        decimals: Of its cells.
         descending: Whether more is better, so that the first click puts the largest on top.
     """
 
@@ -58,7 +55,6 @@ def view(content: Mapping[str, Any], headings: Sequence[Heading]) -> dict[str, A
 
     Args:
         content: As ``board.json`` holds it.
-        headings: Of its tables.
     """
     plain = _printable(content)
     tables = [_table(table, heading) for table, heading in zip(plain["tables"], headings, strict=True)]

@@ -31,6 +31,7 @@ def record_of(folder: Path, expression: str) -> Path:
 def test_metrics_stand_in_the_record(folder: Path) -> None:
     path = record_of(folder, "ce/lncm")
     record, kept = ltbench.read_record(path), ltbench.read_geometry(path)
+    assert record.metrics is not None
     extra = record.metrics.extra
     assert set(extra) >= {"norms", "smallest_angles", "collapse"}
     prototypes = kept["stage2.head.classifier.prototypes"].double().norm(dim=1)
@@ -38,7 +39,7 @@ def test_metrics_stand_in_the_record(folder: Path) -> None:
     assert extra["collapse"]["cdnv"] == pytest.approx(
         class_distance_normalized_variance(kept["stage2.class_means"], kept["stage2.class_variance"]))
     # What the method measures itself, after the last epoch.
-    assert extra["collapse"]["cdnv_prototypes"] == pytest.approx(record.curve[-1].cdnv, rel=1e-5)
+    assert extra["collapse"]["cdnv_prototypes"] == pytest.approx(record.curve[-1].as_dict()["cdnv"], rel=1e-5)
 
 
 def test_figures(folder: Path, tmp_path: Path) -> None:
