@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
-from ltbench.results.records import Record, Stored
+from ltbench.results.records import Stored
+from ltbench.results.schema import Record
 
 if TYPE_CHECKING:
     import pandas
@@ -33,7 +34,7 @@ class Runs:
 
     def __repr__(self) -> str:
         """Return one line, which is what a notebook shows of a call: the records are thousands."""
-        states = Counter(record["status"] for record in self.records)
+        states = Counter(record.status for record in self.records)
         return f"Runs({', '.join(f'{count} {status}' for status, count in sorted(states.items()))})"
 
     @property

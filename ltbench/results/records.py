@@ -18,6 +18,7 @@ from ltbench.errors import UserError
 from ltbench.results.migration import migrate
 from ltbench.results.plain import plain
 from ltbench.results.reading import lies_in, parse, read_bytes
+from ltbench.results.schema import PredictionsFile
 from ltbench.results.schema import Record as Record
 from ltbench.results.tensors import entry_of, pack
 from ltbench.results.text import printable
@@ -46,13 +47,11 @@ def write(record: Record, predictions: Predictions | None, directory: Path, name
           geometry: Mapping[str, Tensor] | None = None) -> Path:
     """Write a record and what lies beside it so that each appears whole or not at all, and return the record's path.
 
-    The fields ``predictions`` and ``geometry`` are filled in here.
-
     Args:
-        record: What is written; its fields are checked here too, for attributes can be set to anything.
-        predictions: Of the test images; None for a run that has none.
+        record: Checked once more, since an attribute can be set to anything; ``predictions`` and ``geometry`` are filled in.
+        predictions: None for a run that has none.
         directory: Made if it does not exist.
-        name: Of all files, without an ending.
+        name: Name of all files, without an ending.
         geometry: Tensors to keep, see :mod:`ltbench.results.geometry`; None for none.
 
     Raises:
@@ -63,11 +62,11 @@ def write(record: Record, predictions: Predictions | None, directory: Path, name
         raise ValueError(f"name must be a plain file name, got {name!r}")
     target = directory / f"{name}.json"
     arrays, tensors = directory / f"{name}.npz", directory / f"{name}.geometry.safetensors"
-    entry = None if predictions is None else {"file": arrays.name, "sha256": predictions.sha256()}
     packed = None if geometry is None else pack(geometry)
-    kept = None if geometry is None or packed is None else entry_of(tensors.name, packed, geometry)
     beside = {arrays: None if predictions is None else predictions.to_bytes(), tensors: packed}
-    values = plain({**record.as_dict(), "predictions": entry, "geometry": kept})
+    record.predictions = None if predictions is None else PredictionsFile(file=arrays.name, sha256=predictions.sha256())
+    record.geometry = None if geometry is None or packed is None else entry_of(tensors.name, packed, geometry)
+    values = plain(record.as_dict())
     try:
         validate(values)
     except BrokenRecord as error:

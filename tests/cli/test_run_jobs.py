@@ -41,7 +41,7 @@ def same(one: Path, other: Path) -> None:
     first, second = contents(one), contents(other)
     assert first.keys() == second.keys()
     for name, record in first.items():
-        assert record["status"] == "completed" and records.equal(record, second[name]) == []
+        assert record.status == "completed" and records.equal(record, second[name]) == []
     assert beside(one) == beside(other)
 
 
@@ -81,7 +81,7 @@ def test_two_jobs_give_the_records_of_one(quiet: Path, tmp_path: Path, capfd: py
     ends = sorted(line.partition(" (")[0] for line in told.err.splitlines())
     assert [line[:5] for line in ends] == [f"[{number}/6]" for number in range(1, 7)]  # nothing else, and nothing twice
     assert "| ce/ncm " in told.out
-    assert {record["environment"]["threads"] for record in contents(tmp_path).values()} == {1}
+    assert {record.environment.threads for record in contents(tmp_path).values()} == {1}
 
 
 def test_processes_that_die_lose_nothing(quiet: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_processes_that_die_lose_nothing(quiet: Path, tmp_path: Path) -> None:
         while any(Path(f"/proc/{child}").exists() for child in children):
             assert time.monotonic() < deadline, "a worker outlived its launcher"
             time.sleep(0.1)
-    assert sorted(record["status"] for record in contents(tmp_path).values()) == ["completed"] * 5 + [
+    assert sorted(record.status for record in contents(tmp_path).values()) == ["completed"] * 5 + [
         "completed" if finished else "failed"]
     assert main([*MATRIX, *places(tmp_path), "--threads", "1"]) == 0
     same(quiet, tmp_path)

@@ -67,7 +67,7 @@ class Diary:
 
     @ltbench.hookimpl
     def ltbench_run_end(self, run: RunInfo, record: Mapping[str, Any]) -> None:
-        self.lines.append(f"end {run.expression}: {record['status']}")
+        self.lines.append(f"end {run.expression}: {record.status}")
 
 
 def test_events_come_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

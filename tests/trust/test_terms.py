@@ -25,7 +25,8 @@ def _record() -> dict[str, Any]:
 
 
 def _lines(record: dict[str, Any]) -> list[str]:
-    return [f"{finding.level} {finding.field}: {finding.message}" for finding in check_terms(Record.model_validate(record), REGISTRY, None)]
+    findings = check_terms(Record.model_validate(record), REGISTRY, None)
+    return [f"{finding.level} {finding.field}: {finding.message}" for finding in findings]
 
 
 def test_a_papers_own_settings_pass() -> None:
