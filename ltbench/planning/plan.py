@@ -16,7 +16,7 @@ from ltbench.errors import UserError
 from ltbench.method import hyperparameters
 from ltbench.method.stack import Stack, evaluation_only, slots_of
 from ltbench.method.values import Facts
-from ltbench.planning.expression import Choice, Expression, resolve
+from ltbench.planning.expression import Expression, Member, resolve
 from ltbench.planning.papers import PaperStage, apply_papers
 from ltbench.registry import sources
 from ltbench.registry.discovery import Registry
@@ -47,7 +47,7 @@ class StagePlan:
     """
 
     number: int
-    choices: tuple[Choice, ...]
+    choices: tuple[Member, ...]
     protocol: Protocol
     overrides: Mapping[str, Any]
     key: str
@@ -223,11 +223,11 @@ def _facts_of(dataset: Dataset) -> list[Any]:
             dataset.image_size, dataset.crop_padding, dataset.max_per_class]
 
 
-def _method_key(choice: Choice) -> list[Any]:
+def _method_key(choice: Member) -> list[Any]:
     return [choice.method.name, dict(choice.values), sources.source_hashes(choice.method)]
 
 
-def _training(number: int, choices: tuple[Choice, ...], protocol: Protocol, registry: Registry) -> dict[str, Any]:
+def _training(number: int, choices: tuple[Member, ...], protocol: Protocol, registry: Registry) -> dict[str, Any]:
     """Return what the training of a stage depends on, besides its task and the stage before."""
     builder = registry.backbone(protocol.backbone)[0].spec.target.partition(":")[0]
     # A method that overrides nothing trains as the core does, whatever it is called.

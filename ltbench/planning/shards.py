@@ -27,6 +27,9 @@ class Shard:
     number: int
     count: int
 
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
 
 def parse_shard(text: str) -> Shard:
     """Read ``I/N``.

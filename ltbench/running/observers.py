@@ -24,13 +24,6 @@ class Observers:
         self._active = active
         self._silenced: set[str] = set()
 
-    def obtained(self, stage: int) -> None:
-        """Hear that a stage of the run is there. Nobody is told: it matters to who hands out runs, see :mod:`.jobs`.
-
-        Args:
-            stage: From 1.
-        """
-
     def notify(self, hook: str, **arguments: Any) -> None:
         """Call one hook.
 

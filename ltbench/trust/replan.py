@@ -2,53 +2,51 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ltbench.cli.main import build_parser
 from ltbench.data.base import Dataset
 from ltbench.data.naming import dataset_of_record
-from ltbench.planning.matrix import plan_matrix
+from ltbench.planning.matrix import Planned, plan_matrix
 from ltbench.planning.plan import RunPlan
+from ltbench.planning.request import Request
 from ltbench.registry import sources
 from ltbench.registry.discovery import Registry
-from ltbench.results.command import arguments_of
+from ltbench.results.command import request_of
 from ltbench.results.records import Record
 
 
 @dataclass(frozen=True, eq=False)
 class Replan:
-    """Hold the plan that a record's command makes.
+    """Hold the plan of a record's run.
 
     Args:
-        arguments: Of ``ltbench run``.
-        args: The same as its parser reads them, with the registry.
-        dataset: Of the task.
+        request: That asks for it.
+        planned: The same with the datasets that it needs.
         plan: The run.
     """
 
-    arguments: list[str]
-    args: argparse.Namespace
-    dataset: Dataset
+    request: Request
+    planned: Planned
     plan: RunPlan
+
+    @property
+    def dataset(self) -> Dataset:
+        """The task's dataset."""
+        return self.planned.datasets[self.plan.task.dataset]
 
 
 def replan(record: Record, registry: Registry) -> Replan:
-    """Plan a record's run again, by its command; no data is read.
-
-    Args:
-        record: As read.
-        registry: Where names are looked up.
+    """Plan a record's run again; no data is read.
 
     Raises:
         UserError: If it cannot be planned, with the reason.
     """
-    arguments = arguments_of(record, dataset_of_record(record["task"]["dataset"], registry).protocols)
-    args = build_parser(registry).parse_args(["run", *arguments])
-    datasets, (plan,) = plan_matrix(args)
-    return Replan(arguments, args, datasets[plan.task.dataset], plan)
+    request = request_of(record, dataset_of_record(record["task"]["dataset"], registry).protocols)
+    planned = plan_matrix(request, registry)
+    (plan,) = planned.plans
+    return Replan(request, planned, plan)
 
 
 def changed_sources(record: Record, registry: Registry) -> Iterator[tuple[str, str]]:

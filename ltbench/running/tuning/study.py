@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,14 +35,14 @@ class Study:
 
     Args:
         base: The plan of a trial, with every tuned hyperparameter at its default.
-        plan: Makes the plan of a trial from ``--set`` options.
+        plan: Makes the plan of a trial with values by ``method.name``.
         trials: How many, equal for all expressions that are compared.
         seed: Of the sampler; that of the trials' training stands in the plans.
         folder: Where finished trials are kept.
     """
 
     base: RunPlan
-    plan: Callable[[list[str]], RunPlan]
+    plan: Callable[[Mapping[str, Any]], RunPlan]
     trials: int
     seed: int
     folder: Path
@@ -137,7 +137,7 @@ def _run(study: Study, runner: Runner, data: TaskData, file: TrialFile) -> list[
 
 def _try(study: Study, values: dict[str, Any], runner: Runner, data: TaskData) -> Trial:
     try:
-        plan = study.plan(spelled(values)).on(data.fingerprint)
+        plan = study.plan(values).on(data.fingerprint)
     except UserError as problem:  # two values, each good alone, that a method does not take together
         if runner.accelerator.is_main_process:
             print(f"warning: {problem}", file=sys.stderr)
