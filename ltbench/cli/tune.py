@@ -52,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
     from ltbench.training.watch import watching
 
     check_processes(os.environ)
+    _check(args)
     request = request_of(args)
-    _check(args, request)
     require_optuna()
     weights = find_weights(request)
     planned = plan_matrix(request, args.registry, weights)  # refuses all that cannot work, before the first trial
@@ -115,18 +115,18 @@ def _tune(studies: Mapping[str, Study], runner: Runner, finals_of: Callable[[str
     return max(broken, run_plans(runner, finals)) if finals else broken
 
 
-def _check(args: argparse.Namespace, request: Request) -> None:
-    if request.what.methods == (ALL,):
+def _check(args: argparse.Namespace) -> None:
+    if args.methods.strip() in (ALL, ""):
         raise UserError(f"EXPR must be expressions, got {args.methods!r}")
     if args.trials < 1:
         raise UserError(f"--trials must be >= 1, got {args.trials}")
     if not 0 <= args.seed < 2**63:
         raise UserError(f"--seed must be >= 0 and below 2^63, got {args.seed}")
-    if request.terms.track == PAPER:
+    if args.track == PAPER:
         raise UserError("--track must be common for tuning, got paper: there every hyperparameter is the paper's")
-    if request.how.stage1 is not None:
+    if args.stage1 is not None:
         raise UserError("--stage1 must be left out for tuning: a stage from elsewhere has seen the images that are held out")
-    if len(request.what.split_seeds) > 1:
+    if "," in args.split_seeds:
         raise UserError(f"--split-seeds must be one seed, got {args.split_seeds!r}: each subset is tuned for itself")
 
 
