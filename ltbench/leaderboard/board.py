@@ -21,11 +21,8 @@ class Board:
     """Hold a board's description.
 
     Args:
-        folder: That it lies in.
-        title: For people.
         tolerance: Points within which a difference from a printed figure, and the half width of the interval, count as
             reproduced. It is set before the runs.
-        requests: What belongs on it.
     """
 
     folder: Path
@@ -46,9 +43,6 @@ class Board:
 
 def read_board(folder: Path) -> Board:
     """Read ``board.toml`` of a folder.
-
-    Args:
-        folder: Of the board.
 
     Raises:
         UserError: If it is not there or says something that no board says, naming file and field.

@@ -32,10 +32,7 @@ class Member:
     """Hold a method as resolved: its class and every hyperparameter.
 
     Args:
-        entry: Where it is registered.
-        method: The class.
-        values: Every hyperparameter.
-        given: Names of those that the user typed.
+        given: Names of those hyperparameters that the user set.
     """
 
     entry: Registered[MethodSpec]
@@ -79,7 +76,6 @@ def split_list(text: str, separator: str = ",") -> list[str]:
 
     Args:
         text: For example ``a(x=1,y=2),b``.
-        separator: One character.
 
     Raises:
         UserError: If parentheses do not match or a part is empty.
@@ -131,8 +127,6 @@ def resolve(text: str, registry: Registry, settings: Mapping[str, Mapping[str, A
     """Turn text into classes with hyperparameters; refuse what cannot work, before any data is read.
 
     Args:
-        text: The expression.
-        registry: Where names are looked up.
         settings: Hyperparameters from ``--set``: canonical method name -> key -> value. An expression's own options win.
         stage1: What a second-stage name alone stands on; None for what its methods say, or the base method.
 
@@ -159,7 +153,6 @@ def order_stage(stage: Sequence[Member], number: int) -> tuple[Member, ...]:
     """Check a stage's methods and put them in canonical order.
 
     Args:
-        stage: As written.
         number: From 1.
 
     Raises:
@@ -173,11 +166,6 @@ def order_stage(stage: Sequence[Member], number: int) -> tuple[Member, ...]:
 
 def choose(name: str, registry: Registry, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Member:
     """Return a method with its defaults, or what ``--set`` says.
-
-    Args:
-        name: Of the method.
-        registry: Where names are looked up.
-        settings: Hyperparameters from ``--set``.
 
     Raises:
         UserError: If there is none of that name.
@@ -214,7 +202,6 @@ def group_settings(pairs: Iterable[tuple[str, Any]], registry: Registry) -> dict
 
     Args:
         pairs: ``method.name`` and the value.
-        registry: Where names are looked up.
 
     Raises:
         UserError: If one is malformed, stands twice or names no method.
@@ -233,10 +220,6 @@ def group_settings(pairs: Iterable[tuple[str, Any]], registry: Registry) -> dict
 
 def check_settings(settings: Mapping[str, Mapping[str, Any]], expressions: Sequence[Expression]) -> None:
     """Refuse to set a method that no expression holds.
-
-    Args:
-        settings: From :func:`parse_settings`.
-        expressions: Resolved, with what they stand on.
 
     Raises:
         UserError: Naming the method.

@@ -24,8 +24,6 @@ class Planned:
     """Hold what is to be run.
 
     Args:
-        datasets: By name.
-        plans: The runs.
         weights: Of a frozen backbone that stands for the first stage, or None.
     """
 
@@ -65,8 +63,6 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
     """Resolve every name of a request and plan its whole matrix.
 
     Args:
-        request: What is asked for.
-        registry: Where names are looked up.
         weights: See :func:`find_weights`; they are opened once for all plans of a command.
 
     Raises:
@@ -126,7 +122,6 @@ def require_later_stages(plan: RunPlan, text: str) -> None:
     """Refuse what does not stand on frozen features alone, before any data is read.
 
     Args:
-        plan: Of the run.
         text: Its expression, as typed.
 
     Raises:

@@ -40,10 +40,6 @@ def apply_papers(text: str, task: Task, registry: Registry, settings: Mapping[st
     What the user typed stays as typed.
 
     Args:
-        text: The expression.
-        task: The task.
-        registry: Where names are looked up.
-        settings: Hyperparameters from ``--set``.
         paper: The method on whose paper's terms every stage is run: for the baselines that a paper ran itself. None where each
             method brings its own.
         asked: Fields that the user wants otherwise, or names though they are so anyway.

@@ -38,11 +38,9 @@ class StagePlan:
 
     Args:
         number: From 1.
-        choices: Its methods.
         protocol: As realized: the task's, changed by the paper track and by the methods' own overrides.
         overrides: What the methods changed of it.
         key: Of its result; that of the stage before, where this one only changes predictions.
-        previous: The stage before.
         trial: The stack built on made-up facts, to ask it what it is.
     """
 
@@ -65,10 +63,7 @@ class RunPlan:
     """Plan one run: one expression, one task.
 
     Args:
-        expression: Resolved.
-        task: The task.
         protocol: The task's, before a method of any stage changes it.
-        stages: In order.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         external: sha256 of a user's own first stage or of a backbone's weights, or None.
         paper: In the paper track, the method on whose paper's terms all stages stand; None where each brings its own.
@@ -124,17 +119,10 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
     """Resolve an expression for a task.
 
     Args:
-        text: The expression.
-        task: The task.
         protocol: The task's protocol, with what the user changed.
-        registry: Where names are looked up.
         dataset: The task's; its code and constants enter the keys, its images are not read.
-        settings: Hyperparameters from ``--set``.
-        precision: Of the training.
         external: sha256 of a user's own first stage, or of a backbone's weights.
-        pretraining: Of these weights, see :class:`RunPlan`.
         paper: See :func:`ltbench.planning.papers.apply_papers`; for the paper track.
-        asked: Likewise.
 
     Raises:
         UserError: For anything that cannot work.
@@ -185,9 +173,7 @@ def info_of(plan: RunPlan, number: int, total: int) -> RunInfo:
     """Name a planned run.
 
     Args:
-        plan: Of the run.
         number: Position in the matrix, from 1.
-        total: Runs in the matrix.
     """
     return RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number, total, plan.file_name)
 

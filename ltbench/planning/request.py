@@ -93,7 +93,6 @@ class Terms:
         paper: In the paper track, the method on whose paper's terms every expression is run; None where each brings its own.
         by_hand: Changes to the protocol, by fields among :data:`BY_HAND`; in the paper track what is asked of a paper.
         test_noise: Standard deviation of Gaussian noise on test images, in units of a normalized pixel.
-        precision: Of the training.
     """
 
     protocol: str | None = None
@@ -123,7 +122,6 @@ class How:
     """Say where and how runs are made. Only a first stage of the user's own changes what is computed (and is marked).
 
     Args:
-        out: Folder of the records.
         data_root: Folder of the data; None for ``LTBENCH_DATA``.
         download: Whether data may be downloaded.
         unreadable: ``stop`` at an image that cannot be decoded, or ``skip`` all of them after all images were tried.
@@ -220,7 +218,6 @@ def parse_seeds(text: str, option: str) -> tuple[int, ...]:
     """Read whole numbers with commas between them.
 
     Args:
-        text: As typed.
         option: Where it was typed, for the message.
 
     Raises:

@@ -26,7 +26,6 @@ def command_of(record: Record, protocols: Mapping[str, Protocol] | None = None) 
     """Return the shell command that plans the run of a record again, every word quoted where it must be.
 
     Args:
-        record: As read.
         protocols: Of the record's dataset, by name; needed for a custom protocol, which is one of them changed by hand.
 
     Raises:

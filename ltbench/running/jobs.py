@@ -55,7 +55,6 @@ def run_jobs(request: Request, planned: Planned, runner: Runner, *, one_thread: 
 
     Args:
         request: With ``jobs`` above 1.
-        planned: The matrix.
         runner: Of this process, which makes no run: it refuses what cannot be run, and knows what is left.
         one_thread: Whether more threads than one would only wait for each other.
 

@@ -48,9 +48,6 @@ def make_runner(request: Request, registry: Registry, planned: Planned, watch: W
     """Make what runs plans, with threads and precision as asked.
 
     Args:
-        request: What is asked for.
-        registry: Where names are looked up.
-        planned: What is to be run.
         watch: Over the processes of the run, where there are several.
 
     Raises:

@@ -26,7 +26,6 @@ class Turns:
     """Go through a matrix together with other processes, of which each run is made by one.
 
     Args:
-        out: Folder of the records.
         accelerator: Of the process; the main one alone looks and holds.
         to_make: Returns the keys of the stages that a run needs and that are not in the store.
     """
@@ -45,7 +44,6 @@ class Turns:
         and runs that need a stage which another process is making, come last.
 
         Args:
-            plans: The matrix.
             finished: Looks for the record of a plan; None for none.
             tells: Whether the user hears of a wait; if not, the others are at work for the same command.
 

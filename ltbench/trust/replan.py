@@ -24,7 +24,6 @@ class Replan:
     Args:
         request: That asks for it.
         planned: The same with the datasets that it needs.
-        plan: The run.
     """
 
     request: Request
@@ -52,10 +51,6 @@ def replan(record: Record, registry: Registry) -> Replan:
 def changed_sources(record: Record, registry: Registry) -> Iterator[tuple[str, str]]:
     """Yield the place and the name of each source file that is not as it was when the record was written.
 
-    Args:
-        record: Of methods that are installed.
-        registry: Where names are looked up.
-
     Raises:
         UserError: If a method is not installed.
     """
@@ -71,10 +66,6 @@ def changed_settings(record: Record, plan: RunPlan) -> Iterator[tuple[str, str]]
     """Yield the place of each method or hyperparameter that the plan has otherwise than the record, and how.
 
     A hyperparameter that the record does not know is none of them: it came later, and its default is what there was before.
-
-    Args:
-        record: As read.
-        plan: Of its command.
     """
     recorded = [[method["name"] for method in stage["methods"]] for stage in record["stages"]]
     if recorded != (planned := [[choice.method.name for choice in stage.choices] for stage in plan.stages]):

@@ -26,8 +26,6 @@ def execute(request: Request, registry: Registry, *, started_by: int, slurm: Slu
     """Plan, then execute or describe; return the exit code.
 
     Args:
-        request: What is asked for.
-        registry: Where names are looked up.
         started_by: Process id of this process's parent when it began: loading torch takes seconds, and nobody else would notice
             if the parent were gone after them.
         slurm: How the matrix is submitted; None to run it here.

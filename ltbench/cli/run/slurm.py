@@ -33,7 +33,6 @@ class Slurm:
     """Say how a matrix is submitted.
 
     Args:
-        options: Of sbatch.
         jobs: Of the array; None for one for each first stage.
         wait: Whether the command waits until the jobs have ended.
     """
@@ -45,9 +44,6 @@ class Slurm:
 
 def slurm_of(args: argparse.Namespace) -> Slurm | None:
     """Return how what was typed is to be submitted; None where it runs here.
-
-    Args:
-        args: As this verb's parser reads them.
 
     Raises:
         UserError: For the launcher's options without it, for one shard of what it is to divide, or see :func:`parse_slurm`.
@@ -91,9 +87,7 @@ def submit(request: Request, slurm: Slurm, plans: Sequence[RunPlan], execute: Ca
     """Submit a matrix as a job array, and wait for it where that is asked for.
 
     Args:
-        request: The whole matrix.
         slurm: How it is submitted.
-        plans: Of the request.
         execute: What a job calls with its shard of the request; returns an exit code.
 
     Returns:

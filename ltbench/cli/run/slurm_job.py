@@ -18,7 +18,6 @@ class ShardJob:
 
     Args:
         execute: Does it, and returns the exit code of the command.
-        request: The shard.
     """
 
     def __init__(self, execute: Callable[[Request], int], request: Request) -> None:

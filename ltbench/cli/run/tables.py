@@ -12,12 +12,7 @@ if TYPE_CHECKING:
 
 
 def print_tables(out: Path, plans: Sequence[RunPlan]) -> None:
-    """Print the tables of those plans that have a record.
-
-    Args:
-        out: Folder of the records.
-        plans: The matrix.
-    """
+    """Print the tables of those plans that have a record."""
     from ltbench.leaderboard.collect import collect
     from ltbench.leaderboard.tables import render
     from ltbench.results import records

@@ -51,10 +51,6 @@ class Study:
 def check(base: RunPlan, runner: Runner) -> None:
     """Refuse what no trial could train on.
 
-    Args:
-        base: The plan of a trial.
-        runner: Holds the data.
-
     Raises:
         UserError: If the data has no image to spare, or a batch holds more than what is left.
     """
@@ -66,7 +62,6 @@ def tune(study: Study, runner: Runner) -> dict[str, Any]:
     """Run what is missing of a study, and return what its final record says of it.
 
     Args:
-        study: What to run.
         runner: Holds data and stages: trials share them with each other and with the final runs.
 
     Returns:
@@ -97,9 +92,6 @@ def tune(study: Study, runner: Runner) -> dict[str, Any]:
 
 def best(trials: Sequence[Trial]) -> int:
     """Return the position of the highest score; of equal ones the first.
-
-    Args:
-        trials: In order.
 
     Raises:
         TrialFailed: If none completed.
