@@ -9,31 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError
+from ltbench.planning.request import How, Request, Terms, What
 
 FILE = "board.toml"
 RESULTS = "results"
 _PLAIN = {"track": "common", "protocol": None, "precision": "fp32", "split_seeds": [0]}
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """Hold the runs that belong on a board: every method on every dataset with every seed.
-
-    Args:
-        datasets: As ``--dataset`` takes them.
-        seeds: Of initialization and order.
-        split_seeds: Of the long-tailed subset.
-        track: ``common`` or ``paper``.
-        protocol: Its name; None for the command's own default, and in the paper track.
-    """
-
-    datasets: tuple[str, ...]
-    methods: tuple[str, ...]
-    seeds: tuple[int, ...]
-    split_seeds: tuple[int, ...]
-    track: str
-    protocol: str | None
-    precision: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +28,7 @@ class Board:
     folder: Path
     title: str
     tolerance: float
-    matrices: tuple[Matrix, ...]
+    requests: tuple[Request, ...]
 
     @property
     def name(self) -> str:
@@ -84,7 +64,8 @@ def read_board(folder: Path) -> Board:
     if not (isinstance(matrices, list) and matrices and all(isinstance(matrix, dict) for matrix in matrices)):
         raise UserError(f"{where} must hold at least one [[matrix]]")
     return Board(folder, title, float(tolerance),
-                 tuple(_matrix(matrix, f"matrix {number} of {where}") for number, matrix in enumerate(matrices, start=1)))
+                 tuple(_request(matrix, folder / RESULTS, f"matrix {number} of {where}")
+                       for number, matrix in enumerate(matrices, start=1)))
 
 
 def find_boards(root: Path) -> list[Board]:
@@ -96,7 +77,7 @@ def find_boards(root: Path) -> list[Board]:
     return [read_board(file.parent) for file in sorted(root.glob(f"*/{FILE}"))]
 
 
-def _matrix(content: Mapping[str, Any], where: str) -> Matrix:
+def _request(content: Mapping[str, Any], out: Path, where: str) -> Request:
     _known(content, {"datasets", "methods", "seeds", *_PLAIN}, where)
     values = {**_PLAIN, **content}
     for name, kind in (("datasets", str), ("methods", str), ("seeds", int), ("split_seeds", int)):
@@ -106,8 +87,10 @@ def _matrix(content: Mapping[str, Any], where: str) -> Matrix:
     for name in ("track", "protocol", "precision"):
         if not isinstance(values[name], str) and not (name == "protocol" and values[name] is None):
             raise UserError(f"{name} of {where} must be a text, got {values[name]!r}")
-    return Matrix(tuple(values["datasets"]), tuple(values["methods"]), tuple(values["seeds"]), tuple(values["split_seeds"]),
-                  values["track"], values["protocol"], values["precision"])
+    what = What(tuple(values["methods"]), tuple(values["datasets"]), seeds=tuple(values["seeds"]),
+                split_seeds=tuple(values["split_seeds"]))
+    terms = Terms(values["protocol"], values["track"], precision=values["precision"])
+    return Request(what, terms, How(out=out))
 
 
 def _known(content: Mapping[str, Any], names: set[str], where: str) -> None:

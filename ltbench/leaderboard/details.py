@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ltbench.errors import UserError
 from ltbench.leaderboard.ranking import Standing
 from ltbench.leaderboard.rows import Row, Table
 from ltbench.results.accuracy import SPLITS
-from ltbench.results.command import arguments_of, plugin_options
+from ltbench.results.command import arguments_of, request_of
 from ltbench.results.schema import PerClass, Record, RecordedMethod, RecordedStage, Tuning
 
 MAX_PLACES = 100  # of a curve; more classes are averaged in groups of neighbors
@@ -52,19 +53,15 @@ def command(records: Sequence[Record]) -> str | None:
     """Return the shell command that makes a row's runs again; None where a record alone does not say it."""
     if not records:
         return None
+    seeds = tuple(sorted({record.task.seed for record in records}))
+    split_seeds = tuple(sorted({record.task.split_seed for record in records}))
     try:
-        words = arguments_of(records[0])
+        request = request_of(records[0])
+        words = arguments_of(replace(request, what=replace(request.what, seeds=seeds, split_seeds=split_seeds)))
     except UserError:
         return None
-    for option, seeds in (("--seeds", {record.task.seed for record in records}),
-                          ("--split-seeds", {record.task.split_seed for record in records})):
-        listed = ",".join(map(str, sorted(seeds)))
-        if option in words:
-            words[words.index(option) + 1] = listed
-        elif listed != "0":
-            words += [option, listed]
     verb = ["run", *words] if (tuning := records[0].tuning) is None else _tune(tuning, records[0], words[2:])
-    return shlex.join(["ltbench", *verb, *plugin_options(records[0])])
+    return shlex.join(["ltbench", *verb])
 
 
 def _tune(tuning: Tuning, record: Record, words: list[str]) -> list[str]:

@@ -11,7 +11,8 @@ from typing import Any
 from ltbench.errors import UserError, unknown
 from ltbench.leaderboard.collect import Contradiction, collect, terms
 from ltbench.leaderboard.rows import Run, run_of
-from ltbench.results.records import Record, Stored, read
+from ltbench.results.records import Stored, read
+from ltbench.results.schema import Record
 from ltbench.results.text import printable
 
 _SHOWN = 6  # settings in one line

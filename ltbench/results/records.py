@@ -18,8 +18,7 @@ from ltbench.errors import UserError
 from ltbench.results.migration import migrate
 from ltbench.results.plain import plain
 from ltbench.results.reading import lies_in, parse, read_bytes
-from ltbench.results.schema import PredictionsFile
-from ltbench.results.schema import Record as Record
+from ltbench.results.schema import PredictionsFile, Record
 from ltbench.results.tensors import entry_of, pack
 from ltbench.results.text import printable
 from ltbench.results.validation import BrokenRecord, validate

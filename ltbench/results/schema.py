@@ -6,10 +6,9 @@ a record is written again. Models hold what JSON does: numbers are finite, and a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field
 
 from ltbench.results.constraints import (
     Amount,
@@ -468,29 +467,3 @@ class Record(Part):
     """What predicting an image takes; null unless the run completed."""
     pretraining: Pretraining | None = None
     """Where the first stage or its weights came from; null where ltbench trained it."""
-
-    # Until every reader uses attributes, a record can be read by names too, as the plain values that JSON has.
-    _plain: dict[str, Any] | None = PrivateAttr(default=None)
-
-    def _values(self) -> dict[str, Any]:
-        if self._plain is None:
-            self._plain = self.as_dict()
-        return self._plain
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values()[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._values()
-
-    def keys(self) -> Iterable[str]:
-        """Return the names of the fields."""
-        return self._values().keys()
-
-    def items(self) -> Iterable[tuple[str, Any]]:
-        """Return the fields with their plain values."""
-        return self._values().items()
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return a field's plain value."""
-        return self._values().get(name, default)

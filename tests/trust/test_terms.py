@@ -17,7 +17,7 @@ COMMAND = "ltbench run --track paper --methods prototype --dataset cifar100-lt -
 
 
 def _record() -> dict[str, Any]:
-    record = recorded(plan_of(COMMAND))
+    record = recorded(plan_of(COMMAND)).as_dict()
     for stage in record["stages"]:
         for method in stage["methods"]:
             method["sources"] = source_hashes(REGISTRY.methods.get(method["name"]).load())
