@@ -26,9 +26,9 @@ def test_a_boards_records_are_complete(board: Board) -> None:
     stored, problems = records.read_directory(board.results)
     assert problems == []
     for item in stored:
-        assert item.record["status"] == "completed", item.path
-        assert item.record["predictions"] is not None, item.path
-        assert item.record["task"]["dataset"] == board.name
+        assert item.record.status == "completed", item.path
+        assert item.record.predictions is not None, item.path
+        assert item.record.task.dataset == board.name
 
 
 def test_there_are_boards() -> None:

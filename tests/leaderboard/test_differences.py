@@ -75,7 +75,7 @@ def test_one_run_has_no_interval() -> None:
 def test_variance_on_a_real_board_is_that_of_the_analysis_of_variance() -> None:
     """Seeds, images within classes and what is of both, each from its own mean square: what the bootstrap adds up."""
     stored, _ = records.read_directory(BOARD)
-    one, other = ({run_of(item.record): item for item in stored if item.record["expression"] == name}
+    one, other = ({run_of(item.record): item for item in stored if item.record.expression == name}
                   for name in ("ce/ncm", "ce/lncm"))
     outcomes = stack(RUNS, [[believe(rows[run]) for run in RUNS] for rows in (one, other)])
     apart = 100.0 * (outcomes.correct[1].astype(float) - outcomes.correct[0])  # (S, N)
