@@ -18,7 +18,7 @@ from ltbench.registry.run_info import RunInfo
 from ltbench.running.tracking import Tracking
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("ltbench_")]
-TESTS = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).parents[1]
 
 
 def test_the_hooks_are_what_pluggy_knows() -> None:
@@ -74,7 +74,7 @@ class Diary:
 def test_events_come_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     diary = Diary()
 
-    def loaded(no_plugins: object) -> Registry:
+    def loaded(disabled: object) -> Registry:
         registry = load_registry(strict=False)
         registry.add(diary, PluginInfo("diary", "tests", "0"))
         return registry
