@@ -102,7 +102,7 @@ def check(annotations: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         admitted = options(annotations.get(name, Any))
         if not any(_admits(option, value) for option in admitted):
             constraint = " or ".join(map(_constraint, admitted))
-            endless = isinstance(value, float) and not math.isfinite(value) and "finite" not in constraint
+            endless = isinstance(value, float) and math.isinf(value) and "finite" not in constraint
             raise ValueError(f"{name} must be {constraint}{' and finite' if endless else ''}, got {value}")
 
 

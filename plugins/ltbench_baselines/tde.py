@@ -69,7 +69,7 @@ class TotalDirectEffect(ltbench.Method):
     mean_feature: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, alpha: ltbench.NonNegative = 1.5,
-                 heads: Annotated[int, ltbench.Interval(ge=1)] = 2, scale: ltbench.Positive = 16.0,
+                 heads: Annotated[int, ltbench.Interval(gt=0)] = 2, scale: ltbench.Positive = 16.0,
                  norm_margin: ltbench.NonNegative = 1 / 32,
                  momentum: Annotated[float, ltbench.Interval(ge=0, lt=1)] = 0.9) -> None:
         super().__init__(facts)

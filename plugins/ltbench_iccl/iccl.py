@@ -47,7 +47,7 @@ class ICCL(ltbench.Method):
                  alpha: ltbench.Positive = 1.0, beta: ltbench.Positive = 1.0,
                  sampler: Literal["class_aware", "class_agnostic"] = "class_aware",
                  gamma: Annotated[float, ltbench.Interval()] = 0.0, temperature: ltbench.Positive = 0.3,
-                 momentum: BelowOne = 0.99, projection_dim: Annotated[int, ltbench.Interval(ge=1)] = 32) -> None:
+                 momentum: BelowOne = 0.99, projection_dim: Annotated[int, ltbench.Interval(gt=0)] = 32) -> None:
         super().__init__(facts)
         if not (ce_it or uniform_weight):
             raise ValueError(f"ce_it must be true where uniform_weight is 0, or nothing trains the classifier, got {ce_it}")
