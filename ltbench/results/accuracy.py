@@ -25,7 +25,6 @@ def per_class_counts(predictions: Predictions, num_classes: int) -> tuple[Counts
     """Count the right predictions and the images of each class.
 
     Args:
-        predictions: Of the test images.
         num_classes: C.
 
     Returns:

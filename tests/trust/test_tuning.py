@@ -46,8 +46,8 @@ def record(data: TaskData) -> dict[str, Any]:
 
 def lines(record: dict[str, Any], data: TaskData) -> list[str]:
     record = Record.model_validate(record)
-    findings = [*check_trials(record), *check_space(record, REGISTRY, "error"), *check_validation(record, data)]
-    return [f"{finding.field}: {finding.message}" for finding in findings]
+    remarks = [*check_trials(record), *check_space(record, REGISTRY, "error"), *check_validation(record, data)]
+    return [f"{remark.field}: {remark.message}" for remark in remarks]
 
 
 def test_a_sound_record_passes(record: dict[str, Any], data: TaskData) -> None:

@@ -14,7 +14,7 @@ _LONGEST = 400
 
 
 @dataclass(frozen=True)
-class Finding:
+class Remark:
     """Hold one thing that was found of one file.
 
     Args:
@@ -28,31 +28,27 @@ class Finding:
     message: str
 
     def line(self, path: Path) -> str:
-        """Return it as one line that is safe on a terminal.
-
-        Args:
-            path: Of the file.
-        """
+        """Return it as one line that is safe on a terminal."""
         level = "" if self.level == "error" else f"{self.level}: "
         text = f"{self.field}: {self.message}" if self.field else self.message
         return printable(f"{path}: {level}{text if len(text) <= _LONGEST else text[:_LONGEST] + '...'}")
 
 
-def error(field: str, message: str) -> Finding:
-    """Return a finding for which a record is refused."""
-    return Finding("error", field, message)
+def error(field: str, message: str) -> Remark:
+    """Return a remark for which a record is refused."""
+    return Remark("error", field, message)
 
 
-def warning(field: str, message: str) -> Finding:
-    """Return a finding that a reader should know of."""
-    return Finding("warning", field, message)
+def warning(field: str, message: str) -> Remark:
+    """Return a remark that a reader should know of."""
+    return Remark("warning", field, message)
 
 
-def note(field: str, message: str) -> Finding:
-    """Return a finding that says what could not be checked."""
-    return Finding("note", field, message)
+def note(field: str, message: str) -> Remark:
+    """Return a remark that says what could not be checked."""
+    return Remark("note", field, message)
 
 
-def refused(findings: list[Finding]) -> bool:
-    """Tell whether a record with these findings is refused."""
-    return any(finding.level == "error" for finding in findings)
+def refused(remarks: list[Remark]) -> bool:
+    """Tell whether a record with these remarks is refused."""
+    return any(remark.level == "error" for remark in remarks)
