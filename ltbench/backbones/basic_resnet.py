@@ -22,8 +22,6 @@ class ProjectedBlock(nn.Module):
     """Add two 3 x 3 convolutions to a shortcut, which is a 1 x 1 convolution where the shape changes.
 
     Args:
-        in_channels: Of the input.
-        out_channels: Of the output.
         stride: Of the first convolution and of the shortcut.
     """
 
@@ -48,9 +46,6 @@ def make_stage(blocks: int, in_channels: int, out_channels: int, stride: int) ->
     """Build one stage, whose first block changes the width and the resolution; weights by Kaiming's normal rule, fan-out.
 
     Args:
-        blocks: How many, at least one.
-        in_channels: Of the input.
-        out_channels: Of the output.
         stride: By what the resolution falls.
     """
     first = ProjectedBlock(in_channels, out_channels, stride)
@@ -68,14 +63,7 @@ class BasicResNet(nn.Module):
     """Map images to the pooled output of the fourth stage: ``pool(last_stage(trunk(images)))``.
 
     Args:
-        blocks: Of each of the four stages.
         large: Whether the stem shrinks images by four, with a 7 x 7 convolution and pooling.
-        channels: Of an image.
-
-    Attributes:
-        trunk: Stem and three stages, to maps with 256 channels.
-        last_stage: The fourth stage, to maps with 512 channels.
-        feature_dim: D, 512.
     """
 
     feature_dim: int
@@ -116,11 +104,7 @@ class BasicResNet(nn.Module):
 
 
 def build(request: BackboneRequest) -> BasicResNet:
-    """Build ``resnet10``, ``resnet18cifar`` or ``resnet34cifar``.
-
-    Raises:
-        UserError: If the name is another.
-    """
+    """Build ``resnet10``, ``resnet18cifar`` or ``resnet34cifar``."""
     if request.name not in _FORMS:
         raise UserError(f"name must be one of {', '.join(_FORMS)}, got {request.name!r}")
     blocks, large = _FORMS[request.name]

@@ -22,9 +22,7 @@ class BasicBlock(nn.Module):
     """Add two 3 x 3 convolutions to a shortcut that only subsamples and pads channels with zeros.
 
     Args:
-        in_channels: Of the input.
         out_channels: Of the output, at least ``in_channels``.
-        stride: Of the first convolution and of the shortcut.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
@@ -60,9 +58,6 @@ def make_stage(blocks: int, in_channels: int, out_channels: int, stride: int) ->
     """Build one stage, whose first block changes the width and the resolution.
 
     Args:
-        blocks: How many, at least one.
-        in_channels: Of the input.
-        out_channels: Of the output.
         stride: By what the resolution falls.
     """
     first = BasicBlock(in_channels, out_channels, stride)
@@ -75,12 +70,10 @@ class CifarResNet(nn.Module):
     Args:
         depth: 6 n + 2 layers, counting the classifier that is not part of this module: n blocks a stage.
         width: Channels of the first stage; the second and the third have two and four times as many.
-        channels: Of an image.
 
     Attributes:
         trunk: Stem and first two stages, (B, channels, H, W) to (B, 2 width, ceil(H / 2), ceil(W / 2)).
         last_stage: The third stage, to (B, 4 width, ceil(H / 4), ceil(W / 4)).
-        feature_dim: D, 4 width.
     """
 
     feature_dim: int
@@ -129,9 +122,6 @@ class CifarResNet(nn.Module):
 
 def build(request: BackboneRequest) -> CifarResNet:
     """Build ``resnet<depth>`` or, with the first stage's 16 channels multiplied, ``resnet<depth>x<factor>``.
-
-    Args:
-        request: Its name holds depth and factor.
 
     Raises:
         UserError: If the name is of another form or the images are smaller than 4 pixels.

@@ -17,8 +17,6 @@ class BackboneRequest:
 
     Args:
         name: The backbone's name; of a family (``timm:``), what followed the colon.
-        channels: Of an image.
-        image_size: Height and width in pixels.
     """
 
     name: str

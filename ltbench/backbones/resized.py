@@ -14,7 +14,6 @@ class Resized(nn.Module):
 
     Args:
         backbone: Frozen and in evaluation mode: images are embedded a few at a time.
-        size: Height and width that it wants, s.
     """
 
     feature_dim: int

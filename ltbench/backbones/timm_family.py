@@ -39,13 +39,7 @@ class TimmBackbone(nn.Module):
 
 
 class TimmResNet(TimmBackbone):
-    """Split a ResNet or ResNeXt of timm before its last stage, so that experts and branches can have one each.
-
-    Args:
-        model: Of timm's class ResNet.
-        feature_dim: D.
-        request: What the model was made from.
-    """
+    """Split a ResNet or ResNeXt of timm before its last stage, so that experts and branches can have one each."""
 
     def __init__(self, model: nn.Module, feature_dim: int, request: BackboneRequest) -> None:
         super().__init__(model, feature_dim)
@@ -89,7 +83,6 @@ def create(request: BackboneRequest, tensors: Mapping[str, Tensor] | None = None
     """Build a timm model without its classifier.
 
     Args:
-        request: Its name is timm's.
         tensors: Weights to give it, by the names that their authors or timm use; None for random ones. What a file has too much,
             such as a classifier, is left out, and so is what it lacks.
 

@@ -50,11 +50,7 @@ def packages() -> tuple[dict[str, str | None], list[str]]:
 
 
 def torch_state(versions: dict[str, str | None]) -> tuple[dict[str, Any], list[str]]:
-    """Try torch and torchvision in a process of their own and return what torch sees.
-
-    Args:
-        versions: From :func:`packages`.
-    """
+    """Try torch and torchvision in a process of their own and return what torch sees."""
     # -P keeps the folder of the probe, with all its modules, off the child's path.
     command = [sys.executable, "-P", torch_probe.__file__]
     try:
@@ -83,13 +79,7 @@ def _wanted_torch() -> str:
 
 
 def data(registry: Any, given_root: str | None, *, readable: bool) -> tuple[dict[str, Any], list[str]]:
-    """Return the folder of data and, for each dataset, ``found`` or the one line that its loader says.
-
-    Args:
-        registry: The loaded :class:`ltbench.registry.discovery.Registry`.
-        given_root: ``--data-root``.
-        readable: Whether loading can be tried at all.
-    """
+    """Return the folder of data and, for each dataset, ``found`` or the one line that its loader says."""
     root = data_root(given_root)
     problems = []
     if root is not None and not root.is_dir():

@@ -81,12 +81,9 @@ class Context:
 
     Attributes:
         facts: Class counts, D, epochs.
-        protocol: As realized for this stage.
-        stage: From 1.
         epoch: From 0; of the current stage.
         previous: The model of the stage before, frozen and in evaluation mode; None in the first stage. Its ``head``,
             ``backbone`` and ``method(name)`` are there to read.
-        device: Where batches and the model are.
         generator: A CPU generator that is seeded anew each epoch, equally on every process. Draw from it what is random: a step
             draws the same numbers for every part of a global batch. A number for each image: :meth:`Batch.rows_of`.
     """
@@ -148,10 +145,6 @@ class Context:
         The divisor comes from the labels of the whole global batch, which every process knows, so no communication is needed and
         averaging over processes and accumulation steps gives the exact value. Where images are mixed it is that of the drawn
         labels, which mixing within a batch permutes.
-
-        Args:
-            logits: Shape (B, C).
-            batch: With weighted targets.
         """
         weights = self.class_weights()
         total = logits.new_zeros(())
@@ -177,10 +170,6 @@ class Context:
 
     def features(self, split: str = "train", view: str = "plain") -> Bank:
         """Return the embeddings of a split under the backbone as it is now; cached where the backbone is frozen.
-
-        Args:
-            split: ``train``.
-            view: ``plain``, or ``augmented`` for one training view a sample.
 
         Raises:
             ValueError: For any other split or view: a method never sees the test images.

@@ -31,13 +31,7 @@ class Head(nn.Module):
 
 
 class HeadFactory:
-    """Offer the parts of a head to the method that owns it.
-
-    Args:
-        make_classifier: The stack's classifier slot.
-        feature_dim: D.
-        num_classes: C.
-    """
+    """Offer the parts of a head to the method that owns it."""
 
     def __init__(self, make_classifier: Callable[[int, int], nn.Module], feature_dim: int, num_classes: int) -> None:
         self._make_classifier = make_classifier
@@ -74,7 +68,6 @@ class BackboneFactory:
     """Offer the task's backbone, whole or in parts, to the method that owns it.
 
     Args:
-        name: For error messages.
         build: Returns a new backbone each time.
     """
 
@@ -95,11 +88,7 @@ class BackboneFactory:
         return self._full
 
     def trunk(self) -> nn.Module:
-        """Return all of the backbone but its last stage.
-
-        Raises:
-            UserError: If the backbone cannot be split.
-        """
+        """Return all of the backbone but its last stage."""
         trunk = getattr(self.full(), "trunk", None)
         if not isinstance(trunk, nn.Module):
             raise UserError(f"backbone {self._name!r} cannot be split: it has no trunk")

@@ -30,10 +30,6 @@ def add_file(registry: Registry, path: Path) -> None:
     The module is called as the file is and its folder is searched last, so that worker processes find it, and so that what is
     stored and recorded names the file and its hash, and no folder.
 
-    Args:
-        registry: Of the installed plugins.
-        path: Of the file.
-
     Raises:
         UserError: If it is no such file, cannot be imported, offers nothing, or offers a name that another plugin has.
     """

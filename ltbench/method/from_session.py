@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Session:
-    """Be a plugin that offers one class.
-
-    Args:
-        spec: Of the class.
-    """
+    """Be a plugin that offers one class."""
 
     def __init__(self, spec: MethodSpec) -> None:
         self._spec = spec
@@ -35,7 +31,6 @@ def register(method: type[Any], registry: Registry) -> str:
 
     Args:
         method: Derived from :class:`ltbench.Method`, at the top level of a module or of a notebook.
-        registry: That gets it.
 
     Raises:
         UserError: If it is no such class, its name is taken, or nothing tells what it does.

@@ -22,11 +22,7 @@ class Registered(Generic[SpecT]):
     version: str
 
     def load(self) -> Any:
-        """Import what the spec points to.
-
-        Raises:
-            UserError: If that fails, naming the distribution.
-        """
+        """Import what the spec points to."""
         try:
             return load_target(self.spec.target)
         except Exception as error:

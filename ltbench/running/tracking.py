@@ -27,9 +27,6 @@ _MEND = {"tensorboard": "pip install 'ltbench[track]'", "wandb": "pip install wa
 def require(tracker: str) -> None:
     """Refuse a tracker that is not there.
 
-    Args:
-        tracker: One of :data:`TRACKERS`.
-
     Raises:
         UserError: If it is not installed.
     """
@@ -38,12 +35,7 @@ def require(tracker: str) -> None:
 
 
 def alone(tracker: str, folder: Path) -> Observers:
-    """Return observers of which the only one is a tracker, for a process whose other events are told elsewhere.
-
-    Args:
-        tracker: One of :data:`TRACKERS`.
-        folder: Where it writes.
-    """
+    """Return observers of which the only one is a tracker, for a process whose other events are told elsewhere."""
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
     manager.register(Tracking(tracker, folder), NAME)
@@ -55,10 +47,6 @@ class Tracking:
 
     What was logged is noted beside it, so that a run that goes on after a kill goes on there too, and says nothing twice. A
     process logs one run at a time: wandb has one current run in each.
-
-    Args:
-        tracker: One of :data:`TRACKERS`.
-        folder: Where it writes.
     """
 
     def __init__(self, tracker: str, folder: Path) -> None:

@@ -65,12 +65,11 @@ _heart = _Heart()
 
 
 class Lease:
-    """Take, keep and give back the right to do one thing.
+    """Take, keep and give back the right to do one thing; a folder that cannot be written is a :class:`UserError`.
 
     Args:
         folder: Of leases; made if it does not exist.
         name: Of this one: a plain file name that does not begin with a point.
-        what: Is done, for those who wait.
     """
 
     def __init__(self, folder: Path, name: str, what: str) -> None:
@@ -82,11 +81,7 @@ class Lease:
         self._watched = self._looked = 0.0
 
     def attempt(self) -> bool:
-        """Take the lease if nobody has it.
-
-        Raises:
-            UserError: If the folder cannot be written.
-        """
+        """Take the lease if nobody has it."""
         number = secrets.token_hex(8)
         claim = self._folder / f".{self._place.name}.{number}"
         try:
@@ -106,11 +101,7 @@ class Lease:
         return False
 
     def wait(self) -> None:
-        """Take the lease as soon as it can be had; a wait of more than a moment is told on stderr, once.
-
-        Raises:
-            UserError: If the folder cannot be written.
-        """
+        """Take the lease as soon as it can be had; a wait of more than a moment is told on stderr, once."""
         started, pause, told = time.monotonic(), _PAUSES[0], False
         while not self.attempt():
             if not told and self.holder and time.monotonic() - started > _PATIENCE:
@@ -121,11 +112,7 @@ class Lease:
 
     @contextmanager
     def held(self) -> Iterator[Lease]:
-        """Hold the lease, after waiting for it, while the block runs.
-
-        Raises:
-            UserError: If the folder cannot be written.
-        """
+        """Hold the lease, after waiting for it, while the block runs."""
         self.wait()
         try:
             yield self
@@ -136,9 +123,6 @@ class Lease:
         """Make sure of the lease before something is published; return whether nobody else has had it in between.
 
         A process that was suspended for long may have lost it: then it waits for whoever has it now.
-
-        Raises:
-            UserError: If the folder cannot be written.
         """
         assert self._mine is not None, "only a lease that was taken can be confirmed"
         try:

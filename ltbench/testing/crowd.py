@@ -66,8 +66,6 @@ def check_many_classes(methods: Sequence[str], *, plugins: tuple[str, ...] = (),
     """Take a step and predict with 8,142 classes, in a process of its own whose memory is watched.
 
     Args:
-        methods: Names.
-        plugins: That are not installed.
         stands_on: What a later stage stands on; None for the base method.
 
     Returns:

@@ -90,7 +90,6 @@ def run_check(check: str, method: str, *, plugins: tuple[str, ...] = (), stands_
 
     Args:
         check: A name of ``CHECKS``.
-        method: The method's name.
         plugins: That are not installed: modules, files or folders of distributions.
         stands_on: What the method stands on as a later stage; None for the base method.
     """
@@ -102,7 +101,6 @@ def check_method(method: str, *, plugins: tuple[str, ...] = (), stands_on: str |
     """Run every check on one method, without pytest.
 
     Args:
-        method: The method's name.
         plugins: That are not installed: modules, files or folders of distributions.
         stands_on: What the method stands on as a later stage; None for the base method.
         processes: Whether to make the checks that start processes as well, which takes some seconds.

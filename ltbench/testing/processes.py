@@ -35,8 +35,6 @@ def check_two_processes(methods: Sequence[str], *, plugins: tuple[str, ...] = ()
     """Train methods under two gloo processes: parameters and buffers must be equal on both, and near those of one process.
 
     Args:
-        methods: Names.
-        plugins: Modules of plugins that are not installed.
         stands_on: What a later stage stands on; None for the base method.
 
     Returns:
@@ -85,9 +83,6 @@ def launch(command: Sequence[str], world: int, folder: Path, *, timeout: float) 
 
     Args:
         command: Of each process; rank and address stand in its environment, as torchrun has them.
-        world: Processes.
-        folder: Where ``rank-R.log`` is written.
-        timeout: Seconds after which all are ended.
 
     Returns:
         The exit codes; that of a process that had to be ended is negative.

@@ -29,10 +29,7 @@ class Subject:
     """Hold one registered method, and the expressions in which it can be tried.
 
     Args:
-        method: Its name.
-        plugins: Modules of plugins that are not installed.
         stands_on: What it stands on as a later stage; None for what the method says, or the base method.
-        folder: That several processes share, or None.
     """
 
     def __init__(self, method: str, plugins: tuple[str, ...] = (), stands_on: str | None = None,

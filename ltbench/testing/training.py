@@ -106,12 +106,8 @@ def take_step(what: str, engine: Engine, runner: StageRunner, plan: StagePlan, o
     """Take one training step on given images, but for the optimizer's update; loss and gradients must be finite.
 
     Args:
-        what: Is tried.
         engine: Built and fitted; its stage trains.
-        runner: That built it.
-        plan: Of its stage.
         order: Positions in the training split, one global batch, shape (B,).
-        data: Of the task.
 
     Raises:
         Failure: Naming what is not finite.
@@ -203,15 +199,7 @@ def _check_measuring(what: str, engine: Engine) -> None:
 
 
 def check_finite(what: str, trained: Trained) -> None:
-    """Require finite losses and predictions.
-
-    Args:
-        what: Was trained.
-        trained: The result.
-
-    Raises:
-        Failure: Naming what is not.
-    """
+    """Require finite losses and predictions."""
     for loss in trained.losses:
         if not math.isfinite(loss):
             raise Failure(f"the loss of {what} must be finite, got {loss}")
@@ -219,11 +207,7 @@ def check_finite(what: str, trained: Trained) -> None:
 
 
 def require_finite(what: str, value: Tensor) -> None:
-    """Require numbers; minus infinity is one, as a probability of zero.
-
-    Raises:
-        Failure: Saying what is none.
-    """
+    """Require numbers; minus infinity is one, as a probability of zero."""
     # It is a row without any other value than minus infinity that says nothing.
     if torch.isnan(value).any() or (value == math.inf).any() or not torch.isfinite(value).any():
         raise Failure(f"{what} must be finite")

@@ -29,8 +29,6 @@ class BackboneFacts:
     """Hold what planning needs of a backbone.
 
     Args:
-        parameters: How many.
-        feature_dim: D.
         operations: Of its products and convolutions for one image: two for each multiplication and addition.
     """
 
@@ -43,16 +41,7 @@ _KNOWN: dict[tuple[str, BackboneRequest], BackboneFacts] = {}
 
 
 def backbone_facts(name: str, data: TaskData, registry: Registry) -> BackboneFacts:
-    """Return the facts of a registered backbone, which is built once in a process; the global generator is left as it was.
-
-    Args:
-        name: As in a protocol.
-        data: Tells channels and image size.
-        registry: Where names are looked up.
-
-    Raises:
-        UserError: See :func:`make_backbone`.
-    """
+    """Return the facts of a registered backbone, which is built once in a process; the global generator is left as it was."""
     entry, member = registry.backbone(name)
     identity = entry.spec.target, BackboneRequest(member, data.dataset.channels, data.dataset.image_size)
     if identity not in _KNOWN:
@@ -66,11 +55,6 @@ def backbone_facts(name: str, data: TaskData, registry: Registry) -> BackboneFac
 
 def make_backbone(name: str, data: TaskData, registry: Registry) -> nn.Module:
     """Build a registered backbone for a dataset's images.
-
-    Args:
-        name: As in a protocol; ``family:member`` for a family.
-        data: Tells channels and image size.
-        registry: Where names are looked up.
 
     Raises:
         UserError: If there is no such backbone, or it has no ``feature_dim``.
@@ -88,15 +72,6 @@ def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, regist
     """Build a stage's engine on the CPU, with its initial weights; the global generator is left as it was.
 
     Backbone, methods and head draw from seeds of their own, so that stacks which differ in one of them share the rest.
-
-    Args:
-        plan: Of the stage.
-        seed: Of the run.
-        epochs: Of the stage.
-        data: Of the task.
-        registry: Where backbones are looked up.
-        previous: The finished stage before.
-        make_context: See :class:`Engine`.
     """
     with torch.random.fork_rng(devices=[]):
         name = plan.protocol.backbone

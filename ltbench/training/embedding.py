@@ -25,9 +25,6 @@ def evaluation_precision(accelerator: Accelerator) -> str:
     """Return the precision of the backbone on test images, ``bf16`` or ``fp32``; all behind it is at least fp32.
 
     fp16 has fewer exponents than what was trained: activations that overflow would change predictions.
-
-    Args:
-        accelerator: Of the process.
     """
     return "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
 
@@ -37,10 +34,7 @@ class Embedder:
 
     Args:
         backbone: In evaluation mode; it is not changed.
-        data: Of the task.
-        device: Of the backbone.
         source: The part whose first images a folded copy is checked on: the same ones on every process, so that all decide alike.
-        indices: Which images of it there are.
         precision: Of the backbone, ``fp32`` or ``bf16``.
     """
 
@@ -73,7 +67,6 @@ def embedding_with(engine: Engine, embedder: Embedder) -> Iterator[None]:
 
     Args:
         engine: In evaluation mode.
-        embedder: Of its backbone.
     """
     trained = engine.trained
     trained.embedder = embedder

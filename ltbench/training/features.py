@@ -33,12 +33,7 @@ class FeatureReader:
     """Compute banks, and keep those of a frozen backbone.
 
     Args:
-        engine: Whose backbone embeds.
-        data: Of the task.
         protocol: Names the training augmentation.
-        seed: Of the augmented view.
-        accelerator: Of the process.
-        store: Of finished stages.
         key: Of the stage that the frozen backbone was trained in, where its banks are kept; None where there is none.
     """
 
@@ -53,15 +48,7 @@ class FeatureReader:
         self._banks: dict[str, Bank] = {}
 
     def read(self, split: str, view: str) -> Bank:
-        """Return a bank.
-
-        Args:
-            split: ``train``.
-            view: ``plain`` or ``augmented``.
-
-        Raises:
-            ValueError: For any other split or view.
-        """
+        """Return a bank."""
         if split != "train":
             raise ValueError(f"split must be 'train', got {split!r}: a method never sees other images")
         if view not in ("plain", "augmented"):

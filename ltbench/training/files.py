@@ -25,9 +25,6 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, A
     """Write tensors and JSON metadata to one safetensors file, atomically.
 
     Args:
-        path: The file.
-        tensors: By name.
-        meta: Anything that JSON holds.
         durable: Whether a power loss must not cut it short; what it leaves is found to be damaged, and is made again.
 
     Raises:
@@ -43,12 +40,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, A
 
 
 def not_written(path: Path, error: Exception) -> UserError:
-    """Return what to tell a user whose file could not be written.
-
-    Args:
-        path: The file.
-        error: Of the system.
-    """
+    """Return what to tell a user whose file could not be written."""
     if getattr(error, "errno", None) == errno.ENOSPC or "os error 28" in str(error):
         return UserError(f"no space is left for {path}: free some, or run 'ltbench cache prune'")
     return UserError(f"{path} cannot be written: {error}")

@@ -19,9 +19,7 @@ class StageTerms:
     """Hold what a protocol says of one stage.
 
     Args:
-        lr: Peak learning rate.
         weight_decay: Of parameters without their own.
-        batch_size: Global.
     """
 
     lr: float
@@ -41,8 +39,6 @@ class Optimization:
 
     Args:
         engine: Its trainable parameters are optimized; methods' own groups first, the rest by the protocol.
-        protocol: As realized for the stage.
-        total_steps: Of the stage.
 
     Raises:
         UserError: If nothing can be trained.

@@ -43,9 +43,7 @@ class Stage:
 
     Args:
         engine: Frozen, in evaluation mode.
-        curve: One row an epoch.
         seconds: That its training took, wherever it was done.
-        reused: Whether it came from the store.
     """
 
     engine: Engine
@@ -58,14 +56,8 @@ class StageRunner:
     """Train stages, or find them done.
 
     Args:
-        accelerator: Of the process.
-        store: Of finished stages.
-        registry: Where backbones are looked up.
         accumulation: Parts that each process splits its share of a global batch into.
         stage1: A user's own first stage, instead of training one.
-        weights: Of a frozen backbone, likewise.
-        sync_batch_norm: Whether batch norm looks at the images of all processes.
-        compiles: Whether training steps are compiled.
     """
 
     def __init__(self, accelerator: Accelerator, store: StageStore, registry: Registry, *, accumulation: int = 1,
@@ -88,13 +80,6 @@ class StageRunner:
     def obtain(self, plan: StagePlan, seed: int, data: TaskData, previous: Stage | None,
                observe: Callable[[Row], None] = lambda row: None) -> Stage:
         """Return a stage's result.
-
-        Args:
-            plan: Of the stage.
-            seed: Of the run.
-            data: Of the task.
-            previous: The stage before.
-            observe: Called with every finished epoch's row.
 
         Raises:
             Diverged: If training stops being finite.
@@ -135,14 +120,7 @@ class StageRunner:
             self.store.discard(key)
 
     def build(self, plan: StagePlan, seed: int, data: TaskData, previous: Engine | None) -> Engine:
-        """Return a stage's engine with its context, set up and not yet trained.
-
-        Args:
-            plan: Of the stage.
-            seed: Of the run.
-            data: Of the task.
-            previous: The finished stage before.
-        """
+        """Return a stage's engine with its context, set up and not yet trained."""
         epochs = budget_of(plan.protocol, plan.number, len(data.labels)).epochs
         bank_key = self._bank_key(plan.previous, data) if plan.previous else None
 
@@ -165,10 +143,6 @@ class StageRunner:
         """Return the embeddings of the plain training images under a finished stage.
 
         Args:
-            plan: Of the stage.
-            engine: Finished.
-            seed: Of the run.
-            data: Of the task.
             keep: Whether to store what is computed, for the stages above.
         """
         reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store, self._bank_key(plan, data))
@@ -178,10 +152,6 @@ class StageRunner:
         """Return the key that the banks of a stage's backbone are kept under: of the stage that trained it, or of its weights.
 
         Weights are the same for every seed and method, so their features of a split are computed once.
-
-        Args:
-            plan: Of the stage.
-            data: Of the task.
         """
         if self.weights is None:
             return _trained_in(plan)
@@ -200,10 +170,6 @@ class StageRunner:
 
         Args:
             engine: As :meth:`build` gives it.
-            plan: Of the stage.
-            seed: Of the run.
-            data: Of the task.
-            observe: Called with every finished epoch's row.
 
         Raises:
             Diverged: If training stops being finite.
@@ -247,11 +213,7 @@ class StageRunner:
         """Return what makes the loader of a stream: of images, or of cached features where the stage trains on them.
 
         Args:
-            engine: Of the stage.
-            plan: Of the stage.
             budget: Its batch size counts.
-            seed: Of the run.
-            data: Of the task.
         """
         accelerator = self.accelerator
         places: dict[str, Any] = {"batch_size": budget.batch_size, "device": accelerator.device,

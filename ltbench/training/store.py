@@ -28,9 +28,6 @@ class Entry:
     """Describe one stored stage.
 
     Args:
-        key: Its content key.
-        path: Its folder.
-        size: Bytes.
         used: When it was last read, in seconds since 1970.
         meta: What it is; empty while it is unfinished.
     """
@@ -49,7 +46,6 @@ class StageStore:
     folder holds its lease.
 
     Args:
-        root: The cache folder.
         limit: Bytes that finished stages may take; the least recently used go first.
     """
 
@@ -60,11 +56,7 @@ class StageStore:
         self._held: dict[str, Lease] = {}
 
     def require_writable(self) -> None:
-        """Make the folders.
-
-        Raises:
-            UserError: If one cannot be written.
-        """
+        """Make the folders."""
         try:
             for folder in (self.root, self._leases):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -102,12 +94,7 @@ class StageStore:
 
     @contextmanager
     def lock(self, key: str, what: str = "") -> Iterator[None]:
-        """Hold a stage against other processes; wait for the one that has it.
-
-        Args:
-            key: Of the stage.
-            what: Is done with it, for those who wait.
-        """
+        """Hold a stage against other processes; wait for the one that has it."""
         with Lease(self._leases, key, what or f"stored stage {key[:12]}").held() as lease:
             self.path(key).mkdir(parents=True, exist_ok=True)
             self._held[key] = lease
@@ -135,13 +122,7 @@ class StageStore:
         return _read_meta(self.path(key))
 
     def finish(self, key: str, meta: dict[str, Any], *, durable: bool = True) -> None:
-        """Mark a stage as finished, whose engine file has been written, and make room.
-
-        Args:
-            key: Of the stage.
-            meta: What it is.
-            durable: Whether it must survive a power loss.
-        """
+        """Mark a stage as finished, whose engine file has been written, and make room."""
         folder = self.path(key)
         write_whole(folder / META, json.dumps(meta, sort_keys=True).encode(), durable=durable)
         if durable:
@@ -169,12 +150,7 @@ class StageStore:
         """Remove the least recently used stages until the rest fits; a stage that somebody holds stays.
 
         Args:
-            limit: Bytes that may stay.
-            keep: Keys that must stay.
             older_than: Seconds since the last use below which a stage stays.
-
-        Returns:
-            What was removed.
         """
         entries = self.entries()
         size = sum(entry.size for entry in entries)

@@ -48,11 +48,6 @@ class Names:
 def choose_names(typed: str, kind: Kind, registry: Registry) -> Names:
     """Return what is called how.
 
-    Args:
-        typed: By the user.
-        kind: Of plugin.
-        registry: Holds the names that are taken.
-
     Raises:
         UserError: If the name cannot be one, or is taken.
     """
