@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ltbench.backbones.request import BackboneRequest
+from ltbench.backbones.split import SplitNetwork
 from ltbench.errors import UserError
 
 _WIDTHS = (64, 128, 256, 512)
@@ -59,14 +60,12 @@ def _initialized(module: nn.Sequential) -> nn.Sequential:
     return module
 
 
-class BasicResNet(nn.Module):
-    """Map images to the pooled output of the fourth stage: ``pool(last_stage(trunk(images)))``.
+class BasicResNet(SplitNetwork):
+    """Hold a stem with three stages, to maps with 256 channels, and a last stage, to maps with 512.
 
     Args:
         large: Whether the stem shrinks images by four, with a 7 x 7 convolution and pooling.
     """
-
-    feature_dim: int
 
     def __init__(self, blocks: Sequence[int], *, large: bool, channels: int = 3) -> None:
         super().__init__()
@@ -86,21 +85,8 @@ class BasicResNet(nn.Module):
         self.feature_dim = _WIDTHS[3]
 
     def make_last_stage(self, width: float = 1.0) -> nn.Sequential:
-        """Build one more last stage, with fresh weights, for an expert or a branch.
-
-        Args:
-            width: As a fraction of the ordinary width.
-        """
+        """Build one more last stage, see :meth:`SplitNetwork.make_last_stage`."""
         return make_stage(self.blocks[3], _WIDTHS[2], max(1, round(_WIDTHS[3] * width)), stride=2)
-
-    @staticmethod
-    def pool(maps: Tensor) -> Tensor:
-        """Average maps (B, D, h, w) over space, shape (B, D)."""
-        return maps.mean(dim=(2, 3))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return embeddings, shape (B, D)."""
-        return self.pool(self.last_stage(self.trunk(images)))
 
 
 def build(request: BackboneRequest) -> BasicResNet:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ltbench.cli import torch_probe
 from ltbench.errors import UserError
-from ltbench.system.settings import cache_limit, cache_root, data_root
+from ltbench.system.settings import cache_limit, cache_root, cores, data_root
 
 PACKAGES = ("ltbench", "torch", "torchvision", "timm", "accelerate", "pluggy", "tabulate", "scikit-learn", "numpy", "scipy",
             "safetensors", "tqdm")
@@ -29,12 +29,11 @@ def python() -> str:
 
 def machine() -> dict[str, int | None]:
     """Return the cores that this process may use and the memory in bytes (None where the system does not say)."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         memory = None
-    return {"cores": cores, "memory": memory}
+    return {"cores": cores(), "memory": memory}
 
 
 def packages() -> tuple[dict[str, str | None], list[str]]:

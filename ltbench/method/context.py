@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ltbench.backbones.request import feature_dim
 from ltbench.data.batch import Batch
 from ltbench.data.partners import Partners, draw_partners
 from ltbench.data.samplers import InstanceBalanced, Sampler
@@ -26,15 +27,12 @@ class Combined(Interface):
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of every sample, shape (B,)."""
-        ...
 
     def class_weights(self, ctx: Context) -> Tensor | None:
         """Return the product of all class weights, shape (C,), or None if there are none."""
-        ...
 
     def mix(self, ctx: Context, batch: Batch) -> Batch:
         """Return the batch with mixed images and weighted targets."""
-        ...
 
 
 class StageModel(Interface):
@@ -50,15 +48,12 @@ class StageModel(Interface):
 
     def method(self, name: str) -> Any:
         """Return a method of this stage by its name."""
-        ...
 
     def output(self, batch: Batch | Tensor) -> Output:
         """Return what the model says of a batch or of images (B, channels, H, W)."""
-        ...
 
     def predict(self, batch: Batch | Tensor) -> Tensor:
         """Return the logits (B, C) whose softmax is the stage's probability."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +115,7 @@ class Context:
     @property
     def embedding_dim(self) -> int:
         """D of the backbone as it was built: another method of the stack may have made it wider than the task's."""
-        return int(self.engine.backbone.feature_dim)  # type: ignore[arg-type]
+        return feature_dim(self.engine.backbone)
 
     @property
     def progress(self) -> float:

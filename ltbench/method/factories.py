@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ltbench.backbones.request import feature_dim
 from ltbench.errors import UserError
 from ltbench.method.values import Output
 
@@ -79,7 +80,7 @@ class BackboneFactory:
     @property
     def feature_dim(self) -> int:
         """D of the whole backbone."""
-        return int(self.full().feature_dim)  # type: ignore[arg-type]
+        return feature_dim(self.full())
 
     def full(self) -> nn.Module:
         """Return the task's backbone, always the same object."""

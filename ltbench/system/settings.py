@@ -39,7 +39,7 @@ def cores() -> int:
 
 
 def data_workers() -> int:
-    """Return how many processes decode images: ``LTBENCH_WORKERS`` (0 for none), else this process's share of cores, at most 16."""
+    """Return how many processes decode images: ``LTBENCH_WORKERS`` (0 for none), else a share of the cores, at most 16."""
     text = os.environ.get("LTBENCH_WORKERS")
     if text:
         if not text.isdecimal():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 from ltbench.testing import shapes, specification, training
 from ltbench.testing.checks import Check
@@ -67,16 +66,8 @@ CHECKS = {
 }
 
 
-class Together(Protocol):
-    """Make one check of many methods in processes of its own, for to start them takes the longest."""
-
-    def __call__(self, methods: Sequence[str], *, plugins: tuple[str, ...] = (), stands_on: str | None = None,
-                 ) -> dict[str, Result]:
-        """Return one result a method."""
-        ...
-
-
-APART: dict[str, Together] = {"two_processes": check_two_processes, "many_classes": check_many_classes}
+# Checks of many methods at once in processes of their own, for to start these takes the longest; one result a method.
+APART: dict[str, Callable[..., dict[str, Result]]] = {"two_processes": check_two_processes, "many_classes": check_many_classes}
 
 
 @functools.lru_cache(maxsize=64)

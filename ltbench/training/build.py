@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ltbench.backbones.operations import count_operations
-from ltbench.backbones.request import BackboneRequest
+from ltbench.backbones.request import BackboneRequest, feature_dim
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
@@ -49,7 +49,7 @@ def backbone_facts(name: str, data: TaskData, registry: Registry) -> BackboneFac
             built = make_backbone(name, data, registry).eval()
             image = torch.zeros(1, data.dataset.channels, data.dataset.image_size, data.dataset.image_size)
             operations = count_operations(built, image)
-        _KNOWN[identity] = BackboneFacts(sum(p.numel() for p in built.parameters()), _feature_dim(built), operations)
+        _KNOWN[identity] = BackboneFacts(sum(p.numel() for p in built.parameters()), feature_dim(built), operations)
     return _KNOWN[identity]
 
 
@@ -81,8 +81,8 @@ def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, regist
             return make_backbone(name, data, registry)
 
         factory = BackboneFactory(name, fresh_backbone)
-        feature_dim = _feature_dim(previous.backbone) if previous else factory.feature_dim
-        facts = Facts(data.class_counts, feature_dim, epochs)
+        width = feature_dim(previous.backbone) if previous else factory.feature_dim
+        facts = Facts(data.class_counts, width, epochs)
         torch.manual_seed(derive_seed("methods", seed, plan.number))
         stack = Stack([hyperparameters.build(choice.method, facts, choice.values) for choice in plan.choices], plan.number)
         if previous is None:
@@ -90,13 +90,9 @@ def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, regist
             backbone = stack.owner("build_backbone").build_backbone(factory)
         else:
             backbone = copy.deepcopy(previous.backbone) if stack.backbone != "frozen" else previous.backbone
-        heads = HeadFactory(stack.owner("make_classifier").make_classifier, _feature_dim(backbone), facts.num_classes)
+        heads = HeadFactory(stack.owner("make_classifier").make_classifier, feature_dim(backbone), facts.num_classes)
         torch.manual_seed(derive_seed("head", seed, plan.number))
         head = stack.owner("build_head").build_head(heads)
     engine = Engine(backbone, head, stack, make_context)
     engine.backbone.requires_grad_(stack.backbone == "tuned")
     return engine.to(memory_format=torch.channels_last)
-
-
-def _feature_dim(backbone: nn.Module) -> int:
-    return int(backbone.feature_dim)  # type: ignore[arg-type]

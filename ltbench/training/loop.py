@@ -61,7 +61,6 @@ class BatchLoader(Interface):
 
     def epoch(self, order: np.ndarray[Any, np.dtype[np.int64]], epoch: int) -> Iterator[list[Batch]]:
         """Yield, for every global batch, this process's part of it: one batch an accumulation step."""
-        ...
 
 
 class Loop:
