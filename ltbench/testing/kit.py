@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ltbench.testing import shapes, specification, training
 from ltbench.testing.checks import Check
-from ltbench.testing.crowd import check_many_classes
+from ltbench.testing.many_classes import check_many_classes
 from ltbench.testing.partners import partners
 from ltbench.testing.processes import check_two_processes
 from ltbench.testing.results import Result, attempt

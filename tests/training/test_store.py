@@ -119,7 +119,7 @@ def test_a_killed_owner_blocks_nobody(tmp_path: Path) -> None:
     ready = context.Event()
     process = context.Process(target=_hold, args=(tmp_path, ready))
     process.start()
-    assert ready.wait(60)
+    assert ready.wait(300)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()

@@ -87,7 +87,7 @@ def _try(methods: Sequence[str], plugins: tuple[str, ...], stands_on: str | None
     """Return what is wrong with the methods that were tried, and how it ended."""
     with scene.scratch() as folder:
         (folder / "job.json").write_text(json.dumps({"methods": list(methods), "plugins": list(plugins), "stands_on": stands_on}))
-        command = [sys.executable, "-m", "ltbench.testing.crowd", str(folder)]
+        command = [sys.executable, "-m", "ltbench.testing.many_classes", str(folder)]
         with (folder / "rank-0.log").open("wb") as log, suppress(subprocess.TimeoutExpired):
             patience = 2 * _SECONDS * (1 + len(methods))
             subprocess.run(command, env=one_thread(), stdout=log, stderr=subprocess.STDOUT, timeout=patience)
