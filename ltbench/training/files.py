@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -46,13 +45,13 @@ def not_written(path: Path, error: Exception) -> UserError:
     return UserError(f"{path} cannot be written: {error}")
 
 
-def load_tensors(path: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what :func:`save_tensors` wrote.
 
     Raises:
         UserError: If the file is damaged.
     """
-    with _opened(path, device) as file:
+    with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
         return tensors, json.loads((file.metadata() or {}).get("ltbench", "{}"))
 
@@ -63,14 +62,14 @@ def check_tensors(path: Path) -> None:
     Raises:
         UserError: If the file is damaged.
     """
-    with _opened(path, "cpu"):
+    with _opened(path):
         pass
 
 
 @contextmanager
-def _opened(path: Path, device: torch.device | str) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[Any]:
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
+        with safe_open(path, framework="pt") as file:
             yield file
     except FileNotFoundError:
         raise

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -146,17 +145,16 @@ class StageStore:
                 continue
         return sorted(found, key=lambda entry: entry.used)
 
-    def prune(self, limit: int, *, keep: set[str] | None = None, older_than: float = 0.0) -> list[Entry]:
-        """Remove the least recently used stages until the rest fits; a stage that somebody holds stays.
+    def prune(self, limit: int, *, keep: set[str] | None = None) -> list[Entry]:
+        """Remove the least recently used stages until the rest takes ``limit`` bytes; return what was removed.
 
-        Args:
-            older_than: Seconds since the last use below which a stage stays.
+        Stages to ``keep`` stay, and those that somebody holds.
         """
         entries = self.entries()
         size = sum(entry.size for entry in entries)
         removed = []
         for entry in entries:
-            if size <= limit or time.time() - entry.used < older_than:
+            if size <= limit:
                 break
             if entry.key in (keep or ()):
                 continue
