@@ -21,7 +21,7 @@ from ltbench.terms.protocol import Protocol
 
 
 class Combined(Interface):
-    """Speak for all methods of a stage."""
+    """Join what the methods of a stage do."""
 
     stage: int
 

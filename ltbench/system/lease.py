@@ -29,8 +29,8 @@ from ltbench.system.holder import EXPIRY, GONE, Holder, read_holder, remove
 from ltbench.system.owner import this_process
 
 BEAT = 5.0  # seconds between two stamps
-WATCH = 15.0  # that a taker sees no stamp itself: on some disks stamps are of the clocks of the writers
-_LOOKS = 5.0  # seconds that one look counts for at most: the disk itself may have been away between two
+WATCH = 15.0  # seconds without a stamp that a taker must have watched itself: on some disks writers stamp by their own clocks
+_LOOKS = 5.0  # seconds of watching that the time between two looks counts for at most: the disk may have been away meanwhile
 _PATIENCE = 1.0  # seconds of waiting that nobody needs to hear of
 _PAUSES = 0.02, 2.0  # seconds between two tries, at first and at most
 

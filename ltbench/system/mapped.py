@@ -15,7 +15,7 @@ _BLOCK = 1 << 23  # bytes of a block: 1,024 rows of 2,048 features; who computes
 
 
 class _Mapping(mmap.mmap):
-    """Know a descriptor of the file that is mapped: single rows are read from it."""
+    """Hold a descriptor of the mapped file as well, to read single rows from."""
 
     descriptor: int
 

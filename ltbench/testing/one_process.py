@@ -1,4 +1,4 @@
-"""What two processes came to, compared with what one comes to on the same global batches."""
+"""Compare what two processes trained with what one process trains on the same global batches."""
 
 from __future__ import annotations
 

@@ -46,7 +46,8 @@ class BankFile:
     def finished_rows(self) -> int:
         """Return how many leading rows are there and sound: N of a finished bank.
 
-        Of a damaged bank nothing is kept, after one line that says so: another process may have its file mapped.
+        A damaged bank counts as empty, and one line on stderr says so. Its file is replaced, never changed: another process may
+        have it mapped.
         """
         digests = self._noted()
         if self._rows_file.is_file():

@@ -30,7 +30,7 @@ def evaluation_precision(accelerator: Accelerator) -> str:
 
 
 class Embedder:
-    """Be called with images in the place of a backbone; free it afterwards, for it may hold a copy.
+    """Embed images in a backbone's place. Free it afterwards: it may hold a copy of the backbone.
 
     Args:
         backbone: In evaluation mode; it is not changed.

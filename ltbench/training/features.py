@@ -64,7 +64,7 @@ class FeatureReader:
         return self._banks[view]
 
     def finished(self, *, keep: bool) -> Bank:
-        """Return the plain training images under a backbone that is trained, from the store if they are there.
+        """Return the embeddings of the plain training images under this stage's finished backbone, stored or computed.
 
         Args:
             keep: Whether to store them: a stage above that leaves the backbone frozen reads them there.
