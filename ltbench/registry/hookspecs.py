@@ -82,8 +82,10 @@ def ltbench_epoch_end(run: RunInfo, stage: int, epoch: int, epochs: int, metrics
     """Observe the end of an epoch (main process only).
 
     Args:
+        run: What is running.
         stage: From 1.
         epoch: From 1, of this stage.
+        epochs: How many this stage has.
         metrics: Training figures of the epoch; never a figure of the test set.
     """
 
@@ -93,9 +95,11 @@ def ltbench_stage_end(run: RunInfo, stage: int, curve: Sequence[Mapping[str, Any
     """Observe that a stage is finished, trained now or found so (main process only).
 
     Args:
+        run: What is running.
         stage: From 1.
         curve: One row an epoch, with ``epoch`` and ``epochs`` beside the training figures; those of epochs that this process did
             not train are in no other event.
+        reused: Whether it came from the store.
     """
 
 

@@ -86,6 +86,7 @@ def test_a_search_space_that_the_constructor_does_not_take_is_found(method: str,
     assert not result.ok and result.message == message
 
 
+@pytest.mark.slow
 def test_two_processes_show_what_one_process_alone_keeps() -> None:
     found = check_two_processes(["planted_local_mean", "planted_one_image"], plugins=PLANTED)
     assert found["planted_one_image"].ok
