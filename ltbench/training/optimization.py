@@ -51,7 +51,7 @@ class Optimization:
         self._follow = schedules.for_stage(protocol, stage, total_steps)
         self._clip = protocol.grad_clip
         self._clips: list[float | None] = []
-        self._base: list[tuple[float, bool]] = []
+        self._base: list[tuple[float, bool]] = []  # peak rate of each group, and whether it follows the schedule
         groups: list[dict[str, Any]] = []
         taken: set[int] = set()
         for method in engine.stack.methods:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,7 @@ class Stage:
     reused: bool = False
 
 
+@dataclass(eq=False)
 class StageRunner:
     """Train stages, or find them done.
 
@@ -60,17 +61,15 @@ class StageRunner:
         stage1: A user's own first stage, instead of training one.
     """
 
-    def __init__(self, accelerator: Accelerator, store: StageStore, registry: Registry, *, accumulation: int = 1,
-                 stage1: Path | None = None, weights: Weights | None = None, sync_batch_norm: bool = False,
-                 compiles: bool = False) -> None:
-        self.accelerator = accelerator
-        self.store = store
-        self.registry = registry
-        self.accumulation = accumulation
-        self.stage1 = stage1
-        self.weights = weights
-        self.sync_batch_norm = sync_batch_norm
-        self.compiles = compiles
+    accelerator: Accelerator
+    store: StageStore
+    registry: Registry
+    _: KW_ONLY
+    accumulation: int = 1
+    stage1: Path | None = None
+    weights: Weights | None = None
+    sync_batch_norm: bool = False
+    compiles: bool = False
 
     @property
     def given(self) -> bool:
