@@ -44,11 +44,7 @@ class ProjectedBlock(nn.Module):
 
 
 def make_stage(blocks: int, in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
-    """Build one stage, whose first block changes the width and the resolution; weights by Kaiming's normal rule, fan-out.
-
-    Args:
-        stride: By what the resolution falls.
-    """
+    """Build one stage, whose first block changes the width and the resolution; weights by Kaiming's normal rule, fan-out."""
     first = ProjectedBlock(in_channels, out_channels, stride)
     return _initialized(nn.Sequential(first, *(ProjectedBlock(out_channels, out_channels) for _ in range(blocks - 1))))
 

@@ -56,11 +56,7 @@ def initialize(module: nn.Module) -> None:
 
 
 def make_stage(blocks: int, in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
-    """Build one stage, whose first block changes the width and the resolution.
-
-    Args:
-        stride: By what the resolution falls.
-    """
+    """Build one stage, whose first block changes the width and the resolution."""
     first = BasicBlock(in_channels, out_channels, stride)
     return nn.Sequential(first, *(BasicBlock(out_channels, out_channels) for _ in range(blocks - 1)))
 

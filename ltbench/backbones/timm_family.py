@@ -22,7 +22,6 @@ class TimmBackbone(nn.Module):
 
     Args:
         model: Made with ``num_classes=0``, so that it returns what its classifier would read.
-        feature_dim: D, the width of that.
     """
 
     feature_dim: int
@@ -60,11 +59,7 @@ class TimmResNet(TimmBackbone):
         return stage
 
     def make_last_stage(self, width: float = 1.0) -> nn.Module:
-        """Build one more last stage, with fresh weights, for an expert or a branch.
-
-        Args:
-            width: As a fraction of the ordinary width.
-        """
+        """Build one more last stage, with fresh weights, for an expert or a branch."""
         channels = (*_WIDTHS[:3], max(1, round(_WIDTHS[3] * width)))
         # timm builds no stage alone; the rest of the model is dropped.
         model: Any = timm.create_model(self._request.name, pretrained=False, num_classes=0, in_chans=self._request.channels,

@@ -28,8 +28,7 @@ class Input:
     """Tell how a model was shown images when its weights were trained.
 
     Args:
-        mean: Per channel, of pixels in [0, 1].
-        std: Likewise.
+        mean: Per channel, of pixels in [0, 1], as ``std``.
         crop: Side of the middle that is cut out, as a fraction of the image's shorter side.
     """
 

@@ -100,9 +100,6 @@ class BackboneFactory:
 
         Args:
             width: Of its channels, as a fraction of the backbone's own.
-
-        Raises:
-            UserError: If the backbone cannot be split.
         """
         full: Any = self.full()
         if not (hasattr(full, "make_last_stage") and hasattr(full, "pool")):

@@ -25,11 +25,7 @@ _MEND = {"tensorboard": "pip install 'ltbench[track]'", "wandb": "pip install wa
 
 
 def require(tracker: str) -> None:
-    """Refuse a tracker that is not there.
-
-    Raises:
-        UserError: If it is not installed.
-    """
+    """Refuse a tracker that is not there."""
     if importlib.util.find_spec(tracker) is None:
         raise UserError(f"--track-with {tracker} needs {tracker}: {_MEND[tracker]}")
 

@@ -57,11 +57,7 @@ def sync(path: Path) -> None:
 
 
 def disk_time(folder: Path) -> float:
-    """Return the time as the disk of a folder stamps it: clocks of machines differ, and ages are told from stamps.
-
-    Args:
-        folder: Where something can be written; it leaves nothing.
-    """
+    """Return the time as the disk of a folder stamps it: clocks of machines differ, and ages are told from stamps."""
     with tempfile.TemporaryFile(dir=folder) as probe:
         return os.fstat(probe.fileno()).st_mtime
 

@@ -41,8 +41,8 @@ class Protocol:
         stage2_samples: Their number, whatever the training set's size, in place of ``stage2_draws``; None for that.
         stage2_batch_size: Its global batch.
         stage2_lr: Its learning rate, where a method has none of its own.
-        stage2_weight_decay: Likewise.
-        stage2_schedule: Likewise; warm-up does not apply to it.
+        stage2_weight_decay: Its weight decay, where a method has none of its own.
+        stage2_schedule: Its schedule, where a method has none of its own; warm-up does not apply to it.
         per_class: At most this many images a class, in training and in testing; None for all. Only for smoke tests.
         image_size: Height and width that image files are decoded to; None for the dataset's own.
         eval_flip: Whether probabilities are averaged over the image and its mirror image.

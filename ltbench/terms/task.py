@@ -18,9 +18,7 @@ class Task:
     Args:
         imbalance_ratio: Largest over smallest class, at least 1; None where the data is used as it is.
         split_seed: Of the long-tailed subset.
-        seed: Of initialization and order.
         track: ``common`` (equal terms) or ``paper`` (each method's own).
-        protocol: The protocol's name.
     """
 
     dataset: str

@@ -80,7 +80,6 @@ def run_check(check: str, method: str, *, plugins: tuple[str, ...] = (), stands_
     """Run one check in this process.
 
     Args:
-        check: A name of ``CHECKS``.
         plugins: That are not installed: modules, files or folders of distributions.
         stands_on: What the method stands on as a later stage; None for the base method.
     """

@@ -67,9 +67,6 @@ def check_many_classes(methods: Sequence[str], *, plugins: tuple[str, ...] = (),
 
     Args:
         stands_on: What a later stage stands on; None for the base method.
-
-    Returns:
-        One result a method.
     """
     if sys.platform != "linux":
         return {name: Result(name, _CHECK, "skipped", "peaks of memory are read from Linux's /proc") for name in methods}

@@ -53,11 +53,7 @@ class Checked:
 
 
 def find_offered(targets: Sequence[str], files: Sequence[str] = ()) -> list[Offered]:
-    """Find what is meant.
-
-    Raises:
-        UserError: If a target cannot be found.
-    """
+    """Find what is meant."""
     if not targets:
         registry = scene.installed(tuple(files))
         own = registry.methods.get(registry.base_method).distribution

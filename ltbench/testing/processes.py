@@ -38,9 +38,6 @@ def check_two_processes(methods: Sequence[str], *, plugins: tuple[str, ...] = ()
 
     Args:
         stands_on: What a later stage stands on; None for the base method.
-
-    Returns:
-        One result a method.
     """
     results: dict[str, Result] = {}
     while waiting := [name for name in methods if name not in results]:

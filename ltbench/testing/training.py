@@ -108,9 +108,6 @@ def take_step(what: str, engine: Engine, runner: StageRunner, plan: StagePlan, o
     Args:
         engine: Built and fitted; its stage trains.
         order: Positions in the training split, one global batch, shape (B,).
-
-    Raises:
-        Failure: Naming what is not finite.
     """
     engine.train()
     for method in engine.stack.methods:

@@ -141,9 +141,6 @@ def unkept(chunks: Iterator[Tensor], folder: Path, width: int) -> Tensor:
 
     Args:
         chunks: Float32, each of shape (n, D).
-
-    Raises:
-        UserError: If the disk is full, or cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -78,9 +78,6 @@ def gather_rows(tensor: Tensor, accelerator: Accelerator) -> Tensor:
 def interleave(parts: Tensor, total: int, accelerator: Accelerator) -> Tensor:
     """Put rows back in order where rank r computed rows r, r + world, r + 2 world, ...
 
-    Args:
-        parts: This process's rows.
-
     Returns:
         Shape (N, ...), on every process.
     """

@@ -63,11 +63,7 @@ class Embedder:
 
 @contextmanager
 def embedding_with(engine: Engine, embedder: Embedder) -> Iterator[None]:
-    """Let an engine, or the one that speaks for it, read images through an embedder for a while.
-
-    Args:
-        engine: In evaluation mode.
-    """
+    """Let an engine, or the one that speaks for it, read images through an embedder for a while."""
     trained = engine.trained
     trained.embedder = embedder
     try:

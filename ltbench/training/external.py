@@ -53,7 +53,6 @@ def load_weights(engine: Engine, weights: Weights) -> None:
 
     Args:
         engine: Of the first stage; its backbone is one of timm's, for images of the weights' size.
-        weights: Read when first wanted.
     """
     engine.backbone.load_state_dict({f"model.{name}": value for name, value in weights.tensors().items()})
     engine.backbone = Resized(engine.backbone, weights.input.size)

@@ -46,22 +46,14 @@ def not_written(path: Path, error: Exception) -> UserError:
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what :func:`save_tensors` wrote.
-
-    Raises:
-        UserError: If the file is damaged.
-    """
+    """Read what :func:`save_tensors` wrote."""
     with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
         return tensors, json.loads((file.metadata() or {}).get("ltbench", "{}"))
 
 
 def check_tensors(path: Path) -> None:
-    """Check that a file is whole, by its header alone.
-
-    Raises:
-        UserError: If the file is damaged.
-    """
+    """Check that a file is whole, by its header alone."""
     with _opened(path):
         pass
 

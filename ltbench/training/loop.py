@@ -70,10 +70,8 @@ class Loop:
     equals an uninterrupted one.
 
     Args:
-        engine: Built, on the device.
         make_loader: Stream name -> its loader.
         labels: Of the training split, shape (N,), for the samplers.
-        checkpoint: The file to resume from and to write.
     """
 
     def __init__(self, engine: Engine, budget: Budget, make_loader: Callable[[str], BatchLoader], labels: Tensor, seed: int,

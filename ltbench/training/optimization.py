@@ -16,11 +16,7 @@ from ltbench.training.engine import Engine
 
 @dataclass(frozen=True)
 class StageTerms:
-    """Hold what a protocol says of one stage.
-
-    Args:
-        weight_decay: Of parameters without their own.
-    """
+    """Hold what a protocol says of one stage."""
 
     lr: float
     weight_decay: float
@@ -41,7 +37,6 @@ class Optimization:
         engine: Its trainable parameters are optimized; methods' own groups first, the rest by the protocol.
 
     Raises:
-        UserError: If nothing can be trained.
         ValueError: If a parameter stands in two groups.
     """
 

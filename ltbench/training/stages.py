@@ -58,7 +58,6 @@ class StageRunner:
 
     Args:
         accumulation: Parts that each process splits its share of a global batch into.
-        stage1: A user's own first stage, instead of training one.
     """
 
     accelerator: Accelerator
@@ -165,14 +164,7 @@ class StageRunner:
 
     def train(self, engine: Engine, plan: StagePlan, seed: int, data: TaskData,
               observe: Callable[[Row], None] = lambda row: None) -> None:
-        """Fit and train an engine from its start or from its checkpoint, and store the result.
-
-        Args:
-            engine: As :meth:`build` gives it.
-
-        Raises:
-            Diverged: If training stops being finite.
-        """
+        """Fit and train an engine from its start or from its checkpoint, and store the result."""
         budget = budget_of(plan.protocol, plan.number, len(data.labels))
         folder = self.store.path(plan.key)
         checkpoint = folder / CHECKPOINT
@@ -209,11 +201,7 @@ class StageRunner:
             checkpoint.unlink(missing_ok=True)  # another process finished the stage while this one was suspended
 
     def loaders(self, engine: Engine, plan: StagePlan, budget: Budget, seed: int, data: TaskData) -> Callable[[str], BatchLoader]:
-        """Return what makes the loader of a stream: of images, or of cached features where the stage trains on them.
-
-        Args:
-            budget: Its batch size counts.
-        """
+        """Return what makes the loader of a stream: of images, or of cached features where the stage trains on them."""
         accelerator = self.accelerator
         places: dict[str, Any] = {"batch_size": budget.batch_size, "device": accelerator.device,
                                   "rank": accelerator.process_index, "world": accelerator.num_processes,

@@ -25,12 +25,6 @@ _VERBS = {"method": "", "dataset": "holds ", "metric": "measures the "}
 def write_plugin(folder: Path, name_of_kind: str, kind: Kind, names: Names, base_method: str) -> list[Path]:
     """Write a whole distribution.
 
-    Args:
-        name_of_kind: Its folder of templates.
-
-    Returns:
-        The files, within the folder.
-
     Raises:
         UserError: If the folder is there, or cannot be made, or the files use the name for something else.
     """
