@@ -39,9 +39,9 @@ def deterministic(subject: Subject) -> None:
     """Train again from the same seed, with the global generators elsewhere: every bit must be the same."""
     for text in subject.expressions:
         first = subject.trained(text)
-        with scene.scratch() as folder, torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(12345)
-            again = subject.train_anew(text, folder)
+            again = subject.train_anew(text)
         _check_same(f"{text}, trained twice from one seed", first, again)
 
 
@@ -71,15 +71,14 @@ def resumes(subject: Subject) -> None:
                 subject.usual.train(text, folder, interrupt)
             except _Interrupted:
                 pass
-            resumed = subject.train_anew(text, folder)
+            resumed = subject.train_anew(text, folder=folder)
         _check_same(f"{text}, interrupted and resumed", subject.trained(text), resumed)
 
 
 def one_image(subject: Subject) -> None:
     """Train where the smallest class has a single image."""
     for text in subject.expressions:
-        with scene.scratch() as folder:
-            check_finite(f"{text} with a class of one image", subject.train_anew(text, folder, subject.one_image))
+        check_finite(f"{text} with a class of one image", subject.train_anew(text, subject.one_image))
 
 
 def one_class(subject: Subject) -> None:
@@ -135,8 +134,7 @@ def composes(subject: Subject) -> None:
         if not (later and evaluation_only(method)):  # a stage that only predicts has no training to watch
             _check_watched(subject, f"{text}+{OBSERVER}")
         if not later:
-            with scene.scratch() as folder:
-                check_finite(f"{text}/{CLASSIFIER}", subject.train_anew(f"{text}/{CLASSIFIER}", folder))
+            check_finite(f"{text}/{CLASSIFIER}", subject.train_anew(f"{text}/{CLASSIFIER}"))
 
 
 def _check_heard(subject: Subject, text: str) -> None:
@@ -144,16 +142,14 @@ def _check_heard(subject: Subject, text: str) -> None:
     for slot, probe, way in (("mix", MIXER, "ctx.mix"), ("criterion", LOSS, "ctx.loss")):
         if overrides(subject.entry.load(), slot):
             continue
-        with scene.scratch() as folder:
-            owner = subject.train_anew(f"{text}+{probe}", folder).engine.method(probe)
+        owner = subject.train_anew(f"{text}+{probe}").engine.method(probe)
         assert isinstance(owner, Counting)
         if not int(owner.calls):
             raise Failure(f"the step of {text} leaves out what others of the stack do in {slot!r}: use {way}, or own {slot!r}")
 
 
 def _check_watched(subject: Subject, text: str) -> None:
-    with scene.scratch() as folder:
-        trained = subject.train_anew(text, folder)
+    trained = subject.train_anew(text)
     check_finite(text, trained)
     observer = trained.engine.method(OBSERVER)
     assert isinstance(observer, Observer)
