@@ -107,6 +107,7 @@ def test_timms_own_weights_come_from_its_cache(capsys: pytest.CaptureFixture[str
     assert weights.source == "timm" and weights.file == tmp_path / "resnet.safetensors"
 
 
+@pytest.mark.slow
 def test_a_record_says_what_the_weights_are_and_their_features_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     run = [*RUN, *RESNET, "--weights", "resnet.safetensors"]
     assert main([*run, "--methods", "ncm"]) == 0

@@ -34,6 +34,7 @@ def test_a_sound_folder(smoke_runs: Path, capsys: pytest.CaptureFixture[str]) ->
     assert fingerprint(smoke_runs) == before
 
 
+@pytest.mark.slow
 def test_boards_without_data_are_checked_as_far_as_they_go(capsys: pytest.CaptureFixture[str]) -> None:
     code, lines = _out(capsys, ROOT / "leaderboards" / "cifar100-lt")
     assert code == 0, lines

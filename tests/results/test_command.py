@@ -23,7 +23,8 @@ COMMITTED = sorted((ROOT / "leaderboards").glob("*/results/*.json"))
 QUICK = Protocol(name="quick", backbone="resnet20", epochs=16)
 
 
-@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path if "_s0_" in path.stem else pytest.param(path, marks=pytest.mark.slow) for path in COMMITTED],
+                         ids=lambda path: path.stem)
 def test_the_command_of_a_committed_record_plans_its_run(path: Path) -> None:
     registry = load_registry(strict=False)
     record = records.read(path)
