@@ -44,11 +44,11 @@ def test_a_phase_knows_its_own_peak_and_the_process_keeps_the_largest() -> None:
 
 
 def test_seconds_of_a_phase_add_up() -> None:
-    found = Phases(CPU)
+    found, started = Phases(CPU), time.perf_counter()
     for _ in range(2):
         with found.phase("sleep"):
             time.sleep(0.02)
-    assert found.seconds.keys() == {"sleep"} and 0.04 <= found.seconds["sleep"] < 1
+    assert found.seconds.keys() == {"sleep"} and 0.04 <= found.seconds["sleep"] <= time.perf_counter() - started
 
 
 def test_a_phase_that_fails_is_measured_too() -> None:

@@ -42,6 +42,7 @@ def test_metrics_stand_in_the_record(folder: Path) -> None:
     assert extra["collapse"]["cdnv_prototypes"] == pytest.approx(record.curve[-1].as_dict()["cdnv"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_figures(folder: Path, tmp_path: Path) -> None:
     assert main(["analyze", str(folder), "--figure", "prototype.2,learned-ncm.2,learned-ncm.6,iccl.2,nc.2,nc.3,neural-collapse",
                  "--out", str(tmp_path)]) == 0
