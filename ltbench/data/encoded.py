@@ -17,6 +17,8 @@ from ltbench.data.arrays import Bytes, Floats, Ints
 from ltbench.data.decoding import cut_middle, cut_window, read_picture
 from ltbench.data.paths import Paths
 
+ENDINGS = (b".jpg", b".jpeg", b".png", b".webp", b".bmp")  # of the files that pass for images among others
+
 
 @dataclass(frozen=True, eq=False)
 class EncodedImages(ABC):
