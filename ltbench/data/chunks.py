@@ -27,11 +27,6 @@ def batch_shape(draws: int, batch_size: int, chunks: int) -> tuple[int, int]:
     The incomplete last batch is left out. An order shorter than a batch makes one batch of all its images, less the few that do
     not divide by ``chunks``.
 
-    Args:
-        draws: Positions in the order.
-        batch_size: G, images in a global batch.
-        chunks: Parts that a batch is cut into.
-
     Raises:
         UserError: If there are fewer positions than parts.
     """
@@ -44,11 +39,6 @@ def batch_shape(draws: int, batch_size: int, chunks: int) -> tuple[int, int]:
 
 def global_batches(order: npt.ArrayLike, batch_size: int, chunks: int) -> Ints:
     """Cut an order into global batches, see :func:`batch_shape`.
-
-    Args:
-        order: Positions, shape (n,).
-        batch_size: G, images in a global batch.
-        chunks: Parts that a batch is cut into.
 
     Returns:
         Positions, shape (steps, G).
@@ -68,9 +58,6 @@ def chunk(step: int, rank: int, world: int, size: int) -> slice:
     gives the global batch in its own order.
 
     Args:
-        step: Of accumulation, from 0.
-        rank: Of the process.
-        world: Processes.
         size: Images in a part.
     """
     number = step * world + rank

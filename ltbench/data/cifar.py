@@ -33,7 +33,6 @@ class Cifar(Dataset):
 
     Attributes:
         reader: torchvision's class, which knows the files, their md5 sums and where to download them.
-        label_key: Name of the labels in the files.
     """
 
     reader: ClassVar[str]
@@ -48,7 +47,6 @@ class Cifar(Dataset):
 
         Args:
             root: The folder that holds the set's own folder, or that folder itself; None for ltbench's cache.
-            download: Fetch what is missing.
 
         Raises:
             MissingData: If a file is not there.

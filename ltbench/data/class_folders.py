@@ -71,7 +71,6 @@ def _scan(folder: Path, classes: list[bytes]) -> FileImages:
     """List the images of a part, sorted: the file system's own order differs from disk to disk.
 
     Args:
-        folder: That holds the class folders.
         classes: Their names, in the order of the labels.
     """
     found: list[bytes] = []

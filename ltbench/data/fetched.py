@@ -32,7 +32,6 @@ def folder_of(root: Path | None, own: str) -> Path:
 
     Args:
         root: As the user gave it; None for ltbench's cache.
-        own: Name of the folder.
     """
     where = cache_root() / "data" if root is None else root
     return where / own if (where / own).is_dir() or where.name != own else where
@@ -43,7 +42,6 @@ def downloading(name: str, root: Path | None) -> Iterator[None]:
     """Keep other processes from fetching the same files into the same folder meanwhile; wait for one that does.
 
     Args:
-        name: Of the dataset.
         root: As the user gave it; None for ltbench's cache. Where nothing can be written, nothing will be fetched either.
     """
     leases = (cache_root() / "data" if root is None else root) / ".leases"
@@ -63,11 +61,6 @@ def downloading(name: str, root: Path | None) -> Iterator[None]:
 def download(name: str, reader: Any, folder: Path) -> None:
     """Fetch what torchvision's class wants, for every part.
 
-    Args:
-        name: Of the dataset.
-        reader: torchvision's class; takes ``root``, ``split`` and ``download``.
-        folder: That it writes to.
-
     Raises:
         UserError: If it cannot.
     """
@@ -81,11 +74,6 @@ def download(name: str, reader: Any, folder: Path) -> None:
 
 def require(name: str, path: Path, md5: str) -> Path:
     """Return a file that is there and is the official one: stored stages and splits are named by their set, not by its pixels.
-
-    Args:
-        name: Of the dataset.
-        path: Of the file.
-        md5: Of the official one.
 
     Raises:
         MissingData: If it is not there, saying how to get it.

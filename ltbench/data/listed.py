@@ -42,7 +42,6 @@ class FileDataset(Dataset):
 
         Args:
             root: The folder that holds the set's own folder or its pack, or one of these itself; None for ltbench's cache.
-            download: Ignored: no such set may be fetched without accepting its terms.
 
         Raises:
             MissingData: If the set is not there.
@@ -61,9 +60,6 @@ class FileDataset(Dataset):
     def load_files(self, root: Path | None) -> Parts:
         """Read lists or folders, whether there is a pack or not.
 
-        Args:
-            root: See :meth:`load`.
-
         Raises:
             MissingData: If the set is not there.
             UserError: If a list is damaged, naming its line, or cannot be read.
@@ -75,11 +71,7 @@ class FileDataset(Dataset):
         return Parts(self.part(train), self.part(test), None if val is None else self.part(val), shifts=shifts)
 
     def part(self, listed: Listed) -> FileImages:
-        """Return a part of the set.
-
-        Args:
-            listed: Its paths and labels.
-        """
+        """Return a part of the set."""
         return FileImages(*listed, size=self.image_size, resized=self.resized)
 
     @contextmanager
@@ -97,7 +89,6 @@ class FileDataset(Dataset):
 
         Args:
             candidates: Folders that are there and may hold the set, the most likely first.
-            where: That the user named.
 
         Raises:
             UserError: See :meth:`load`.
@@ -106,30 +97,17 @@ class FileDataset(Dataset):
     def find_shifts(self, candidates: list[Path], test: Listed) -> dict[str, Ints]:
         """Return the published label-shifted test sets that are there, see :class:`ltbench.data.parts.Parts`: here none.
 
-        Args:
-            candidates: See :meth:`find`.
-            test: Images of the test part.
-
         Raises:
             UserError: See :meth:`load`.
         """
         return {}
 
     def find_val(self, candidates: list[Path]) -> Listed | None:
-        """Return the images of the validation part, where the set has one and it is there.
-
-        Args:
-            candidates: See :meth:`find`.
-        """
+        """Return the images of the validation part, where the set has one and it is there."""
         return None
 
     def missing(self, what: str, where: Path) -> MissingData:
-        """Return the error for something that is nowhere.
-
-        Args:
-            what: Was looked for.
-            where: The user's data folder.
-        """
+        """Return the error for something that is nowhere."""
         return MissingData(f"{self.name} is not there: no {what} in {str(where)!r} or its folders {', '.join(self.folders)}; "
                            f"get it from {self.origin}, and say where it is with --data-root or LTBENCH_DATA")
 
@@ -181,7 +159,6 @@ class ListedDataset(FileDataset):
 
         Args:
             names: Of its list, for example ``train_lists``.
-            root: See :meth:`load`.
 
         Returns:
             The list's file, and the images.

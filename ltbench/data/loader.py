@@ -21,16 +21,7 @@ from ltbench.system.mapped import take_rows
 
 
 class _Parts:
-    """Walk through an epoch's global batches and this process's parts of them.
-
-    Args:
-        labels: Of the training split, shape (n,).
-        batch_size: Images in a global batch.
-        device: Where batches are wanted.
-        rank: Of this process.
-        world: Processes.
-        accumulation: Parts of a global batch that one process takes, one after the other.
-    """
+    """Walk through an epoch's global batches and this process's parts of them."""
 
     def __init__(self, labels: Tensor, batch_size: int, device: torch.device | str, rank: int, world: int,
                  accumulation: int) -> None:
@@ -40,11 +31,7 @@ class _Parts:
         self._rank, self._world, self._accumulation = rank, world, accumulation
 
     def places(self, draws: int) -> Iterator[slice]:
-        """Yield where in an order each of this process's parts stands.
-
-        Args:
-            draws: Positions in the order.
-        """
+        """Yield where in an order each of this process's parts stands."""
         chunks = self._world * self._accumulation
         batches, size = batch_shape(draws, self._batch_size, chunks)
         for number in range(batches):
@@ -81,10 +68,6 @@ class Loader:
         indices: Which of them are the training split, int64, shape (n,); position i of an order is image ``indices[i]``.
         views: One augmentation for each view of an image, at least one.
         batch_size: Images in a global batch; divides by ``world * accumulation``.
-        seed: Of the augmentation.
-        device: Where batches are wanted.
-        rank: Of this process.
-        world: Processes.
         accumulation: Parts of a global batch that one process takes, one after the other.
 
     Raises:
@@ -111,7 +94,6 @@ class Loader:
 
         Args:
             order: Positions in the split, in the order of training, the same on every process, int64, shape (draws,).
-            epoch: From 0.
 
         Raises:
             UserError: If the order holds fewer images than there are parts.
@@ -161,12 +143,7 @@ class FeatureLoader:
 
     Args:
         features: Embedding of every training image, shape (n, D).
-        labels: int64, shape (n,).
         batch_size: Samples in a global batch; divides by ``world * accumulation``.
-        device: Where batches are wanted.
-        rank: Of this process.
-        world: Processes.
-        accumulation: Parts of a global batch that one process takes, one after the other.
 
     Raises:
         UserError: If the batch cannot be cut into equal parts.
@@ -203,12 +180,7 @@ def evaluation_batches(source: ImageSource, indices: Tensor | npt.ArrayLike, bat
     Padding the last batch, as distributed samplers do, would count images twice.
 
     Args:
-        source: Holds the images.
         indices: Which of them to go through, int64, shape (n,).
-        batch_size: Images that one process takes at a time.
-        device: Where images are wanted.
-        rank: Of this process.
-        world: Processes.
         windows: Positions -> the random numbers of the windows that images are decoded from; None for whole images.
 
     Yields:
@@ -223,11 +195,8 @@ def batches_at(source: ImageSource, indices: Tensor | npt.ArrayLike, batches: Se
     """Yield the images of given batches.
 
     Args:
-        source: Holds the images.
         indices: Which of them positions count, int64, shape (n,).
         batches: Positions, int64, on the CPU, each of shape (B,).
-        device: Where images are wanted.
-        windows: Positions -> the random numbers of the windows that images are decoded from; None for whole images.
 
     Yields:
         Positions and images, as :func:`evaluation_batches`.

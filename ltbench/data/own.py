@@ -45,7 +45,6 @@ class OwnImages(Dataset):
 
     Args:
         name: Without any path.
-        class_names: One a class, in the order of the labels.
         train: Every class has an image.
         test: Every class has an image; None to set a fifth of each class's training images apart.
         val: The set's own validation part, if it has one beside the test part.
@@ -88,10 +87,6 @@ def own_files(listed: Listed) -> FileImages:
 def carve(images: EncodedImages, class_names: tuple[str, ...]) -> tuple[EncodedImages, EncodedImages]:
     """Set a fifth of each class's images apart, at least one and never all, by a fixed seed.
 
-    Args:
-        images: All there are.
-        class_names: One a class.
-
     Returns:
         Those to train on, and those to test on.
 
@@ -109,10 +104,6 @@ def carve(images: EncodedImages, class_names: tuple[str, ...]) -> tuple[EncodedI
 
 def own_path(typed: str, family: str) -> Path:
     """Return the path behind a family's colon, with ``~`` expanded.
-
-    Args:
-        typed: What follows the colon.
-        family: With its colon.
 
     Raises:
         UserError: If nothing follows.

@@ -18,9 +18,6 @@ _TRAIN = "train"
 def open_list(typed: str) -> OwnImages:
     """Read a training list, and the lists beside it whose names say ``test`` or ``val`` where its own says ``train``.
 
-    Args:
-        typed: The path of the training list.
-
     Raises:
         UserError: If a list cannot be read or a line is wrong, naming it; if a class cannot be trained or tested on.
     """

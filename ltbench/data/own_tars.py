@@ -103,9 +103,6 @@ def _images(shard: int, file: Path, members: list[Member], labelled: bool) -> It
     """Yield the images of a file with class and part: a folder in the tar tells the part, else the file's name, else its folder.
 
     Args:
-        shard: Number of the file.
-        file: Its path.
-        members: What it holds.
         labelled: Whether classes stand beside the images; else an image lies in a folder of its class.
     """
     named = _ROLE.findall(file.stem.lower())
@@ -135,7 +132,6 @@ def _classes(name: str, labels: set[str], *, numbered: bool) -> dict[str, int]:
     """Return the numbers of the classes by their names.
 
     Args:
-        name: Of the set.
         labels: Of the training images.
         numbered: Whether labels may be numbers already; names of folders are names.
     """

@@ -33,11 +33,8 @@ class Shard:
     """List the images of one tar file.
 
     Args:
-        shard: Its name.
         part: ``train``, ``test`` or ``val``.
-        bytes: Its size.
         names: Of the images' files in the set; what is no text is escaped as :func:`os.fsdecode` does it.
-        labels: Of the images.
         offsets: Where each image's bytes begin.
         sizes: How many bytes each image has.
     """
@@ -64,7 +61,6 @@ def member_name(row: int, name: bytes) -> str:
 
     Args:
         row: Place of the image in its part.
-        name: Of its file in the set.
     """
     ending = next((ending.decode() for ending in ENDINGS if name.lower().endswith(ending)), ".jpg")
     return f"{row:09d}{ending}"
@@ -74,7 +70,6 @@ def encode_index(dataset: str, shards: Iterable[Shard]) -> bytes:
     """Return the file's content.
 
     Args:
-        dataset: Name of the set.
         shards: Part by part, in the order of the images.
     """
     lines = "".join(json.dumps(asdict(shard), separators=(",", ":")) + "\n" for shard in shards).encode()
@@ -84,9 +79,6 @@ def encode_index(dataset: str, shards: Iterable[Shard]) -> bytes:
 
 def read_index(folder: Path) -> tuple[str, list[Shard]]:
     """Read the index of a pack and check that it is whole and that its shards fit it; no image is read.
-
-    Args:
-        folder: The pack.
 
     Returns:
         The set's name, and its shards.

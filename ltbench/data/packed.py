@@ -24,7 +24,6 @@ def find_pack(name: str, root: Path, folders: Iterable[Path]) -> Path | None:
     """Return the pack that stands for a set, or None.
 
     Args:
-        name: Of the set.
         root: That the user named: a pack itself, or a folder that may hold ``<name>.tars``.
         folders: The set's own, which may hold it too.
 
@@ -47,11 +46,6 @@ def find_pack(name: str, root: Path, folders: Iterable[Path]) -> Path | None:
 
 def read_pack(folder: Path, dataset: Dataset, resized: int) -> dict[str, TarImages]:
     """Open the parts of a packed set, ``train`` and ``test`` at least; names, labels and order are those of the packed files.
-
-    Args:
-        folder: The pack.
-        dataset: That it must hold.
-        resized: What the shorter side of an image is scaled to where no window of it is taken.
 
     Raises:
         UserError: If it cannot be read, is damaged, or holds another set, naming it.

@@ -29,12 +29,6 @@ def write_pack(folder: Path, name: str, parts: Parts, *, replace: bool = False) 
 
     The same images give the same bytes on every machine. One image is in memory at a time, and the index.
 
-    Args:
-        folder: To write.
-        name: Of the set.
-        parts: Of the set.
-        replace: Whether what is there may be replaced.
-
     Returns:
         The shards, part by part.
 

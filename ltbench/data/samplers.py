@@ -24,7 +24,6 @@ class Sampler(ABC):
 
         Args:
             labels: Class of every training image, shape (N,).
-            num_draws: How many to draw.
             generator: Seeded alike on every process.
         """
 

@@ -45,7 +45,6 @@ class Stl10LT(Dataset):
 
         Args:
             root: The folder that holds the set's own folder ``stl10_binary``, or that folder itself; None for ltbench's cache.
-            download: Fetch what is missing.
 
         Raises:
             MissingData: If a file is not there.

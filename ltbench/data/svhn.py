@@ -49,7 +49,6 @@ class SvhnLT(Dataset):
 
         Args:
             root: The folder that holds the set's own folder ``svhn``, or that folder itself; None for ltbench's cache.
-            download: Fetch what is missing.
 
         Raises:
             MissingData: If a file is not there.

@@ -43,11 +43,6 @@ class Shards:
     def read(self, shard: int, offset: int, size: int) -> bytes:
         """Return a member's content.
 
-        Args:
-            shard: Number of the file.
-            offset: Where the content begins.
-            size: Its bytes.
-
         Raises:
             OSError: If the file cannot be read.
             ValueError: If no member of that size begins there.
@@ -70,7 +65,6 @@ class TarImages(EncodedImages):
     """Read images from the shards of a tar.
 
     Args:
-        shards: The files.
         places: Of each image its shard's number, where its content begins and how many bytes it has, int64, shape (N, 3).
     """
 

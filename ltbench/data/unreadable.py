@@ -30,7 +30,6 @@ def find_unreadable(data: TaskData, folder: Path, *, decode: bool = True) -> dic
     """Decode every image of a task once, or remember what came of it.
 
     Args:
-        data: Of the task.
         folder: Where it is remembered, until a file changes in size or time.
         decode: Whether images may be opened; else what nobody has looked at passes for readable.
 
@@ -48,10 +47,6 @@ def find_unreadable(data: TaskData, folder: Path, *, decode: bool = True) -> dic
 
 def leave_out(data: TaskData, found: Positions) -> TaskData:
     """Return the data of a task without some images; its split and its fingerprint say so.
-
-    Args:
-        data: Of the task.
-        found: As :func:`find_unreadable` gives it.
 
     Raises:
         UserError: If no training image of a class is left, or no test image at all.
@@ -78,12 +73,7 @@ def leave_out(data: TaskData, found: Positions) -> TaskData:
 
 
 def tell(data: TaskData, found: Positions) -> None:
-    """Say on stderr which images are left out: how many, and the names of the first.
-
-    Args:
-        data: Of the task, whole.
-        found: As :func:`find_unreadable` gives it.
-    """
+    """Say on stderr which images are left out: how many, and the names of the first."""
     for name, part, wanted in _parts(data):
         if isinstance(part, EncodedImages) and found[name]:
             bad = found[name]

@@ -22,7 +22,7 @@ from ltbench.data.parts import Parts
 from ltbench.data.tar_images import TarImages
 from ltbench.errors import UserError
 from tests.support.list_factory import write_jpegs
-from tests.support.own_images import write_digits
+from tests.support.own_images import write_classes, write_digits
 
 FORMATS = {"gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT, "ustar": tarfile.USTAR_FORMAT}
 
@@ -229,6 +229,21 @@ def test_a_run_on_a_tar(tmp_path: Path, digits_batch: tuple[object, object], mon
     capsys.readouterr()
     assert main([*arguments, "--dry-run"]) == 0
     assert "0 of 1 runs and 0 stages to do" in capsys.readouterr().out
+
+
+def test_a_tar_is_checked_like_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_classes(tmp_path / "x", {"a": 3, "b": 2})
+    (root / "b" / "000.png").write_bytes(b"\x89PNG cut")
+    held = [(f"{file.parent.name}/{file.name}", file.read_bytes()) for file in sorted(root.rglob("*.png"))]
+    write_tar(tmp_path / "t" / "train.tar", held)
+    write_tar(tmp_path / "t" / "test.tar", [("a/1.png", held[1][1]), ("b/1.png", b"")])
+    assert main(["data", "check", f"tar:{tmp_path}/t", "--full", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    found = {(problem["kind"], problem["line"].replace(str(tmp_path), "").partition(" (")[0]) for problem in report["problems"]}
+    assert found == {("duplicate", "test image '/t/test.tar/a/1.png' has the content of train image '/t/train.tar/a/001.png'"),
+                     ("unreadable", "train: image '/t/train.tar/b/000.png' cannot be read"),
+                     ("unreadable", "test: image '/t/test.tar/b/1.png' cannot be read")}
+    assert (report["parts"]["train"]["files_found"], report["parts"]["train"]["class_counts"]) == (5, [3, 2])
 
 
 def links(file: Path) -> Path:

@@ -12,7 +12,8 @@ import pytest
 STATUS = Path("/proc/self/status")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not STATUS.exists(), reason="peaks are Linux's")]
 
-# Each figure is computed in a fork, which starts without a peak: what is freed need not go back to the system. Libraries load on first use, before.
+# Each figure is computed in a fork, which starts without a peak: what is freed need not go back to the system. Libraries load on
+# first use, before.
 SCRIPT = """
 import os
 from collections.abc import Callable
