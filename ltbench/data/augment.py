@@ -1,7 +1,8 @@
 """Augmentation of whole batches of uint8 images, on any device.
 
 What happens to an image is drawn on the CPU from (seed, epoch, index) alone and then carried out in integers, so a seed gives the
-same images on any machine, in any batch, on any number of processes.
+same images on any machine, in any batch, on any number of processes. Images are uint8, shape (B, channels, height, width), until
+:func:`normalize` makes them float32.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Batch:
     pieces: list[Tensor] = field(default_factory=list, repr=False)
 
     def rows_of(self, everything: Tensor) -> Tensor:
-        """Return what falls to this part of a tensor that has a row for every image of the global batch, on the labels' device.
+        """Return this part's rows of a tensor with one for each image of the global batch, shape (G, ...), on the labels' device.
 
         What is drawn for every image is drawn for the whole global batch, ``len(batch.global_labels)`` rows of it, and cut by
         this: then no image's number depends on the number of processes or of accumulation steps.

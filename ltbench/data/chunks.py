@@ -37,20 +37,6 @@ def batch_shape(draws: int, batch_size: int, chunks: int) -> tuple[int, int]:
     return draws // size, size
 
 
-def global_batches(order: npt.ArrayLike, batch_size: int, chunks: int) -> Ints:
-    """Cut an order into global batches, see :func:`batch_shape`.
-
-    Returns:
-        Positions, shape (steps, G).
-
-    Raises:
-        UserError: If there are fewer positions than parts.
-    """
-    positions = np.asarray(order, dtype=np.int64)
-    steps, size = batch_shape(len(positions), batch_size, chunks)
-    return positions[:steps * size].reshape(steps, size)
-
-
 def chunk(step: int, rank: int, world: int, size: int) -> slice:
     """Return the part of a global batch that a process trains on in an accumulation step.
 

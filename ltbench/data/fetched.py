@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from ltbench.errors import MissingData, UserError
 from ltbench.system.holder import tidy
 from ltbench.system.lease import Lease
 from ltbench.system.settings import cache_root
+
+_PARTS = ({"split": "train"}, {"split": "test"})
 
 
 def torchvision_set(name: str) -> Any:
@@ -58,16 +60,19 @@ def downloading(name: str, root: Path | None) -> Iterator[None]:
             tidy(leases)
 
 
-def download(name: str, reader: Any, folder: Path) -> None:
-    """Fetch what torchvision's class wants, for every part.
+def download(name: str, reader: Any, folder: Path, parts: Sequence[Mapping[str, Any]] = _PARTS) -> None:
+    """Fetch what torchvision's class wants.
+
+    Args:
+        parts: How the class is told which part to fetch, one after the other.
 
     Raises:
         UserError: If it cannot.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for split in ("train", "test"):
-            reader(root=str(folder), split=split, download=True)
+        for part in parts:
+            reader(root=str(folder), download=True, **part)
     except (OSError, RuntimeError) as error:  # a network error is an OSError, a wrong md5 sum a RuntimeError
         raise UserError(f"{name} cannot be downloaded: {error}") from error
 

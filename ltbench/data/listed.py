@@ -47,13 +47,12 @@ class FileDataset(Dataset):
             MissingData: If the set is not there.
             UserError: If a list is damaged, naming its line, or cannot be read; or if the pack is.
         """
-        where = _where(root)
-        pack = find_pack(self.name, where, self._candidates(where))
-        if pack is None:
-            return self.load_files(root)
-        print(f"{self.name}: images are read from the pack {str(pack)!r}", file=sys.stderr)
-        parts = read_pack(pack, self, self.resized)
-        with self._searching(root) as (candidates, _):
+        with self._searching(root) as (candidates, where):
+            pack = find_pack(self.name, where, candidates)
+            if pack is None:
+                return self.load_files(root)
+            print(f"{self.name}: images are read from the pack {str(pack)!r}", file=sys.stderr)
+            parts = read_pack(pack, self, self.resized)
             shifts = self.find_shifts(candidates, (parts["test"].paths, parts["test"].labels))
         return Parts(**parts, shifts=shifts)
 
@@ -89,17 +88,10 @@ class FileDataset(Dataset):
 
         Args:
             candidates: Folders that are there and may hold the set, the most likely first.
-
-        Raises:
-            UserError: See :meth:`load`.
         """
 
     def find_shifts(self, candidates: list[Path], test: Listed) -> dict[str, Ints]:
-        """Return the published label-shifted test sets that are there, see :class:`ltbench.data.parts.Parts`: here none.
-
-        Raises:
-            UserError: See :meth:`load`.
-        """
+        """Return the published label-shifted test sets that are there, see :class:`ltbench.data.parts.Parts`: here none."""
         return {}
 
     def find_val(self, candidates: list[Path]) -> Listed | None:
@@ -126,8 +118,8 @@ class ListedDataset(FileDataset):
 
     Attributes:
         train_lists: File names of the training list, in order of preference.
-        val_lists: Likewise of a validation list beside the two, which no run needs.
-        test_lists: Likewise of the list that is tested on.
+        val_lists: Those of a validation list beside the two, which no run needs.
+        test_lists: Those of the list that is tested on.
         shift_lists: File name of a published label-shifted test list, with ``{shift}`` for its name; None where there are none.
     """
 

@@ -53,6 +53,7 @@ def select(labels: npt.ArrayLike, counts: npt.ArrayLike, split_seed: int) -> Int
     One legacy generator shuffles the index list of each class in label order; the first n are kept.
 
     Args:
+        labels: Class of every image, shape (N,).
         counts: Images to keep of each class, shape (C,).
 
     Returns:

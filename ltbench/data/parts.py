@@ -22,7 +22,7 @@ class ImageSource(Interface):
         ...
 
     def fetch(self, indices: Tensor) -> Tensor:
-        """Return images as uint8, shape (B, channels, height, width)."""
+        """Return the images at positions in this part, int64, shape (B,), as uint8, shape (B, channels, height, width)."""
         ...
 
 

@@ -40,7 +40,7 @@ def choose(uniforms: Floats, size: tuple[int, int]) -> tuple[Ints, Floats]:
 
 
 def randaugment(images: Tensor, uniforms: Floats) -> Tensor:
-    """Apply two operations, each drawn from all with equal probability."""
+    """Apply two operations, each drawn from all with equal probability by uniform numbers in [0, 1), shape (B, 4)."""
     size = (images.shape[2], images.shape[3])
     images = images.clone()
     for number in range(COUNT):

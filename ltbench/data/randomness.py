@@ -39,6 +39,7 @@ def uniform(key: int, epoch: int, indices: npt.ArrayLike, draws: int) -> Floats:
 
     Args:
         key: What the numbers are for; see :func:`derive_seed`.
+        indices: Of the images, integers, shape (N,).
 
     Returns:
         float64, shape (N, draws), multiples of 2**-53.

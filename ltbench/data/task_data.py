@@ -29,7 +29,8 @@ class TaskData:
     """Hold what a run reads.
 
     Args:
-        test_indices: Which test images are: all, but for smoke tests; int64, shape (M,).
+        labels: Of the kept training images, shape (N,).
+        test_indices: Which test images are kept: all, but for smoke tests; int64, shape (M,).
         fingerprint: Digest of which images the parts hold, where lists say so; None where the dataset's name does.
         unreadable: How many images of each part were left out, and the sha256 of their names; None where none was.
     """

@@ -24,8 +24,8 @@ _BYTES = 8  # of a digest: two files of ten million share theirs by accident onc
 class Digests(NamedTuple):
     """Hold what tells the images of a part apart."""
 
-    indices: Ints
-    values: Ints
+    indices: Ints  # which images, shape (M,)
+    values: Ints  # the digest of each, shape (M,)
 
 
 def digests(sources: Mapping[str, ImageSource], sizes: Mapping[str, Ints], threads: int, *, full: bool) -> dict[str, Digests]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,22 @@ def unreadable(source: EncodedImages, workers: int, progress: Progress | None = 
         if progress is not None:
             progress(len(piece))
     return found
+
+
+def progress_bar(step: str, images: int) -> Progress | None:
+    """Return what moves a bar on a terminal; None where nobody watches."""
+    if not sys.stderr.isatty():
+        return None
+    from tqdm import tqdm
+
+    bar = tqdm(total=images, desc=step, unit="image", leave=False)
+
+    def move(count: int) -> None:
+        bar.update(count)
+        if bar.n >= images:
+            bar.close()
+
+    return move
 
 
 class _Trial(Dataset[Any]):
