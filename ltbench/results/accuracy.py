@@ -17,6 +17,7 @@ from ltbench.results.predictions import Predictions
 
 Counts = npt.NDArray[np.int64]
 
+SPLITS = ("all", "many", "medium", "few")
 MANY_ABOVE = 100  # training images; the strict rule: a class of exactly 100 is medium
 FEW_BELOW = 20
 

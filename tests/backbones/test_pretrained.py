@@ -39,7 +39,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def found() -> dict[str, records.Record]:
     stored, problems = records.read_directory(Path("out"))
     assert problems == []
-    return {item.record["expression"]: item.record for item in stored}
+    return {item.record.expression: item.record for item in stored}
 
 
 @pytest.mark.parametrize(("methods", "message"), [
@@ -113,11 +113,11 @@ def test_a_record_says_what_the_weights_are_and_their_features_are_computed_once
     assert main([*run, "--methods", "ncm"]) == 0
     record = found()["ce/ncm"]
     weights = open_weights("resnet.safetensors", "timm:test_resnet", download=False)
-    assert record["external"] == weights.sha256 and record["pretraining"] == {
+    assert record.external == weights.sha256 and record.pretraining.as_dict() == {
         "kind": "weights", "model": "test_resnet", "source": "file", "sha256": weights.sha256,
         "input": {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 160, "crop": 0.95},
     }
-    assert not any(row["stage"] == 1 for row in record["curve"]) and record["timing"]["reused"]["stage 1"]
+    assert not any(row.stage == 1 for row in record.curve) and record.timing.reused["stage 1"]
     banks = list(Path("cache").glob("stages/*/*/bank-plain*.rows"))
     assert len(banks) == 1
 
@@ -150,7 +150,7 @@ def test_trained_weights_give_what_plain_timm_and_scikit_learn_give(name: str, s
     train(name, Path("trained.safetensors"), steps=steps, lr=lr)
     run = ["run", "--cpu", "--protocol", "quick", "--seeds", "0", "--out", "out", "--backbone", f"timm:{name}"]
     assert main([*run, "--weights", "trained.safetensors", "--methods", "ncm,crt"]) == 0
-    reached = {expression: record["metrics"]["accuracy"]["all"] for expression, record in found().items()}
+    reached = {expression: record.metrics.accuracy.all for expression, record in found().items()}
     model = timm.create_model(name, num_classes=10)
     model.load_state_dict(load_file("trained.safetensors"))
     model.eval()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ltbench.results.schema import Timing
 from ltbench.running import environment, phases
 from ltbench.running.phases import Phases, fill
 
@@ -87,8 +88,8 @@ def test_a_record_has_memory_of_what_happened_here_and_seconds_of_all(monkeypatc
     for name in ("stage 1", "stage 2", "evaluation"):
         with run.phase(name):
             pass
-    timing = {"seconds": {"stage 1": 99.0, "stage 2": 7.0}, "reused": {"stage 1": True, "stage 2": False}}
+    timing = Timing(seconds={"stage 1": 99.0, "stage 2": 7.0}, reused={"stage 1": True, "stage 2": False}, peak_memory_bytes={})
     fill(timing, reading, run)
-    assert timing["seconds"].keys() == {"data", "stage 1", "stage 2", "evaluation"}
-    assert (timing["seconds"]["stage 1"], timing["seconds"]["stage 2"]) == (99.0, 7.0)
-    assert timing["peak_memory_bytes"].keys() == {"data", "stage 2", "evaluation", "process"}  # type: ignore[attr-defined]
+    assert timing.seconds.keys() == {"data", "stage 1", "stage 2", "evaluation"}
+    assert (timing.seconds["stage 1"], timing.seconds["stage 2"]) == (99.0, 7.0)
+    assert timing.peak_memory_bytes.keys() == {"data", "stage 2", "evaluation", "process"}

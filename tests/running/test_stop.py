@@ -47,7 +47,7 @@ def test_a_stopped_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     assert quiet.keys() == stopped.keys() and len(quiet) == 9
     for name, path in quiet.items():
         if path.suffix == ".json":
-            assert records.read(path)["status"] == "completed"
+            assert records.read(path).status == "completed"
             assert records.equal(records.read(path), records.read(stopped[name])) == []
         else:
             assert path.read_bytes() == stopped[name].read_bytes()

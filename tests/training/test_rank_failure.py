@@ -80,7 +80,7 @@ def test_a_run_that_fails_alike_on_all_ranks_gets_its_record(tmp_path: Path) -> 
     found, lines = run(tmp_path, [{"world": 2, "fault": [-1, 20, "error"]}], "0")
     assert found[0]["code"] == 1 and not lines
     reports = [records.read(path) for path in (tmp_path / "runs").glob("*.json")]
-    assert sorted((record["status"], record["reason"]) for record in reports) == [
+    assert sorted((record.status, record.reason) for record in reports) == [
         ("completed", None), ("failed", "ArithmeticError: as planned")]
 
 
