@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from ltbench.method.values import Facts, Output, Seen, Step  # at run time: hyperparameters are read off annotations
+
 if TYPE_CHECKING:
     from ltbench.data.batch import Batch
     from ltbench.data.samplers import Sampler
     from ltbench.method.context import Context
     from ltbench.method.factories import BackboneFactory, HeadFactory
     from ltbench.method.search import Range
-    from ltbench.method.values import Facts, Output, Seen, Step
     from ltbench.terms.task import Task
 
 
