@@ -32,9 +32,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "What a slot gives": ("Output", "Step", "ParameterGroup", "PaperSetting"),
     "Parts to build methods from": (
         "BackboneFactory", "HeadFactory", "Head", "CosineClassifier", "DistanceClassifier", "euclidean_distance",
-        "pairwise_squared_distance", "class_means", "row_blocks", "Sampler", "InstanceBalanced", "ClassBalanced", "ClassAware",
-        "ClassReversed", "SquareRoot"),
-    "Search spaces": ("Uniform", "LogUniform", "Choice"),
+        "pairwise_squared_distance", "class_means", "class_centroids", "row_blocks", "Sampler", "InstanceBalanced",
+        "ClassBalanced", "ClassAware", "ClassReversed", "SquareRoot"),
+    "Ranges of hyperparameters": ("Positive", "NonNegative", "Fraction", "Interval", "Uniform", "LogUniform", "Choice"),
     "What hooks return and get": ("MethodSpec", "DatasetSpec", "BackboneSpec", "BackboneRequest", "MetricSpec", "RunInfo"),
     "Datasets": ("Dataset", "Parts", "ImageSource", "TensorImages", "Published", "Totals"),
     "Terms": ("Task", "Protocol"),
@@ -110,6 +110,8 @@ def form(thing: griffe.Object, name: str = "") -> list[str]:
         return signature(name, thing.parameters, thing.returns)
     if isinstance(thing, griffe.Class):
         return signature(name, thing.parameters)
+    if isinstance(thing, griffe.Attribute) and "property" not in thing.labels:  # a name for a type
+        return [f"{name} = {thing.value}"]
     if isinstance(thing, griffe.Attribute):
         return [name + annotated(thing.annotation, ": ")]
     return [name]
