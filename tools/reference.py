@@ -60,7 +60,7 @@ def paragraphs(text: str, indent: str = "") -> Iterator[str]:
     """Give the paragraphs of a docstring; what follows a double colon is code."""
     for part in re.split(r"\n\n(?! )", text):
         before, colon, code = part.partition("::\n\n")
-        yield filled(before + (":" if colon else ""), indent)
+        yield filled(before if not colon or before.endswith(" ") else f"{before}:", indent)
         if colon:
             yield textwrap.indent(f"```text\n{textwrap.dedent(code).rstrip()}\n```", indent)
 
