@@ -41,6 +41,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Run and read": ("run", "Runs", "read_record", "read_geometry", "UserError", "MissingData"),
 }
 ELSEWHERE = ("Method", "hookimpl", "__version__")  # a section of its own; a marker; a string
+RECORD = """What `ltbench.read_record` returns and a record's file holds; also as [JSON Schema](record.schema.json). Fields that this
+version does not know are kept."""
 
 
 def plain(text: str) -> str:
@@ -82,7 +84,7 @@ def sections(thing: griffe.Object) -> tuple[str, list[tuple[str, str]]]:
 
 def annotated(annotation: str | griffe.Expr | None, mark: str) -> str:
     """Return an annotation as it is written behind ``: `` or ``-> ``."""
-    return "" if annotation is None else f"{mark}{annotation}"
+    return "" if annotation is None else mark + re.sub(r"Annotated\[(\w+), .*\]", r"\1", str(annotation))
 
 
 def signature(name: str, parameters: Iterable[griffe.Parameter], returns: str | griffe.Expr | None = None) -> list[str]:
@@ -110,7 +112,7 @@ def form(thing: griffe.Object, name: str = "") -> list[str]:
         return signature(name, thing.parameters, thing.returns)
     if isinstance(thing, griffe.Class):
         return signature(name, thing.parameters)
-    if isinstance(thing, griffe.Attribute) and "property" not in thing.labels:  # a name for a type
+    if isinstance(thing, griffe.Attribute) and isinstance(thing.parent, griffe.Module):  # a name for a type
         return [f"{name} = {thing.value}"]
     if isinstance(thing, griffe.Attribute):
         return [name + annotated(thing.annotation, ": ")]
@@ -118,10 +120,9 @@ def form(thing: griffe.Object, name: str = "") -> list[str]:
 
 
 def members(kind: griffe.Class) -> list[griffe.Object]:
-    """Return a class's own public functions and properties that say something, in the order of the source."""
+    """Return a class's own public functions, properties and fields that say something, in the order of the source."""
     return [thing for name, thing in kind.members.items()
-            if not name.startswith("_") and isinstance(thing, griffe.Object) and thing.has_docstring
-            and (thing.is_function or "property" in thing.labels)]
+            if not name.startswith("_") and isinstance(thing, griffe.Object) and thing.has_docstring]
 
 
 def listed(items: Iterable[tuple[str, str]]) -> list[str]:
@@ -130,16 +131,23 @@ def listed(items: Iterable[tuple[str, str]]) -> list[str]:
     return ["\n".join(lines)] if lines else []
 
 
-def described(thing: griffe.Object, heading: str) -> list[str]:
-    """Return something's heading, form, text and arguments; of a class its functions too, an item each."""
-    lines = form(thing)
+def described(thing: griffe.Object, heading: str, name: str = "") -> list[str]:
+    """Return something's heading, form, text and arguments; of a class its functions too, an item each.
+
+    Args:
+        thing: What is described.
+        heading: Its signs, such as ``###``.
+        name: Under which it is public; empty for its own.
+    """
+    lines = form(thing, name)
     shown = f"`{lines[0]}`" if len(lines) == 1 else "```text\n" + "\n".join(lines) + "\n```"
     text, items = sections(thing)
     if isinstance(thing, griffe.Class) and not takes(thing):
         shown = ""  # nobody but the core makes one
-    blocks = [f"{heading} {thing.name}", shown, *paragraphs(text), *listed(items)]
+    blocks = [f"{heading} {name or thing.name}", shown, *paragraphs(text), *listed(items)]
     if isinstance(thing, griffe.Class) and members(thing):
-        blocks += ["It offers:", "\n".join(member_item(member) for member in members(thing))]
+        fields = any(member.is_attribute and "property" not in member.labels for member in members(thing))
+        blocks += ["It holds:" if fields else "It offers:", "\n".join(member_item(member) for member in members(thing))]
     return blocks
 
 
@@ -180,8 +188,27 @@ def hooks(module: griffe.Module) -> list[str]:
 
 
 def target(thing: griffe.Object | griffe.Alias) -> griffe.Object:
-    """Return what a name stands for where it is imported."""
-    return thing.final_target if isinstance(thing, griffe.Alias) else thing
+    """Return what a name stands for, where it is imported or another name of the same module."""
+    if isinstance(thing, griffe.Alias):
+        return thing.final_target
+    if isinstance(thing, griffe.Attribute) and isinstance(thing.value, griffe.ExprName):
+        return target(thing.parent.members.get(thing.value.name, thing)) if thing.parent else thing
+    return thing
+
+
+def parts_of(model: griffe.Class) -> dict[str, griffe.Class]:
+    """Return a model and the models of its fields, and of theirs, from the top down."""
+    found, todo = {model.name: model}, [model]
+    while todo:
+        kind = todo.pop(0)
+        words = [word for field in members(kind) if isinstance(field, griffe.Attribute)
+                 for word in re.findall(r"\w+", str(field.annotation))]
+        for word in words:
+            part = kind.module.members.get(word)
+            if isinstance(part, griffe.Class) and word not in found:
+                found[word] = part
+                todo.append(part)
+    return found
 
 
 def page() -> str:
@@ -192,16 +219,20 @@ def page() -> str:
     found = {name: target(package[f"{home.removeprefix('ltbench.')}.{name}"]) for name, home in places.items()}
     blocks = [HEAD.rstrip(), *slots(package["method.contract.Method"])]
     named = {name for names in GROUPS.values() for name in names}
-    groups = {**GROUPS, "Further names": tuple(name for name in found if name not in named)}
+    groups = {**GROUPS, "Further names": tuple(name for name in found if name not in {*named, "Record"})}
     hooks_stand_before = "What hooks return and get"
     for title, names in groups.items():
         if title == hooks_stand_before:
             blocks += hooks(package["registry.hookspecs"])
-        present = [found[name] for name in names if name in found]
+        present = [name for name in names if name in found]
         if present:
             blocks.append(f"## {title}")
-            for thing in present:
-                blocks += described(thing, "###")
+            for name in present:
+                blocks += described(found[name], "###", name)
+    if isinstance(record := found.get("Record"), griffe.Class):
+        blocks += ["## The record", RECORD]
+        for name, part in parts_of(record).items():
+            blocks += described(part, "###", name)
     first, _room, *others = paragraphs(sections(package["testing"])[0])
     blocks += ["## ltbench.testing", first, *others]
     for name in package["testing"].exports or ():
