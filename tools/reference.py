@@ -41,8 +41,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Run and read": ("run", "Runs", "read_record", "read_geometry", "UserError", "MissingData"),
 }
 ELSEWHERE = ("Method", "hookimpl", "__version__")  # a section of its own; a marker; a string
-RECORD = """What `ltbench.read_record` returns and a record's file holds; also as [JSON Schema](record.schema.json). Fields that this
-version does not know are kept."""
+RECORD = """What `ltbench.read_record` returns and a record's file holds; also as [JSON Schema](record.schema.json). Fields that
+this version does not know are kept."""
 
 
 def plain(text: str) -> str:
