@@ -17,7 +17,7 @@ from ltbench.registry.run_info import RunInfo
 from ltbench.running.tracking import Tracking
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("ltbench_")]
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 def test_the_hooks_are_what_pluggy_knows() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import importlib
 import sys
 from pathlib import Path
@@ -35,7 +36,11 @@ def test_what_a_method_imports_of_its_own_package_counts(tmp_path: Path, monkeyp
 
 
 def test_public_names_have_homes() -> None:
-    homes = set(ltbench._HOMES)
-    assert set(ltbench.__all__) == homes | {"__version__"}
+    """What type checkers read, what is loaded on first use and what completion shows are one list."""
+    tree = ast.parse(Path(ltbench.__file__).read_text(encoding="utf-8"))
+    (typed,) = [node for node in tree.body if isinstance(node, ast.If)]
+    homes = {alias.name: node.module for node in typed.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert homes == ltbench._HOMES
+    assert dir(ltbench) == sorted([*homes, "__version__"])
     for name in homes:
         assert getattr(ltbench, name).__module__.startswith("ltbench") or name == "hookimpl"
