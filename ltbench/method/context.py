@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from typing import Protocol as Interface
 
 import numpy as np
@@ -17,6 +17,8 @@ from ltbench.data.partners import Partners, draw_partners
 from ltbench.data.samplers import InstanceBalanced, Sampler
 from ltbench.method.values import Facts, Output, Step
 from ltbench.terms.protocol import Protocol
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class Combined(Interface):
@@ -114,6 +116,20 @@ class Context:
         if engine is None:
             raise RuntimeError("the engine of this context is gone")
         return engine
+
+    def classifier(self, kind: type[ModuleT]) -> ModuleT:
+        """Return the classifier of this stage's head, which a method of the stage has made.
+
+        Args:
+            kind: Its class.
+
+        Raises:
+            TypeError: If it is of another one.
+        """
+        classifier = self.engine.head.classifier
+        if not isinstance(classifier, kind):
+            raise TypeError(f"the classifier must be of class {kind.__name__}, got {type(classifier).__name__}")
+        return classifier
 
     @property
     def class_counts(self) -> Tensor:

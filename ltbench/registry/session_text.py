@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import inspect
 import linecache
 import symtable
 import sys
@@ -46,7 +47,8 @@ def typed_hash(kind: type[Any]) -> str:
 
 def _text(kind: type[Any]) -> str | None:
     """Return the text of a class, from the lines that the session keeps for tracebacks."""
-    files = [value.__code__.co_filename for value in vars(kind).values() if isinstance(value, FunctionType)]
+    functions = [inspect.unwrap(value) for value in vars(kind).values() if isinstance(value, FunctionType)]
+    files = [function.__code__.co_filename for function in functions]
     for file in files:
         lines = linecache.getlines(file)
         try:

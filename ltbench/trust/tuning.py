@@ -7,6 +7,7 @@ from typing import Any
 
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
+from ltbench.method.hyperparameters import search_space
 from ltbench.method.search import Range, range_from
 from ltbench.registry.discovery import Registry
 from ltbench.results.records import Record
@@ -55,7 +56,7 @@ def check_space(record: Record, registry: Registry, level: Level) -> Iterator[Fi
     for name, stated in (record.get("tuning") or {"space": {}})["space"].items():
         method, _, key = name.partition(".")
         try:
-            declared = registry.methods.get(method).load().search.get(key)
+            declared = search_space(registry.methods.get(method).load()).get(key)
         except UserError as problem:
             yield Finding(level, f"tuning.space.{name}", str(problem))
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
@@ -14,15 +13,14 @@ from ltbench_baselines.reused_classifier import ReusedClassifier
 _CONFIDENCE_WEIGHT = 0.1  # where the public code starts every weight of the confidence layer
 
 
-def generalized_weights(class_counts: Tensor, rho: float) -> Tensor:
+def generalized_weights(log_counts: Tensor, rho: float) -> Tensor:
     """Return (1 / r_k)^rho, r the class frequencies, scaled to sum C, shape (C,).
 
     Args:
-        class_counts: Training images of each class, shape (C,); a class without any counts as one with one.
+        log_counts: Logarithms of each class's training images, shape (C,).
         rho: 0 weighs all classes alike, 1 by inverse frequency.
     """
-    logs = -rho * class_counts.double().clamp_min(1).log()
-    return (logs.softmax(dim=0) * len(logs)).float()
+    return ((-rho * log_counts).softmax(dim=0) * len(log_counts)).float()
 
 
 class CalibratedClassifier(nn.Module):
@@ -71,16 +69,13 @@ class DistributionAlignment(ReusedClassifier):
     name = "disalign"
     weights: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, rho: float = 1.2, form: Literal["additive", "interpolated"] = "additive",
+    def __init__(self, facts: ltbench.Facts, *, rho: ltbench.NonNegative = 1.2,
+                 form: Literal["additive", "interpolated"] = "additive",
                  inputs: Literal["features", "images"] = "features") -> None:
         super().__init__(facts)
-        if not 0 <= rho < math.inf:
-            raise ValueError(f"rho must be >= 0 and finite, got {rho}")
-        if form not in ("additive", "interpolated"):
-            raise ValueError(f"form must be additive or interpolated, got {form}")
         self.form = form
         self.inputs = "images" if inputs == "images" else None  # features are a stage's default
-        self.register_buffer("weights", generalized_weights(facts.class_counts, rho))  # (C,)
+        self.register_buffer("weights", generalized_weights(facts.log_counts, rho))  # (C,)
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:

@@ -44,8 +44,6 @@ class LearnableWeightScaling(ReusedClassifier):
 
     def __init__(self, facts: ltbench.Facts, *, inputs: Literal["features", "images"] = "features") -> None:
         super().__init__(facts)
-        if inputs not in ("features", "images"):
-            raise ValueError(f"inputs must be features or images, got {inputs}")
         self.inputs = "images" if inputs == "images" else None  # features are a stage's default
 
     def reuse(self, linear: nn.Linear) -> nn.Module:

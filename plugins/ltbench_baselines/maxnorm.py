@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_baselines.cb import effective_number_weights
+from ltbench_baselines.cb import Beta, effective_number_weights
 from ltbench_baselines.reused_classifier import ReusedClassifier
 from ltbench_baselines.wd import WeightDecay
 
@@ -39,11 +39,9 @@ class MaxNorm(ReusedClassifier):
     weights: Tensor
     radius: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, radius_fraction: float = 0.1, beta: float = 0.9999,
-                 inputs: Literal["features", "images"] = "features") -> None:
+    def __init__(self, facts: ltbench.Facts, *, radius_fraction: ltbench.Fraction = 0.1,
+                 beta: Beta = 0.9999, inputs: Literal["features", "images"] = "features") -> None:
         super().__init__(facts)
-        if not 0 <= radius_fraction <= 1:
-            raise ValueError(f"radius_fraction must be in [0, 1], got {radius_fraction}")
         self.radius_fraction = radius_fraction
         self.inputs = "images" if inputs == "images" else None
         self.register_buffer("weights", effective_number_weights(facts.class_counts, beta))  # (C,)
@@ -80,7 +78,4 @@ class MaxNorm(ReusedClassifier):
 
     @staticmethod
     def _weight(ctx: ltbench.Context) -> Tensor:
-        linear = ctx.engine.head.classifier
-        if not isinstance(linear, nn.Linear):
-            raise TypeError(f"the classifier must be linear, got {type(linear).__name__}")
-        return linear.weight.detach()  # shares memory with the parameter
+        return ctx.classifier(nn.Linear).weight.detach()  # shares memory with the parameter

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import nn
 
@@ -18,12 +20,9 @@ class TauNormalization(ReusedClassifier):
 
     name = "tau_norm"
     trains = False
-    search = {"tau": ltbench.Uniform(0.0, 1.0)}
 
-    def __init__(self, facts: ltbench.Facts, *, tau: float = 1.0) -> None:
+    def __init__(self, facts: ltbench.Facts, *, tau: Annotated[ltbench.NonNegative, ltbench.Uniform(0.0, 1.0)] = 1.0) -> None:
         super().__init__(facts)
-        if not tau >= 0:
-            raise ValueError(f"tau must be >= 0, got {tau}")
         self.tau = tau
 
     def reuse(self, linear: nn.Linear) -> nn.Module:

@@ -86,7 +86,7 @@ def feature_width(ctx: ltbench.Context) -> int:
         ctx: Of a stage that is built.
     """
     engine = ctx.engine
-    embedding = torch.zeros(1, int(engine.backbone.feature_dim), device=ctx.device)  # type: ignore[arg-type]
+    embedding = torch.zeros(1, ctx.embedding_dim, device=ctx.device)
     training = engine.head.training
     engine.head.eval()  # a batch norm in a projection must not count this
     with torch.no_grad():

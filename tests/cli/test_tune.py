@@ -95,22 +95,18 @@ def test_more_trials_go_on_from_fewer(capsys: pytest.CaptureFixture[str]) -> Non
     assert sorted(map(len, trials)) == [3, 5] and all(longer[:3] == few for longer in trials)
 
 
-@pytest.mark.parametrize(("search", "message"), [
-    ("{'size': ltbench.Uniform(1, 4)}", "search of method 'whole': whole.size must be an integer, got 1.954929658551372"),
-    ("{'sise': ltbench.Uniform(1, 4)}", "search of method 'whole': unknown hyperparameter of 'whole' 'sise'; "
-                                        "did you mean 'size'? Known: size"),
-    ("{'size': (1, 4)}", "search of method 'whole': size must be ltbench.Uniform, LogUniform or Choice, got (1, 4)"),
-])
 def test_a_space_that_every_trial_would_refuse_is_refused_before_the_first(
-        search: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "whole_search", raising=False)
     file = tmp_path / "whole_search.py"
-    file.write_text("import ltbench\n\n\nclass Whole(ltbench.Method):\n    \"\"\"Have a size.\"\"\"\n\n    name = 'whole'\n"
-                    f"    stages = frozenset({{1}})\n    search = {search}\n\n    def __init__(self, facts, *, size: int = 1):\n"
+    file.write_text("from typing import Annotated\n\nimport ltbench\n\n\nclass Whole(ltbench.Method):\n"
+                    "    \"\"\"Have a size.\"\"\"\n\n    name = 'whole'\n    stages = frozenset({1})\n\n"
+                    "    def __init__(self, facts, *, size: Annotated[int, ltbench.Uniform(1, 4)] = 1):\n"
                     "        super().__init__(facts)\n")
     assert main(["tune", "ce/tau_norm,whole", "--plugin", str(file), *SMOKE]) == 2
-    assert capsys.readouterr().err.endswith(f"\nltbench: {message}\n")
+    assert capsys.readouterr().err.endswith("\nltbench: search of method 'whole': whole.size must be an integer, got "
+                                            "1.954929658551372\n")
     assert not Path("runs").exists()
 
 

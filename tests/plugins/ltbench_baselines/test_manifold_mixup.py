@@ -108,7 +108,7 @@ def test_stands_alone_in_its_slots() -> None:
         Stack([ManifoldMixup(KNOWN), Mixup(KNOWN)], 1)
     with pytest.raises(UserError, match="fits the first stage only"):
         Stack([ManifoldMixup(KNOWN)], 2)
-    with pytest.raises(ValueError, match="alpha must be > 0 and finite"):
+    with pytest.raises(ValueError, match="alpha must be > 0, got 0"):
         ManifoldMixup(KNOWN, alpha=0.0)
     with pytest.raises(ValueError, match="deepest must be >= 0"):
         ManifoldMixup(KNOWN, deepest=-1)
