@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.method.ranges import Interval as Interval
     from ltbench.method.ranges import NonNegative as NonNegative
     from ltbench.method.ranges import Positive as Positive
+    from ltbench.method.reused_classifier import ReusedClassifier as ReusedClassifier
     from ltbench.method.search import Choice as Choice
     from ltbench.method.search import LogUniform as LogUniform
     from ltbench.method.search import Uniform as Uniform
@@ -105,6 +106,7 @@ _HOMES = {
     "Positive": "ltbench.method.ranges",
     "Protocol": "ltbench.terms.protocol",
     "Published": "ltbench.data.published",
+    "ReusedClassifier": "ltbench.method.reused_classifier",
     "RunInfo": "ltbench.registry.run_info",
     "Runs": "ltbench.api",
     "Sampler": "ltbench.data.samplers",

@@ -78,7 +78,7 @@ def _check_signature(method: type[Method]) -> None:
     for parameter in others:
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             raise Failure(f"hyperparameter {parameter.name!r} must be keyword-only, got {parameter.kind.description}")
-    explained = "\n".join(vars(kind).get("__doc__") or "" for kind in method.__mro__ if issubclass(kind, Method))
+    explained = "\n".join(vars(kind).get("__doc__") or "" for kind in method.__mro__[:method.__mro__.index(Method)])
     for name in hyperparameters.declared(method):
         if name not in explained:
             raise Failure(f"hyperparameter {name!r} must be explained in the docstring, or in that of a base class")

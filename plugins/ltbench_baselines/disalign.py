@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_baselines.reused_classifier import ReusedClassifier
 
 _CONFIDENCE_WEIGHT = 0.1  # where the public code starts every weight of the confidence layer
 
@@ -54,7 +53,7 @@ class CalibratedClassifier(nn.Module):
         return (1 + confidence * magnitude) * logits + confidence * self.margin
 
 
-class DistributionAlignment(ReusedClassifier):
+class DistributionAlignment(ltbench.ReusedClassifier):
     """Learn how to change the earlier classifier's logits: a magnitude and a margin by class, a confidence by image.
 
     Its loss weighs classes by a power of their inverse frequency; backbone and classifier stay as they are.

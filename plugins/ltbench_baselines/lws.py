@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_baselines.reused_classifier import ReusedClassifier
 
 
 class ScaledClassifier(nn.Module):
@@ -33,7 +32,7 @@ class ScaledClassifier(nn.Module):
         return self.scales * logits
 
 
-class LearnableWeightScaling(ReusedClassifier):
+class LearnableWeightScaling(ltbench.ReusedClassifier):
     """Learn one scale a class on class-balanced samples; the directions of the earlier classifier stay.
 
     Args:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 import ltbench
 from ltbench_baselines.cb import Beta, effective_number_weights
-from ltbench_baselines.reused_classifier import ReusedClassifier
 from ltbench_baselines.wd import WeightDecay
 
 
@@ -24,7 +23,7 @@ def project_rows(weight: Tensor, radius: Tensor) -> Tensor:
     return weight * (radius / norms).clamp_max(1)
 
 
-class MaxNorm(ReusedClassifier):
+class MaxNorm(ltbench.ReusedClassifier):
     """Fine-tune the earlier classifier with class-balanced weights, its weight vectors kept in a ball.
 
     After every step each vector that left the ball is put back on its surface: large classes are held, small ones may grow.

@@ -8,10 +8,9 @@ import torch
 from torch import nn
 
 import ltbench
-from ltbench_baselines.reused_classifier import ReusedClassifier
 
 
-class TauNormalization(ReusedClassifier):
+class TauNormalization(ltbench.ReusedClassifier):
     """Divide each class's weight vector by its norm to the power tau, and drop the bias; nothing is trained.
 
     Args:

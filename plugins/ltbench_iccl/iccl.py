@@ -109,21 +109,21 @@ class ICCL(ltbench.Method):
         step, mixed = self._forward(ctx, plain, other, share)
         loss = step.loss
         if self.ce_it:
-            loss = loss + self.interpolative_weight * self._classification(ctx, mixed, plain, other, share)
+            loss = loss + self.interpolative_weight * self.classification(ctx, mixed, plain, other, share)
         if self.cc_it:
-            loss = loss + self.interpolative_weight * self._joint_retrieval(mixed, plain, other, share)
+            loss = loss + self.interpolative_weight * self.retrieval(mixed, plain, other, share)
         else:  # distributed training waits for a gradient of every parameter, the projector's too
             loss = loss + 0.0 * mixed.extra["projection"].sum()
         return dataclasses.replace(step, loss=loss)
 
     def _forward(self, ctx: ltbench.Context, plain: ltbench.Batch, other: ltbench.Batch,
                  share: float) -> tuple[ltbench.Step, ltbench.Output]:
-        """Return the step with the loss on plain images, and the output for the mixtures (eq. 3).
+        """Return the step with the loss on plain images, and the output for the mixtures.
 
         Plain images and mixtures pass through the network together, so that batch norm sees one distribution. Where nothing reads
         plain images, the mixtures pass alone, and the step is theirs. Centroids are means of plain images: they read them.
         """
-        mixtures = share * _images(plain) + (1 - share) * _images(other)  # eq. 3
+        mixtures = interpolated(plain, other, share)
         if self.uniform_weight or self.cc_it:
             size = len(plain.labels)
             both = ctx.forward(torch.cat([_images(plain), mixtures]))
@@ -135,13 +135,13 @@ class ICCL(ltbench.Method):
         batch = dataclasses.replace(plain, images=mixtures, targets=targets)
         return ltbench.Step(mixed.logits.new_zeros(()), mixed, batch), mixed
 
-    def _classification(self, ctx: ltbench.Context, mixed: ltbench.Output, plain: ltbench.Batch, other: ltbench.Batch,
-                        share: float) -> Tensor:
-        """Return eq. 7: the classification of mixtures as both their classes."""
+    def classification(self, ctx: ltbench.Context, mixed: ltbench.Output, plain: ltbench.Batch, other: ltbench.Batch,
+                       share: float) -> Tensor:
+        """Return eq. 7's loss: mixtures are classified as both their classes."""
         return share * ctx.loss(mixed.logits, plain) + (1 - share) * ctx.loss(mixed.logits, other)
 
-    def _joint_retrieval(self, mixed: ltbench.Output, plain: ltbench.Batch, other: ltbench.Batch, share: float) -> Tensor:
-        """Return eq. 5: the retrieval of both classes' centroids from mixtures."""
+    def retrieval(self, mixed: ltbench.Output, plain: ltbench.Batch, other: ltbench.Batch, share: float) -> Tensor:
+        """Return eq. 5's loss: mixtures retrieve the centroids of both their classes."""
         return share * self._retrieval(mixed, plain) + (1 - share) * self._retrieval(mixed, other)
 
     def after_step(self, ctx: ltbench.Context, seen: ltbench.Seen) -> None:
@@ -160,6 +160,17 @@ class ICCL(ltbench.Method):
         """Return eq. 4's loss for the label of each image of a batch, averaged over the global batch."""
         losses = retrieval_losses(output.extra["projection"], self.centroids, batch.labels, self.temperature)
         return losses.sum() * batch.chunks / len(batch.global_labels)
+
+
+def interpolated(plain: ltbench.Batch, other: ltbench.Batch, share: float) -> Tensor:
+    """Return eq. 3's mixtures, shape (B, channels, H, W).
+
+    Args:
+        plain: x^h.
+        other: x^t.
+        share: lambda.
+    """
+    return share * _images(plain) + (1 - share) * _images(other)
 
 
 def _images(batch: ltbench.Batch) -> Tensor:

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_baselines.reused_classifier import ReusedClassifier
 from ltbench_iccl import setting
 
 
@@ -28,7 +27,7 @@ def distillation_losses(teacher: Tensor, student: Tensor, temperature: float) ->
     return temperature**2 * F.kl_div(log_student, log_teacher, reduction="none", log_target=True).sum(dim=1)
 
 
-class ICCLRebalancing(ReusedClassifier):
+class ICCLRebalancing(ltbench.ReusedClassifier):
     """Fine-tune the earlier classifier on class-aware samples, held back by what the earlier stage said.
 
     The earlier head's projection beside the classifier, if it has one, is left behind.
