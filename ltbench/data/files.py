@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -10,9 +11,9 @@ from typing import Self
 import numpy as np
 from torch import Tensor
 
-from ltbench.data.arrays import Bytes
-from ltbench.data.content import sizes_and_times
+from ltbench.data.arrays import Bytes, Ints
 from ltbench.data.encoded import EncodedImages
+from ltbench.data.paths import Paths
 from ltbench.errors import UserError
 
 
@@ -53,3 +54,13 @@ class FileImages(EncodedImages):
             raise UserError(f"image {path!r} is not there") from error
         except OSError as error:
             raise UserError(f"image {path!r} cannot be read ({type(error).__name__}: {error.strerror})") from error
+
+
+def sizes_and_times(paths: Paths) -> Ints:
+    """Return size in bytes and time of change in nanoseconds of every file, -1 for what is not there, shape (N, 2)."""
+    found = np.full((len(paths), 2), -1, np.int64)
+    for row, path in enumerate(paths):
+        with suppress(OSError):
+            state = os.stat(path)
+            found[row] = state.st_size, state.st_mtime_ns
+    return found

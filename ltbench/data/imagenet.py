@@ -36,12 +36,7 @@ class _FolderDataset(FileDataset):
         raise self.missing("folders 'train' and 'val'", where)
 
     def test(self, folder: Path, names: list[str]) -> Listed:
-        """Return the test images.
-
-        Args:
-            folder: ``val``.
-            names: Of the classes.
-        """
+        """Return the test images."""
         return _scan(folder, names, self.inner)
 
 

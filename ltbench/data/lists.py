@@ -26,7 +26,6 @@ def read_list(file: Path, num_classes: int) -> Listed:
 
     Args:
         file: ``.json`` for iNaturalist's form, else lines of "path label".
-        num_classes: C.
 
     Returns:
         Paths relative to the list's own folder, and labels, int64, shape (N,).

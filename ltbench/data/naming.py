@@ -36,8 +36,6 @@ def open_dataset(text: str, registry: Registry, ratio: str | None = None) -> tup
     """Return a dataset's description and the imbalance ratio that it is asked for; no image is read.
 
     Args:
-        text: As typed.
-        registry: Where names are looked up.
         ratio: Typed for every dataset that has none of its own; None for the dataset's default.
 
     Raises:
@@ -56,10 +54,6 @@ def open_dataset(text: str, registry: Registry, ratio: str | None = None) -> tup
 
 def dataset_of_record(name: str, registry: Registry) -> Dataset:
     """Return the description of the dataset that a record names.
-
-    Args:
-        name: As in its task.
-        registry: Where names are looked up.
 
     Raises:
         UserError: If nobody offers it, or it is somebody's own images: a record does not say where they are.

@@ -41,16 +41,7 @@ class Stl10LT(Dataset):
     published = Published.even(10, train=500, test=800)
 
     def load(self, root: Path | None, *, download: bool = False) -> Parts:
-        """Read both parts as uint8 tensors.
-
-        Args:
-            root: The folder that holds the set's own folder ``stl10_binary``, or that folder itself; None for ltbench's cache.
-            download: Fetch what is missing.
-
-        Raises:
-            MissingData: If a file is not there.
-            UserError: If one is damaged, or cannot be downloaded.
-        """
+        """Read both parts from the folder ``stl10_binary`` in the root, or from the root itself."""
         folder = folder_of(root, _FOLDER)
         reader = torchvision_set("STL10")
         if download:

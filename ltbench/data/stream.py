@@ -58,10 +58,6 @@ class Stream:
     """Serve requests in their order; what comes depends on the requests alone, not on the number of workers.
 
     Workers live as long as the stream, over any number of epochs.
-
-    Args:
-        source: Of the images.
-        device: Where views are wanted.
     """
 
     def __init__(self, source: ImageSource, device: torch.device | str = "cpu") -> None:

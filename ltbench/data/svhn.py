@@ -45,16 +45,7 @@ class SvhnLT(Dataset):
                           (1744, 5099, 4149, 2882, 2523, 2384, 1977, 2019, 1660, 1595))
 
     def load(self, root: Path | None, *, download: bool = False) -> Parts:
-        """Read both parts as uint8 tensors.
-
-        Args:
-            root: The folder that holds the set's own folder ``svhn``, or that folder itself; None for ltbench's cache.
-            download: Fetch what is missing.
-
-        Raises:
-            MissingData: If a file is not there.
-            UserError: If one is damaged, or cannot be downloaded.
-        """
+        """Read both parts from the folder ``svhn`` in the root, or from the root itself."""
         folder = folder_of(root, _FOLDER)
         reader = torchvision_set("SVHN")
         if download:

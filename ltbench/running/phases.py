@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
 
 from ltbench.running import environment
 
-_FORGET = Path("/proc/self/clear_refs")
-_FORGET_PEAK = "5"  # proc(5): the peak of the resident memory becomes what is resident now
-
 
 class Phases:
     """Collect seconds and peaks by phase.
 
-    Peaks are of whole processes, what was there before included. They are forgotten at the start of a phase, which Linux allows;
-    where it cannot be done there is no peak by phase. The largest of all is remembered, for the process's total.
+    A phase's peak is the largest memory that the whole process has had by the phase's end: one that took less than a phase before
+    it shows that one's. On a CUDA device it is the largest during the phase, with what was there before.
 
     Args:
         device: Of the training.
@@ -43,15 +39,16 @@ class Phases:
         Args:
             name: Of the phase.
         """
-        forgotten = self._forget()
+        self._remember()
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
         started = time.perf_counter()
         try:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
             peaks = self._remember()
-            if forgotten:
-                self._note(name, peaks["process"])
+            self._note(name, peaks["process"])
             if "device" in peaks:
                 self._note(f"{name} on the device", peaks["device"])
 
@@ -73,15 +70,6 @@ class Phases:
         for name, peak in peaks.items():
             self._largest[name] = max(peak, self._largest.get(name, 0))
         return peaks
-
-    def _forget(self) -> bool:
-        self._remember()
-        if self._device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._device)
-        with suppress(OSError):
-            _FORGET.write_text(_FORGET_PEAK, encoding="ascii")
-            return True
-        return False
 
 
 def fill(timing: dict[str, Any], reading: Phases, run: Phases) -> None:

@@ -30,9 +30,6 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 def existing_root(given: str | None) -> Path | None:
     """Return the folder of data sets; None if none was named.
 
-    Args:
-        given: ``--data-root``.
-
     Raises:
         UserError: If it is not there.
     """

@@ -27,7 +27,7 @@ def add_matrix(parser: argparse.ArgumentParser) -> None:
 def add_task(matrix: argparse._ArgumentGroup) -> None:
     """Add on which data, and with which hyperparameters."""
     matrix.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME[@RATIO],...",
-                        help=f"default: {DEFAULT_DATASET}; your own images: folder:PATH, list:FILE")
+                        help=f"default: {DEFAULT_DATASET}; your own images: folder:PATH, list:FILE, tar:PATTERN")
     matrix.add_argument("--imbalance-ratio", metavar="R", help="of every dataset that is named without @RATIO")
     matrix.add_argument("--seeds", default=DEFAULT_SEEDS, metavar="S,...",
                         help=f"of initialization and order (default: {DEFAULT_SEEDS})")

@@ -30,12 +30,7 @@ def check_plot_file(file: Path) -> str:
 
 
 def draw(shown: Spread, kind: str) -> bytes:
-    """Draw the class counts on a logarithmic scale, with the many, medium and few classes shaded.
-
-    Args:
-        shown: What is drawn.
-        kind: ``png`` or ``svg``.
-    """
+    """Draw the class counts on a logarithmic scale, with the many, medium and few classes shaded."""
     import matplotlib.style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
