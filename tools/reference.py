@@ -31,14 +31,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "What a slot gets": ("Facts", "Context", "Batch", "Partners", "Bank", "Seen"),
     "What a slot gives": ("Output", "Step", "ParameterGroup", "PaperSetting"),
     "Parts to build methods from": (
-        "BackboneFactory", "HeadFactory", "Head", "CosineClassifier", "DistanceClassifier", "euclidean_distance",
-        "pairwise_squared_distance", "class_means", "class_centroids", "row_blocks", "Sampler", "InstanceBalanced",
+        "BackboneFactory", "HeadFactory", "Head", "CosineClassifier", "DistanceClassifier", "ReusedClassifier",
+        "euclidean_distance", "pairwise_squared_distance", "class_means", "class_centroids", "row_blocks", "Sampler", "InstanceBalanced",
         "ClassBalanced", "ClassAware", "ClassReversed", "SquareRoot"),
     "Ranges of hyperparameters": ("Positive", "NonNegative", "Fraction", "Interval", "Uniform", "LogUniform", "Choice"),
     "What hooks return and get": ("MethodSpec", "DatasetSpec", "BackboneSpec", "BackboneRequest", "MetricSpec", "RunInfo"),
     "Datasets": ("Dataset", "Parts", "ImageSource", "TensorImages", "Published", "Totals"),
-    "Terms": ("Task", "Protocol"),
-    "Run and read": ("run", "Runs", "read_record", "read_geometry", "UserError", "MissingData"),
+    "Terms": ("Task", "Protocol", "shot_splits"),
+    "Run and read": ("run", "Runs", "read_record", "read_geometry", "mean_interval", "UserError", "MissingData"),
 }
 ELSEWHERE = ("Method", "hookimpl", "__version__")  # a section of its own; a marker; a string
 RECORD = """What `ltbench.read_record` returns and a record's file holds; also as [JSON Schema](record.schema.json). Fields that
