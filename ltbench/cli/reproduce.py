@@ -7,10 +7,12 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
+from ltbench.planning.request import How
 from ltbench.running.toolchain import compiler_problem
 
 if TYPE_CHECKING:
@@ -40,29 +42,31 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Plan, run and judge."""
-    from ltbench.cli import run as run_verb
+    started_by = os.getppid()
+    from ltbench.cli.run.execute import execute
     from ltbench.method.from_file import PREFIX
     from ltbench.results import records
-    from ltbench.results.command import plugin_options
+    from ltbench.results.command import arguments_of, plugins_of
     from ltbench.results.text import printable
     from ltbench.trust.verdict import describe, judge
 
     record = records.read(args.record)
     try:
         found = _plan(record, args.registry)
+        words = arguments_of(found.request)
     except UserError as problem:
         known = {f"{PREFIX}{file.name}" for file in args.registry.files}
-        lacking = [word for word in plugin_options(record)[1::2] if f"{PREFIX}{word}" not in known]
+        lacking = [str(file) for file in plugins_of(record) if f"{PREFIX}{file}" not in known]
         hint = f" (it was made with --plugin {' --plugin '.join(lacking)})" if lacking else ""
         raise UserError(printable(f"record {args.record} cannot be run again{hint}: {problem}")) from None
-    print(shlex.join(["ltbench", "run", *found.arguments, *plugin_options(record)]))
+    print(shlex.join(["ltbench", "run", *words]))
     if args.dry_run:
         return 0
     if (world := os.environ.get("WORLD_SIZE", "1")) != "1":
         raise UserError(f"ltbench reproduce must run in one process, got WORLD_SIZE={world}; run the command above, then compare")
     if args.out.resolve() == args.record.resolve().parent:
         raise UserError(f"--out must be another folder than the record's, got {args.out}")
-    run_verb.run(_options(found.args, args, record))
+    execute(replace(found.request, how=_how(args, record)), args.registry, started_by=started_by)
     again = records.read(args.out / f"{found.plan.file_name}.json")
     for line in _elsewhere(record["environment"], again["environment"]):
         print(printable(f"note: {line}"))
@@ -86,18 +90,16 @@ def _plan(record: Record, registry: Registry) -> Replan:
     return found
 
 
-def _options(options: argparse.Namespace, args: argparse.Namespace, record: Record) -> argparse.Namespace:
+def _how(args: argparse.Namespace, record: Record) -> How:
     """Say where and how to run: as the record did where that moves the last bits, and without any stage of before."""
     environment = record["environment"]
     threads, parts = environment.get("threads"), environment.get("accumulation")
-    options.out, options.data_root, options.cpu, options.debug = args.out, args.data_root, args.cpu, args.debug
-    options.cache = args.cache or str(args.out / _STAGES)
-    options.rerun, options.keep = True, "nothing"
     known = environment.get("device") == "cpu" and type(threads) is int and threads > 0
-    options.threads = args.threads if args.threads is not None or not known else min(threads, os.cpu_count() or 1)
-    options.accumulate = parts if type(parts) is int and parts > 0 else 1
-    options.compile = environment.get("compiled") is True and compiler_problem() is None
-    return options
+    return How(out=args.out, data_root=Path(args.data_root) if args.data_root else None, cpu=args.cpu, debug=args.debug,
+               cache=Path(args.cache or args.out / _STAGES), rerun=True, keep="nothing",
+               threads=args.threads if args.threads is not None or not known else min(threads, os.cpu_count() or 1),
+               accumulation=parts if type(parts) is int and parts > 0 else 1,
+               compiles=environment.get("compiled") is True and compiler_problem() is None)
 
 
 def _elsewhere(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ltbench.errors import UserError
 from ltbench.leaderboard.collect import Row, Table
 from ltbench.leaderboard.ranking import Standing
 from ltbench.leaderboard.reported import SPLITS
-from ltbench.results.command import arguments_of, plugin_options
+from ltbench.results.command import arguments_of, request_of
 from ltbench.results.records import Record
 
 MAX_PLACES = 100  # of a curve; more classes are averaged in groups of neighbors
@@ -65,18 +66,14 @@ def command(records: Sequence[Record]) -> str | None:
     """
     if not records:
         return None
+    seeds, split_seeds = (tuple(sorted({record["task"][field] for record in records})) for field in ("seed", "split_seed"))
     try:
-        words = arguments_of(records[0])
+        request = request_of(records[0])
+        words = arguments_of(replace(request, what=replace(request.what, seeds=seeds, split_seeds=split_seeds)))
     except UserError:
         return None
-    for option, field in (("--seeds", "seed"), ("--split-seeds", "split_seed")):
-        listed = _listed(record["task"][field] for record in records)
-        if option in words:
-            words[words.index(option) + 1] = listed
-        elif listed != "0":
-            words += [option, listed]
-    verb = ["run", *words] if (tuning := records[0].get("tuning")) is None else _tune(tuning, records[0], words[2:])
-    return shlex.join(["ltbench", *verb, *plugin_options(records[0])])
+    tuning = records[0].get("tuning")
+    return shlex.join(["ltbench", *(["run", *words] if tuning is None else _tune(tuning, records[0], words[2:]))])
 
 
 def _tune(tuning: dict[str, Any], record: Record, words: list[str]) -> list[str]:
@@ -142,7 +139,3 @@ def _provenance(records: Sequence[Record]) -> dict[str, list[str]]:
 
 def _distinct(values: Iterable[Any]) -> list[str]:
     return sorted({value for value in values if isinstance(value, str) and value})
-
-
-def _listed(values: Iterable[int]) -> str:
-    return ",".join(map(str, sorted(set(values))))

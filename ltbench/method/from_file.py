@@ -7,12 +7,13 @@ import importlib
 import importlib.util
 import keyword
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError, brief
-from ltbench.registry.discovery import PluginInfo, Registry
+from ltbench.registry.discovery import PluginInfo, Registry, load_registry
 from ltbench.registry.hookspecs import GROUP, hookimpl
 from ltbench.registry.specs import MethodSpec
 
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
 _OPTION = "--plugin"
 PREFIX = "file:"  # of what stands for the distribution, in a listing and in a record
 _DIGITS = 12  # of the sha256, in the place of a version
+
+
+def open_registry(no_plugins: Sequence[str] = (), files: Sequence[Path] = ()) -> Registry:
+    """Find every installed plugin, and take in some files.
+
+    Args:
+        no_plugins: Plugins or distributions to leave out.
+        files: See :func:`add_file`.
+
+    Raises:
+        UserError: For a plugin that nobody has or a file that offers nothing; in strict mode, if any plugin has a problem.
+    """
+    registry = load_registry(no_plugins)
+    for file in files:
+        add_file(registry, file)
+    return registry
 
 
 def add_file(registry: Registry, path: Path) -> None:

@@ -7,7 +7,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
@@ -18,6 +18,7 @@ from ltbench.data.task_data import TaskData
 from ltbench.errors import Diverged, UserError
 from ltbench.method.context import Bank
 from ltbench.planning.plan import RunPlan, info_of
+from ltbench.planning.request import How
 from ltbench.registry.discovery import Registry
 from ltbench.registry.run_info import RunInfo
 from ltbench.results import records
@@ -32,7 +33,6 @@ from ltbench.running.checks import check_runs
 from ltbench.running.data import RunData
 from ltbench.running.description import describe, without_paths
 from ltbench.running.observers import Observers
-from ltbench.running.options import Options
 from ltbench.running.phases import Phases, fill
 from ltbench.running.turns import Turns
 from ltbench.system.atomic import sweep
@@ -46,6 +46,10 @@ from ltbench.training.stages import Stage, StageRunner
 from ltbench.training.store import StageStore
 from ltbench.training.watch import Failed, is_lost
 
+if TYPE_CHECKING:
+    from ltbench.backbones.pretrained import Weights
+    from ltbench.running.ledger import Ledger
+
 Record = dict[str, Any]
 
 
@@ -58,20 +62,20 @@ class Runner:
         store: Of finished stages.
         datasets: Loaded descriptions by name.
         options: How to run.
-        observers: Told what happens; those of the registry's plugins, if there are no others.
+        weights: Of a frozen backbone that stands for the first stage, or None.
     """
 
     def __init__(self, registry: Registry, accelerator: Accelerator, store: StageStore, datasets: dict[str, Dataset],
-                 options: Options, observers: Observers | None = None) -> None:
+                 options: How, weights: Weights | None = None) -> None:
         self.registry = registry
         self.accelerator = accelerator
         self.options = options
-        self.data = RunData(accelerator, datasets, root=options.data_root, download=options.download, planning=options.planning,
+        self.data = RunData(accelerator, datasets, root=options.data_root, download=options.download, planning=options.dry_run,
                             looks=store.root.parent / "readable" if options.skip_unreadable else None)
-        self.turns = Turns(options.out, accelerator)
-        self.observers = observers or Observers(registry.manager, active=accelerator.is_main_process)
+        self.turns = Turns(options.out, accelerator, self._to_make)
+        self.observers = Observers(registry.manager, active=accelerator.is_main_process)
         self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1,
-                                  weights=options.weights, sync_batch_norm=options.sync_batch_norm,
+                                  weights=weights, sync_batch_norm=options.sync_batch_norm,
                                   compiles=options.compiles)
 
     def run(self, plans: Sequence[RunPlan]) -> list[Record]:
@@ -86,8 +90,7 @@ class Runner:
         Raises:
             UserError: See :meth:`check`; and if the output cannot be written.
         """
-        plans = self.prepare(plans)
-        return self.obtain(plans, range(1, len(plans) + 1), len(plans))
+        return self.obtain(self.prepare(plans))
 
     def prepare(self, plans: Sequence[RunPlan]) -> list[RunPlan]:
         """Return the matrix with keys that name its images, when nothing speaks against running it.
@@ -107,47 +110,50 @@ class Runner:
             self.stages.store.tidy()
         return plans
 
-    def obtain(self, plans: Sequence[RunPlan], numbers: Sequence[int], total: int) -> list[Record]:
-        """Return the records of some runs: those that they have, or else those of runs now.
+    def obtain(self, plans: Sequence[RunPlan], ledger: Ledger | None = None) -> list[Record]:
+        """Return the records of a matrix: those that it has, or else those of runs now.
 
         Args:
             plans: As prepared.
-            numbers: Their positions in the matrix, from 1.
-            total: Runs in the matrix.
+            ledger: Of the processes that make the matrix together, see :mod:`.jobs`; None for a process that is alone.
 
         Raises:
             UserError: If the output cannot be written.
         """
         results: dict[int, Record] = {}
-        with closing(self.turns.each(plans, lambda plan: None if self.options.rerun else self.finished(plan))) as turns:
+        with closing(self.turns.each(plans, lambda plan: self.known(plan, ledger), tells=ledger is None)) as turns:
             for i, record in turns:
                 if record is None:
-                    info = info_of(plans[i], numbers[i], total)
-                    self.observers.notify("ltbench_run_start", run=info)
-                    record = self._run_one(plans[i], info)
-                    self.observers.notify("ltbench_run_end", run=info, record=record)
+                    info = info_of(plans[i], i + 1, len(plans))
+                    record = self._make(plans[i], info, ledger)
                 results[i] = record
         return [results[i] for i in range(len(plans))]
 
-    def give_up(self, plan: RunPlan, number: int, total: int, reason: str) -> Record:
-        """Write the record of a run that failed because its process is gone; one that had finished stands.
+    def known(self, plan: RunPlan, ledger: Ledger | None = None) -> Record | None:
+        """Return the record of a run that need not be made: it is finished, or one of the processes just made it."""
+        if ledger is not None and ledger.ended(plan):
+            return records.read(self.options.out / f"{plan.file_name}.json")
+        return None if self.options.rerun else self.finished(plan)
 
-        Args:
-            plan: As prepared.
-            number: Position in the matrix, from 1.
-            total: Runs in the matrix.
-            reason: Why it failed.
-
-        Raises:
-            UserError: If the output cannot be written.
-        """
-        if known := self.finished(plan):
-            return known
-        record = self._describe(plan) | {"reason": reason}
-        fill(record["timing"], self.data.reading(plan.task.dataset), Phases(self.accelerator.device))
-        records.write(record, None, self.options.out, plan.file_name)
-        self.observers.notify("ltbench_run_end", run=info_of(plan, number, total), record=record)
+    def _make(self, plan: RunPlan, info: RunInfo, ledger: Ledger | None) -> Record:
+        """Make a run, tell observers, and note it in the ledger; one that has ended its process twice is given up."""
+        if ledger is not None and (reason := ledger.begin(plan)) is not None:
+            print(f"failed: {info}: {reason}", file=sys.stderr)
+            record = self._describe(plan) | {"reason": reason}
+            fill(record["timing"], self.data.reading(plan.task.dataset), Phases(self.accelerator.device))
+            records.write(record, None, self.options.out, plan.file_name)
+        else:
+            self.observers.notify("ltbench_run_start", run=info)
+            record = self._run_one(plan, info)
+        self.observers.notify("ltbench_run_end", run=info, record=record)
+        if ledger is not None:
+            ledger.end(plan)
         return record
+
+    def _to_make(self, plan: RunPlan) -> set[str]:
+        """Return the keys of the stages that a run stands on and that are not in the store yet."""
+        return {stage.key for stage in plan.stages
+                if not (stage.number == 1 and self.stages.given) and not self.stages.store.has(stage.key)}
 
     def finished(self, plan: RunPlan) -> Record | None:
         """Return a plan's record if it was run to its end with the same code and settings."""
@@ -183,6 +189,8 @@ class Runner:
             UserError: If the data or the backbone is not there, a user's own first stage does not fit, a batch does not
                 divide, or ``LTBENCH_WORKERS`` is no number where images are decoded.
         """
+        if self.stages.weights is not None:
+            self.stages.weights.tensors()  # refuses what does not fit
         check_runs(plans, self.data, self.registry, self.options, self.accelerator.num_processes)
 
     def _describe(self, plan: RunPlan) -> Record:
@@ -236,7 +244,6 @@ class Runner:
         for part in plan.stages:
             with phases.phase(f"stage {part.number}"):
                 stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
-            self.observers.obtained(part.number)
             record["curve"] = [row for row in record["curve"] if row["stage"] != part.number] + stage.curve
             self.observers.notify("ltbench_stage_end", run=info, stage=part.number, curve=stage.curve, reused=stage.reused)
             seconds[f"stage {part.number}"] = stage.seconds

@@ -9,15 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pluggy
-
 from ltbench.errors import UserError
-from ltbench.registry import hookspecs
 from ltbench.registry.hookspecs import hookimpl
 from ltbench.registry.run_info import RunInfo
-from ltbench.running.observers import Observers
 
-TRACKERS = ("tensorboard", "wandb")
 NAME = "ltbench:tracking"  # of the observer
 _PROJECT = "ltbench"
 _LOGGED = "logged.json"
@@ -28,26 +23,13 @@ def require(tracker: str) -> None:
     """Refuse a tracker that is not there.
 
     Args:
-        tracker: One of :data:`TRACKERS`.
+        tracker: One of :data:`.TRACKERS`.
 
     Raises:
         UserError: If it is not installed.
     """
     if importlib.util.find_spec(tracker) is None:
         raise UserError(f"--track-with {tracker} needs {tracker}: {_MEND[tracker]}")
-
-
-def alone(tracker: str, folder: Path) -> Observers:
-    """Return observers of which the only one is a tracker, for a process whose other events are told elsewhere.
-
-    Args:
-        tracker: One of :data:`TRACKERS`.
-        folder: Where it writes.
-    """
-    manager = pluggy.PluginManager(hookspecs.GROUP)
-    manager.add_hookspecs(hookspecs)
-    manager.register(Tracking(tracker, folder), NAME)
-    return Observers(manager)
 
 
 class Tracking:
@@ -57,7 +39,7 @@ class Tracking:
     process logs one run at a time: wandb has one current run in each.
 
     Args:
-        tracker: One of :data:`TRACKERS`.
+        tracker: One of :data:`.TRACKERS`.
         folder: Where it writes.
     """
 

@@ -38,7 +38,7 @@ class Task:
         return f"{self.dataset}{ratio}{'-step' if self.imbalance == 'step' else ''}"
 
 
-def parse_ratio(text: str, name: str) -> float:
+def parse_ratio(text: str | float, name: str) -> float:
     """Read an imbalance ratio.
 
     Args:

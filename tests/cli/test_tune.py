@@ -160,14 +160,14 @@ def test_a_trial_that_breaks_ends_its_study_and_no_other(monkeypatch: pytest.Mon
 
 def test_values_that_are_refused_together_are_a_trial_and_never_chosen(monkeypatch: pytest.MonkeyPatch,
                                                                        capsys: pytest.CaptureFixture[str]) -> None:
-    plans = tune_verb._plans
+    one = tune_verb._one
 
-    def refuses(args: Any, weights: Any, text: str, values: list[str], changes: Any) -> Any:
-        if values == ["post_la.tau=1.646"]:  # the first that seed 0 asks for
+    def refuses(request: Any, registry: Any, text: str, values: Any) -> Any:
+        if values == {"post_la.tau": 1.646}:  # the first that seed 0 asks for
             raise UserError("these do not go together")
-        return plans(args, weights, text, values, changes)
+        return one(request, registry, text, values)
 
-    monkeypatch.setattr(tune_verb, "_plans", refuses)
+    monkeypatch.setattr(tune_verb, "_one", refuses)
     assert main(["tune", "post_la", *SMOKE]) == 0
     tuning = found("runs")["post_la"]["tuning"]
     assert tuning["trials"][0] == {"values": {"post_la.tau": 1.646}, "score": None, "status": "refused"}

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 import ltbench
 from ltbench.planning.plan import plan_run
+from ltbench.planning.request import How
 from ltbench.registry.discovery import PluginInfo, load_registry
-from ltbench.running.options import Options
 from ltbench.running.runner import Runner
 from ltbench.terms.task import Task
 from ltbench.training.distributed import make_accelerator
@@ -207,7 +207,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
     registry.add(Plugin(), PluginInfo("toys", "toy-box", "1"))
     datasets = {"digits-lt": registry.datasets.get("digits-lt").load()()}
     return Runner(registry, make_accelerator(cpu=True), StageStore(folder / "cache", 10**9), datasets,
-                  Options(folder / "runs", debug=True))
+                  How(folder / "runs", debug=True))
 
 
 @pytest.mark.parametrize("text", [

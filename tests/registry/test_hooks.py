@@ -11,6 +11,7 @@ import pytest
 
 import ltbench
 from ltbench.cli import main as program
+from ltbench.method import from_file
 from ltbench.registry import hookspecs
 from ltbench.registry.discovery import PluginInfo, Registry, load_registry
 from ltbench.registry.run_info import RunInfo
@@ -78,7 +79,7 @@ def test_events_come_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         registry.add(diary, PluginInfo("diary", "tests", "0"))
         return registry
 
-    monkeypatch.setattr(program, "load_registry", loaded)
+    monkeypatch.setattr(from_file, "load_registry", loaded)
     assert program.main(["run", "--cpu", "--protocol", "smoke", "--seeds", "0", "--methods", "ce,ncm", "--out",
                          str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]) == 0
     assert diary.lines == ["start ce", "epoch 1 of 2, stage 1 of ce", "epoch 2 of 2, stage 1 of ce", "stage 1: 2 rows",

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from ltbench.errors import UserError
-from ltbench.planning import matrix
 from ltbench.registry.discovery import load_registry
-from ltbench.results import command, records
-from ltbench.results.command import arguments_of, command_of, plugin_options
+from ltbench.results import records
+from ltbench.results.command import arguments_of, command_of, request_of
 from ltbench.terms.protocol import Protocol
 from ltbench.trust.replan import changed_settings, changed_sources, replan
 from tests.planning.test_paper_rows import commands, plan_of
@@ -72,7 +71,7 @@ def test_a_command_by_hand() -> None:
 def test_a_custom_protocol_is_the_nearest_one_with_what_differs() -> None:
     protocol = QUICK.replace(lr=0.5, epochs=3)
     known = {"common": Protocol(name="common", backbone="resnet20", epochs=200), "quick": QUICK}
-    words = arguments_of(record_factory.record(protocol=protocol.as_dict()), known)
+    words = arguments_of(request_of(record_factory.record(protocol=protocol.as_dict()), known))
     assert words[-6:] == ["--protocol", "common", "--epochs", "3", "--lr", "0.5"]  # both differ in two: by name
 
 
@@ -90,10 +89,6 @@ def test_what_no_command_makes_is_said(changes: dict[str, Any], problem: str) ->
 def test_a_word_of_a_stranger_is_quoted() -> None:
     record = record_factory.record(expression="ce; rm -rf $HOME '`x`'")
     assert shlex.split(command_of(record))[3] == "ce; rm -rf $HOME '`x`'"
-
-
-def test_by_hand_is_what_run_takes_by_hand() -> None:
-    assert command.BY_HAND == matrix._BY_HAND
 
 
 def test_replan_needs_the_dataset() -> None:
@@ -119,6 +114,6 @@ def test_a_single_file_is_named_and_nothing_that_is_none() -> None:
     named = {"file:my_method.py": ["--plugin", "my_method.py"], "file:../my_method.py": [], "ltbench": [], None: []}
     for distribution, options in named.items():
         record["stages"] = [{"methods": [{**ours, "distribution": distribution}] * 2}]
-        assert plugin_options(record) == options
+        assert arguments_of(request_of(record))[8:] == options
     record["stages"] = [{"methods": [{**ours, "distribution": "file:my_method.py"}]}]
     assert command_of(record).endswith(" --plugin my_method.py")

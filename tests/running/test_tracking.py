@@ -10,7 +10,7 @@ import pytest
 from ltbench.cli.main import main
 from ltbench.registry.run_info import RunInfo
 from ltbench.results import records
-from ltbench.running.tracking import Tracking, alone
+from ltbench.running.tracking import Tracking
 from tests.cli.test_run import refusal
 
 RUN = ["run", "--cpu", "--protocol", "smoke", "--seeds", "0"]
@@ -148,10 +148,10 @@ def test_a_run_that_began_in_a_process_that_is_gone_is_ended_as_its_own() -> Non
     assert main([*RUN, "--methods", "ce"]) == 0
     record = _record() | {"status": "failed", "reason": "its process was ended by SIGKILL", "metrics": None}
     one, other = (RunInfo("ce", "digits-lt@20", 0, name=f"x-smoke-{name}_s0_1") for name in ("one", "other"))
-    observers = alone("tensorboard", Path("tracking"))
-    observers.notify("ltbench_run_start", run=one)
-    observers.notify("ltbench_run_end", run=one, record=_record())
-    observers.notify("ltbench_run_end", run=other, record=record)
+    tracking = Tracking("tensorboard", Path("tracking"))
+    tracking.ltbench_run_start(one)
+    tracking.ltbench_run_end(one, _record())
+    tracking.ltbench_run_end(other, record)
     assert _events("one").Tensors("status/text_summary")[0].tensor_proto.string_val == [b"completed"]
     status = _events("other").Tensors("status/text_summary")[0].tensor_proto.string_val
     assert status == [b"failed: its process was ended by SIGKILL"]

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from ltbench.cli.main import build_parser
+from ltbench.cli.run.options import request_of
 from ltbench.planning.matrix import plan_matrix
 from ltbench.planning.plan import RunPlan
 from ltbench.registry.discovery import load_registry
@@ -23,7 +24,8 @@ def plan_of(text: str) -> RunPlan:
     """Return the plan of a command's one run."""
     program, *arguments = shlex.split(text)
     assert program == "ltbench"
-    _, (plan,) = plan_matrix(_parser().parse_args(arguments))
+    args = _parser().parse_args(arguments)
+    (plan,) = plan_matrix(request_of(args), args.registry).plans
     return plan
 
 

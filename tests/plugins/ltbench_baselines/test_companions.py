@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ltbench.planning.plan import plan_run
+from ltbench.planning.request import How
 from ltbench.registry.discovery import load_registry
-from ltbench.running.options import Options
 from ltbench.running.runner import Runner
 from ltbench.terms.task import Task
 from ltbench.training.distributed import make_accelerator
@@ -19,7 +19,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
     registry = load_registry(strict=False)
     datasets = {"digits-lt": registry.datasets.get("digits-lt").load()()}
     return Runner(registry, make_accelerator(cpu=True), StageStore(folder / "cache", 10**9), datasets,
-                  Options(folder / "runs", debug=True))
+                  How(folder / "runs", debug=True))
 
 
 @pytest.mark.parametrize("text", [

@@ -14,8 +14,8 @@ from ltbench.method.context import Context
 from ltbench.method.values import Step
 from ltbench.planning.papers import PaperStage, apply_papers
 from ltbench.planning.plan import plan_run
+from ltbench.planning.request import How
 from ltbench.registry.discovery import load_registry
-from ltbench.running.options import Options
 from ltbench.running.runner import Runner
 from ltbench.terms.task import Task
 from ltbench.training.distributed import make_accelerator
@@ -110,7 +110,7 @@ def test_a_run_of_both_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     registry = load_registry(strict=False)
     dataset = registry.datasets.get("digits-lt").load()()
     runner = Runner(registry, make_accelerator(cpu=True), StageStore(tmp_path / "cache", 10**9), {"digits-lt": dataset},
-                    Options(tmp_path / "runs", debug=True, keep="features"))
+                    How(tmp_path / "runs", debug=True, keep="features"))
     protocol = dataset.protocols["quick"].replace(epochs=5, stage2_draws=1.0)
     plans = [plan_run(text, Task("digits-lt", 20.0, protocol="quick"), protocol, registry, dataset)
              for text in ("iccl", "iccl_rebalance")]

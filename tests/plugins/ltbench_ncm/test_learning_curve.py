@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from ltbench.planning.plan import plan_run
+from ltbench.planning.request import How
 from ltbench.registry.discovery import load_registry
-from ltbench.running.options import Options
 from ltbench.running.runner import Runner
 from ltbench.terms.task import Task
 from ltbench.training.distributed import make_accelerator
@@ -27,7 +27,7 @@ def test_curves_of_the_paper_on_digits(tmp_path_factory: pytest.TempPathFactory)
     registry = load_registry(strict=False)
     dataset = registry.datasets.get("digits-lt").load()()
     runner = Runner(registry, make_accelerator(cpu=True), StageStore(folder / "cache", 10**9), {"digits-lt": dataset},
-                    Options(folder / "runs", debug=True))
+                    How(folder / "runs", debug=True))
     protocol = dataset.protocols["quick"].replace(epochs=3, stage2_draws=2.0)
     plan = plan_run("ce+learning_curve/lncm/multi_ncm", Task("digits-lt", 20.0, protocol="custom"), protocol, registry, dataset)
     (record,) = runner.run([plan])
