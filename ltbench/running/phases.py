@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
+from ltbench.results.schema import Timing
 from ltbench.running import environment
 
 _FORGET = Path("/proc/self/clear_refs")
@@ -22,11 +23,8 @@ class Phases:
     Peaks are of whole processes, what was there before included. They are forgotten at the start of a phase, which Linux allows;
     where it cannot be done there is no peak by phase. The largest of all is remembered, for the process's total.
 
-    Args:
-        device: Of the training.
-
     Attributes:
-        seconds: By phase.
+        seconds: Phase -> how long it took.
     """
 
     _largest: ClassVar[dict[str, int]] = {}  # of the process since its start, whoever asked; by ``process`` and ``device``
@@ -38,11 +36,7 @@ class Phases:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Measure what happens within; a phase may be entered several times, and phases do not overlap.
-
-        Args:
-            name: Of the phase.
-        """
+        """Measure what happens within; a phase may be entered several times, and phases do not overlap."""
         forgotten = self._forget()
         started = time.perf_counter()
         try:
@@ -84,16 +78,16 @@ class Phases:
         return False
 
 
-def fill(timing: dict[str, Any], reading: Phases, run: Phases) -> None:
+def fill(timing: Timing, reading: Phases, run: Phases) -> None:
     """Complete a record's timing.
 
     How long a stage trained is known, and stands there, wherever it did; how much memory that took is known only where it did.
 
     Args:
-        timing: With the seconds of the stages' training, and which of them were reused.
-        reading: Of the data; runs of one dataset share it.
-        run: Of the run.
+        timing: Holds the seconds of the stages' training already, and which of them were reused.
+        reading: What was measured while the data was read; runs of one dataset share it.
+        run: What was measured during the run.
     """
-    reused = tuple(phase for phase, elsewhere in timing["reused"].items() if elsewhere)
-    timing["seconds"] = reading.seconds | run.seconds | timing["seconds"]
-    timing["peak_memory_bytes"] = reading.peaks() | run.peaks(leave_out=reused)
+    reused = tuple(phase for phase, elsewhere in timing.reused.items() if elsewhere)
+    timing.seconds = {**reading.seconds, **run.seconds, **timing.seconds}
+    timing.peak_memory_bytes = {**reading.peaks(), **run.peaks(leave_out=reused)}
