@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -63,7 +64,7 @@ def disk_time(folder: Path) -> float:
 
 
 def sweep(folder: Path, inner: str = "") -> None:
-    """Remove temporary files that killed writers left.
+    """Remove temporary files and folders that killed writers left.
 
     Args:
         inner: Pattern of the folders within it that are searched instead, such as ``??/*/``.
@@ -73,4 +74,12 @@ def sweep(folder: Path, inner: str = "") -> None:
         for path in folder.glob(f"{inner}.*.tmp"):
             with suppress(OSError):
                 if _TEMPORARY.fullmatch(path.name) and now - path.stat().st_mtime > ABANDONED:
-                    path.unlink()
+                    remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
