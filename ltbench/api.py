@@ -7,18 +7,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
-from ltbench.results.records import Record, Stored
+from ltbench.results.records import Stored
+from ltbench.results.schema import Record
 
 if TYPE_CHECKING:
     import pandas
 
     from ltbench.method.contract import Method
-
-Values = str | int | float | Path
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,7 +33,7 @@ class Runs:
 
     def __repr__(self) -> str:
         """Return one line, which is what a notebook shows of a call: the records are thousands."""
-        states = Counter(record["status"] for record in self.records)
+        states = Counter(record.status for record in self.records)
         return f"Runs({', '.join(f'{count} {status}' for status, count in sorted(states.items()))})"
 
     @property
@@ -58,7 +58,7 @@ class Runs:
 
         tables, problems = collect(self.stored)
         if problems:
-            raise UserError("; ".join(problems))
+            raise UserError("; ".join(map(str, problems)))
         return pandas.read_csv(io.StringIO(to_csv(tables)))
 
 
@@ -122,49 +122,58 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
     Raises:
         UserError: For what the command refuses with exit code 2.
     """
-    options = {name: value for name, value in locals().items() if name not in ("methods", "set", "plugin", "no_plugin")}
-    from ltbench.cli.main import build_parser
-    from ltbench.cli.run.execute import prepare
-    from ltbench.method.from_file import add_file
+    from ltbench.data.naming import split_datasets
+    from ltbench.method.from_file import open_registry
     from ltbench.method.from_session import register
-    from ltbench.registry.discovery import load_registry
+    from ltbench.planning.expression import group_settings, split_list
+    from ltbench.planning.matrix import plan_request
+    from ltbench.planning.request import How, Request, Terms, What
     from ltbench.results import records
+    from ltbench.running.setup import make_runner
 
     if not isinstance(set or {}, Mapping):
         raise UserError(f"set must be hyperparameters by method.name, such as {{'method.name': 0.5}}, got {set!r}")
-    registry = load_registry([str(name) for name in _listed(no_plugin)])
-    for file in _listed(plugin):
-        add_file(registry, Path(file))
-    given = [methods] if isinstance(methods, (str, type)) else methods
+    registry = open_registry([str(name) for name in _listed(no_plugin)], [Path(file) for file in _listed(plugin)])
+    given = [methods] if isinstance(methods, type) else _listed(methods)
     names = [method if isinstance(method, str) else register(method, registry) for method in given]
-    words = list(_words({**options, "methods": names}))
-    words += [f"--set={name}={_spelled(value)}" for name, value in (set or {}).items()]
-    args = build_parser(registry).parse_args(["run", *words])
+    changes = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay, "image_size": image_size,
+               "optimizer": optimizer, "schedule": schedule, "backbone": backbone}
+    by_hand = {name: value for name, value in changes.items() if value is not None}
+    request = Request(
+        What(tuple(name for text in names if text.strip() for name in split_list(text)),
+             tuple(name for text in _listed(dataset) if text.strip() for name in split_datasets(text)),
+             imbalance_ratio, imbalance, _seeds(seeds, "--seeds"), _seeds(split_seeds, "--split-seeds"),
+             group_settings((set or {}).items(), registry)),
+        Terms(protocol, track, paper, by_hand, test_noise, precision),
+        How(out=Path(out), data_root=_path(data_root), download=download, unreadable=unreadable, cache=_path(cache),
+            stage1=_path(stage1), weights=None if weights is None else str(weights), accumulation=accumulate,
+            sync_batch_norm=sync_batch_norm, compiles=compile, threads=threads, cpu=cpu, keep=keep, track_with=track_with,
+            track_dir=Path(track_dir), rerun=rerun))
     with _as_it_was():
-        runner, plans = prepare(args)
-        runner.run(plans)
-        paths = [args.out / f"{plan.file_name}.json" for plan in plans]
+        planned = plan_request(request, registry)
+        make_runner(request, registry, planned).run(planned.plans)
+        paths = [request.how.out / f"{plan.file_name}.json" for plan in planned.plans]
         return Runs(tuple(Stored(path, records.read(path)) for path in paths))
-
-
-def _words(options: Mapping[str, Any]) -> Iterator[str]:
-    """Yield options as the command takes them, each in one word, so that a value may begin with a hyphen."""
-    for name, value in options.items():
-        option = f"--{name.replace('_', '-')}"
-        if value is True:
-            yield option
-        elif value is not None and value is not False:
-            yield f"{option}={','.join(map(str, _listed(value)))}"
 
 
 def _listed(value: Any) -> Iterable[Any]:
     return value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
 
 
-def _spelled(value: Any) -> str:
-    from ltbench.method.hyperparameters import format_value
+def _path(value: str | Path | None) -> Path | None:
+    return None if value is None else Path(value)
 
-    return format_value(value)
+
+def _seeds(value: Any, option: str) -> tuple[int, ...]:
+    """Return seeds; as text they stand with commas between them, as in a shell."""
+    from ltbench.planning.request import parse_seeds
+
+    if isinstance(value, str):
+        return parse_seeds(value, option)
+    try:
+        return tuple(map(index, _listed(value)))
+    except TypeError:
+        raise UserError(f"{option} must be whole numbers, got {value!r}") from None
 
 
 @contextmanager

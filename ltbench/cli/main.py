@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ltbench.errors import UserError
-from ltbench.method.from_file import add_file
-from ltbench.registry.discovery import Registry, is_strict, load_registry
+from ltbench.method.from_file import open_registry
+from ltbench.registry.discovery import Registry, is_strict
 from ltbench.system.stopping import Stopped, stoppable
 from ltbench.version import __version__
 
@@ -79,9 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(argv: list[str]) -> int:
     early, rest = common_options().parse_known_args(argv)
-    registry = load_registry(early.no_plugin)
-    for file in early.plugin:
-        add_file(registry, file)
+    registry = open_registry(early.no_plugin, early.plugin)
     args = build_parser(registry).parse_args(rest)
     args.debug = early.debug  # verbs would find their own parser's, which has nothing left to read
     status: int = args.run(args)

@@ -7,15 +7,17 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ltbench.errors import UserError
+from ltbench.planning.request import How
 from ltbench.running.toolchain import compiler_problem
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import Registry
-    from ltbench.results.records import Record
+    from ltbench.results.schema import Environment, Record
     from ltbench.trust.replan import Replan
 
 _STAGES = ".stages"  # hidden: no folder of records
@@ -40,31 +42,33 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Plan, run and judge."""
-    from ltbench.cli import run as run_verb
+    started_by = os.getppid()
+    from ltbench.cli.run.execute import execute
     from ltbench.method.from_file import PREFIX
     from ltbench.results import records
-    from ltbench.results.command import plugin_options
+    from ltbench.results.command import arguments_of, plugins_of
     from ltbench.results.text import printable
     from ltbench.trust.verdict import describe, judge
 
     record = records.read(args.record)
     try:
         found = _plan(record, args.registry)
+        words = arguments_of(found.request)
     except UserError as problem:
         known = {f"{PREFIX}{file.name}" for file in args.registry.files}
-        lacking = [word for word in plugin_options(record)[1::2] if f"{PREFIX}{word}" not in known]
+        lacking = [str(file) for file in plugins_of(record) if f"{PREFIX}{file}" not in known]
         hint = f" (it was made with --plugin {' --plugin '.join(lacking)})" if lacking else ""
         raise UserError(printable(f"record {args.record} cannot be run again{hint}: {problem}")) from None
-    print(shlex.join(["ltbench", "run", *found.arguments, *plugin_options(record)]))
+    print(shlex.join(["ltbench", "run", *words]))
     if args.dry_run:
         return 0
     if (world := os.environ.get("WORLD_SIZE", "1")) != "1":
         raise UserError(f"ltbench reproduce must run in one process, got WORLD_SIZE={world}; run the command above, then compare")
     if args.out.resolve() == args.record.resolve().parent:
         raise UserError(f"--out must be another folder than the record's, got {args.out}")
-    run_verb.run(_options(found.args, args, record))
+    execute(replace(found.request, how=_how(args, record)), args.registry, started_by=started_by)
     again = records.read(args.out / f"{found.plan.file_name}.json")
-    for line in _elsewhere(record["environment"], again["environment"]):
+    for line in _elsewhere(record.environment, again.environment):
         print(printable(f"note: {line}"))
     verdict = judge(record, again, _others(record, args.record.parent))
     for line in describe(verdict):
@@ -76,7 +80,7 @@ def _plan(record: Record, registry: Registry) -> Replan:
     """Plan a record again, and refuse where the plan is of another run."""
     from ltbench.trust.replan import changed_settings, changed_sources, replan
 
-    if record["status"] == "failed":
+    if record.status == "failed":
         raise UserError("a failed run says nothing that could be confirmed")
     found = replan(record, registry)
     for place, message in changed_settings(record, found.plan):
@@ -86,32 +90,29 @@ def _plan(record: Record, registry: Registry) -> Replan:
     return found
 
 
-def _options(options: argparse.Namespace, args: argparse.Namespace, record: Record) -> argparse.Namespace:
+def _how(args: argparse.Namespace, record: Record) -> How:
     """Say where and how to run: as the record did where that moves the last bits, and without any stage of before."""
-    environment = record["environment"]
-    threads, parts = environment.get("threads"), environment.get("accumulation")
-    options.out, options.data_root, options.cpu, options.debug = args.out, args.data_root, args.cpu, args.debug
-    options.cache = args.cache or str(args.out / _STAGES)
-    options.rerun, options.keep = True, "nothing"
-    known = environment.get("device") == "cpu" and type(threads) is int and threads > 0
-    options.threads = args.threads if args.threads is not None or not known else min(threads, os.cpu_count() or 1)
-    options.accumulate = parts if type(parts) is int and parts > 0 else 1
-    options.compile = environment.get("compiled") is True and compiler_problem() is None
-    return options
+    environment = record.environment
+    threads = environment.threads if environment.device == "cpu" else None
+    return How(out=args.out, data_root=Path(args.data_root) if args.data_root else None, cpu=args.cpu, debug=args.debug,
+               cache=Path(args.cache or args.out / _STAGES), rerun=True, keep="nothing",
+               threads=args.threads if args.threads is not None or not threads else min(threads, os.cpu_count() or 1),
+               accumulation=environment.accumulation or 1,
+               compiles=environment.compiled is True and compiler_problem() is None)
 
 
-def _elsewhere(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+def _elsewhere(then: Environment, now: Environment) -> Iterator[str]:
     """Yield what of the machine and its libraries is not as recorded and may move the last bits."""
+    before, after = then.as_dict(), now.as_dict()
     for name in ("device", "processor", "threads", "world_size", "compiled"):
-        if name == "compiled" and not then.get(name):  # records of before --compile do not say that they were not
+        if name == "compiled" and not then.compiled:  # records of before --compile do not say that they were not
             continue
-        if then.get(name) != now.get(name):
-            yield f"{name} was {then.get(name)}, and is {now.get(name)}"
-    if (before := then.get("evaluation", "fp32")) != now["evaluation"]:
-        yield f"test images were evaluated in {before}, and are in {now['evaluation']}"
-    libraries = then.get("libraries")
-    for name, version in now["libraries"].items():
-        if not isinstance(libraries, dict) or libraries.get(name) != version:
+        if before.get(name) != after.get(name):
+            yield f"{name} was {before.get(name)}, and is {after.get(name)}"
+    if (precision := then.evaluation or "fp32") != now.evaluation:
+        yield f"test images were evaluated in {precision}, and are in {now.evaluation}"
+    for name, version in now.libraries.items():
+        if then.libraries.get(name) != version:
             yield f"{name} is {version}, and was another version"
 
 
@@ -121,6 +122,5 @@ def _others(record: Record, folder: Path) -> list[Record]:
     from ltbench.results.records import read_directory
 
     stored, _ = read_directory(folder)
-    return [item.record for item in stored if same_row(item.record, record) and item.record["status"] == "completed"
-            and item.record["task"]["seed"] != record["task"]["seed"]
-            and item.record["task"]["split_seed"] == record["task"]["split_seed"]]
+    return [item.record for item in stored if same_row(item.record, record) and item.record.status == "completed"
+            and item.record.task.seed != record.task.seed and item.record.task.split_seed == record.task.split_seed]

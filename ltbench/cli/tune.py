@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ltbench.cli.run.options import ALL, add_custom, add_place, add_task, add_terms
+from ltbench.cli.run.options import add_custom, add_place, add_task, add_terms, request_of
 from ltbench.errors import UserError
+from ltbench.planning.request import ALL, Request
 from ltbench.terms.protocol import PAPER
 
 if TYPE_CHECKING:
-    from ltbench.backbones.pretrained import Weights
     from ltbench.planning.plan import RunPlan
+    from ltbench.registry.discovery import Registry
     from ltbench.running.runner import Runner
+    from ltbench.running.tuning.study import Study
 
 _FOLDER = "tuning"  # of --out
 
@@ -41,65 +43,76 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Tune every expression, then run all of them."""
-    from ltbench.cli.run.execute import check_values
-    from ltbench.planning.expression import split_list
+    started_by = os.getppid()  # before torch is loaded, as ltbench run does
     from ltbench.planning.matrix import find_weights, plan_matrix
     from ltbench.running.launch import check_processes
-    from ltbench.running.setup import Matrix, make_runner
+    from ltbench.running.setup import make_runner
     from ltbench.running.tuning.sampler import require_optuna
-
-    started_by = os.getppid()  # before torch is loaded, as ltbench run does
-    check_processes(os.environ)
-    _check(args)
-    check_values(args)
-    require_optuna()
-    weights = find_weights(args)
-    datasets, plans = plan_matrix(args, weights)  # refuses all that cannot work, before the first trial
-    if len({(plan.task.dataset, plan.task.imbalance_ratio) for plan in plans}) > 1:  # one set at two ratios is two
-        raise UserError(f"--dataset must be one set, got {args.dataset!r}: each is tuned for itself")
-    trial = {"seeds": str(args.seed), "protocol": args.trial_protocol or args.protocol}
-    bases = {text: _plans(args, weights, text, [], trial)[0] for text in split_list(args.methods)}
-    if args.dry_run:
-        _announce(args, list(bases.values()))
-        return 0
+    from ltbench.running.tuning.study import Study
     from ltbench.training.watch import watching
 
-    with watching(started_by, debug=args.debug) as watch:
-        runner = make_runner(args, Matrix(datasets, plans, weights), watch=watch)
-        return _tune(args, weights, runner, bases, trial)
+    check_processes(os.environ)
+    _check(args)
+    request = request_of(args)
+    require_optuna()
+    weights = find_weights(request)
+    planned = plan_matrix(request, args.registry, weights)  # refuses all that cannot work, before the first trial
+    if len({(plan.task.dataset, plan.task.imbalance_ratio) for plan in planned.plans}) > 1:  # one set at two ratios is two
+        raise UserError(f"--dataset must be one set, got {args.dataset!r}: each is tuned for itself")
+
+    def plans(request: Request, text: str, values: Mapping[str, Any]) -> list[RunPlan]:
+        return plan_matrix(_one(request, args.registry, text, values), args.registry, weights).plans
+
+    trials = replace(request, what=replace(request.what, seeds=(args.seed,)),
+                     terms=replace(request.terms, protocol=args.trial_protocol or request.terms.protocol))
+
+    def study(text: str) -> Study:
+        return Study(plans(trials, text, {})[0], lambda values: plans(trials, text, values)[0], args.trials, args.seed,
+                     request.how.out / _FOLDER)
+
+    studies = {text: study(text) for text in request.what.methods}
+    if request.how.dry_run:
+        _announce(list(studies.values()))
+        return 0
+    with watching(started_by, debug=request.how.debug) as watch:
+        runner = make_runner(request, args.registry, planned, watch)
+        return _tune(studies, runner, lambda text, values: plans(request, text, values))
 
 
-def _tune(args: argparse.Namespace, weights: Weights | None, runner: Runner, bases: Mapping[str, RunPlan],
-          trial: Mapping[str, Any]) -> int:
-    """Make the trials of every expression, then all final runs."""
+def _tune(studies: Mapping[str, Study], runner: Runner, finals_of: Callable[[str, Mapping[str, Any]], list[RunPlan]]) -> int:
+    """Make the trials of every expression, then all final runs; return the exit code.
+
+    Args:
+        studies: By expression.
+        runner: Of trials and final runs.
+        finals_of: Plans the final runs of an expression with the chosen values.
+    """
     from ltbench.cli.run.execute import run_plans
     from ltbench.running.tuning.space import spelled
-    from ltbench.running.tuning.study import Study, TrialFailed, check, tune
+    from ltbench.running.tuning.study import TrialFailed, check, tune
 
-    runner.check(list(bases.values()))
-    for base in bases.values():
+    bases = [study.base for study in studies.values()]
+    runner.check(bases)
+    for base in bases:
         check(base, runner)
     runner.stages.store.require_writable()
     if runner.accelerator.is_main_process:
-        _announce(args, list(bases.values()))
+        _announce(list(studies.values()))
     finals: list[RunPlan] = []
     broken = 0
-    for text, base in bases.items():
-        def plan(values: list[str], text: str = text) -> RunPlan:
-            return _plans(args, weights, text, values, trial)[0]
-
+    for text, study in studies.items():
         try:
-            tuned = tune(Study(base, plan, args.trials, args.seed, args.out / _FOLDER), runner)
+            tuned = tune(study, runner)
         except TrialFailed as error:
             if runner.accelerator.is_main_process:  # the only one whose exit code says so: a launcher ends all at the first
-                print(f"failed: tuning of {base.expression}: {error}", file=sys.stderr)
+                print(f"failed: tuning of {study.base.expression}: {error}", file=sys.stderr)
                 broken = 1
             continue
-        chosen = spelled(tuned["trials"][tuned["chosen"]]["values"] if tuned["trials"] else {})
+        chosen = tuned["trials"][tuned["chosen"]]["values"] if tuned["trials"] else {}
         if chosen and runner.accelerator.is_main_process:
-            print(f"{base.expression}: chose {' '.join(chosen)}", file=sys.stderr)
-        finals += [replace(final, tuning=tuned) for final in _plans(args, weights, text, chosen, {})]
-    return max(broken, run_plans(args, runner, finals)) if finals else broken
+            print(f"{study.base.expression}: chose {' '.join(spelled(chosen))}", file=sys.stderr)
+        finals += [replace(final, tuning=tuned) for final in finals_of(text, chosen)]
+    return max(broken, run_plans(runner, finals)) if finals else broken
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -117,30 +130,28 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f"--split-seeds must be one seed, got {args.split_seeds!r}: each subset is tuned for itself")
 
 
-def _announce(args: argparse.Namespace, bases: list[RunPlan]) -> None:
+def _announce(studies: Sequence[Study]) -> None:
     """Say what is tuned, and where that is too much for a ranked row."""
     from ltbench.method.search import MOST_TUNED
     from ltbench.running.tuning.space import space_of
 
-    for base in bases:
-        space = space_of(base)
-        trials = f"{args.trials} trial{'s' if args.trials > 1 else ''} of" if space else "has"
+    for study in studies:
+        space, text = space_of(study.base), study.base.expression
+        trials = f"{study.trials} trial{'s' if study.trials > 1 else ''} of" if space else "has"
         said = "; ".join(f"{name} in {where}" for name, where in space.items()) or "nothing to tune"
-        print(f"{base.expression}: {trials} {said}", file=sys.stderr)
+        print(f"{text}: {trials} {said}", file=sys.stderr)
         if len(space) > MOST_TUNED:
-            print(f"warning: {base.expression} has {len(space)} tuned hyperparameters: rows with more than {MOST_TUNED} are not "
-                  "ranked; --set takes some out", file=sys.stderr)
+            print(f"warning: {text} has {len(space)} tuned hyperparameters: rows with more than {MOST_TUNED} are not ranked; "
+                  "--set takes some out", file=sys.stderr)
 
 
-def _plans(args: argparse.Namespace, weights: Weights | None, text: str, values: list[str],
-           changes: Mapping[str, Any]) -> list[RunPlan]:
-    """Plan one expression with hyperparameters set to some values."""
-    from ltbench.planning.expression import parse_settings, resolve
-    from ltbench.planning.matrix import plan_matrix
+def _one(request: Request, registry: Registry, text: str, values: Mapping[str, Any]) -> Request:
+    """Ask for one expression alone, with what was set of its methods and with tuned values by ``method.name``."""
+    from ltbench.planning.expression import group_settings, resolve
 
-    settings = {item: parse_settings([item], args.registry) for item in args.set}
-    expression = resolve(text, args.registry, parse_settings(args.set, args.registry))
+    settings = request.what.settings
+    expression = resolve(text, registry, settings)
     names = {choice.method.name for stage in expression.stages for choice in stage}
-    own = [item for item, setting in settings.items() if names >= setting.keys()]  # the others are another expression's
-    options = {**vars(args), "methods": text, "set": [*own, *values], **changes}
-    return plan_matrix(argparse.Namespace(**options), weights)[1]
+    own = [(f"{name}.{key}", value) for name in settings.keys() & names for key, value in settings[name].items()]
+    return replace(request, what=replace(request.what, methods=(text,),
+                                         settings=group_settings([*own, *values.items()], registry)))

@@ -29,7 +29,7 @@ def split_datasets(text: str) -> list[str]:
     return parts
 
 
-def open_dataset(text: str, registry: Registry, ratio: str | None = None) -> tuple[Dataset, float | None]:
+def open_dataset(text: str, registry: Registry, ratio: str | float | None = None) -> tuple[Dataset, float | None]:
     """Return a dataset's description and the imbalance ratio that it is asked for; no image is read.
 
     Args:

@@ -13,9 +13,8 @@ from torch import Tensor
 from ltbench.data.arrays import Floats
 from ltbench.data.parts import Parts
 from ltbench.errors import MissingData
+from ltbench.terms.shots import FEW_BELOW, MANY_ABOVE
 
-# The classes of the field: many have more than 100 images, few fewer than 20.
-_MANY, _FEW = 100, 20
 _HALVINGS = 100
 
 
@@ -40,7 +39,7 @@ class Totals:
     def of(cls, counts: npt.ArrayLike) -> Totals:
         """Return the totals of class counts, shape (C,)."""
         images = np.asarray(counts, dtype=np.int64)
-        many, few = int((images > _MANY).sum()), int((images < _FEW).sum())
+        many, few = int((images > MANY_ABOVE).sum()), int((images < FEW_BELOW).sum())
         return cls(int(images.sum()), int(images.max()), int(images.min()), many, len(images) - many - few, few)
 
 
@@ -88,12 +87,12 @@ def natural_counts(total: int, largest: int, smallest: int, *, many: int, medium
     Returns:
         Shape (many + medium + few,).
     """
-    rest = np.rint(np.concatenate([np.geomspace(_MANY, _FEW, medium), np.geomspace(_FEW - 1, smallest, few)]))
+    rest = np.rint(np.concatenate([np.geomspace(MANY_ABOVE, FEW_BELOW, medium), np.geomspace(FEW_BELOW - 1, smallest, few)]))
     wanted = total - int(rest.sum())
 
     def head(steepness: float) -> Floats:
         falling = np.linspace(1, 0, many) ** steepness
-        return np.asarray((_MANY + 1) * (largest / (_MANY + 1)) ** falling, dtype=np.float64)
+        return np.asarray((MANY_ABOVE + 1) * (largest / (MANY_ABOVE + 1)) ** falling, dtype=np.float64)
 
     low, high = 1e-3, 1e3
     for _ in range(_HALVINGS):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError
+from ltbench.planning.request import How, Request, Terms, What
 
 FILE = "board.toml"
 RESULTS = "results"
@@ -16,44 +17,18 @@ _PLAIN = {"track": "common", "protocol": None, "precision": "fp32", "split_seeds
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """Hold the runs that belong on a board: every method on every dataset with every seed.
-
-    Args:
-        datasets: As ``--dataset`` takes them.
-        methods: Expressions.
-        seeds: Of initialization and order.
-        split_seeds: Of the long-tailed subset.
-        track: ``common`` or ``paper``.
-        protocol: Its name; None for the command's own default, and in the paper track.
-        precision: Of the training.
-    """
-
-    datasets: tuple[str, ...]
-    methods: tuple[str, ...]
-    seeds: tuple[int, ...]
-    split_seeds: tuple[int, ...]
-    track: str
-    protocol: str | None
-    precision: str
-
-
-@dataclass(frozen=True)
 class Board:
     """Hold a board's description.
 
     Args:
-        folder: That it lies in.
-        title: For people.
         tolerance: Points within which a difference from a printed figure, and the half width of the interval, count as
             reproduced. It is set before the runs.
-        matrices: What belongs on it.
     """
 
     folder: Path
     title: str
     tolerance: float
-    matrices: tuple[Matrix, ...]
+    requests: tuple[Request, ...]
 
     @property
     def name(self) -> str:
@@ -68,9 +43,6 @@ class Board:
 
 def read_board(folder: Path) -> Board:
     """Read ``board.toml`` of a folder.
-
-    Args:
-        folder: Of the board.
 
     Raises:
         UserError: If it is not there or says something that no board says, naming file and field.
@@ -92,14 +64,12 @@ def read_board(folder: Path) -> Board:
     if not (isinstance(matrices, list) and matrices and all(isinstance(matrix, dict) for matrix in matrices)):
         raise UserError(f"{where} must hold at least one [[matrix]]")
     return Board(folder, title, float(tolerance),
-                 tuple(_matrix(matrix, f"matrix {number} of {where}") for number, matrix in enumerate(matrices, start=1)))
+                 tuple(_request(matrix, folder / RESULTS, f"matrix {number} of {where}")
+                       for number, matrix in enumerate(matrices, start=1)))
 
 
 def find_boards(root: Path) -> list[Board]:
     """Read every board of a folder, by name.
-
-    Args:
-        root: Holds a folder for each board.
 
     Raises:
         UserError: See :func:`read_board`.
@@ -107,7 +77,7 @@ def find_boards(root: Path) -> list[Board]:
     return [read_board(file.parent) for file in sorted(root.glob(f"*/{FILE}"))]
 
 
-def _matrix(content: Mapping[str, Any], where: str) -> Matrix:
+def _request(content: Mapping[str, Any], out: Path, where: str) -> Request:
     _known(content, {"datasets", "methods", "seeds", *_PLAIN}, where)
     values = {**_PLAIN, **content}
     for name, kind in (("datasets", str), ("methods", str), ("seeds", int), ("split_seeds", int)):
@@ -117,8 +87,10 @@ def _matrix(content: Mapping[str, Any], where: str) -> Matrix:
     for name in ("track", "protocol", "precision"):
         if not isinstance(values[name], str) and not (name == "protocol" and values[name] is None):
             raise UserError(f"{name} of {where} must be a text, got {values[name]!r}")
-    return Matrix(tuple(values["datasets"]), tuple(values["methods"]), tuple(values["seeds"]), tuple(values["split_seeds"]),
-                  values["track"], values["protocol"], values["precision"])
+    what = What(tuple(values["methods"]), tuple(values["datasets"]), seeds=tuple(values["seeds"]),
+                split_seeds=tuple(values["split_seeds"]))
+    terms = Terms(values["protocol"], values["track"], precision=values["precision"])
+    return Request(what, terms, How(out=out))
 
 
 def _known(content: Mapping[str, Any], names: set[str], where: str) -> None:

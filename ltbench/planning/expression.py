@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,14 +28,11 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Member:
     """Hold a method as resolved: its class and every hyperparameter.
 
     Args:
-        entry: Where it is registered.
-        method: The class.
-        values: Every hyperparameter.
-        given: Names of those that the user typed.
+        given: Names of those hyperparameters that the user set.
     """
 
     entry: Registered[MethodSpec]
@@ -58,7 +55,7 @@ class Expression:
         stages: The methods of each, in canonical order.
     """
 
-    stages: tuple[tuple[Choice, ...], ...]
+    stages: tuple[tuple[Member, ...], ...]
 
     def __str__(self) -> str:
         return "/".join(self.stage_text(number) for number in range(1, len(self.stages) + 1))
@@ -79,7 +76,6 @@ def split_list(text: str, separator: str = ",") -> list[str]:
 
     Args:
         text: For example ``a(x=1,y=2),b``.
-        separator: One character.
 
     Raises:
         UserError: If parentheses do not match or a part is empty.
@@ -131,8 +127,6 @@ def resolve(text: str, registry: Registry, settings: Mapping[str, Mapping[str, A
     """Turn text into classes with hyperparameters; refuse what cannot work, before any data is read.
 
     Args:
-        text: The expression.
-        registry: Where names are looked up.
         settings: Hyperparameters from ``--set``: canonical method name -> key -> value. An expression's own options win.
         stage1: What a second-stage name alone stands on; None for what its methods say, or the base method.
 
@@ -146,7 +140,7 @@ def resolve(text: str, registry: Registry, settings: Mapping[str, Mapping[str, A
     return Expression(tuple(order_stage(stage, number) for number, stage in enumerate(stages, start=1)))
 
 
-def _below(stage: Sequence[Choice]) -> str | None:
+def _below(stage: Sequence[Member]) -> str | None:
     """Return what the methods of a later stage say that it stands on."""
     wishes = {choice.method.below: choice.method.name for choice in stage if choice.method.below is not None}
     if len(wishes) > 1:
@@ -155,11 +149,10 @@ def _below(stage: Sequence[Choice]) -> str | None:
     return next(iter(wishes), None)
 
 
-def order_stage(stage: Sequence[Choice], number: int) -> tuple[Choice, ...]:
+def order_stage(stage: Sequence[Member], number: int) -> tuple[Member, ...]:
     """Check a stage's methods and put them in canonical order.
 
     Args:
-        stage: As written.
         number: From 1.
 
     Raises:
@@ -171,13 +164,8 @@ def order_stage(stage: Sequence[Choice], number: int) -> tuple[Choice, ...]:
     return tuple(kept[i] for i in stack.canonical_order([choice.method for choice in kept]))
 
 
-def choose(name: str, registry: Registry, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Choice:
+def choose(name: str, registry: Registry, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Member:
     """Return a method with its defaults, or what ``--set`` says.
-
-    Args:
-        name: Of the method.
-        registry: Where names are looked up.
-        settings: Hyperparameters from ``--set``.
 
     Raises:
         UserError: If there is none of that name.
@@ -185,14 +173,14 @@ def choose(name: str, registry: Registry, settings: Mapping[str, Mapping[str, An
     return _choose(Node(name), registry, settings or {})
 
 
-def _choose(node: Node, registry: Registry, settings: Mapping[str, Mapping[str, Any]]) -> Choice:
+def _choose(node: Node, registry: Registry, settings: Mapping[str, Mapping[str, Any]]) -> Member:
     entry = registry.methods.get(node.name)
     method = entry.load()
     if not (isinstance(method, type) and issubclass(method, Method)):
         raise UserError(f"{entry.spec.target} of {entry.distribution} is no ltbench.Method")
     given = {**settings.get(entry.spec.name, {}), **dict(node.options)}
     try:
-        return Choice(entry, method, hyperparameters.resolve(method, given), frozenset(given))
+        return Member(entry, method, hyperparameters.resolve(method, given), frozenset(given))
     except (TypeError, NameError) as error:  # the method's mistake, not the user's: name whose it is
         raise UserError(f"method {node.name!r} of {entry.distribution} cannot be used: {error}") from error
 
@@ -200,32 +188,38 @@ def _choose(node: Node, registry: Registry, settings: Mapping[str, Mapping[str, 
 def parse_settings(items: Sequence[str], registry: Registry) -> dict[str, dict[str, Any]]:
     """Read ``--set name.key=value`` options; :func:`check_settings` tells which of them say nothing.
 
-    Args:
-        items: As typed.
-        registry: Where names are looked up.
-
     Raises:
         UserError: If one is malformed or names no method.
     """
+    pairs = [item.partition("=") for item in items]
+    if malformed := [item for item, (_, equals, _) in zip(items, pairs, strict=True) if not equals]:
+        raise UserError(f"--set must be name.key=value, got {malformed[0]!r}")
+    return group_settings([(path, value.strip()) for path, _, value in pairs], registry)
+
+
+def group_settings(pairs: Iterable[tuple[str, Any]], registry: Registry) -> dict[str, dict[str, Any]]:
+    """Return hyperparameters by the canonical name of their method and their own.
+
+    Args:
+        pairs: ``method.name`` and the value.
+
+    Raises:
+        UserError: If one is malformed, stands twice or names no method.
+    """
     settings: dict[str, dict[str, Any]] = {}
-    for item in items:
-        path, equals, value = item.partition("=")
+    for path, value in pairs:
         name, dot, key = path.strip().partition(".")
-        if not (equals and dot and key):
-            raise UserError(f"--set must be name.key=value, got {item!r}")
+        if not (dot and key):
+            raise UserError(f"--set must be name.key=value, got {f'{path}={value}'!r}")
         canonical = registry.methods.get(name).spec.name
         if key in settings.setdefault(canonical, {}):
             raise UserError(f"--set {canonical}.{key} stands twice")
-        settings[canonical][key] = value.strip()
+        settings[canonical][key] = value
     return settings
 
 
 def check_settings(settings: Mapping[str, Mapping[str, Any]], expressions: Sequence[Expression]) -> None:
     """Refuse to set a method that no expression holds.
-
-    Args:
-        settings: From :func:`parse_settings`.
-        expressions: Resolved, with what they stand on.
 
     Raises:
         UserError: Naming the method.

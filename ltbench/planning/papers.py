@@ -9,12 +9,9 @@ from typing import Any
 from ltbench.errors import UserError
 from ltbench.method import hyperparameters
 from ltbench.method.contract import Method, PaperSetting
-from ltbench.planning.expression import Choice, Expression, choose, order_stage, parse, resolve
+from ltbench.planning.expression import Expression, Member, choose, order_stage, parse, resolve
 from ltbench.registry.discovery import Registry
 from ltbench.terms.task import Task
-
-# What a user may ask of a paper, where the paper prints rows for it.
-ALTERNATIVES = ("backbone", "epochs")
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class PaperStage:
         protocol: Changes to the dataset's common protocol.
     """
 
-    choices: tuple[Choice, ...]
+    choices: tuple[Member, ...]
     protocol: Mapping[str, Any]
 
     @property
@@ -43,13 +40,9 @@ def apply_papers(text: str, task: Task, registry: Registry, settings: Mapping[st
     What the user typed stays as typed.
 
     Args:
-        text: The expression.
-        task: The task.
-        registry: Where names are looked up.
-        settings: Hyperparameters from ``--set``.
         paper: The method on whose paper's terms every stage is run: for the baselines that a paper ran itself. None where each
             method brings its own.
-        asked: Fields among ``ALTERNATIVES`` that the user wants otherwise, or names though they are so anyway.
+        asked: Fields that the user wants otherwise, or names though they are so anyway.
         base: The protocol that the papers change, by field; where they say nothing of a field, its value may be asked for.
 
     Raises:
@@ -116,15 +109,15 @@ def _alternatives(asked: Mapping[str, Any], settings: Sequence[PaperSetting], ow
     return changes
 
 
-def _with_companions(stage: Sequence[Choice], task: Task, registry: Registry, settings: Mapping[str, Mapping[str, Any]],
-                     reference: type[Method] | None) -> list[Choice]:
+def _with_companions(stage: Sequence[Member], task: Task, registry: Registry, settings: Mapping[str, Mapping[str, Any]],
+                     reference: type[Method] | None) -> list[Member]:
     names = {choice.method.name for choice in stage}
     companions = [name for method, setting in _settings([choice.method for choice in stage], task)
                   if reference is None or method is reference for name in setting.companions]
     return [*stage, *(choose(name, registry, settings) for name in dict.fromkeys(companions) if name not in names)]
 
 
-def _joined(choices: Sequence[Choice], task: Task) -> dict[str, Any] | None:
+def _joined(choices: Sequence[Member], task: Task) -> dict[str, Any] | None:
     """Return the changes that the papers of a stage's methods agree on; None where none says anything."""
     protocol: dict[str, Any] = {}
     stated = list(_settings([choice.method for choice in choices], task))
@@ -138,8 +131,8 @@ def _joined(choices: Sequence[Choice], task: Task) -> dict[str, Any] | None:
     return protocol if stated else None
 
 
-def _as_in_its_paper(choice: Choice, task: Task) -> Choice:
+def _as_in_its_paper(choice: Member, task: Task) -> Member:
     setting = choice.method.paper(task)
     own = {name: value for name, value in (setting.hyperparameters if setting else {}).items() if name not in choice.given}
     typed = {name: choice.values[name] for name in choice.given}
-    return Choice(choice.entry, choice.method, hyperparameters.resolve(choice.method, {**own, **typed}), choice.given)
+    return Member(choice.entry, choice.method, hyperparameters.resolve(choice.method, {**own, **typed}), choice.given)

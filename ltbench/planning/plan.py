@@ -16,7 +16,7 @@ from ltbench.errors import UserError
 from ltbench.method import hyperparameters
 from ltbench.method.stack import Stack, evaluation_only, slots_of
 from ltbench.method.values import Facts
-from ltbench.planning.expression import Choice, Expression, resolve
+from ltbench.planning.expression import Expression, Member, resolve
 from ltbench.planning.papers import PaperStage, apply_papers
 from ltbench.registry import sources
 from ltbench.registry.discovery import Registry
@@ -38,16 +38,14 @@ class StagePlan:
 
     Args:
         number: From 1.
-        choices: Its methods.
         protocol: As realized: the task's, changed by the paper track and by the methods' own overrides.
         overrides: What the methods changed of it.
         key: Of its result; that of the stage before, where this one only changes predictions.
-        previous: The stage before.
         trial: The stack built on made-up facts, to ask it what it is.
     """
 
     number: int
-    choices: tuple[Choice, ...]
+    choices: tuple[Member, ...]
     protocol: Protocol
     overrides: Mapping[str, Any]
     key: str
@@ -65,10 +63,7 @@ class RunPlan:
     """Plan one run: one expression, one task.
 
     Args:
-        expression: Resolved.
-        task: The task.
         protocol: The task's, before a method of any stage changes it.
-        stages: In order.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         external: sha256 of a user's own first stage or of a backbone's weights, or None.
         paper: In the paper track, the method on whose paper's terms all stages stand; None where each brings its own.
@@ -124,17 +119,10 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
     """Resolve an expression for a task.
 
     Args:
-        text: The expression.
-        task: The task.
         protocol: The task's protocol, with what the user changed.
-        registry: Where names are looked up.
         dataset: The task's; its code and constants enter the keys, its images are not read.
-        settings: Hyperparameters from ``--set``.
-        precision: Of the training.
         external: sha256 of a user's own first stage, or of a backbone's weights.
-        pretraining: Of these weights, see :class:`RunPlan`.
         paper: See :func:`ltbench.planning.papers.apply_papers`; for the paper track.
-        asked: Likewise.
 
     Raises:
         UserError: For anything that cannot work.
@@ -185,9 +173,7 @@ def info_of(plan: RunPlan, number: int, total: int) -> RunInfo:
     """Name a planned run.
 
     Args:
-        plan: Of the run.
         number: Position in the matrix, from 1.
-        total: Runs in the matrix.
     """
     return RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number, total, plan.file_name)
 
@@ -223,11 +209,11 @@ def _facts_of(dataset: Dataset) -> list[Any]:
             dataset.image_size, dataset.crop_padding, dataset.max_per_class]
 
 
-def _method_key(choice: Choice) -> list[Any]:
+def _method_key(choice: Member) -> list[Any]:
     return [choice.method.name, dict(choice.values), sources.source_hashes(choice.method)]
 
 
-def _training(number: int, choices: tuple[Choice, ...], protocol: Protocol, registry: Registry) -> dict[str, Any]:
+def _training(number: int, choices: tuple[Member, ...], protocol: Protocol, registry: Registry) -> dict[str, Any]:
     """Return what the training of a stage depends on, besides its task and the stage before."""
     builder = registry.backbone(protocol.backbone)[0].spec.target.partition(":")[0]
     # A method that overrides nothing trains as the core does, whatever it is called.

@@ -27,12 +27,12 @@ class Shard:
     number: int
     count: int
 
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
 
 def parse_shard(text: str) -> Shard:
     """Read ``I/N``.
-
-    Args:
-        text: As typed.
 
     Raises:
         UserError: For anything but two numbers with 1 <= I <= N.
@@ -51,10 +51,6 @@ def part(plans: Sequence[RunPlan], shard: Shard) -> list[RunPlan]:
     stand on one first stage are a group, which stays together as long as there is a group for every shard: else two machines
     would train one stage, or wait for each other. Groups go, the largest first, to the shard that has least to do; a group counts
     one for every epoch of its first stage and one for every run. Where there are fewer groups than shards the largest are halved.
-
-    Args:
-        plans: The whole matrix.
-        shard: Which part.
     """
     groups: dict[str, list[_Run]] = {}
     for run in sorted(((plan.file_name, plan) for plan in plans), key=_name):  # a name does not depend on what was typed first

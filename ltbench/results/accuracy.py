@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.results.predictions import Predictions
+from ltbench.terms.shots import FEW_BELOW, MANY_ABOVE
 
 Counts = npt.NDArray[np.int64]
 
-MANY_ABOVE = 100  # training images; the strict rule: a class of exactly 100 is medium
-FEW_BELOW = 20
+SPLITS = ("all", "many", "medium", "few")
 
 
 def per_class_counts(predictions: Predictions, num_classes: int) -> tuple[Counts, Counts]:

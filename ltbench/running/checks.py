@@ -10,42 +10,40 @@ from ltbench.data.chunks import check_batch_size
 from ltbench.data.task_data import TaskData, check_files
 from ltbench.errors import UserError
 from ltbench.planning.plan import RunPlan
+from ltbench.planning.request import How
 from ltbench.registry.discovery import Registry
 from ltbench.running.data import RunData
-from ltbench.running.options import Options
 from ltbench.training.budget import budget_of
 from ltbench.training.build import backbone_facts, make_backbone
 from ltbench.training.external import read_backbone
 
 
-def check_runs(plans: Sequence[RunPlan], data: RunData, registry: Registry, options: Options, world: int) -> None:
+def check_runs(plans: Sequence[RunPlan], data: RunData, registry: Registry, how: How, world: int) -> None:
     """Refuse a matrix that cannot run.
 
     Args:
         plans: The matrix.
         data: Of its tasks.
         registry: Where names are looked up.
-        options: How to run.
+        how: How to run.
         world: Processes.
 
     Raises:
         UserError: If the data or the backbone is not there, a user's own first stage does not fit, a batch does not divide, or
             ``LTBENCH_WORKERS`` is no number where images are decoded.
     """
-    if options.weights is not None:
-        options.weights.tensors()  # refuses what does not fit
     backbones: set[tuple[str, str]] = set()
     for plan in plans:
         of_task = data.of(plan)
         backbone = (plan.task.dataset, plan.stages[0].protocol.backbone)
         if backbone not in backbones:
             backbones.add(backbone)
-            check_files(of_task.parts, planning=options.planning or options.skip_unreadable)
+            check_files(of_task.parts, planning=how.dry_run or how.skip_unreadable)
             backbone_facts(backbone[1], of_task, registry)
-            if options.stage1 is not None:
+            if how.stage1 is not None:
                 with torch.random.fork_rng(devices=[]):
-                    read_backbone(options.stage1, make_backbone(backbone[1], of_task, registry))
-        check_budget(plan, of_task, world, options.accumulation)
+                    read_backbone(how.stage1, make_backbone(backbone[1], of_task, registry))
+        check_budget(plan, of_task, world, how.accumulation)
 
 
 def check_budget(plan: RunPlan, data: TaskData, world: int, accumulation: int) -> None:

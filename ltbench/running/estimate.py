@@ -21,12 +21,7 @@ _TIMES: dict[tuple[object, ...], float] = {}
 
 
 def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
-    """Print runs, stages and an estimate; nothing is trained and nothing is kept.
-
-    Args:
-        plans: The matrix.
-        runner: Knows data, store and device.
-    """
+    """Print runs, stages and an estimate; nothing is trained and nothing is kept."""
     runner.check(plans)
     plans = [plan.on(runner.data.of(plan).fingerprint) for plan in plans]
     stages: dict[str, tuple[StagePlan, int, float, int]] = {}

@@ -18,9 +18,6 @@ def check_processes(environ: Mapping[str, str]) -> None:
 
     ``accelerate launch --cpu --num_processes 2`` does: it leaves an address to meet at, and no number of processes.
 
-    Args:
-        environ: Of this process.
-
     Raises:
         UserError: Saying what to type instead.
     """
@@ -30,10 +27,6 @@ def check_processes(environ: Mapping[str, str]) -> None:
 
 def check_world(environ: Mapping[str, str], processes: int) -> None:
     """Refuse processes that do not know of each other: they would all do the same work.
-
-    Args:
-        environ: Of this process.
-        processes: That work together.
 
     Raises:
         UserError: Saying what to type instead.
@@ -46,8 +39,6 @@ def describe_split(plans: Sequence[RunPlan], processes: int, accumulation: int) 
     """Return one line that says how global batches are split; None where they are not, or cannot be.
 
     Args:
-        plans: Of the runs.
-        processes: That work together.
         accumulation: Parts that each process splits its share of a global batch into.
     """
     parts = processes * accumulation

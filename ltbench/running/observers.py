@@ -15,7 +15,6 @@ class Observers:
     Observers get copies, so that nothing they do to a record reaches the file.
 
     Args:
-        manager: Holds the plugins.
         active: False on all processes but the main one.
     """
 
@@ -24,20 +23,8 @@ class Observers:
         self._active = active
         self._silenced: set[str] = set()
 
-    def obtained(self, stage: int) -> None:
-        """Hear that a stage of the run is there. Nobody is told: it matters to who hands out runs, see :mod:`.jobs`.
-
-        Args:
-            stage: From 1.
-        """
-
     def notify(self, hook: str, **arguments: Any) -> None:
-        """Call one hook.
-
-        Args:
-            hook: Its name.
-            arguments: What its specification offers.
-        """
+        """Call one hook."""
         if not self._active:
             return
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():

@@ -7,7 +7,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate import Accelerator
@@ -18,6 +18,7 @@ from ltbench.data.task_data import TaskData
 from ltbench.errors import Diverged, UserError
 from ltbench.method.context import Bank
 from ltbench.planning.plan import RunPlan, info_of
+from ltbench.planning.request import How
 from ltbench.registry.discovery import Registry
 from ltbench.registry.run_info import RunInfo
 from ltbench.results import records
@@ -27,12 +28,13 @@ from ltbench.results.evaluate import predict_test
 from ltbench.results.geometry import KEEP, plugin_figures, split_features, stage_tensors, test_bank
 from ltbench.results.label_shift import label_shift
 from ltbench.results.metrics import standard_metrics
+from ltbench.results.plain import plain
 from ltbench.results.predictions import Predictions
+from ltbench.results.schema import Cost, CurveRow, Metrics, PerClass, Record
 from ltbench.running.checks import check_runs
 from ltbench.running.data import RunData
 from ltbench.running.description import describe, without_paths
 from ltbench.running.observers import Observers
-from ltbench.running.options import Options
 from ltbench.running.phases import Phases, fill
 from ltbench.running.turns import Turns
 from ltbench.system.atomic import sweep
@@ -46,7 +48,9 @@ from ltbench.training.stages import Stage, StageRunner
 from ltbench.training.store import StageStore
 from ltbench.training.watch import Failed, is_lost
 
-Record = dict[str, Any]
+if TYPE_CHECKING:
+    from ltbench.backbones.pretrained import Weights
+    from ltbench.running.ledger import Ledger
 
 
 class Runner:
@@ -58,20 +62,20 @@ class Runner:
         store: Of finished stages.
         datasets: Loaded descriptions by name.
         options: How to run.
-        observers: Told what happens; those of the registry's plugins, if there are no others.
+        weights: Of a frozen backbone that stands for the first stage, or None.
     """
 
     def __init__(self, registry: Registry, accelerator: Accelerator, store: StageStore, datasets: dict[str, Dataset],
-                 options: Options, observers: Observers | None = None) -> None:
+                 options: How, weights: Weights | None = None) -> None:
         self.registry = registry
         self.accelerator = accelerator
         self.options = options
-        self.data = RunData(accelerator, datasets, root=options.data_root, download=options.download, planning=options.planning,
+        self.data = RunData(accelerator, datasets, root=options.data_root, download=options.download, planning=options.dry_run,
                             looks=store.root.parent / "readable" if options.skip_unreadable else None)
-        self.turns = Turns(options.out, accelerator)
-        self.observers = observers or Observers(registry.manager, active=accelerator.is_main_process)
+        self.turns = Turns(options.out, accelerator, self._to_make)
+        self.observers = Observers(registry.manager, active=accelerator.is_main_process)
         self.stages = StageRunner(accelerator, store, registry, accumulation=options.accumulation, stage1=options.stage1,
-                                  weights=options.weights, sync_batch_norm=options.sync_batch_norm,
+                                  weights=weights, sync_batch_norm=options.sync_batch_norm,
                                   compiles=options.compiles)
 
     def run(self, plans: Sequence[RunPlan]) -> list[Record]:
@@ -86,8 +90,7 @@ class Runner:
         Raises:
             UserError: See :meth:`check`; and if the output cannot be written.
         """
-        plans = self.prepare(plans)
-        return self.obtain(plans, range(1, len(plans) + 1), len(plans))
+        return self.obtain(self.prepare(plans))
 
     def prepare(self, plans: Sequence[RunPlan]) -> list[RunPlan]:
         """Return the matrix with keys that name its images, when nothing speaks against running it.
@@ -107,47 +110,51 @@ class Runner:
             self.stages.store.tidy()
         return plans
 
-    def obtain(self, plans: Sequence[RunPlan], numbers: Sequence[int], total: int) -> list[Record]:
-        """Return the records of some runs: those that they have, or else those of runs now.
+    def obtain(self, plans: Sequence[RunPlan], ledger: Ledger | None = None) -> list[Record]:
+        """Return the records of a matrix: those that it has, or else those of runs now.
 
         Args:
             plans: As prepared.
-            numbers: Their positions in the matrix, from 1.
-            total: Runs in the matrix.
+            ledger: Of the processes that make the matrix together, see :mod:`.jobs`; None for a process that is alone.
 
         Raises:
             UserError: If the output cannot be written.
         """
         results: dict[int, Record] = {}
-        with closing(self.turns.each(plans, lambda plan: None if self.options.rerun else self.finished(plan))) as turns:
+        with closing(self.turns.each(plans, lambda plan: self.known(plan, ledger), tells=ledger is None)) as turns:
             for i, record in turns:
                 if record is None:
-                    info = info_of(plans[i], numbers[i], total)
-                    self.observers.notify("ltbench_run_start", run=info)
-                    record = self._run_one(plans[i], info)
-                    self.observers.notify("ltbench_run_end", run=info, record=record)
+                    info = info_of(plans[i], i + 1, len(plans))
+                    record = self._make(plans[i], info, ledger)
                 results[i] = record
         return [results[i] for i in range(len(plans))]
 
-    def give_up(self, plan: RunPlan, number: int, total: int, reason: str) -> Record:
-        """Write the record of a run that failed because its process is gone; one that had finished stands.
+    def known(self, plan: RunPlan, ledger: Ledger | None = None) -> Record | None:
+        """Return the record of a run that need not be made: it is finished, or one of the processes just made it."""
+        if ledger is not None and ledger.ended(plan):
+            return records.read(self.options.out / f"{plan.file_name}.json")
+        return None if self.options.rerun else self.finished(plan)
 
-        Args:
-            plan: As prepared.
-            number: Position in the matrix, from 1.
-            total: Runs in the matrix.
-            reason: Why it failed.
-
-        Raises:
-            UserError: If the output cannot be written.
-        """
-        if known := self.finished(plan):
-            return known
-        record = self._describe(plan) | {"reason": reason}
-        fill(record["timing"], self.data.reading(plan.task.dataset), Phases(self.accelerator.device))
-        records.write(record, None, self.options.out, plan.file_name)
-        self.observers.notify("ltbench_run_end", run=info_of(plan, number, total), record=record)
+    def _make(self, plan: RunPlan, info: RunInfo, ledger: Ledger | None) -> Record:
+        """Make a run, tell observers, and note it in the ledger; one that has ended its process twice is given up."""
+        if ledger is not None and (reason := ledger.begin(plan)) is not None:
+            print(f"failed: {info}: {reason}", file=sys.stderr)
+            record = self._describe(plan)
+            record.reason = reason
+            fill(record.timing, self.data.reading(plan.task.dataset), Phases(self.accelerator.device))
+            records.write(record, None, self.options.out, plan.file_name)
+        else:
+            self.observers.notify("ltbench_run_start", run=info)
+            record = self._run_one(plan, info)
+        self.observers.notify("ltbench_run_end", run=info, record=record)
+        if ledger is not None:
+            ledger.end(plan)
         return record
+
+    def _to_make(self, plan: RunPlan) -> set[str]:
+        """Return the keys of the stages that a run stands on and that are not in the store yet."""
+        return {stage.key for stage in plan.stages
+                if not (stage.number == 1 and self.stages.given) and not self.stages.store.has(stage.key)}
 
     def finished(self, plan: RunPlan) -> Record | None:
         """Return a plan's record if it was run to its end with the same code and settings."""
@@ -158,12 +165,12 @@ class Runner:
             record = records.read(path)
         except UserError:
             return None  # damaged: it is run again
-        same = record["key"] == plan.key and record["split"]["hash"] == self.data.of(plan).split.hash
-        if not same or record["status"] not in ("completed", "diverged"):
+        same = record.key == plan.key and record.split.hash == self.data.of(plan).split.hash
+        if not same or record.status not in ("completed", "diverged"):
             return None
-        kept = record.get("geometry")
-        held = KEEP.index(kept["holds"]) if kept and (path.parent / kept["file"]).is_file() else 0
-        return record if record["status"] == "diverged" or held >= KEEP.index(self.options.keep) else None
+        kept = record.geometry
+        held = KEEP.index(kept.holds) if kept and (path.parent / kept.file).is_file() else 0
+        return record if record.status == "diverged" or held >= KEEP.index(self.options.keep) else None
 
     def _check_output(self) -> None:
         try:
@@ -183,6 +190,8 @@ class Runner:
             UserError: If the data or the backbone is not there, a user's own first stage does not fit, a batch does not
                 divide, or ``LTBENCH_WORKERS`` is no number where images are decoded.
         """
+        if self.stages.weights is not None:
+            self.stages.weights.tensors()  # refuses what does not fit
         check_runs(plans, self.data, self.registry, self.options, self.accelerator.num_processes)
 
     def _describe(self, plan: RunPlan) -> Record:
@@ -199,11 +208,11 @@ class Runner:
         try:
             stage, geometry = self._train(plan, info, data, record, phases)
             predictions = self._evaluate(plan, stage, data, geometry, record, phases)
-            record["status"] = "completed"
+            record.status = "completed"
         except Diverged as error:
-            record["status"], record["reason"] = "diverged", str(error)
+            record.status, record.reason = "diverged", str(error)
             if error.curve:  # whole, also where the run was resumed or the stage is another run's
-                record["curve"] = [row for row in record["curve"] if row["stage"] != error.curve[0]["stage"]] + error.curve
+                _put_curve(record, error.curve[0]["stage"], error.curve)
         except (Exception, SystemExit) as error:  # a method that ends the program must not end the matrix
             let_arrive()  # a run that is stopped has not failed
             reason = self._reason(error)
@@ -214,33 +223,31 @@ class Runner:
                 print(f"failed: {info}: {reason}", file=sys.stderr)
             folders = (self.stages.store.root, self.stages.store.root.parent, self.options.out, *data.folders,
                        self.options.data_root)
-            record["status"], record["reason"] = "failed", without_paths(reason, [f for f in folders if f is not None])
+            record.status, record.reason = "failed", without_paths(reason, [f for f in folders if f is not None])
             if self.options.debug:
                 traceback.print_exc()
-        fill(record["timing"], self.data.reading(plan.task.dataset), phases)
+        fill(record.timing, self.data.reading(plan.task.dataset), phases)
         if self.accelerator.is_main_process:
             if not self.turns.confirm() and (theirs := self.finished(plan)):
                 return theirs
-            kept = None if self.options.keep == "nothing" or record["status"] != "completed" else geometry
+            kept = None if self.options.keep == "nothing" or record.status != "completed" else geometry
             records.write(record, predictions, self.options.out, plan.file_name, kept)
         return record
 
     def _train(self, plan: RunPlan, info: RunInfo, data: TaskData, record: Record,
                phases: Phases) -> tuple[Stage, dict[str, Tensor]]:
         """Obtain all stages; return the last one and what is kept of each."""
-        timing, seed = record["timing"], plan.task.seed
-        seconds: dict[str, float] = timing["seconds"]
+        timing, seed = record.timing, plan.task.seed
         geometry: dict[str, Tensor] = {}
         last: tuple[Engine, Bank] | None = None
         stage: Stage | None = None
         for part in plan.stages:
             with phases.phase(f"stage {part.number}"):
                 stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
-            self.observers.obtained(part.number)
-            record["curve"] = [row for row in record["curve"] if row["stage"] != part.number] + stage.curve
+            _put_curve(record, part.number, stage.curve)
             self.observers.notify("ltbench_stage_end", run=info, stage=part.number, curve=stage.curve, reused=stage.reused)
-            seconds[f"stage {part.number}"] = stage.seconds
-            timing["reused"][f"stage {part.number}"] = stage.reused
+            timing.seconds[f"stage {part.number}"] = stage.seconds
+            timing.reused[f"stage {part.number}"] = stage.reused
             acts = part.number == 1 or not part.trial.evaluation_only
             if acts and not isinstance(stage.engine.head, NoHead):  # a user's own backbone may come without one
                 with phases.phase("statistics"):
@@ -260,19 +267,21 @@ class Runner:
         protocol = plan.stages[-1].protocol
         with phases.phase("evaluation"):
             predictions = predict_test(stage.engine, data, self.accelerator, flip=protocol.eval_flip, noise=protocol.eval_noise)
-        plain = backbone_facts(plan.stages[0].protocol.backbone, data, self.registry)
-        record["cost"] = inference_cost(stage.engine, data, plain, views=2 if protocol.eval_flip else 1)
+        backbone = backbone_facts(plan.stages[0].protocol.backbone, data, self.registry)
+        cost = inference_cost(stage.engine, data, backbone, views=2 if protocol.eval_flip else 1)
+        record.cost = Cost.model_validate(cost)
         correct, total = per_class_counts(predictions, data.dataset.num_classes)
-        record["per_class"] = {"correct": correct.tolist(), "total": total.tolist()}
+        record.per_class = PerClass(correct=correct.tolist(), total=total.tolist())
         counts = data.class_counts.numpy()
         shifts = label_shift(predictions, counts, data.dataset.shift_ratios, data.parts.shifts, plan.task.split_seed)
-        record["metrics"] = {**standard_metrics(predictions, counts), "label_shift": shifts,
-                             "extra": plugin_figures(self.registry.metrics.values(), geometry)}
+        record.metrics = Metrics.model_validate(plain({
+            **standard_metrics(predictions, counts), "label_shift": shifts,
+            "extra": plugin_figures(self.registry.metrics.values(), geometry)}))
         return predictions
 
     def _observer(self, info: RunInfo, record: Record) -> Callable[[Row], None]:
         def observe(row: Row) -> None:
-            record["curve"].append(row)
+            record.curve.append(CurveRow.model_validate(plain(row)))
             figures = {name: value for name, value in row.items() if isinstance(value, float)}
             self.observers.notify("ltbench_epoch_end", run=info, stage=row["stage"], epoch=row["epoch"], epochs=row["epochs"],
                                   metrics=figures)
@@ -286,3 +295,8 @@ class Runner:
                     "which leaves the global batch as it is")
         first = text[0] if text else ""
         return first if isinstance(error, UserError) and first else f"{type(error).__name__}: {first}".strip(": ")
+
+
+def _put_curve(record: Record, stage: int, rows: Sequence[Row]) -> None:
+    """Replace what a record has of a stage's curve."""
+    record.curve = [row for row in record.curve if row.stage != stage] + [CurveRow.model_validate(plain(row)) for row in rows]

@@ -2,70 +2,63 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from ltbench.cli.main import build_parser
 from ltbench.data.base import Dataset
 from ltbench.data.naming import dataset_of_record
-from ltbench.planning.matrix import plan_matrix
+from ltbench.planning.matrix import Planned, plan_matrix
 from ltbench.planning.plan import RunPlan
+from ltbench.planning.request import Request
 from ltbench.registry import sources
 from ltbench.registry.discovery import Registry
-from ltbench.results.command import arguments_of
-from ltbench.results.records import Record
+from ltbench.results.command import request_of
+from ltbench.results.plain import plain
+from ltbench.results.schema import Record
 
 
 @dataclass(frozen=True, eq=False)
 class Replan:
-    """Hold the plan that a record's command makes.
+    """Hold the plan of a record's run.
 
     Args:
-        arguments: Of ``ltbench run``.
-        args: The same as its parser reads them, with the registry.
-        dataset: Of the task.
-        plan: The run.
+        request: That asks for it.
+        planned: The same with the datasets that it needs.
     """
 
-    arguments: list[str]
-    args: argparse.Namespace
-    dataset: Dataset
+    request: Request
+    planned: Planned
     plan: RunPlan
+
+    @property
+    def dataset(self) -> Dataset:
+        """The task's dataset."""
+        return self.planned.datasets[self.plan.task.dataset]
 
 
 def replan(record: Record, registry: Registry) -> Replan:
-    """Plan a record's run again, by its command; no data is read.
-
-    Args:
-        record: As read.
-        registry: Where names are looked up.
+    """Plan a record's run again; no data is read.
 
     Raises:
         UserError: If it cannot be planned, with the reason.
     """
-    arguments = arguments_of(record, dataset_of_record(record["task"]["dataset"], registry).protocols)
-    args = build_parser(registry).parse_args(["run", *arguments])
-    datasets, (plan,) = plan_matrix(args)
-    return Replan(arguments, args, datasets[plan.task.dataset], plan)
+    request = request_of(record, dataset_of_record(record.task.dataset, registry).protocols)
+    planned = plan_matrix(request, registry)
+    (plan,) = planned.plans
+    return Replan(request, planned, plan)
 
 
 def changed_sources(record: Record, registry: Registry) -> Iterator[tuple[str, str]]:
     """Yield the place and the name of each source file that is not as it was when the record was written.
 
-    Args:
-        record: Of methods that are installed.
-        registry: Where names are looked up.
-
     Raises:
         UserError: If a method is not installed.
     """
-    for number, stage in enumerate(record["stages"]):
-        for position, method in enumerate(stage["methods"]):
-            now = sources.source_hashes(registry.methods.get(method["name"]).load())
-            for file in sorted(now.keys() | method["sources"].keys()):
-                if now.get(file) != method["sources"].get(file):
+    for number, stage in enumerate(record.stages):
+        for position, method in enumerate(stage.methods):
+            now = sources.source_hashes(registry.methods.get(method.name).load())
+            for file in sorted(now.keys() | method.sources.keys()):
+                if now.get(file) != method.sources.get(file):
                     yield f"stages[{number}].methods[{position}].sources", file
 
 
@@ -73,28 +66,20 @@ def changed_settings(record: Record, plan: RunPlan) -> Iterator[tuple[str, str]]
     """Yield the place of each method or hyperparameter that the plan has otherwise than the record, and how.
 
     A hyperparameter that the record does not know is none of them: it came later, and its default is what there was before.
-
-    Args:
-        record: As read.
-        plan: Of its command.
     """
-    recorded = [[method["name"] for method in stage["methods"]] for stage in record["stages"]]
+    recorded = [[method.name for method in stage.methods] for stage in record.stages]
     if recorded != (planned := [[choice.method.name for choice in stage.choices] for stage in plan.stages]):
         yield "stages", f"must be of {_names(planned)} as the expression says, got {_names(recorded)}"
         return
-    for number, (stage, planned_stage) in enumerate(zip(record["stages"], plan.stages, strict=True)):
-        for position, (method, choice) in enumerate(zip(stage["methods"], planned_stage.choices, strict=True)):
-            for name, value in method["hyperparameters"].items():
+    for number, (stage, planned_stage) in enumerate(zip(record.stages, plan.stages, strict=True)):
+        for position, (method, choice) in enumerate(zip(stage.methods, planned_stage.choices, strict=True)):
+            for name, value in method.hyperparameters.items():
                 place = f"stages[{number}].methods[{position}].hyperparameters.{name}"
                 if name not in choice.values:
                     yield place, f"must be one of {choice.method.name}'s, got an unknown one"
-                elif _plain(choice.values[name]) != value:
-                    yield place, f"must be {_plain(choice.values[name])!r} as the expression says, got {value!r:.60}"
+                elif plain(choice.values[name]) != value:
+                    yield place, f"must be {plain(choice.values[name])!r} as the expression says, got {value!r:.60}"
 
 
 def _names(stages: list[list[str]]) -> str:
     return "/".join("+".join(stage) for stage in stages)
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -1,9 +1,10 @@
-"""``--jobs`` with real workers: the records of one job, whatever happens to the processes."""
+"""``--jobs`` with real processes: the records of one job, whatever happens to the processes."""
 
 from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def same(one: Path, other: Path) -> None:
     first, second = contents(one), contents(other)
     assert first.keys() == second.keys()
     for name, record in first.items():
-        assert record["status"] == "completed" and records.equal(record, second[name]) == []
+        assert record.status == "completed" and records.equal(record, second[name]) == []
     assert beside(one) == beside(other)
 
 
@@ -59,7 +60,7 @@ def begin(folder: Path, *more: str) -> subprocess.Popen[str]:
                             env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def workers(parent: int) -> list[int]:
+def children(parent: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
@@ -74,6 +75,25 @@ def until_it_trains(folder: Path, process: subprocess.Popen[str]) -> bool:
     return False
 
 
+def until_it_has_children(process: subprocess.Popen[str]) -> list[int]:
+    """Wait for the processes that a command starts, which then only begin to start."""
+    while process.poll() is None:
+        if len(found := children(process.pid)) == 2:
+            return found
+        time.sleep(0.002)
+    raise AssertionError(f"it ended before: {process.communicate()[1]}")
+
+
+def gone(pids: list[int]) -> bool:
+    """Wait until processes have ended; False if one of them outlives its launcher."""
+    deadline = time.monotonic() + 25
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
 def test_two_jobs_give_the_records_of_one(quiet: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*MATRIX, *places(tmp_path), "--jobs", "2"]) == 0
     same(quiet, tmp_path)
@@ -81,34 +101,89 @@ def test_two_jobs_give_the_records_of_one(quiet: Path, tmp_path: Path, capfd: py
     ends = sorted(line.partition(" (")[0] for line in told.err.splitlines())
     assert [line[:5] for line in ends] == [f"[{number}/6]" for number in range(1, 7)]  # nothing else, and nothing twice
     assert "| ce/ncm " in told.out
-    assert {record["environment"]["threads"] for record in contents(tmp_path).values()} == {1}
+    assert {record.environment.threads for record in contents(tmp_path).values()} == {1}
 
 
 def test_processes_that_die_lose_nothing(quiet: Path, tmp_path: Path) -> None:
-    """SIGKILL of the launcher, whose workers must not outlive it; SIGTERM of all, as a scheduler does it; SIGKILL of a worker."""
+    """SIGKILL of the launcher, whose processes must not outlive it; SIGTERM of all, as a scheduler does it; SIGKILL of one."""
     moments = random.Random(0)
-    finished = False  # whether the worker had written its record before it was killed
-    for victims, number, code in (("launcher", signal.SIGKILL, -9), ("all", signal.SIGTERM, 143), ("worker", signal.SIGKILL, 1)):
+    for victims, number, code in (("launcher", signal.SIGKILL, -9), ("all", signal.SIGTERM, 143), ("one", signal.SIGKILL, 0)):
         process = begin(tmp_path)
         assert until_it_trains(tmp_path, process)
-        children = workers(process.pid)
+        found = children(process.pid)
         time.sleep(moments.uniform(0.0, 0.3))
-        for pid in {"launcher": [process.pid], "all": [*children, process.pid], "worker": children[:1]}[victims]:
+        for pid in {"launcher": [process.pid], "all": [*found, process.pid], "one": found[:1]}[victims]:
             os.kill(pid, number)
-        _, err = process.communicate(timeout=120)
-        finished = victims == "worker" and process.returncode == 0
-        assert process.returncode == code or finished, err
-        assert "Traceback" not in err
-        failures = [line for line in err.splitlines() if line.startswith("failed: ")]
-        assert len(failures) == (victims == "worker" and not finished)
-        assert all(line.endswith("its process was ended by SIGKILL: out of memory, or killed from outside") for line in failures)
+        _, err = process.communicate(timeout=240)
+        assert process.returncode == code, err
+        assert "Traceback" not in err and "failed" not in err
         if victims == "all":
             assert err.splitlines()[-1] == "ltbench: stopped by SIGTERM; the same command goes on where this one stopped"
-        deadline = time.monotonic() + 25
-        while any(Path(f"/proc/{child}").exists() for child in children):
-            assert time.monotonic() < deadline, "a worker outlived its launcher"
-            time.sleep(0.1)
-    assert sorted(record["status"] for record in contents(tmp_path).values()) == ["completed"] * 5 + [
-        "completed" if finished else "failed"]
-    assert main([*MATRIX, *places(tmp_path), "--threads", "1"]) == 0
+        assert gone(found)
     same(quiet, tmp_path)
+
+
+@pytest.mark.parametrize("victims", [1, 2])
+def test_processes_that_are_killed_at_their_start_lose_nothing(victims: int, quiet: Path, tmp_path: Path) -> None:
+    process = begin(tmp_path)
+    for pid in until_it_has_children(process)[:victims]:
+        os.kill(pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    same(quiet, tmp_path)
+
+
+METHODS = """
+import os, signal
+from pathlib import Path
+import ltbench
+
+class Deadly(ltbench.Method):
+    \"\"\"End the process.\"\"\"
+    name, stages = "deadly", frozenset({1})
+
+    def setup(self, ctx):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Broken(ltbench.Method):
+    \"\"\"Raise, and hold what does not pickle.\"\"\"
+    name, stages = "broken", frozenset({1})
+
+    def __init__(self, facts):
+        super().__init__(facts)
+        self.nothing = lambda: None
+
+    def setup(self, ctx):
+        with Path("attempts").open("a") as file:
+            file.write("x")
+        raise RuntimeError("as planned")
+"""
+
+
+def test_a_run_that_fails_or_ends_its_process_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                         capfd: pytest.CaptureFixture[str]) -> None:
+    """One that raises is tried once; one that ends its process may have been killed from outside, and is tried again once."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jobs_methods.py").write_text(METHODS)
+    command = ["--plugin", "jobs_methods.py", "run", "--cpu", "--protocol", "smoke", "--methods", "deadly,broken,ce", "--seeds",
+               "0", *places(tmp_path), "--jobs", "2"]
+    process = subprocess.run([sys.executable, "-m", "ltbench.cli.main", *command], text=True, capture_output=True,
+                             env={**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)})
+    assert process.returncode == 1, process.stderr
+    found = {record.expression: record for record in contents(tmp_path).values()}
+    assert {name: record.status for name, record in found.items()} == {"deadly": "failed", "broken": "failed",
+                                                                          "ce": "completed"}
+    assert found["deadly"].reason == "its process ended 2 times before it did: out of memory, or killed from outside"
+    assert sorted(line.partition(": ")[2] for line in process.stderr.splitlines() if line.startswith("failed: ")) == [
+        "[1/3] deadly on digits-lt@20, seed 0: its process ended 2 times before it did: out of memory, or killed from outside",
+        "[2/3] broken on digits-lt@20, seed 0: RuntimeError: as planned"]
+    assert (tmp_path / "attempts").read_text() == "x"
+
+
+def test_what_is_run_again_is_run_once(quiet: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(quiet, tmp_path, dirs_exist_ok=True)
+    capfd.readouterr()
+    assert main([*MATRIX, *places(tmp_path), "--jobs", "2", "--rerun"]) == 0
+    assert sorted(line[:5] for line in capfd.readouterr().err.splitlines()) == [f"[{number}/6]" for number in range(1, 7)]
+    assert main([*MATRIX, *places(tmp_path), "--jobs", "2"]) == 0
+    assert capfd.readouterr().err == ""  # no process is started

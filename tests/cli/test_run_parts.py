@@ -11,42 +11,46 @@ from pathlib import Path
 import pytest
 
 from ltbench.cli.main import build_parser
-from ltbench.cli.run import execute as execute_module
-from ltbench.cli.run import jobs
-from ltbench.cli.run.handover import packed, unpacked
+from ltbench.cli.run.options import request_of
 from ltbench.cli.run.slurm import parse_slurm
 from ltbench.cli.run.slurm_job import ShardJob
+from ltbench.planning.request import Request
 from ltbench.registry.discovery import load_registry
+from ltbench.running import jobs
 from ltbench.system.stopping import Stopped
 
 TYPED = ["run", "--methods", "ce,ncm", "--out", "somewhere", "--jobs", "4"]
 
 
-def test_what_was_typed_reaches_another_process() -> None:
-    args = build_parser(load_registry(["analysis"])).parse_args(TYPED)
-    there = unpacked(pickle.loads(pickle.dumps(packed(args, jobs=1))))
-    assert (there.methods, there.out, there.jobs, args.jobs) == ("ce,ncm", Path("somewhere"), 1, 4)
-    assert [info.name for info in there.registry.plugins if info.disabled] == ["analysis"]
-    assert vars(args).keys() - vars(there).keys() == {"run"}
+def typed(*more: str, without: tuple[str, ...] = ()) -> Request:
+    return request_of(build_parser(load_registry(without)).parse_args([*TYPED, *more]))
 
 
-@pytest.mark.parametrize(("typed", "environment", "tiny", "expected"), [
+def test_a_request_reaches_another_process() -> None:
+    request = typed("--set", "la.tau=0.5", "--epochs", "3", without=("analysis",))
+    there = pickle.loads(pickle.dumps(request))
+    assert there == request
+    assert (there.what.methods, there.how.out, there.how.jobs) == (("ce", "ncm"), Path("somewhere"), 4)
+    assert (there.what.settings, there.terms.by_hand, there.no_plugins) == ({"la": {"tau": "0.5"}}, {"epochs": 3}, ("analysis",))
+
+
+@pytest.mark.parametrize(("more", "environment", "tiny", "expected"), [
     ([], None, False, 4),  # 16 cores for 4 jobs
     ([], None, True, 1),
     ([], "2", False, 2),
     ([], "16", True, 4),  # what a user set for the whole machine is divided
     (["--threads", "3"], "2", True, 3),
 ])
-def test_threads_are_divided(typed: list[str], environment: str | None, tiny: bool, expected: int,
+def test_threads_are_divided(more: list[str], environment: str | None, tiny: bool, expected: int,
                              monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "cores", lambda: 16)
     monkeypatch.setattr(jobs, "data_workers", lambda: 16)
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("LTBENCH_WORKERS", raising=False)
     if environment is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", environment)
-    args = build_parser(load_registry()).parse_args([*TYPED, *typed])
-    assert jobs._threads(args, tiny) == expected
+    assert jobs._threads(typed(*more).how, one_thread=tiny) == expected
     found = jobs._environment(expected, 4)
     assert (found["OMP_NUM_THREADS"], found["OMP_WAIT_POLICY"], found["LTBENCH_WORKERS"]) == (str(expected), "passive", "4")
     monkeypatch.setenv("LTBENCH_WORKERS", "7")
@@ -76,13 +80,11 @@ def test_a_stopped_job_comes_back(state: str, restarts: str, comes_back: bool, s
                         "SLURM_RESTART_COUNT": restarts}.items():
         monkeypatch.setenv(name, value)
 
-    def preempted(args: object) -> int:
+    def preempted(request: Request) -> int:
         raise Stopped(signal.SIGTERM)
 
-    monkeypatch.setattr(execute_module, "execute", preempted)
-    args = build_parser(load_registry()).parse_args(TYPED)
     with pytest.raises(SystemExit, match="143"):
-        ShardJob(packed(args, shard="4/4"))()
+        ShardJob(preempted, typed())()
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["ltbench: stopped by SIGTERM; the same command goes on where this one stopped", f"ltbench: {said}"]
     assert (tmp_path / "asked").is_file() == comes_back

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from ltbench.errors import UserError
-from ltbench.leaderboard.board import Matrix, find_boards, read_board
+from ltbench.leaderboard.board import find_boards, read_board
+from ltbench.planning.request import How, Request, Terms, What
 
 TEXT = """
 title = "Digits"
@@ -28,7 +29,8 @@ def board(folder: Path, text: str = TEXT) -> Path:
 def test_a_board_says_what_is_run(tmp_path: Path) -> None:
     found = read_board(board(tmp_path / "digits"))
     assert (found.name, found.title, found.tolerance) == ("digits", "Digits", 1.0)
-    assert found.matrices == (Matrix(("digits-lt",), ("ce", "ldam+drw"), (0, 1), (0,), "common", "quick", "fp32"),)
+    assert found.requests == (Request(What(("ce", "ldam+drw"), ("digits-lt",), seeds=(0, 1), split_seeds=(0,)), Terms("quick"),
+                                      How(out=tmp_path / "digits" / "results")),)
     assert found.results == tmp_path / "digits" / "results"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ltbench.cli.main import build_parser, main
+from ltbench.cli.run.options import request_of
 from ltbench.planning.matrix import plan_matrix
 from ltbench.planning.plan import RunPlan
 from ltbench.registry.discovery import load_registry
@@ -61,7 +62,7 @@ def test_a_command_is_of_one_row() -> None:
 def plan_of(command: str) -> RunPlan:
     """Return the plan of a command's first seed, made in this process: all of them take six seconds."""
     args = _parser().parse_args([*shlex.split(command)[1:], "--seeds", "0"])
-    _, (plan,) = plan_matrix(args)
+    (plan,) = plan_matrix(request_of(args), args.registry).plans
     return plan
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ltbench.cli.main import build_parser
-from ltbench.cli.run.execute import plan
+from ltbench.cli.run.options import request_of
 from ltbench.errors import UserError
+from ltbench.planning.matrix import plan_request
 from ltbench.planning.plan import RunPlan
 from ltbench.planning.shards import Shard, parse_shard, part
 from ltbench.registry.discovery import load_registry
@@ -23,7 +24,8 @@ def plans() -> list[RunPlan]:
 
 def matrix(methods: list[str], seeds: str, *more: str) -> list[RunPlan]:
     typed = ["run", "--protocol", "smoke", "--methods", ",".join(methods), "--seeds", seeds, *more]
-    return plan(build_parser(load_registry()).parse_args(typed)).plans
+    args = build_parser(load_registry()).parse_args(typed)
+    return plan_request(request_of(args), args.registry).plans
 
 
 def names(plans: list[RunPlan], count: int) -> list[set[str]]:

@@ -11,13 +11,14 @@ import pytest
 
 import ltbench
 from ltbench.cli import main as program
+from ltbench.method import from_file
 from ltbench.registry import hookspecs
 from ltbench.registry.discovery import PluginInfo, Registry, load_registry
 from ltbench.registry.run_info import RunInfo
 from ltbench.running.tracking import Tracking
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("ltbench_")]
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).resolve().parents[1]
 
 
 def test_the_hooks_are_what_pluggy_knows() -> None:
@@ -67,7 +68,7 @@ class Diary:
 
     @ltbench.hookimpl
     def ltbench_run_end(self, run: RunInfo, record: Mapping[str, Any]) -> None:
-        self.lines.append(f"end {run.expression}: {record['status']}")
+        self.lines.append(f"end {run.expression}: {record.status}")
 
 
 def test_events_come_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +79,7 @@ def test_events_come_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         registry.add(diary, PluginInfo("diary", "tests", "0"))
         return registry
 
-    monkeypatch.setattr(program, "load_registry", loaded)
+    monkeypatch.setattr(from_file, "load_registry", loaded)
     assert program.main(["run", "--cpu", "--protocol", "smoke", "--seeds", "0", "--methods", "ce,ncm", "--out",
                          str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]) == 0
     assert diary.lines == ["start ce", "epoch 1 of 2, stage 1 of ce", "epoch 2 of 2, stage 1 of ce", "stage 1: 2 rows",

@@ -28,6 +28,7 @@ class Task:
 class Plan:
     file_name: str
     task: Task = Task()
+    needs: frozenset[str] = frozenset()  # stages that are not in the store
 
     @property
     def expression(self) -> str:
@@ -39,13 +40,17 @@ RECORD = {"status": "completed"}
 
 
 def turns(folder: Path) -> Turns:
-    return Turns(folder, Accelerator(cpu=True))
+    return Turns(folder, Accelerator(cpu=True), lambda plan: set(plan.needs))  # type: ignore[attr-defined]
 
 
 def other_job(folder: Path, name: str) -> Lease:
     lease = Lease(folder / FOLDER, name, "another job's")
     assert lease.attempt()
     return lease
+
+
+def other_has(lease: Lease) -> bool:
+    return lease._mine is not None
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +87,26 @@ def test_what_another_job_has_begun_comes_last_with_its_record(tmp_path: Path, c
     assert found == [(1, None), (2, None), (0, RECORD)]
     told = capsys.readouterr().err
     assert told == f"waiting for a on digits-lt, seed 7: process {os.getpid()} of this machine has had it for 0 s\n"
+
+
+def test_a_run_that_needs_a_stage_which_another_job_makes_comes_after_what_does_not(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plans = cast(list[RunPlan], [Plan(name, needs=frozenset(keys)) for name, keys in (("a", "s"), ("b", "st"), ("c", "u"))])
+    other = other_job(tmp_path, "a")
+    found = []
+    for number, _ in turns(tmp_path).each(plans, lambda plan: RECORD if plan.file_name == "a" and not other_has(other) else None):
+        found.append(number)
+        if number == 2:
+            threading.Timer(0.1, other.release).start()
+    assert found == [2, 0, 1]
+    assert capsys.readouterr().err.count("waiting for a on digits-lt, seed 7: process ") == 1
+
+
+def test_processes_of_one_command_wait_for_each_other_without_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = other_job(tmp_path, "a")
+    threading.Timer(0.1, other.release).start()
+    assert [number for number, _ in turns(tmp_path).each(PLANS[:1], lambda plan: None, tells=False)] == [0]
+    assert capsys.readouterr().err == ""
 
 
 def test_what_another_job_leaves_undone_is_made_after_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

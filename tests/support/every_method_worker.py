@@ -13,8 +13,8 @@ import torch.distributed as dist
 
 from ltbench.data.digits import DigitsLT
 from ltbench.planning.plan import RunPlan, plan_run
+from ltbench.planning.request import How
 from ltbench.registry.discovery import load_registry
-from ltbench.running.options import Options
 from ltbench.running.runner import Runner
 from ltbench.terms.task import Task
 from ltbench.testing import scene
@@ -43,7 +43,7 @@ def plans(texts: list[str]) -> list[RunPlan]:
 def main(folder: Path, accumulation: int, texts: list[str]) -> None:
     accelerator = make_accelerator(cpu=True)
     runner = Runner(scene.installed(), accelerator, StageStore(folder / "cache", 10**10), {DigitsLT.name: DigitsLT()},
-                    Options(folder / "out", accumulation=accumulation, keep="nothing"))
+                    How(folder / "out", accumulation=accumulation, keep="nothing"))
     runner.run(plans(texts or expressions()))
     if accelerator.num_processes > 1:
         accelerator.wait_for_everyone()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
+from dataclasses import replace
 from pathlib import Path
 
-from ltbench.cli.run.options import ALL, DEFAULT_DATASET, DEFAULT_SEEDS, add_cluster, add_custom, add_matrix, add_place, add_terms
+from ltbench.cli.run.options import SEEDS, add_cluster, add_custom, add_matrix, add_place, add_terms, request_of
 from ltbench.errors import UserError
+from ltbench.planning.request import ALL, DEFAULT_DATASET, Request
 
 # What a board says, and how these options read where nobody typed them.
-_OF_A_BOARD = {"methods": ALL, "dataset": DEFAULT_DATASET, "seeds": DEFAULT_SEEDS, "split_seeds": "0", "track": "common",
+_OF_A_BOARD = {"methods": ALL, "dataset": DEFAULT_DATASET, "seeds": SEEDS, "split_seeds": "0", "track": "common",
                "protocol": None, "precision": "fp32", "out": Path("runs")}
 
 
@@ -26,20 +29,24 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Run one matrix, or those of a board."""
+    started_by = os.getppid()  # before anything loads torch
     from ltbench.cli.run.execute import execute
+    from ltbench.cli.run.slurm import slurm_of
 
-    if args.board is None:
-        return execute(args)
+    typed, slurm = request_of(args), slurm_of(args)
+    requests = [typed] if args.board is None else _of_board(args, typed)
+    return max(execute(request, args.registry, started_by=started_by, slurm=slurm) for request in requests)
+
+
+def _of_board(args: argparse.Namespace, typed: Request) -> list[Request]:
+    """Return what a board asks for, each matrix with what was typed beside it."""
     from ltbench.leaderboard.board import read_board
 
     board = read_board(args.board)
     for name, default in _OF_A_BOARD.items():
         if getattr(args, name) != default:
             raise UserError(f"--board says what is run: leave out --{name.replace('_', '-')}")
-    codes = []
-    for matrix in board.matrices:
-        asked = {"methods": ",".join(matrix.methods), "dataset": ",".join(matrix.datasets), "track": matrix.track,
-                 "seeds": ",".join(map(str, matrix.seeds)), "split_seeds": ",".join(map(str, matrix.split_seeds)),
-                 "protocol": matrix.protocol, "precision": matrix.precision, "out": board.results}
-        codes.append(execute(argparse.Namespace(**{**vars(args), **asked})))
-    return max(codes)
+    return [Request(replace(typed.what, methods=asked.what.methods, datasets=asked.what.datasets, seeds=asked.what.seeds,
+                            split_seeds=asked.what.split_seeds),
+                    replace(typed.terms, track=asked.terms.track, protocol=asked.terms.protocol, precision=asked.terms.precision),
+                    replace(typed.how, out=asked.how.out), typed.plugins, typed.no_plugins) for asked in board.requests]

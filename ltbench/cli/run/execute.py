@@ -1,143 +1,79 @@
-"""Execute or describe what was typed."""
+"""Execute or describe what is asked for."""
 
 from __future__ import annotations
 
-import argparse
-import math
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltbench.cli.run.jobs import check_jobs, run_jobs
-from ltbench.cli.run.slurm import check_launcher, submit
-from ltbench.errors import UserError
-from ltbench.planning.matrix import find_weights, plan_matrix
-from ltbench.planning.shards import parse_shard, part
+from ltbench.cli.run.slurm import Slurm, submit
+from ltbench.cli.run.tables import print_tables
+from ltbench.planning.matrix import plan_request
+from ltbench.planning.request import Request
+from ltbench.running.jobs import check_jobs, run_jobs
 from ltbench.running.launch import check_processes, describe_split
-from ltbench.running.setup import Matrix, make_runner, warn
-from ltbench.running.tracking import require
+from ltbench.running.setup import is_tiny, make_runner
 
 if TYPE_CHECKING:
     from ltbench.planning.plan import RunPlan
+    from ltbench.registry.discovery import Registry
     from ltbench.running.runner import Runner
 
-def execute(args: argparse.Namespace) -> int:
-    """Plan, then execute or describe."""
-    started_by = os.getppid()  # before torch is loaded, which takes seconds: should it be gone by then, nobody else would notice
+
+def execute(request: Request, registry: Registry, *, started_by: int, slurm: Slurm | None = None) -> int:
+    """Plan, then execute or describe; return the exit code.
+
+    Args:
+        started_by: Process id of this process's parent when it began: loading torch takes seconds, and nobody else would notice
+            if the parent were gone after them.
+        slurm: How the matrix is submitted; None to run it here.
+    """
+    how = request.how
     check_processes(os.environ)
-    check_values(args)
-    check_launcher(args)
-    if args.jobs > 1 and args.launcher is None:
-        check_jobs(args)
-    matrix = plan(args)
-    if not matrix.plans:
-        print(f"shard {args.shard} is empty: the matrix has fewer runs than shards", file=sys.stderr)
+    if how.jobs > 1 and slurm is None:
+        check_jobs(how)
+    planned = plan_request(request, registry)
+    if not planned.plans:
+        assert how.shard is not None
+        print(f"shard {how.shard} is empty: the matrix has fewer runs than shards", file=sys.stderr)
         return 0
-    if args.launcher is not None and not args.dry_run:
-        return submit(args, matrix.plans)
-    if args.jobs > 1 and not args.dry_run:
-        warn(args)
-        statuses = run_jobs(args, matrix.plans, one_thread=matrix.tiny)
-        print_tables(args.out, matrix.plans)
-        return 1 if "failed" in statuses else 0
+    if slurm is not None and not how.dry_run:
+        return submit(request, slurm, planned.plans, execute_shard)
     from ltbench.training.watch import watching
 
-    with watching(started_by, debug=args.debug) as watch:
-        runner = make_runner(args, matrix, watch=watch)
-        if not args.dry_run:
-            return run_plans(args, runner, matrix.plans)
-        from ltbench.running.estimate import print_plan
+    with watching(started_by, debug=how.debug) as watch:
+        runner = make_runner(request, registry, planned, watch)
+        if how.dry_run:
+            from ltbench.running.estimate import print_plan
 
-        with nullcontext() if runner.accelerator.is_main_process else redirect_stdout(None):
-            print_plan(matrix.plans, runner)
-        return 0
-
-
-def prepare(args: argparse.Namespace) -> tuple[Runner, list[RunPlan]]:
-    """Plan what was typed, and make what runs it.
-
-    Raises:
-        UserError: For anything that cannot work.
-    """
-    check_values(args)
-    matrix = plan(args)
-    return make_runner(args, matrix), matrix.plans
+            with nullcontext() if runner.accelerator.is_main_process else redirect_stdout(None):
+                print_plan(planned.plans, runner)
+            return 0
+        if how.jobs == 1:
+            return run_plans(runner, planned.plans)
+        results = run_jobs(request, planned, runner, one_thread=is_tiny(planned))
+        print_tables(how.out, planned.plans)
+        return 1 if any(record.status == "failed" for record in results) else 0
 
 
-def check_values(args: argparse.Namespace) -> None:
-    """Refuse values that no run can have.
+def execute_shard(request: Request) -> int:
+    """Execute a request in a process of its own, which finds its plugins anew; return the exit code."""
+    from ltbench.method.from_file import open_registry
 
-    Raises:
-        UserError: Naming the option.
-    """
-    for name in ("epochs", "batch_size", "lr", "image_size", "accumulate", "threads", "jobs", "slurm_jobs"):
-        value = getattr(args, name, None)
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise UserError(f"--{name.replace('_', '-')} must be > 0, got {value}")
-    if args.weight_decay is not None and not (math.isfinite(args.weight_decay) and args.weight_decay >= 0):
-        raise UserError(f"--weight-decay must be >= 0, got {args.weight_decay}")
-    if not (math.isfinite(args.test_noise) and args.test_noise >= 0):
-        raise UserError(f"--test-noise must be >= 0, got {args.test_noise}")
-    if args.threads is not None and args.threads > (os.cpu_count() or 1):
-        raise UserError(f"--threads must be at most the {os.cpu_count()} cores, got {args.threads}")
-    for name in ("methods", "dataset"):
-        if not getattr(args, name).strip():
-            raise UserError(f"--{name} must not be empty")
-    if args.track_with is not None:
-        require(args.track_with)
+    return execute(request, open_registry(request.no_plugins, request.plugins), started_by=os.getppid())
 
 
-def plan(args: argparse.Namespace) -> Matrix:
-    """Return what is to be run of what was typed: one shard of it, where one is asked for.
-
-    Args:
-        args: As this verb's parser reads them, with the registry.
-
-    Raises:
-        UserError: For anything that cannot work.
-    """
-    shard = None if args.shard is None else parse_shard(args.shard)
-    weights = find_weights(args)
-    datasets, plans = plan_matrix(args, weights)
-    return Matrix(datasets, plans if shard is None else part(plans, shard), weights)
-
-
-def run_plans(args: argparse.Namespace, runner: Runner, plans: Sequence[RunPlan]) -> int:
-    """Run plans, print their tables, and return the exit code.
-
-    Args:
-        args: As this verb's parser reads them.
-        runner: Of :func:`make_runner`.
-        plans: What to run.
-    """
+def run_plans(runner: Runner, plans: Sequence[RunPlan]) -> int:
+    """Run plans, print their tables, and return the exit code."""
     accelerator = runner.accelerator
-    split = describe_split(plans, accelerator.num_processes, args.accumulate)
+    split = describe_split(plans, accelerator.num_processes, runner.options.accumulation)
     if split and accelerator.is_main_process:
         print(f"ltbench: {split}", file=sys.stderr)
     results = runner.run(plans)
     accelerator.wait_for_everyone()  # nobody leaves, and takes the connection along, while others are at work
     if not accelerator.is_main_process:
         return 0
-    print_tables(args.out, plans)
-    return 1 if any(record["status"] == "failed" for record in results) else 0
-
-
-def print_tables(out: Path, plans: Sequence[RunPlan]) -> None:
-    """Print the tables of what has a record.
-
-    Args:
-        out: Folder of the records.
-        plans: The matrix.
-    """
-    from ltbench.leaderboard.collect import collect
-    from ltbench.leaderboard.tables import render
-    from ltbench.results import records
-
-    paths = [out / f"{plan.file_name}.json" for plan in plans]
-    tables, problems = collect([records.Stored(path, records.read(path)) for path in paths if path.is_file()])
-    for problem in problems:
-        print(f"warning: {problem}", file=sys.stderr)
-    print(render(tables, "md"), end="")
+    print_tables(runner.options.out, plans)
+    return 1 if any(record.status == "failed" for record in results) else 0

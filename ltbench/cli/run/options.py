@@ -1,17 +1,31 @@
-"""The options of ``ltbench run``."""
+"""The options of ``ltbench run``, and the request that they make."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from ltbench.running.tracking import TRACKERS
+from ltbench.planning.request import (
+    ALL,
+    BY_HAND,
+    DEFAULT_DATASET,
+    DEFAULT_PROTOCOL,
+    DEFAULT_SEEDS,
+    IMBALANCES,
+    KEEP,
+    PRECISIONS,
+    TRACKERS,
+    UNREADABLE,
+    How,
+    Request,
+    Terms,
+    What,
+    parse_seeds,
+)
 from ltbench.terms.protocol import OPTIMIZERS, SCHEDULES
+from ltbench.terms.task import TRACKS
 
-DEFAULT_DATASET = "digits-lt"
-DEFAULT_PROTOCOL = "quick"
-DEFAULT_SEEDS = "0,1,2"
-ALL = "all"
+SEEDS = ",".join(map(str, DEFAULT_SEEDS))
 
 
 def add_matrix(parser: argparse.ArgumentParser) -> None:
@@ -29,10 +43,9 @@ def add_task(matrix: argparse._ArgumentGroup) -> None:
     matrix.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME[@RATIO],...",
                         help=f"default: {DEFAULT_DATASET}; your own images: folder:PATH, list:FILE, tar:PATTERN")
     matrix.add_argument("--imbalance-ratio", metavar="R", help="of every dataset that is named without @RATIO")
-    matrix.add_argument("--seeds", default=DEFAULT_SEEDS, metavar="S,...",
-                        help=f"of initialization and order (default: {DEFAULT_SEEDS})")
+    matrix.add_argument("--seeds", default=SEEDS, metavar="S,...", help=f"of initialization and order (default: {SEEDS})")
     matrix.add_argument("--split-seeds", default="0", metavar="S,...", help="of the long-tailed subset (default: 0)")
-    matrix.add_argument("--imbalance", choices=("exp", "step"), default="exp", help="shape of the class counts")
+    matrix.add_argument("--imbalance", choices=IMBALANCES, default="exp", help="shape of the class counts")
     matrix.add_argument("--set", action="append", default=[], metavar="NAME.KEY=VALUE", help="set a method's hyperparameter")
 
 
@@ -40,12 +53,12 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
     """Add on which terms."""
     terms = parser.add_argument_group("on which terms")
     terms.add_argument("--protocol", metavar="NAME", help=f"smoke, quick or common (default: {DEFAULT_PROTOCOL})")
-    terms.add_argument("--track", choices=("common", "paper"), default="common", help="equal terms, or each paper's own settings")
+    terms.add_argument("--track", choices=TRACKS, default="common", help="equal terms, or each paper's own settings")
     terms.add_argument("--paper", metavar="METHOD", help="in the paper track: run every expression on the terms of this method's "
                        "paper (for the baselines that a paper ran itself)")
     terms.add_argument("--test-noise", type=float, default=0.0, metavar="STD",
                        help="evaluate on test images with Gaussian noise of this standard deviation (default: 0)")
-    terms.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
+    terms.add_argument("--precision", choices=PRECISIONS, default="fp32")
 
 
 def add_custom(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +77,7 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of the records (default: runs)")
     place.add_argument("--data-root", metavar="DIR", help="folder of the data (also LTBENCH_DATA)")
     place.add_argument("--download", action="store_true", help="download data that is missing")
-    place.add_argument("--unreadable", choices=("stop", "skip"), default="stop",
+    place.add_argument("--unreadable", choices=UNREADABLE, default="stop",
                        help="images that cannot be decoded end their run (default), or are left out and counted")
     place.add_argument("--cache", metavar="DIR", help="folder of the stage store (also LTBENCH_CACHE)")
     place.add_argument("--stage1", type=Path, metavar="FILE", help="your own first stage; its rows are marked external")
@@ -78,7 +91,7 @@ def add_place(parser: argparse.ArgumentParser) -> None:
                        help="compile training steps: quicker after up to minutes the first time (needs a C++ compiler)")
     place.add_argument("--threads", type=int, metavar="N", help="CPU threads (1 is best where other programs are busy)")
     place.add_argument("--cpu", action="store_true", help="leave accelerators alone")
-    place.add_argument("--keep", choices=("nothing", "statistics", "features"), default="statistics",
+    place.add_argument("--keep", choices=KEEP, default="statistics",
                        help="what to keep beside a record for ltbench analyze (default: statistics of each class)")
     place.add_argument("--track-with", choices=TRACKERS, help="log each run to an experiment tracker")
     place.add_argument("--track-dir", type=Path, default=Path("tracking"), metavar="DIR",
@@ -98,3 +111,32 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     cluster.add_argument("--slurm", action="append", default=[], metavar="KEY=VALUE",
                          help="an option of sbatch, for example partition=gpu, gpus-per-node=1, time=8:00:00")
     cluster.add_argument("--wait", action="store_true", help="wait until the jobs have ended, then print the tables")
+
+
+def request_of(args: argparse.Namespace) -> Request:
+    """Return what is asked for by the options that all verbs which run something have.
+
+    Args:
+        args: As read, with the registry; without options of :func:`add_cluster` all runs are made one after the other.
+
+    Raises:
+        UserError: For values that no run can have.
+    """
+    from ltbench.data.naming import split_datasets
+    from ltbench.planning.expression import parse_settings, split_list
+    from ltbench.planning.shards import parse_shard
+
+    registry, shard = args.registry, getattr(args, "shard", None)
+    what = What(tuple(split_list(args.methods)) if args.methods.strip() else (),
+                tuple(split_datasets(args.dataset)) if args.dataset.strip() else (), args.imbalance_ratio, args.imbalance,
+                parse_seeds(args.seeds, "--seeds"), parse_seeds(args.split_seeds, "--split-seeds"),
+                parse_settings(args.set, registry))
+    by_hand = {name: value for name in BY_HAND if (value := getattr(args, name)) is not None}
+    terms = Terms(args.protocol, args.track, args.paper, by_hand, args.test_noise, args.precision)
+    how = How(out=args.out, data_root=Path(args.data_root) if args.data_root else None, download=args.download,
+              unreadable=args.unreadable, cache=Path(args.cache) if args.cache else None, stage1=args.stage1,
+              weights=args.weights, accumulation=args.accumulate, sync_batch_norm=args.sync_batch_norm, compiles=args.compile,
+              threads=args.threads, cpu=args.cpu, keep=args.keep, track_with=args.track_with, track_dir=args.track_dir,
+              rerun=args.rerun, dry_run=args.dry_run, debug=args.debug, jobs=getattr(args, "jobs", 1),
+              shard=None if shard is None else parse_shard(shard))
+    return Request(what, terms, how, tuple(registry.files), tuple(info.name for info in registry.plugins if info.disabled))

@@ -8,14 +8,17 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ltbench.cli.run.handover import packed
 from ltbench.cli.run.slurm_job import ShardJob, last_line
+from ltbench.cli.run.tables import print_tables
 from ltbench.errors import UserError
+from ltbench.planning.request import Request
+from ltbench.planning.shards import Shard
 
 if TYPE_CHECKING:
     from ltbench.planning.plan import RunPlan
@@ -25,22 +28,36 @@ _OURS = ("array", "output", "error", "open-mode", "requeue")
 _POLL = 5.0  # seconds; Slurm answers from memory
 
 
-def check_launcher(args: argparse.Namespace) -> None:
-    """Refuse options that do not go together, and those of sbatch that cannot be read.
+@dataclass(frozen=True)
+class Slurm:
+    """Say how a matrix is submitted.
 
     Args:
-        args: As this verb's parser reads them.
+        jobs: Of the array; None for one for each first stage.
+        wait: Whether the command waits until the jobs have ended.
+    """
+
+    options: Mapping[str, str | bool]
+    jobs: int | None
+    wait: bool
+
+
+def slurm_of(args: argparse.Namespace) -> Slurm | None:
+    """Return how what was typed is to be submitted; None where it runs here.
 
     Raises:
         UserError: For the launcher's options without it, for one shard of what it is to divide, or see :func:`parse_slurm`.
     """
+    if args.slurm_jobs is not None and args.slurm_jobs <= 0:
+        raise UserError(f"--slurm-jobs must be > 0, got {args.slurm_jobs}")
     if args.launcher is None:
         for name in ("slurm", "slurm_jobs", "wait"):
             if getattr(args, name):
                 raise UserError(f"--{name.replace('_', '-')} needs --launcher slurm")
-    elif args.shard is not None:
+        return None
+    if args.shard is not None:
         raise UserError("--launcher makes the shards: leave out --shard")
-    parse_slurm(args.slurm)
+    return Slurm(parse_slurm(args.slurm), args.slurm_jobs, args.wait)
 
 
 def parse_slurm(pairs: Sequence[str]) -> dict[str, str | bool]:
@@ -66,12 +83,12 @@ def parse_slurm(pairs: Sequence[str]) -> dict[str, str | bool]:
     return found
 
 
-def submit(args: argparse.Namespace, plans: Sequence[RunPlan]) -> int:
+def submit(request: Request, slurm: Slurm, plans: Sequence[RunPlan], execute: Callable[[Request], int]) -> int:
     """Submit a matrix as a job array, and wait for it where that is asked for.
 
     Args:
-        args: As this verb's parser reads them, with the registry.
-        plans: The whole matrix.
+        slurm: How it is submitted.
+        execute: What a job calls with its shard of the request; returns an exit code.
 
     Returns:
         0 when the jobs were submitted; with ``--wait`` 1 if a run failed or has no record.
@@ -83,9 +100,9 @@ def submit(args: argparse.Namespace, plans: Sequence[RunPlan]) -> int:
         import submitit
     except ImportError:
         raise UserError("--launcher slurm needs submitit: pip install 'ltbench[slurm]'") from None
-    asked = parse_slurm(args.slurm)
-    count = min(args.slurm_jobs or len({plan.stages[0].key for plan in plans}), len(plans))
-    folder = args.out / LOGS
+    asked, out = slurm.options, request.how.out
+    count = min(slurm.jobs or len({plan.stages[0].key for plan in plans}), len(plans))
+    folder = out / LOGS
     try:
         executor = submitit.SlurmExecutor(folder)
     except RuntimeError:
@@ -95,26 +112,24 @@ def submit(args: argparse.Namespace, plans: Sequence[RunPlan]) -> int:
     cores = [f"--cpus-per-task={asked['cpus-per-task']}"] if "cpus-per-task" in asked else []
     executor.update_parameters(job_name="ltbench", time=None, wckey=None, srun_args=cores,
                                additional_parameters={"requeue": True, **asked})
-    here: dict[str, Any] = {"launcher": None, "slurm": [], "slurm_jobs": None, "wait": False}
-    options = [packed(args, **here, shard=f"{number}/{count}") for number in range(1, count + 1)]
+    shards = [replace(request, how=replace(request.how, shard=Shard(number, count))) for number in range(1, count + 1)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with redirect_stderr(io.StringIO()):  # submitit repeats all that sbatch says
-            jobs = executor.submit_array([ShardJob(each) for each in options])
+            jobs = executor.submit_array([ShardJob(execute, shard) for shard in shards])
     except submitit.core.utils.FailedJobError as error:
         raise UserError(f"sbatch refuses the jobs: {last_line(str(error))}") from None
     except OSError as error:
-        raise UserError(f"the output folder {args.out} cannot be written: {error.strerror}") from error
+        raise UserError(f"the output folder {out} cannot be written: {error.strerror}") from error
     array = jobs[0].job_id.partition("_")[0]
     print(f"job {array} was submitted: {len(plans)} runs in {count} shards\n"
           f"  squeue --jobs {array}   what waits and what runs\n"
           f"  scancel {array}         ends all; the same command goes on where they stopped\n"
           f"  {folder}/{array}_*  what they say (.err)")
-    return _wait(array, args.out, plans) if args.wait else 0
+    return _wait(array, out, plans) if slurm.wait else 0
 
 
 def _wait(array: str, out: Path, plans: Sequence[RunPlan]) -> int:
-    from ltbench.cli.run.execute import print_tables
     from ltbench.results import records
 
     try:
@@ -125,7 +140,7 @@ def _wait(array: str, out: Path, plans: Sequence[RunPlan]) -> int:
         raise
     print_tables(out, plans)
     paths = [out / f"{plan.file_name}.json" for plan in plans]
-    done = [path.is_file() and records.read(path)["status"] != "failed" for path in paths]
+    done = [path.is_file() and records.read(path).status != "failed" for path in paths]
     if not all(done):
         print(f"{done.count(False)} of {len(done)} runs failed or have no record: see {out / LOGS}", file=sys.stderr)
     return 0 if all(done) else 1

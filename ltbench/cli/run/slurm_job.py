@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable
 
-from ltbench.cli.run.handover import unpacked
+from ltbench.planning.request import Request
 from ltbench.system.stopping import CODES
 
 _MOST_RESTARTS = 100  # a job that never gets through an epoch would come back for ever
@@ -17,18 +17,18 @@ class ShardJob:
     """Run one shard inside a job of the array; come back for the rest when stopped by a signal.
 
     Args:
-        options: What was typed, for this shard.
+        execute: Does it, and returns the exit code of the command.
     """
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        self.options = options
+    def __init__(self, execute: Callable[[Request], int], request: Request) -> None:
+        self.execute = execute
+        self.request = request
 
     def __call__(self) -> None:
         """Run it; the job's exit code is that of the command."""
         from ltbench.cli.main import guarded
-        from ltbench.cli.run.execute import execute
 
-        status = guarded(lambda: execute(unpacked(self.options)))
+        status = guarded(lambda: self.execute(self.request))
         if status in CODES:
             _come_back()
         sys.exit(status)

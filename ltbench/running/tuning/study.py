@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,14 +35,14 @@ class Study:
 
     Args:
         base: The plan of a trial, with every tuned hyperparameter at its default.
-        plan: Makes the plan of a trial from ``--set`` options.
+        plan: Makes the plan of a trial with values by ``method.name``.
         trials: How many, equal for all expressions that are compared.
         seed: Of the sampler; that of the trials' training stands in the plans.
         folder: Where finished trials are kept.
     """
 
     base: RunPlan
-    plan: Callable[[list[str]], RunPlan]
+    plan: Callable[[Mapping[str, Any]], RunPlan]
     trials: int
     seed: int
     folder: Path
@@ -50,10 +50,6 @@ class Study:
 
 def check(base: RunPlan, runner: Runner) -> None:
     """Refuse what no trial could train on.
-
-    Args:
-        base: The plan of a trial.
-        runner: Holds the data.
 
     Raises:
         UserError: If the data has no image to spare, or a batch holds more than what is left.
@@ -66,7 +62,6 @@ def tune(study: Study, runner: Runner) -> dict[str, Any]:
     """Run what is missing of a study, and return what its final record says of it.
 
     Args:
-        study: What to run.
         runner: Holds data and stages: trials share them with each other and with the final runs.
 
     Returns:
@@ -97,9 +92,6 @@ def tune(study: Study, runner: Runner) -> dict[str, Any]:
 
 def best(trials: Sequence[Trial]) -> int:
     """Return the position of the highest score; of equal ones the first.
-
-    Args:
-        trials: In order.
 
     Raises:
         TrialFailed: If none completed.
@@ -137,7 +129,7 @@ def _run(study: Study, runner: Runner, data: TaskData, file: TrialFile) -> list[
 
 def _try(study: Study, values: dict[str, Any], runner: Runner, data: TaskData) -> Trial:
     try:
-        plan = study.plan(spelled(values)).on(data.fingerprint)
+        plan = study.plan(values).on(data.fingerprint)
     except UserError as problem:  # two values, each good alone, that a method does not take together
         if runner.accelerator.is_main_process:
             print(f"warning: {problem}", file=sys.stderr)

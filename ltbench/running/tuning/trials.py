@@ -36,7 +36,6 @@ class TrialFile:
     """Keep the trials of one study.
 
     Args:
-        path: Of the file.
         study: Names everything that the trials depend on; a file of another study is begun anew.
     """
 
@@ -66,9 +65,6 @@ class TrialFile:
     def start(self, trials: list[Trial]) -> None:
         """Write the file with what is known, in one step: a process that is killed here loses no trial.
 
-        Args:
-            trials: As :meth:`read` returned them.
-
         Raises:
             UserError: If it cannot be written.
         """
@@ -82,7 +78,6 @@ class TrialFile:
 
         Args:
             number: From 0.
-            trial: Finished.
 
         Raises:
             UserError: If the file cannot be written.

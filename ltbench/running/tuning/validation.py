@@ -53,10 +53,6 @@ def held_out_counts(class_counts: Ints) -> Ints:
 def hold_out(split: Split, split_seed: int) -> tuple[Split, Ints]:
     """Divide a split; which images are held out is a function of its hash and its seed.
 
-    Args:
-        split: Class by class.
-        split_seed: Of the split.
-
     Returns:
         The split that trials train on, and the positions of the images held out, in stored order, int64, shape (M,).
     """
@@ -76,8 +72,6 @@ def trial_data(data: TaskData, split_seed: int, per_class: int | None) -> tuple[
     """Return what trials train on and are judged by: in the place of the test part stands the validation part.
 
     Args:
-        data: Of the task.
-        split_seed: Of its split.
         per_class: At most this many images a class of the set's own list; None for all.
 
     Raises:

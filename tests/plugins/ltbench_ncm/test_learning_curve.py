@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from ltbench.planning.plan import plan_run
+from ltbench.planning.request import How
 from ltbench.registry.discovery import load_registry
-from ltbench.running.options import Options
 from ltbench.running.runner import Runner
 from ltbench.terms.task import Task
 from ltbench.training.distributed import make_accelerator
@@ -27,14 +27,14 @@ def test_curves_of_the_paper_on_digits(tmp_path_factory: pytest.TempPathFactory)
     registry = load_registry(strict=False)
     dataset = registry.datasets.get("digits-lt").load()()
     runner = Runner(registry, make_accelerator(cpu=True), StageStore(folder / "cache", 10**9), {"digits-lt": dataset},
-                    Options(folder / "runs", debug=True))
+                    How(folder / "runs", debug=True))
     protocol = dataset.protocols["quick"].replace(epochs=3, stage2_draws=2.0)
     plan = plan_run("ce+learning_curve/lncm/multi_ncm", Task("digits-lt", 20.0, protocol="custom"), protocol, registry, dataset)
     (record,) = runner.run([plan])
-    assert record["status"] == "completed", record["reason"]
-    first, second = ([row for row in record["curve"] if row["stage"] == stage] for stage in (1, 2))
-    assert [row["epoch"] for row in first] == [0, 1, 2, 3] and [row["epoch"] for row in second] == [0, 1, 2]
-    assert all({"train_many", "train_medium", "train_few"} <= set(row) for row in first)
-    assert first[-1]["train_many"] > first[0]["train_many"]
-    assert second[0]["displacement"] == 0 < second[-1]["displacement"]
-    assert second[-1]["cdnv"] < second[0]["cdnv"]
+    assert record.status == "completed", record.reason
+    first, second = ([row for row in record.curve if row.stage == stage] for stage in (1, 2))
+    assert [row.epoch for row in first] == [0, 1, 2, 3] and [row.epoch for row in second] == [0, 1, 2]
+    assert all({"train_many", "train_medium", "train_few"} <= row.as_dict().keys() for row in first)
+    assert first[-1].train_many > first[0].train_many
+    assert second[0].displacement == 0 < second[-1].displacement
+    assert second[-1].cdnv < second[0].cdnv

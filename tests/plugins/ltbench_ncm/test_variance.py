@@ -7,7 +7,8 @@ import torch
 from sklearn.covariance import OAS, EmpiricalCovariance, LedoitWolf
 from torch import Tensor
 
-from ltbench_ncm.centroids import class_centroids, class_variance
+from ltbench.method.class_means import class_centroids
+from ltbench_ncm.centroids import class_variance
 from ltbench_ncm.variance import ESTIMATORS, Estimator, intra_class_variance
 
 THEIRS = {"empirical": EmpiricalCovariance, "ledoit_wolf": LedoitWolf, "oas": OAS}

@@ -6,9 +6,9 @@ from torch import nn
 
 from ltbench.errors import UserError
 from ltbench.method.heads import CosineClassifier
+from ltbench.method.reused_classifier import ReusedClassifier
 from ltbench_baselines.lws import LearnableWeightScaling
 from ltbench_baselines.maxnorm import MaxNorm
-from ltbench_baselines.reused_classifier import ReusedClassifier
 from ltbench_baselines.tau_norm import TauNormalization
 from tests.support.stages import facts, later_stage, previous_stage, random_bank, train
 

@@ -1,0 +1,24 @@
+"""Print the tables of what was run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ltbench.planning.plan import RunPlan
+
+
+def print_tables(out: Path, plans: Sequence[RunPlan]) -> None:
+    """Print the tables of those plans that have a record."""
+    from ltbench.leaderboard.collect import collect
+    from ltbench.leaderboard.tables import render
+    from ltbench.results import records
+
+    paths = [out / f"{plan.file_name}.json" for plan in plans]
+    tables, problems = collect([records.Stored(path, records.read(path)) for path in paths if path.is_file()])
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    print(render(tables, "md"), end="")
