@@ -1,5 +1,8 @@
 """The conformance kit: what every method, dataset and metric must do, built-in or a stranger's.
 
+What enters is a check that a plugin's author can run. Imports ``leaderboard``, ``running`` and what lies below, but neither
+``api`` nor ``trust``, its neighbors on the floor.
+
 A whole test file is::
 
     from ltbench.testing import MethodConformance

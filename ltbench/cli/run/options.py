@@ -102,7 +102,7 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
     """Add what spreads a matrix over processes and machines."""
-    cluster = parser.add_argument_group("several runs at once (docs/cluster.md)")
+    cluster = parser.add_argument_group("several runs at once (docs/scale.md)")
     cluster.add_argument("--jobs", type=int, default=1, metavar="N",
                          help="runs at once on this machine; they share its cores and its device (default: 1)")
     cluster.add_argument("--shard", metavar="I/N", help="run the I-th of N parts of the matrix, counted from 1 (for job arrays)")
