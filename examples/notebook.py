@@ -51,4 +51,4 @@ table[["method", "accuracy.all", "accuracy.all_ci95", "accuracy.few", "completed
 
 # %%
 first = result.records[0]
-losses = [row["loss"] for row in first["curve"]]
+losses = [row.loss for row in first.curve]

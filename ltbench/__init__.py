@@ -62,8 +62,10 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.registry.specs import DatasetSpec as DatasetSpec
     from ltbench.registry.specs import MethodSpec as MethodSpec
     from ltbench.registry.specs import MetricSpec as MetricSpec
+    from ltbench.results.interval import mean_interval as mean_interval
     from ltbench.results.records import read_geometry as read_geometry
     from ltbench.results.records import read_record as read_record
+    from ltbench.results.schema import Record as Record
     from ltbench.system.mapped import row_blocks as row_blocks
     from ltbench.terms.protocol import Protocol as Protocol
     from ltbench.terms.shots import shot_splits as shot_splits
@@ -106,6 +108,7 @@ _HOMES = {
     "Positive": "ltbench.method.ranges",
     "Protocol": "ltbench.terms.protocol",
     "Published": "ltbench.data.published",
+    "Record": "ltbench.results.schema",
     "ReusedClassifier": "ltbench.method.reused_classifier",
     "RunInfo": "ltbench.registry.run_info",
     "Runs": "ltbench.api",
@@ -122,6 +125,7 @@ _HOMES = {
     "class_means": "ltbench.method.class_means",
     "euclidean_distance": "ltbench.method.distances",
     "hookimpl": "ltbench.registry.hookspecs",
+    "mean_interval": "ltbench.results.interval",
     "pairwise_squared_distance": "ltbench.method.distances",
     "read_geometry": "ltbench.results.records",
     "read_record": "ltbench.results.records",

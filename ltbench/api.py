@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
-from ltbench.results.records import Record, Stored
+from ltbench.results.records import Stored
+from ltbench.results.schema import Record
 
 if TYPE_CHECKING:
     import pandas
@@ -32,7 +33,7 @@ class Runs:
 
     def __repr__(self) -> str:
         """Return one line, which is what a notebook shows of a call: the records are thousands."""
-        states = Counter(record["status"] for record in self.records)
+        states = Counter(record.status for record in self.records)
         return f"Runs({', '.join(f'{count} {status}' for status, count in sorted(states.items()))})"
 
     @property
@@ -57,7 +58,7 @@ class Runs:
 
         tables, problems = collect(self.stored)
         if problems:
-            raise UserError("; ".join(problems))
+            raise UserError("; ".join(map(str, problems)))
         return pandas.read_csv(io.StringIO(to_csv(tables)))
 
 

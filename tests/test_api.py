@@ -50,14 +50,14 @@ def test_it_runs_what_the_command_runs(capsys: pytest.CaptureFixture[str]) -> No
     assert all(records.equal(item.record, shell[item.path.name]) == [] for item in result.stored)
     table = result.table()
     assert table["method"].tolist() == ["la(tau=0.5)", "ce"] or table["method"].tolist() == ["ce", "la(tau=0.5)"]
-    accuracies = [record["metrics"]["accuracy"]["all"] for record in result.records if record["expression"] == "ce"]
+    accuracies = [record.metrics.accuracy.all for record in result.records if record.expression == "ce"]
     assert table.set_index("method").loc["ce", "accuracy.all"] == pytest.approx(sum(accuracies) / 2)
 
 
 def test_a_class_needs_no_plugin() -> None:
     result = smoke(methods=[Halved, "halved+drw/crt"], keep="nothing")
-    assert [record["expression"] for record in result.records] == ["halved", "halved+drw/crt"]
-    assert result.records[0]["stages"][0]["methods"][0]["sources"].keys() >= {"tests/test_api.py"}
+    assert [record.expression for record in result.records] == ["halved", "halved+drw/crt"]
+    assert result.records[0].stages[0].methods[0].sources.keys() >= {"tests/test_api.py"}
     with pytest.raises(ltbench.UserError, match="unknown method 'halved'"):
         smoke(methods="halved")  # nothing stays registered
 
@@ -120,4 +120,4 @@ def test_the_example_runs_cell_by_cell() -> None:
             run_cell(module, "#" + cell)
         assert sorted(module.table["method"]) == ["ce", "smoothed", "smoothed+drw/crt"]
         assert len(module.losses) == 2
-        assert module.result.records[1]["stages"][0]["methods"][0]["sources"].keys() == {"typed/SmoothedLoss"}
+        assert module.result.records[1].stages[0].methods[0].sources.keys() == {"typed/SmoothedLoss"}

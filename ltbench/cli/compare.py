@@ -67,14 +67,14 @@ def _find(names: Sequence[str], directory: Path) -> tuple[list[list[Opponent]], 
     if not all(is_file(name) for name in names):
         stored, problems = read_directory(directory)
         known, contradictions = opponents(stored)
-        problems += contradictions
+        problems += map(str, contradictions)
         if not known:
             raise UserError(f"record folder must hold at least one completed run, got {directory}")
     return [[from_file(Path(name))] if is_file(name) else find(name, known) for name in names], problems
 
 
 def _lines(one: Comparison) -> Iterator[str]:
-    from ltbench.leaderboard.outcomes import name_runs
+    from ltbench.leaderboard.rows import name_runs
 
     yield f"A: {one.first}"
     yield f"B: {one.second}"

@@ -90,7 +90,7 @@ def _show(folders: Sequence[Path], args: argparse.Namespace) -> int:
 
     stored, problems = _read(folders)
     tables, contradictions = collect(stored)
-    problems += contradictions
+    problems += map(str, contradictions)
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)
     if not tables:

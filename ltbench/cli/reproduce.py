@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ltbench.errors import UserError
 from ltbench.planning.request import How
@@ -17,7 +17,7 @@ from ltbench.running.toolchain import compiler_problem
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import Registry
-    from ltbench.results.records import Record
+    from ltbench.results.schema import Environment, Record
     from ltbench.trust.replan import Replan
 
 _STAGES = ".stages"  # hidden: no folder of records
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--out must be another folder than the record's, got {args.out}")
     execute(replace(found.request, how=_how(args, record)), args.registry, started_by=started_by)
     again = records.read(args.out / f"{found.plan.file_name}.json")
-    for line in _elsewhere(record["environment"], again["environment"]):
+    for line in _elsewhere(record.environment, again.environment):
         print(printable(f"note: {line}"))
     verdict = judge(record, again, _others(record, args.record.parent))
     for line in describe(verdict):
@@ -80,7 +80,7 @@ def _plan(record: Record, registry: Registry) -> Replan:
     """Plan a record again, and refuse where the plan is of another run."""
     from ltbench.trust.replan import changed_settings, changed_sources, replan
 
-    if record["status"] == "failed":
+    if record.status == "failed":
         raise UserError("a failed run says nothing that could be confirmed")
     found = replan(record, registry)
     for place, message in changed_settings(record, found.plan):
@@ -92,28 +92,27 @@ def _plan(record: Record, registry: Registry) -> Replan:
 
 def _how(args: argparse.Namespace, record: Record) -> How:
     """Say where and how to run: as the record did where that moves the last bits, and without any stage of before."""
-    environment = record["environment"]
-    threads, parts = environment.get("threads"), environment.get("accumulation")
-    known = environment.get("device") == "cpu" and type(threads) is int and threads > 0
+    environment = record.environment
+    threads = environment.threads if environment.device == "cpu" else None
     return How(out=args.out, data_root=Path(args.data_root) if args.data_root else None, cpu=args.cpu, debug=args.debug,
                cache=Path(args.cache or args.out / _STAGES), rerun=True, keep="nothing",
-               threads=args.threads if args.threads is not None or not known else min(threads, os.cpu_count() or 1),
-               accumulation=parts if type(parts) is int and parts > 0 else 1,
-               compiles=environment.get("compiled") is True and compiler_problem() is None)
+               threads=args.threads if args.threads is not None or not threads else min(threads, os.cpu_count() or 1),
+               accumulation=environment.accumulation or 1,
+               compiles=environment.compiled is True and compiler_problem() is None)
 
 
-def _elsewhere(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+def _elsewhere(then: Environment, now: Environment) -> Iterator[str]:
     """Yield what of the machine and its libraries is not as recorded and may move the last bits."""
+    before, after = then.as_dict(), now.as_dict()
     for name in ("device", "processor", "threads", "world_size", "compiled"):
-        if name == "compiled" and not then.get(name):  # records of before --compile do not say that they were not
+        if name == "compiled" and not then.compiled:  # records of before --compile do not say that they were not
             continue
-        if then.get(name) != now.get(name):
-            yield f"{name} was {then.get(name)}, and is {now.get(name)}"
-    if (before := then.get("evaluation", "fp32")) != now["evaluation"]:
-        yield f"test images were evaluated in {before}, and are in {now['evaluation']}"
-    libraries = then.get("libraries")
-    for name, version in now["libraries"].items():
-        if not isinstance(libraries, dict) or libraries.get(name) != version:
+        if before.get(name) != after.get(name):
+            yield f"{name} was {before.get(name)}, and is {after.get(name)}"
+    if (precision := then.evaluation or "fp32") != now.evaluation:
+        yield f"test images were evaluated in {precision}, and are in {now.evaluation}"
+    for name, version in now.libraries.items():
+        if then.libraries.get(name) != version:
             yield f"{name} is {version}, and was another version"
 
 
@@ -123,6 +122,5 @@ def _others(record: Record, folder: Path) -> list[Record]:
     from ltbench.results.records import read_directory
 
     stored, _ = read_directory(folder)
-    return [item.record for item in stored if same_row(item.record, record) and item.record["status"] == "completed"
-            and item.record["task"]["seed"] != record["task"]["seed"]
-            and item.record["task"]["split_seed"] == record["task"]["split_seed"]]
+    return [item.record for item in stored if same_row(item.record, record) and item.record.status == "completed"
+            and item.record.task.seed != record.task.seed and item.record.task.split_seed == record.task.split_seed]

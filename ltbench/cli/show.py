@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ltbench.errors import UserError
 
 if TYPE_CHECKING:
-    from ltbench.results.records import Record
+    from ltbench.results.schema import LabelShift, Record, ShiftFigures
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,11 +35,11 @@ def run(args: argparse.Namespace) -> int:
     record = read(path)
     try:
         predictions = load_predictions(path, record)
-        problems = [] if predictions is None else verify(record, predictions)
+        problems = [] if predictions is None else list(map(str, verify(record, predictions)))
     except UserError as error:  # the record itself can still be shown
         predictions, problems = None, [str(error)]
     if args.json:
-        print(json.dumps(record, sort_keys=True, indent=1))
+        print(json.dumps(record.as_dict(), sort_keys=True, indent=1))
     else:
         lines = [*_summary(record), *(_classes(record) if args.classes else [])]
         if predictions is not None and not problems:
@@ -51,48 +51,49 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _summary(record: Record) -> Iterator[str]:
-    task, split, core = record["task"], record["split"], record["core"]
-    ratio = "" if task["imbalance_ratio"] is None else f"@{task['imbalance_ratio']:g}"
-    yield f"{record['expression']} on {task['dataset']}{ratio}, seed {task['seed']}, split seed {task['split_seed']}"
-    reason = "" if record["reason"] is None else f" ({record['reason']})"
-    yield f"status: {record['status']}{reason}"
-    yield f"track: {record['track']}, selection: {record['selection']}, precision: {record['precision']}"
-    if record["external"] is not None:
-        yield f"external: {record['external']}"
-    if record.get("pretraining"):
-        yield f"pre-training: {_pairs(record['pretraining'])}"
-    for number, stage in enumerate(record["stages"], start=1):
-        yield f"stage {number}: {stage['expression']}{_bracket(stage.get('protocol_overrides', {}))}"
-        for method in stage["methods"]:
-            yield f"  {method['name']}{_bracket(method['hyperparameters'])} from {method['distribution']} {method['version']}"
-    yield f"protocol: {_pairs(record['protocol'])}"
-    counts = split["class_counts"]
+    task, split, core = record.task, record.split, record.core
+    ratio = "" if task.imbalance_ratio is None else f"@{task.imbalance_ratio:g}"
+    yield f"{record.expression} on {task.dataset}{ratio}, seed {task.seed}, split seed {task.split_seed}"
+    reason = "" if record.reason is None else f" ({record.reason})"
+    yield f"status: {record.status}{reason}"
+    yield f"track: {record.track}, selection: {record.selection}, precision: {record.precision}"
+    if record.external is not None:
+        yield f"external: {record.external}"
+    if record.pretraining:
+        yield f"pre-training: {_pairs(record.pretraining.as_dict())}"
+    for number, stage in enumerate(record.stages, start=1):
+        yield f"stage {number}: {stage.expression}{_bracket(stage.protocol_overrides)}"
+        for method in stage.methods:
+            yield f"  {method.name}{_bracket(method.hyperparameters)} from {method.distribution} {method.version}"
+    yield f"protocol: {_pairs(record.protocol.as_dict())}"
+    counts = split.class_counts
     yield (f"split: {len(counts)} classes of {max(counts, default=0)} to {min(counts, default=0)} training images, "
-           f"{sum(counts):,} in all; {sum(split['test_counts']):,} test images; {task['imbalance']}; sha256 {split['hash']}")
-    metrics = dict(record["metrics"] or {})
-    shifts = metrics.pop("label_shift", {})
-    for name, value in _leaves(metrics, ""):
-        yield f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {'—' if value is None else value}"
-    yield from _shifts(shifts)
-    seconds = {name: value if value is None else round(value, 1) for name, value in record["timing"]["seconds"].items()}
+           f"{sum(counts):,} in all; {sum(split.test_counts):,} test images; {task.imbalance}; sha256 {split.hash}")
+    if record.metrics is not None:
+        figures = {name: value for name, value in record.metrics.as_dict().items() if name != "label_shift"}
+        for name, value in _leaves(figures, ""):
+            yield f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {'—' if value is None else value}"
+        yield from _shifts(record.metrics.label_shift)
+    seconds = {name: value if value is None else round(value, 1) for name, value in record.timing.seconds.items()}
     yield f"seconds: {_pairs(seconds)}"
-    yield f"peak memory in bytes: {_pairs(record['timing']['peak_memory_bytes'])}"
-    yield f"ltbench {core['version']}, commit {core['commit'] or 'unknown'}{' with changes' if core['dirty'] else ''}"
-    yield f"key: {record['key']}"
+    yield f"peak memory in bytes: {_pairs(record.timing.peak_memory_bytes)}"
+    yield f"ltbench {core.version}, commit {core.commit or 'unknown'}{' with changes' if core.dirty else ''}"
+    yield f"key: {record.key}"
 
 
-def _shifts(figures: dict[str, Any]) -> Iterator[str]:
+def _shifts(figures: LabelShift) -> Iterator[str]:
     from tabulate import tabulate
 
     from ltbench.terms.shift import parse_shift, shifts_of
 
-    found = {(name, source): entry for source in ("published", "built") for name, entry in figures.get(source, {}).items()}
+    found: dict[tuple[str, str], ShiftFigures] = {(name, "published"): entry for name, entry in figures.published.items()}
+    found |= {(name, "built"): entry for name, entry in figures.built.items()}
     names = map(str, shifts_of({parse_shift(name).ratio for name, _ in found}))
     rows = []
     for name, source in product(names, ("published", "built")):
         if entry := found.get((name, source)):
-            accuracy = "—" if entry["accuracy"] is None else f"{entry['accuracy']:.4f}"
-            rows.append([name, accuracy, entry["images"], entry["classes"], source, entry["sha256"]])
+            accuracy = "—" if entry.accuracy is None else f"{entry.accuracy:.4f}"
+            rows.append([name, accuracy, entry.images, entry.classes, source, entry.sha256])
     if rows:
         header = ["label shift", "accuracy", "images", "classes", "test set", "sha256"]
         align = ["left", "right", "right", "right", "left", "left"]
@@ -104,12 +105,12 @@ def _classes(record: Record) -> Iterator[str]:
 
     from ltbench.results.accuracy import per_class_accuracy
 
-    tested = record["per_class"]
+    tested = record.per_class
     if tested is None:
         yield "no figures of the classes: the run did not complete"
         return
-    accuracy = per_class_accuracy(tested["correct"], tested["total"])
-    columns = zip(record["split"]["class_counts"], tested["correct"], tested["total"], accuracy, strict=True)
+    accuracy = per_class_accuracy(tested.correct, tested.total)
+    columns = zip(record.split.class_counts, tested.correct, tested.total, accuracy, strict=True)
     rows = [[k, n, right, total, "—" if a is None else f"{a:.1f}"] for k, (n, right, total, a) in enumerate(columns)]
     header = ["class", "training images", "right", "test images", "accuracy"]
     yield from tabulate(rows, headers=header, colalign=["right"] * len(header), disable_numparse=True).splitlines()

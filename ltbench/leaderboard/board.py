@@ -71,9 +71,6 @@ def read_board(folder: Path) -> Board:
 def find_boards(root: Path) -> list[Board]:
     """Read every board of a folder, by name.
 
-    Args:
-        root: Holds a folder for each board.
-
     Raises:
         UserError: See :func:`read_board`.
     """

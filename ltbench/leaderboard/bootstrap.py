@@ -25,10 +25,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ltbench.leaderboard.outcomes import Outcomes, Run
-from ltbench.results.accuracy import shot_accuracy
+from ltbench.leaderboard.outcomes import Outcomes
+from ltbench.leaderboard.rows import Run
+from ltbench.results.accuracy import SPLITS, shot_accuracy
 
-SPLITS = ("all", "many", "medium", "few")
 RESAMPLES = 10_000
 # Resamples drawn together. It bounds memory, and it is a part of what the seed means: another number gives other draws.
 _TOGETHER = 1_000
@@ -42,7 +42,7 @@ class Resampled:
 
     Args:
         runs: Split seed and seed of each run, S of them.
-        splits: Those of :data:`SPLITS` that hold a class with test images, K of them.
+        splits: Those that hold a class with test images, K of them.
         observed: Of each run, float64, shape (K, M, S).
         resamples: Means over the runs drawn, float64, shape (K, M, R).
     """
@@ -63,7 +63,6 @@ def resample(outcomes: Outcomes, resamples: int = RESAMPLES, seed: int = 0) -> R
     Args:
         outcomes: Of M methods in S runs. With one run only images are drawn.
         resamples: R.
-        seed: Of the draws.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     figures = _figures(outcomes)

@@ -12,21 +12,14 @@ from ltbench.leaderboard.bootstrap import RESAMPLES, resample
 from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.differences import Difference, difference
 from ltbench.leaderboard.opponents import Opponent
-from ltbench.leaderboard.outcomes import Outcomes, Run, load_outcomes, name_runs
+from ltbench.leaderboard.outcomes import Outcomes, believe, stack
+from ltbench.leaderboard.rows import Run, name_runs
 from ltbench.leaderboard.tables import headings
 
 
 @dataclass(frozen=True)
 class ClassChange:
-    """Hold what a class gains or loses, in points of accuracy over all runs.
-
-    Args:
-        label: Of the class.
-        training_images: Of the class.
-        first: Accuracy of the first method, in percent.
-        second: Of the second.
-        change: Second minus first.
-    """
+    """Hold the accuracy of a class with both methods, in percent over all runs, and the second minus the first."""
 
     label: int
     training_images: int
@@ -40,12 +33,9 @@ class Comparison:
     """Hold the difference of two methods on equal terms.
 
     Args:
-        first: The baseline's expression.
-        second: The other's.
         terms: What both share, as a table's heading says it.
         runs: Split seed and seed of each paired run.
         left_out: One line for each thing that had no part.
-        test_images: N.
         resamples: How many; 0 for a single run, from which there is no interval.
         differences: Second minus first, one a split that holds classes.
         gaining: Classes that gain most, the largest gain first.
@@ -68,11 +58,7 @@ def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int 
     """Compare two methods over the runs that both completed.
 
     Args:
-        first: The baseline.
-        second: The other, on equal terms.
         classes: How many that gain, and how many that lose, to name.
-        resamples: How many.
-        seed: Of the draws.
 
     Raises:
         UserError: If no run is common to both, or predictions are missing, damaged or not those of their record.
@@ -81,14 +67,14 @@ def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int 
     if not runs:
         held = " and ".join(name_runs(one.runs) for one in (first, second))
         raise UserError(f"{first.name!r} and {second.name!r} must have a run in common, got {held}")
-    outcomes = load_outcomes([first.runs, second.runs], runs)
+    outcomes = stack(runs, [[believe(one.runs[run]) for run in runs] for one in (first, second)])
     resampled = resample(outcomes, resamples if len(runs) > 1 else 1, seed)
     tables, _ = collect([first.runs[run] for run in runs])
     changes = sorted(_changes(outcomes), key=lambda change: (change.change, change.label))
     return Comparison(
         first=first.name,
         second=second.name,
-        terms=headings(tables)[0],
+        terms=str(headings(tables)[0]),
         runs=tuple(runs),
         left_out=(*_left_out(first, second.runs), *_left_out(second, first.runs)),
         test_images=len(outcomes.labels),

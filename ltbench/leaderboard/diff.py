@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ltbench.errors import UserError
-from ltbench.leaderboard.statistics import Estimate
 from ltbench.leaderboard.tables import NOTHING, format_estimate, tabulate_markdown
+from ltbench.results.interval import Estimate
 from ltbench.results.text import printable
 
 NEW, REMOVED, CHANGED = "new", "removed", "changed"
@@ -18,15 +18,7 @@ Content = Mapping[str, Any]
 
 
 class Change(NamedTuple):
-    """Hold what became of one row.
-
-    Args:
-        table: Its table's heading.
-        method: Its expression.
-        kind: ``new``, ``removed`` or ``changed``.
-        before: Accuracy over all classes, with the number of runs; None where the row was not there.
-        after: Likewise.
-    """
+    """Hold what became of one row: its accuracy over all classes before and after, None where it was not there."""
 
     table: str
     method: str
@@ -37,9 +29,6 @@ class Change(NamedTuple):
 
 def read_base(file: Path) -> Content:
     """Read a ``board.json`` of before; a board without one is new.
-
-    Args:
-        file: The path where it would be.
 
     Raises:
         UserError: If it cannot be read, or is none.
@@ -59,12 +48,7 @@ def read_base(file: Path) -> Content:
 
 
 def changes(before: Content, after: Content) -> list[Change]:
-    """Return the rows that differ, in the order of their tables and names.
-
-    Args:
-        before: A ``board.json``.
-        after: Another.
-    """
+    """Return the rows that differ, in the order of their tables and names."""
     old, new = _rows(before), _rows(after)
     found = []
     for key in sorted(old.keys() | new.keys()):
@@ -76,12 +60,7 @@ def changes(before: Content, after: Content) -> list[Change]:
 
 
 def to_markdown(name: str, found: list[Change]) -> str:
-    """Write the changes of a board as a markdown table.
-
-    Args:
-        name: Of the board.
-        found: Its changes.
-    """
+    """Write the changes of a board as a markdown table."""
     if not found:
         return f"**{name}**: no row changes.\n"
     header = ["method", "change", "before", "after", "runs", "table"]

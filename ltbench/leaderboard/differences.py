@@ -14,18 +14,15 @@ import math
 from dataclasses import dataclass
 
 from ltbench.leaderboard.bootstrap import Floats, Resampled
-
-LEVEL = 0.95
+from ltbench.results.interval import LEVEL
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Hold by how many points of accuracy one method is above another in a split.
+    """Hold the accuracies of two methods in a split, in percent as means over the runs, and their difference.
 
     Args:
         split: ``all``, ``many``, ``medium`` or ``few``.
-        first: Accuracy of the first method, mean over the runs, in percent.
-        second: Of the second.
         value: Second minus first.
         interval: Its 95 % interval; None for a single run, which says nothing of other seeds.
         p: Probability of a difference at least as far from 0 if there were none; None for a single run.
@@ -73,9 +70,7 @@ def difference(resampled: Resampled, first: int, second: int, split: str = "all"
     """Compare two methods that were resampled together.
 
     Args:
-        resampled: Of M methods.
         first: Position of one, the baseline.
-        second: Position of the other.
         split: One of the splits resampled.
         spread: What :func:`spread_of` says of the two, if that is known already.
     """
@@ -93,9 +88,6 @@ def spread_of(resampled: Resampled, first: int, second: int, split: str = "all")
     """Return how much the difference of two methods varies.
 
     Args:
-        resampled: Of M methods in at least two runs.
-        first: Position of one.
-        second: Position of the other.
         split: One of the splits resampled.
     """
     i = resampled.splits.index(split)
@@ -105,11 +97,7 @@ def spread_of(resampled: Resampled, first: int, second: int, split: str = "all")
 
 
 def half_width(spread: Spread) -> float:
-    """Return half the width of a difference's 95 % interval.
-
-    Args:
-        spread: Of the difference.
-    """
+    """Return half the width of a difference's 95 % interval."""
     # scipy.special and not scipy.stats, which takes over a second to import.
     from scipy.special import ndtri, stdtrit
 
@@ -118,12 +106,7 @@ def half_width(spread: Spread) -> float:
 
 
 def p_value(value: float, spread: Spread) -> float:
-    """Return the two-sided p-value of a difference; what never varies differs surely or not at all.
-
-    Args:
-        value: The difference.
-        spread: Of it.
-    """
+    """Return the two-sided p-value of a difference; what never varies differs surely or not at all."""
     from scipy.special import ndtr, stdtr
 
     if spread.total == 0:

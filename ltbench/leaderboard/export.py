@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from ltbench.leaderboard.collect import Row, Table
-from ltbench.leaderboard.statistics import Estimate
+from ltbench.leaderboard.rows import Row, Table
+from ltbench.results.interval import Estimate
 from ltbench.results.text import escape_spreadsheet, printable
 
 _CSV_METRICS = (
@@ -20,20 +19,12 @@ _CSV_METRICS = (
 
 
 def to_json(tables: Sequence[Table]) -> str:
-    """Write tables as a JSON list, every metric included, those of plugins too.
-
-    Args:
-        tables: In the order to show.
-    """
+    """Write tables as a JSON list, every metric included, those of plugins too."""
     return json.dumps([table_dict(table) for table in tables], sort_keys=True, indent=1, allow_nan=False) + "\n"
 
 
 def to_csv(tables: Sequence[Table]) -> str:
-    """Write all tables as one CSV; the columns to the left say what a row may be compared with.
-
-    Args:
-        tables: In the order to show.
-    """
+    """Write all tables as one CSV; the columns to the left say what a row may be compared with."""
     names = {name for table in tables for row in table.rows for name in row.figures}
     shifts = sorted(name for name in names if name.startswith("label_shift.") and name.endswith(".accuracy"))
     lines = [line for table in tables for line in _csv_lines(table, (*_CSV_METRICS, *shifts))]
@@ -53,7 +44,7 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
         "split_seeds": " ".join(str(seed) for seed, _ in table.splits),
         "train_images": table.train_images,
         "track": table.track,
-        "protocol": json.dumps(table.protocol, sort_keys=True),
+        "protocol": json.dumps(table.protocol.as_dict(), sort_keys=True),
         "precision": table.precision,
         "selection": table.selection,
     }
@@ -73,14 +64,11 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def table_dict(table: Table) -> dict[str, Any]:
-    """Return a table as JSON types.
-
-    Args:
-        table: One of :func:`ltbench.leaderboard.collect.collect`.
-    """
-    names = [field.name for field in dataclasses.fields(table) if field.name not in ("rows", "splits", "tuning")]
+    """Return a table as JSON types."""
+    plain = ("dataset", "imbalance_ratio", "imbalance", "track", "selection", "precision", "external", "train_images")
     return {
-        **{name: getattr(table, name) for name in names},
+        **{name: getattr(table, name) for name in plain},
+        "protocol": table.protocol.as_dict(),
         **({"tuning": table.tuning} if table.tuning else {}),
         "splits": [{"seed": seed, "hash": digest} for seed, digest in table.splits],
         "not_ranked": table.unranked,
@@ -89,7 +77,7 @@ def table_dict(table: Table) -> dict[str, Any]:
 
 
 def _row(row: Row, rank: int | None) -> dict[str, Any]:
-    runs = [{"seed": r["task"]["seed"], "split_seed": r["task"]["split_seed"], "key": r["key"]} for r in row.completed]
+    runs = [{"seed": record.task.seed, "split_seed": record.task.split_seed, "key": record.key} for record in row.records]
     return {
         "rank": rank,
         "method": row.method,

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError, unknown
-from ltbench.leaderboard.collect import collect, terms
-from ltbench.leaderboard.outcomes import Run, completed_runs, run_of
+from ltbench.leaderboard.collect import Contradiction, collect, terms
+from ltbench.leaderboard.rows import Run, run_of
 from ltbench.results.records import Stored, read
+from ltbench.results.schema import Record
 from ltbench.results.text import printable
 
 _SHOWN = 6  # settings in one line
@@ -24,56 +25,47 @@ class Opponent:
 
     Args:
         name: As in the row, control characters aside.
+        expression: The name without what tells rows of one expression apart.
         runs: The completed ones, in the order of their seeds.
         broken: How many diverged or failed.
         terms: Settings that another row must share, by their dotted names, and the hash of each split.
     """
 
     name: str
+    expression: str
     runs: Mapping[Run, Stored]
     broken: int
     terms: Mapping[str, Any]
 
 
-def opponents(stored: Sequence[Stored]) -> tuple[list[Opponent], list[str]]:
+def opponents(stored: Sequence[Stored]) -> tuple[list[Opponent], list[Contradiction]]:
     """Make an opponent of every row with a completed run.
 
-    Args:
-        stored: Records with their paths.
-
     Returns:
-        The opponents, and one line for each pair of records that contradict each other.
+        The opponents, and the pairs of records that contradict each other.
     """
-    tables, problems = collect(stored)
-    found = []
-    for row in (row for table in tables for row in table.rows if row.completed):
-        runs = completed_runs(row.completed, stored)
-        found.append(Opponent(printable(row.method), runs, row.diverged + row.failed, _terms(row.completed)))
-    return found, problems
+    tables, contradictions = collect(stored)
+    rows = [row for table in tables for row in table.rows if row.completed]
+    return [Opponent(printable(row.method), printable(row.expression), row.runs, row.diverged + row.failed, _terms(row.records))
+            for row in rows], contradictions
 
 
 def is_file(name: str) -> bool:
-    """Say whether a name means a record's file: no expression ends like one.
-
-    Args:
-        name: As typed.
-    """
+    """Say whether a name means a record's file: no expression ends like one."""
     return name.endswith(".json")
 
 
 def from_file(path: Path) -> Opponent:
     """Make an opponent of one record.
 
-    Args:
-        path: Of its JSON file.
-
     Raises:
         UserError: If it cannot be read, or its run did not complete.
     """
     record = read(path)
-    if record["status"] != "completed":
-        raise UserError(f"record {path} must be of a completed run, got a {record['status']} one")
-    return Opponent(printable(record["expression"]), {run_of(record): Stored(path, record)}, 0, _terms([record]))
+    if record.status != "completed":
+        raise UserError(f"record {path} must be of a completed run, got a {record.status} one")
+    name = printable(record.expression)
+    return Opponent(name, name, {run_of(record): Stored(path, record)}, 0, _terms([record]))
 
 
 def find(name: str, known: Iterable[Opponent]) -> list[Opponent]:
@@ -81,14 +73,13 @@ def find(name: str, known: Iterable[Opponent]) -> list[Opponent]:
 
     Args:
         name: As the column ``method`` of a table shows it.
-        known: Where to look.
 
     Raises:
         UserError: If no row has the name, or two rows of a table do.
     """
     candidates = list(known)
     # Rows that differ in what an expression does not show carry a part of their hash, and are one name to a user.
-    found = [one for one in candidates if name in (one.name, one.name.partition(" #")[0])]
+    found = [one for one in candidates if name in (one.name, one.expression)]
     found = found or [one for one in candidates if _unordered(name) == _unordered(one.name)]
     if not found:
         raise unknown("method among the records", name, {one.name for one in candidates})
@@ -101,10 +92,6 @@ def find(name: str, known: Iterable[Opponent]) -> list[Opponent]:
 
 def match(first: Sequence[Opponent], second: Sequence[Opponent]) -> list[tuple[Opponent, Opponent]]:
     """Pair opponents that had equal terms.
-
-    Args:
-        first: What one name means, on different terms.
-        second: What the other means.
 
     Raises:
         UserError: If no two had equal terms; it names the settings that differ between the nearest two.
@@ -121,12 +108,7 @@ def match(first: Sequence[Opponent], second: Sequence[Opponent]) -> list[tuple[O
 
 
 def differing(one: Opponent, other: Opponent) -> list[str]:
-    """Name the settings in which two opponents differ; a subset that only one was trained on is no difference.
-
-    Args:
-        one: Of the two.
-        other: Of the two.
-    """
+    """Name the settings in which two opponents differ; a subset that only one was trained on is no difference."""
     names = sorted(set(one.terms) | set(other.terms))
     return [name for name in names if one.terms.get(name) != other.terms.get(name)
             and not (name.startswith(_SPLIT) and (name not in one.terms or name not in other.terms))]
@@ -137,10 +119,10 @@ def _unordered(name: str) -> list[list[str]]:
     return [sorted(stage.split("+")) for stage in name.split("/")]
 
 
-def _terms(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _terms(records: Sequence[Record]) -> dict[str, Any]:
     hashes: dict[str, set[str]] = defaultdict(set)
     for record in records:
-        hashes[f"{_SPLIT}{record['task']['split_seed']}"].add(record["split"]["hash"])
+        hashes[f"{_SPLIT}{record.task.split_seed}"].add(record.split.hash)
     return dict(_flat(terms(records[0]), "")) | {name: " or ".join(sorted(found)) for name, found in hashes.items()}
 
 

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from ltbench.errors import UserError
-from ltbench.results.predictions import Predictions
-from ltbench.results.records import Record, Stored, load_predictions, verify
+from ltbench.leaderboard.rows import Run
+from ltbench.results.records import Mismatch, Stored, load_predictions, verify
 
-Run: TypeAlias = tuple[int, int]  # split seed and seed: what two methods must share for a difference to be paired
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Hold which of N test images one run got right.
+
+    Args:
+        path: Of the run's record.
+        class_counts: Training images of each of C classes.
+        ids: Position of each image in the whole test part, int64, shape (N,).
+        labels: True class of each image, int64, shape (N,).
+        correct: bool, shape (N,).
+    """
+
+    path: Path
+    class_counts: list[int]
+    ids: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    correct: npt.NDArray[np.bool_]
+
+    def same_images(self, other: Outcome) -> bool:
+        """Tell whether both runs were tested on the same images."""
+        return np.array_equal(self.ids, other.ids) and np.array_equal(self.labels, other.labels)
+
+    def sharing(self, other: Outcome | None) -> Outcome:
+        """Return it with the image arrays of a run of the same images: hundreds of runs then hold them once."""
+        return self if other is None or not self.same_images(other) else replace(self, ids=other.ids, labels=other.labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,76 +65,55 @@ class Outcomes:
             raise ValueError(f"correct must be of shape (M, {len(self.runs)}, {len(self.labels)}), got {self.correct.shape}")
 
 
-def run_of(record: Record) -> Run:
-    """Return a record's split seed and seed.
+def read_outcome(item: Stored) -> tuple[Outcome | None, list[Mismatch]]:
+    """Read a run's predictions and recompute its record from them.
 
-    Args:
-        record: As read.
-    """
-    return record["task"]["split_seed"], record["task"]["seed"]
-
-
-def name_runs(runs: Iterable[Run]) -> str:
-    """Name runs for a person.
-
-    Args:
-        runs: Split seed and seed of each.
-    """
-    seeds: dict[int, list[str]] = {}
-    for split_seed, seed in runs:
-        seeds.setdefault(split_seed, []).append(str(seed))
-    return "; ".join(f"seed{'s' if len(of) > 1 else ''} {', '.join(of)} of split seed {split}" for split, of in seeds.items())
-
-
-def completed_runs(records: Iterable[Record], stored: Iterable[Stored]) -> dict[Run, Stored]:
-    """Find the files of a row's completed records, in the order of their seeds.
-
-    Args:
-        records: Of one row, as :func:`ltbench.leaderboard.collect.collect` keeps them: without their paths.
-        stored: What was collected; the records of the row are among these, the very objects.
-    """
-    files = {id(item.record): item for item in stored}
-    return {run_of(record): files[id(record)] for record in sorted(records, key=run_of) if record["status"] == "completed"}
-
-
-def load_outcomes(rows: Sequence[Mapping[Run, Stored]], runs: Sequence[Run]) -> Outcomes:
-    """Read the predictions of every row's runs, and believe only those that their record follows from.
-
-    Args:
-        rows: The files of each method's runs.
-        runs: Which of them; every row has them all.
+    Returns:
+        What the run got right, None where it has no predictions; and each field that does not follow from them.
 
     Raises:
-        UserError: If predictions are missing, damaged or not those of their record, or are of other images than the first's.
+        UserError: If predictions are missing or damaged.
     """
-    first: tuple[Stored, Predictions] | None = None
-    correct = []
-    for row in rows:
-        for run in runs:
-            item = row[run]
-            predictions = _believable(item)
-            first = first or (item, predictions)
-            _same_test(first, (item, predictions))
-            correct.append(predictions.argmax == predictions.labels)
-    if first is None or not len(first[1]):
-        raise UserError("a comparison must have at least one run with predictions, got none")
-    counts = np.asarray(first[0].record["split"]["class_counts"], dtype=np.int64)
-    shape = (len(rows), len(runs), len(first[1]))
-    return Outcomes(tuple(runs), np.stack(correct).reshape(shape), first[1].labels, counts)
-
-
-def _believable(item: Stored) -> Predictions:
     predictions = load_predictions(item.path, item.record)
     if predictions is None:
+        return None, []
+    outcome = Outcome(item.path, item.record.split.class_counts, predictions.ids, predictions.labels,
+                      predictions.argmax == predictions.labels)
+    return outcome, verify(item.record, predictions)
+
+
+def believe(item: Stored) -> Outcome:
+    """Return what a run got right, if its record follows from its predictions.
+
+    Raises:
+        UserError: If predictions are missing, damaged or not those of the record.
+    """
+    outcome, problems = read_outcome(item)
+    if outcome is None:
         raise UserError(f"record {item.path} has no predictions")
-    if problems := verify(item.record, predictions):
+    if problems:
         raise UserError(f"record {item.path}: {problems[0]}")
-    return predictions
+    return outcome
 
 
-def _same_test(first: tuple[Stored, Predictions], other: tuple[Stored, Predictions]) -> None:
-    (one, ours), (two, theirs) = first, other
-    if not (np.array_equal(ours.ids, theirs.ids) and np.array_equal(ours.labels, theirs.labels)):
-        raise UserError(f"test images must be the same in all runs, got others in {two.path} than in {one.path}")
-    if one.record["split"]["class_counts"] != two.record["split"]["class_counts"]:
-        raise UserError(f"class counts must be the same in all runs, got others in {two.path} than in {one.path}")
+def stack(runs: Sequence[Run], rows: Sequence[Sequence[Outcome]]) -> Outcomes:
+    """Bring the outcomes of M methods together.
+
+    Args:
+        runs: S of them.
+        rows: For each method the outcomes of these runs, in their order.
+
+    Raises:
+        UserError: If there is none, or some are of other test images or class counts than the first.
+    """
+    every = [outcome for row in rows for outcome in row]
+    if not every or not len(every[0].labels):
+        raise UserError("a comparison must have at least one run with predictions, got none")
+    first = every[0]
+    for other in every:
+        if not first.same_images(other):
+            raise UserError(f"test images must be the same in all runs, got others in {other.path} than in {first.path}")
+        if first.class_counts != other.class_counts:
+            raise UserError(f"class counts must be the same in all runs, got others in {other.path} than in {first.path}")
+    correct = np.stack([outcome.correct for outcome in every]).reshape(len(rows), len(runs), len(first.labels))
+    return Outcomes(tuple(runs), correct, first.labels, np.asarray(first.class_counts, dtype=np.int64))

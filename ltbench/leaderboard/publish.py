@@ -6,48 +6,63 @@ The same bytes on any machine: no time, no locale, no path, no order of a file s
 from __future__ import annotations
 
 import json
-import os
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError
 from ltbench.leaderboard.board import Board
-from ltbench.leaderboard.collect import Table, collect
+from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.details import curve_images, row_details
 from ltbench.leaderboard.export import table_dict, to_csv
+from ltbench.leaderboard.outcomes import Outcome, read_outcome
 from ltbench.leaderboard.page import render_page
 from ltbench.leaderboard.ranking import Standing, standings
-from ltbench.leaderboard.reported import Comparison, Printed, comparisons
-from ltbench.leaderboard.tables import NOTHING, format_estimate, headings, render, tabulate_markdown
-from ltbench.results.records import Stored, load_predictions, read_directory, verify
+from ltbench.leaderboard.reported import Printed, Reproduction, reproductions
+from ltbench.leaderboard.rows import Row, Table
+from ltbench.leaderboard.tables import NOTHING, Heading, format_estimate, headings, render, tabulate_markdown
+from ltbench.results.records import read_directory
 from ltbench.results.text import escape_markdown, printable
+from ltbench.system.atomic import write_whole
 
 START, END = "<!-- board -->\n", "<!-- /board -->"
 _README = "README.md"
 
 
-def generate(board: Board, printed: Sequence[Printed]) -> dict[str, bytes]:
-    """Return the contents of every generated file of a board, by name.
+@dataclass(frozen=True)
+class Shown:
+    """Hold a table with what a board says of it.
 
     Args:
-        board: Its description.
-        printed: What papers print.
+        standing: What the statistics say of each row.
+        beside: What papers print of each row.
+    """
+
+    table: Table
+    heading: Heading
+    standing: Sequence[Standing]
+    beside: Sequence[Sequence[Reproduction]]
+
+
+def generate(board: Board, printed: Sequence[Printed]) -> dict[str, bytes]:
+    """Return the contents of every generated file of a board, by name.
 
     Raises:
         UserError: If a record is broken, contradicts another or does not follow from its predictions: a board refuses to publish
             what its records do not carry.
     """
-    tables, stored = _tables(board)
-    beside = [[comparisons(table, row, printed, board.tolerance) for row in table.rows] for table in tables]
-    content = board_content(board, tables, [standings(table, stored).rows for table in tables], beside)
+    tables, outcomes = _tables(board)
+    shown = [Shown(table, heading, standings(table, outcomes).rows,
+                   [reproductions(table, row, printed, board.tolerance) for row in table.rows])
+             for table, heading in zip(tables, headings(tables), strict=True)]
+    content = {"name": board.name, "title": board.title, "tolerance": board.tolerance, "tables": [_content(one) for one in shown]}
     files = {
         "board.json": json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n",
-        "index.html": render_page(content),
+        "index.html": render_page(content, [one.heading for one in shown]),
         "board.csv": to_csv(tables),
         "board.tex": render(tables, "latex"),
-        _README: _readme(board, render(tables, "md") + _printed_tables(tables, beside)),
+        _README: _readme(board, render(tables, "md") + "".join(map(_printed_table, shown))),
     }
     return {name: text.encode("utf-8") for name, text in files.items()}
 
@@ -55,81 +70,50 @@ def generate(board: Board, printed: Sequence[Printed]) -> dict[str, bytes]:
 def write(board: Board, files: Mapping[str, bytes]) -> list[str]:
     """Write what differs from what is there, each file whole or not at all; return the names of those.
 
-    Args:
-        board: Its folder is written to.
-        files: As generated.
-
     Raises:
         UserError: If the folder cannot be written.
     """
     changed = differing(board, files)
     for name in changed:
-        target = board.folder / name
-        temporary = target.with_name(f".{name}.{secrets.token_hex(6)}.tmp")
         try:
-            temporary.write_bytes(files[name])
-            os.replace(temporary, target)
+            write_whole(board.folder / name, files[name])
         except OSError as error:
             raise UserError(f"board {str(board.folder)!r} cannot be written: {error.strerror}") from None
-        finally:
-            temporary.unlink(missing_ok=True)
     return changed
 
 
 def differing(board: Board, files: Mapping[str, bytes]) -> list[str]:
-    """Return the names of files that are not as generated.
-
-    Args:
-        board: Its folder is looked into.
-        files: As generated.
-    """
-    return [name for name, content in files.items() if _content(board.folder / name) != content]
+    """Return the names of files that are not as generated."""
+    return [name for name, content in files.items() if _bytes(board.folder / name) != content]
 
 
-def board_content(board: Board, tables: Sequence[Table], standing: Sequence[Sequence[Standing]],
-                  beside: Sequence[Sequence[Sequence[Comparison]]]) -> dict[str, Any]:
-    """Return a board as JSON types: the tables as ``ltbench leaderboard --format json`` has them, printed figures, details.
-
-    Args:
-        board: Its description.
-        tables: In the order to show.
-        standing: Of each row of each table, what the statistics say.
-        beside: Of each row of each table, what papers print.
-    """
-    return {
-        "name": board.name,
-        "title": board.title,
-        "tolerance": board.tolerance,
-        "tables": [{**_detailed(table, said), "heading": heading,
-                    "reported": [[_comparison(one) for one in found] for found in of_rows]}
-                   for table, said, heading, of_rows in zip(tables, standing, headings(tables), beside, strict=True)],
-    }
+def _content(shown: Shown) -> dict[str, Any]:
+    """Return a table as ``ltbench leaderboard --format json`` has it, with details of its rows and printed figures."""
+    plain = table_dict(shown.table)
+    rows = [{**line, **row_details(row, standing)}
+            for line, row, standing in zip(plain["rows"], shown.table.rows, shown.standing, strict=True)]
+    return {**plain, "rows": rows, "curve_images": curve_images(shown.table), "heading": str(shown.heading),
+            "reported": [[_reproduction(one) for one in found] for found in shown.beside]}
 
 
-def _detailed(table: Table, standing: Sequence[Standing]) -> dict[str, Any]:
-    plain = table_dict(table)
-    rows = [{**line, **row_details(row, said)} for line, row, said in zip(plain["rows"], table.rows, standing, strict=True)]
-    return {**plain, "rows": rows, "curve_images": curve_images(table)}
-
-
-def _tables(board: Board) -> tuple[list[Table], list[Stored]]:
+def _tables(board: Board) -> tuple[list[Table], dict[Path, Outcome]]:
+    """Return a board's tables, and what each completed run got right, by the file of its record."""
     stored, problems = read_directory(board.results) if board.results.is_dir() else ([], [])
+    outcomes: dict[Path, Outcome] = {}
+    before: Outcome | None = None
     for item in stored:
-        problems += [f"{item.path.name}: {problem}" for problem in _unsound(item)]
+        outcome, mismatches = read_outcome(item)
+        if outcome is not None:
+            before = outcomes[item.path] = outcome.sharing(before)
+        problems += [f"{item.path.name}: {mismatch}" for mismatch in mismatches]
+        if item.record.core.dirty:
+            problems.append(f"{item.path.name}: it is of a commit with changes of its own")
     tables, contradictions = collect(stored)
-    if problems + contradictions:
-        raise UserError(f"board {board.name!r} cannot be published: " + "; ".join([*problems, *contradictions][:3]))
+    if problems := [*problems, *map(str, contradictions)]:
+        raise UserError(f"board {board.name!r} cannot be published: " + "; ".join(problems[:3]))
     if not tables:
         raise UserError(f"board {board.name!r} cannot be published: {str(board.results)!r} holds no record")
-    return tables, stored
-
-
-def _unsound(item: Stored) -> Iterator[str]:
-    predictions = load_predictions(item.path, item.record)
-    if predictions is not None:
-        yield from verify(item.record, predictions)
-    if item.record["core"]["dirty"]:
-        yield "it is of a commit with changes of its own"
+    return tables, outcomes
 
 
 def _readme(board: Board, text: str) -> str:
@@ -147,40 +131,33 @@ def _readme(board: Board, text: str) -> str:
     return f"{before}{START}{text}{END}{after}"
 
 
-def _printed_tables(tables: Sequence[Table], beside: Sequence[Sequence[Sequence[Comparison]]]) -> str:
-    parts = []
-    for table, heading, of_rows in zip(tables, headings(tables), beside, strict=True):
-        rows = list(_printed_rows(table, of_rows))
-        if rows:
-            header = ["method", "paper", "row", "reported", "ours", "difference", "verdict", "because"]
-            parts.append(f"\n### Beside the print: {escape_markdown(heading)}\n\n{tabulate_markdown(header, rows)}\n")
-    return "".join(parts)
+def _printed_table(shown: Shown) -> str:
+    rows = [_printed_row(row, one) for row, found in zip(shown.table.rows, shown.beside, strict=True) for one in found]
+    if not rows:
+        return ""
+    header = ["method", "paper", "row", "reported", "ours", "difference", "verdict", "because"]
+    return f"\n### Beside the print: {escape_markdown(str(shown.heading))}\n\n{tabulate_markdown(header, rows)}\n"
 
 
-def _printed_rows(table: Table, of_rows: Sequence[Sequence[Comparison]]) -> Iterator[list[str]]:
-    for row, found in zip(table.rows, of_rows, strict=True):
-        for one in found:
-            claim = one.printed
-            cells = (row.method, f"{claim.source}, table {claim.table}", claim.method, _figure(claim.accuracy.get("all")),
-                     format_estimate(row.figure("accuracy.all"), 1), _signed(one), one.verdict, one.reason)
-            yield [printable(text) for text in cells]
+def _printed_row(row: Row, one: Reproduction) -> list[str]:
+    claim = one.printed
+    difference = f"{one.differences['all']:+.1f}" if "all" in one.differences else NOTHING
+    cells = (row.method, f"{claim.source}, table {claim.table}", claim.method, _figure(claim.accuracy.get("all")),
+             format_estimate(row.figure("accuracy.all"), 1), difference, one.verdict, one.reason)
+    return [printable(text) for text in cells]
 
 
 def _figure(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.1f}"
 
 
-def _signed(one: Comparison) -> str:
-    return f"{one.differences['all']:+.1f}" if "all" in one.differences else NOTHING
-
-
-def _comparison(one: Comparison) -> dict[str, Any]:
+def _reproduction(one: Reproduction) -> dict[str, Any]:
     claim = one.printed
     return {"source": claim.source, "table": claim.table, "row": claim.method, "setting": claim.setting,
             "accuracy": dict(claim.accuracy), "differences": dict(one.differences), "verdict": one.verdict, "reason": one.reason}
 
 
-def _content(file: Path) -> bytes | None:
+def _bytes(file: Path) -> bytes | None:
     try:
         return file.read_bytes()
     except OSError:

@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
 from ltbench.leaderboard.bootstrap import RESAMPLES, Resampled, resample
-from ltbench.leaderboard.collect import Row, Table
-from ltbench.leaderboard.differences import LEVEL, Difference, difference, p_value, spread_of
-from ltbench.leaderboard.outcomes import Run, completed_runs, load_outcomes, name_runs
+from ltbench.leaderboard.differences import Difference, difference, p_value, spread_of
+from ltbench.leaderboard.outcomes import Outcome, stack
+from ltbench.leaderboard.rows import Row, Run, Table, name_runs
 from ltbench.leaderboard.tuned import too_many
-from ltbench.results.records import Stored
+from ltbench.results.interval import LEVEL
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,6 @@ class Standing:
     """Hold what the statistics say of one row of a table.
 
     Args:
-        method: As in the row.
         left_out: Why the row was not compared; None if it was.
         ranks: Lowest and highest rank that the data allow, of all compared rows at once; None if left out.
         best: Whether the row is the best one or cannot be told from it.
@@ -82,41 +82,34 @@ class Standings:
     pairs: tuple[Pair, ...]
 
 
-def standings(table: Table, stored: Iterable[Stored], resamples: int = RESAMPLES, seed: int = 0) -> Standings:
+def standings(table: Table, outcomes: Mapping[Path, Outcome], resamples: int = RESAMPLES, seed: int = 0) -> Standings:
     """Compare the rows of a table over all classes.
 
     Rows are compared over the same runs. These are the runs that most rows completed (of equally frequent sets the larger, then
     the one of lower seeds); a row that lacks one of them, or broke in any, is left out and says why.
 
     Args:
-        table: As collected.
-        stored: The records that it was collected from: their predictions are read.
-        resamples: How many.
-        seed: Of the draws.
+        outcomes: What each completed run got right, by the file of its record.
 
     Raises:
-        UserError: If predictions are missing, damaged or not those of their record.
+        UserError: If runs that are compared were tested on other images.
     """
-    files = list(stored)
-    found = [completed_runs(row.completed, files) for row in table.rows]
-    runs = _common([tuple(held) for row, held in zip(table.rows, found, strict=True) if row.whole])
-    reasons = [table.unranked or _left_out(row, held, runs) for row, held in zip(table.rows, found, strict=True)]
+    held = [row.runs for row in table.rows]
+    runs = _common([tuple(of_row) for row, of_row in zip(table.rows, held, strict=True) if row.whole])
+    reasons = [table.unranked or _left_out(row, of_row, runs) for row, of_row in zip(table.rows, held, strict=True)]
     chosen = [i for i, reason in enumerate(reasons) if reason is None]
     pairs: tuple[Pair, ...] = ()
     if len(chosen) > 1:
-        pairs = compare_all(resample(load_outcomes([found[i] for i in chosen], runs), resamples, seed))
+        compared = [[outcomes[held[i][run].path] for run in runs] for i in chosen]
+        pairs = compare_all(resample(stack(runs, compared), resamples, seed))
     intervals = dict(zip(chosen, rank_intervals(len(chosen), pairs), strict=True))
     best = {chosen[i] for i in undistinguished(len(chosen), pairs)}
     rows = tuple(Standing(row.method, reasons[i], intervals.get(i), i in best) for i, row in enumerate(table.rows))
     return Standings(rows, runs, tuple(table.rows[i].method for i in chosen), pairs)
 
 
-def compare_all(resampled: Resampled, split: str = "all") -> tuple[Pair, ...]:
-    """Compare every pair of methods, in the order of :func:`itertools.combinations`.
-
-    Args:
-        resampled: Of M methods in at least two runs.
-        split: One of the splits resampled.
+def compare_all(resampled: Resampled) -> tuple[Pair, ...]:
+    """Compare every pair of methods over all classes, in the order of :func:`itertools.combinations`.
 
     Raises:
         ValueError: If there is one run only: it has no p-values.
@@ -124,10 +117,10 @@ def compare_all(resampled: Resampled, split: str = "all") -> tuple[Pair, ...]:
     if len(resampled.runs) < 2:
         raise ValueError("runs must be at least 2 to tell methods apart, got 1")
     places = list(combinations(range(resampled.observed.shape[1]), 2))
-    spreads = [spread_of(resampled, *place, split) for place in places]
+    spreads = [spread_of(resampled, *place) for place in places]
     floor = math.fsum(spread.of_seeds for spread in spreads) / max(len(spreads), 1)
     degrees = (len(resampled.runs) - 1) * (resampled.observed.shape[1] - 1)  # as many as the methods' differences have
-    differences = [difference(resampled, *place, split, spread) for place, spread in zip(places, spreads, strict=True)]
+    differences = [difference(resampled, *place, spread=spread) for place, spread in zip(places, spreads, strict=True)]
     raised = [p_value(d.value, spread.at_least(floor, degrees)) for d, spread in zip(differences, spreads, strict=True)]
     return tuple(Pair(*place, d, p) for place, d, p in zip(places, differences, holm(raised), strict=True))
 
@@ -152,7 +145,6 @@ def rank_intervals(methods: int, pairs: Iterable[Pair]) -> list[tuple[int, int]]
     """Return the ranks between which each method may stand, all at once with 95 % confidence.
 
     Args:
-        methods: M.
         pairs: All pairs of them, adjusted together.
     """
     better, worse = [0] * methods, [0] * methods
@@ -168,7 +160,6 @@ def undistinguished(methods: int, pairs: Sequence[Pair]) -> set[int]:
     """Return the method of the highest accuracy and those that cannot be told from it.
 
     Args:
-        methods: M.
         pairs: All pairs of them, adjusted together.
     """
     figures = {place: figure for pair in pairs
@@ -186,7 +177,7 @@ def _common(sets: Sequence[tuple[Run, ...]]) -> tuple[Run, ...]:
     return min(several, key=lambda runs: (-several[runs], -len(runs), runs), default=())
 
 
-def _left_out(row: Row, held: Mapping[Run, Stored], runs: Sequence[Run]) -> str | None:
+def _left_out(row: Row, held: Collection[Run], runs: Sequence[Run]) -> str | None:
     if not row.whole:
         return "a run broke"
     if reason := too_many(row.tuned):

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError
-from ltbench.leaderboard.collect import Row, Table
-from ltbench.leaderboard.statistics import Estimate
+from ltbench.leaderboard.rows import Row, Table
+from ltbench.results.accuracy import SPLITS
+from ltbench.results.interval import Estimate
 from ltbench.terms.protocol import PAPER
 
-SPLITS = ("all", "many", "medium", "few")
 FEWEST_SEEDS = 3
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 NOT_COMPARABLE, DIVERGED = "not comparable", "diverged"
@@ -38,17 +38,13 @@ class Printed:
     """Hold one row of a paper's table that the paper ran itself.
 
     Args:
-        source: The paper.
         table: Its number there.
         method: The paper's name for the row.
         setting: What the paper says of it.
-        dataset: Name.
         imbalance_ratio: None for a set that is used as it is.
         expression: Canonical, of the run that stands for it.
         paper: The method on whose paper's terms that run is; empty where each brings its own.
         backbone: Of that run.
-        epochs: Likewise.
-        noise: On test images.
         accuracy: Percent, by split.
     """
 
@@ -67,11 +63,10 @@ class Printed:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Reproduction:
     """Hold a printed row beside a measured one.
 
     Args:
-        printed: By the paper.
         verdict: One of the constants of this module.
         reason: Settings that differ, or what is missing for a verdict; empty where nothing is.
         differences: Measured minus printed, in points, by split; of the splits that both have.
@@ -85,9 +80,6 @@ class Comparison:
 
 def read_reported(file: Path) -> list[Printed]:
     """Read the printed rows that papers ran themselves.
-
-    Args:
-        file: ``reported.csv``.
 
     Raises:
         UserError: If it cannot be read or a line is not as it should be, naming it.
@@ -112,23 +104,20 @@ def read_reported(file: Path) -> list[Printed]:
     return [_printed(identity, figures, file) for identity, figures in accuracy.items()]
 
 
-def comparisons(table: Table, row: Row, printed: Iterable[Printed], tolerance: float) -> list[Comparison]:
+def reproductions(table: Table, row: Row, printed: Iterable[Printed], tolerance: float) -> list[Reproduction]:
     """Return what papers print of a row, with a verdict each, in the order of the printed rows.
 
     A row stands for a printed one if dataset, ratio and expression agree. On other terms, rows whose last stage has the same
     methods are candidates, and of each paper's those that differ least are shown: what differs is listed, nothing is concluded.
 
     Args:
-        table: That the row stands in.
-        row: Measured.
-        printed: All printed rows.
         tolerance: In points, see :class:`ltbench.leaderboard.board.Board`.
     """
-    found: list[tuple[int, Comparison]] = []
+    found: list[tuple[int, Reproduction]] = []
     for claim in printed:
         if (claim.dataset, claim.imbalance_ratio) != (table.dataset, table.imbalance_ratio):
             continue
-        if _last_methods(claim.expression) == _last_methods(_expression(row)):
+        if _last_methods(claim.expression) == _last_methods(row.expression):
             differing = _differing(table, row, claim)
             found.append((_distance(row, claim, differing), _compare(row, claim, differing, tolerance)))
     nearest: dict[str, int] = {}
@@ -137,16 +126,16 @@ def comparisons(table: Table, row: Row, printed: Iterable[Printed], tolerance: f
     return [one for distance, one in found if distance == nearest[one.printed.source]]
 
 
-def _compare(row: Row, claim: Printed, differing: Sequence[str], tolerance: float) -> Comparison:
+def _compare(row: Row, claim: Printed, differing: Sequence[str], tolerance: float) -> Reproduction:
     means = {split: row.figure(f"accuracy.{split}").mean for split in SPLITS}
     differences = {split: mean - claim.accuracy[split] for split, mean in means.items()
                    if mean is not None and split in claim.accuracy}
     if differing:
-        return Comparison(claim, NOT_COMPARABLE, "; ".join(differing), differences)
+        return Reproduction(claim, NOT_COMPARABLE, "; ".join(differing), differences)
     if row.diverged:
-        return Comparison(claim, DIVERGED, f"{row.diverged} of {row.diverged + row.failed + len(row.completed)} runs",
+        return Reproduction(claim, DIVERGED, f"{row.diverged} of {row.diverged + row.failed + len(row.completed)} runs",
                           differences)
-    return Comparison(claim, *_verdict(row.figure("accuracy.all"), claim.accuracy.get("all"), tolerance), differences)
+    return Reproduction(claim, *_verdict(row.figure("accuracy.all"), claim.accuracy.get("all"), tolerance), differences)
 
 
 def _verdict(ours: Estimate, printed: float | None, tolerance: float) -> tuple[str, str]:
@@ -160,29 +149,24 @@ def _verdict(ours: Estimate, printed: float | None, tolerance: float) -> tuple[s
 
 
 def _differing(table: Table, row: Row, claim: Printed) -> list[str]:
-    record = row.completed[0] if row.completed else None
+    record = row.records[0] if row.completed else None
     protocol = table.protocol
     pairs: list[tuple[str, Any, Any]] = [
-        ("expression", _expression(row), claim.expression),
-        ("backbone", protocol["backbone"], claim.backbone),
-        ("epochs", protocol["epochs"], claim.epochs),
-        ("test noise", float(protocol.get("eval_noise", 0.0)), claim.noise),
+        ("expression", row.expression, claim.expression),
+        ("backbone", protocol.backbone, claim.backbone),
+        ("epochs", protocol.epochs, claim.epochs),
+        ("test noise", float(protocol.as_dict().get("eval_noise", 0.0)), claim.noise),
     ]
     if table.track == PAPER and record is not None:
-        pairs.append(("terms of", record.get("paper") or "", claim.paper))
+        pairs.append(("terms of", record.paper or "", claim.paper))
     different = [f"{name} {ours} instead of {theirs}" for name, ours, theirs in pairs if ours != theirs]
     return different if table.track == PAPER else [f"{table.track} track", *different]
 
 
 def _distance(row: Row, claim: Printed, differing: Sequence[str]) -> int:
     """Count the settings that differ, those within the expression one by one; an option is what an ablation is about."""
-    ours, theirs = (Counter(_WORDS.findall(text)) for text in (_expression(row), claim.expression))
+    ours, theirs = (Counter(_WORDS.findall(text)) for text in (row.expression, claim.expression))
     return len(differing) + sum(_OPTION_WEIGHT if "=" in word else 1 for word in ((ours - theirs) + (theirs - ours)).elements())
-
-
-def _expression(row: Row) -> str:
-    """Return the row's expression without the mark that tells rows of one expression apart."""
-    return row.method.partition(" #")[0]
 
 
 def _last_methods(expression: str) -> str:

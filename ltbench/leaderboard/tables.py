@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from ltbench.leaderboard.collect import Row, Table
 from ltbench.leaderboard.export import to_csv, to_json
-from ltbench.leaderboard.statistics import Estimate
+from ltbench.leaderboard.rows import Row, Table
 from ltbench.leaderboard.tuned import heading as tuning_heading
 from ltbench.leaderboard.tuned import too_many
+from ltbench.results.interval import Estimate
 from ltbench.results.text import escape_markdown, finish_latex, printable
 
 NOTHING = "—"
@@ -26,11 +27,28 @@ COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class Heading:
+    """Hold what the rows of a table share, as text for people.
+
+    Args:
+        dataset: Name, with ratio and form of the imbalance.
+        track: ``common`` or ``paper``.
+        terms: All the rest.
+    """
+
+    dataset: str
+    track: str
+    terms: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset}, {self.track} track, {self.terms}"
+
+
 def render(tables: Sequence[Table], form: str) -> str:
     """Write tables as one text that ends with a newline.
 
     Args:
-        tables: In the order to show.
         form: One of :data:`ltbench.leaderboard.FORMATS`.
     """
     if form == "json":
@@ -38,45 +56,35 @@ def render(tables: Sequence[Table], form: str) -> str:
     if form == "csv":
         return to_csv(tables)
     write = {"md": _markdown, "latex": _latex}[form]
-    return "\n".join(write(table, heading) for table, heading in zip(tables, headings(tables), strict=True))
+    return "\n".join(write(table, str(heading)) for table, heading in zip(tables, headings(tables), strict=True))
 
 
-def headings(tables: Sequence[Table]) -> list[str]:
-    """Say of each table what its rows share; two tables that would read alike also name the settings in which they differ.
-
-    Args:
-        tables: That are shown together.
-    """
+def headings(tables: Sequence[Table]) -> list[Heading]:
+    """Say of each table what its rows share; two tables that would read alike also name the settings in which they differ."""
     base = [_heading(table) for table in tables]
-    alike: dict[str, list[Table]] = defaultdict(list)
-    for text, table in zip(base, tables, strict=True):
-        alike[text].append(table)
-    return [printable(", ".join([text, *_distinction(table, alike[text])])) for text, table in zip(base, tables, strict=True)]
+    alike: dict[Heading, list[Table]] = defaultdict(list)
+    for heading, table in zip(base, tables, strict=True):
+        alike[heading].append(table)
+    return [replace(heading, terms=printable(", ".join([heading.terms, *_distinction(table, alike[heading])])))
+            for heading, table in zip(base, tables, strict=True)]
 
 
 def format_estimate(value: Estimate, decimals: int) -> str:
-    """Write a mean with its interval, for example ``41.3 ± 0.4``; an em dash where there is no figure.
-
-    Args:
-        value: Over runs.
-        decimals: Of both numbers.
-    """
+    """Write a mean with its interval, for example ``41.3 ± 0.4``; an em dash where there is no figure."""
     if value.mean is None:
         return NOTHING
     spread = "" if value.half_width is None else f" ± {value.half_width:.{decimals}f}"
     return f"{value.mean:.{decimals}f}{spread}"
 
 
-def _heading(table: Table) -> str:
+def _heading(table: Table) -> Heading:
     ratio = "" if table.imbalance_ratio is None else f"@{table.imbalance_ratio:g}"
     step = "" if table.imbalance in (None, "exp") else f"-{table.imbalance}"
     protocol = table.protocol
     parts = [
-        f"{table.dataset}{ratio}{step}",
-        f"{table.track} track",
-        f"{protocol['name']} protocol",
-        protocol["backbone"],
-        f"{protocol['epochs']} epoch{'s' if protocol['epochs'] != 1 else ''}",
+        f"{protocol.name} protocol",
+        protocol.backbone,
+        f"{protocol.epochs} epoch{'s' if protocol.epochs != 1 else ''}",
         f"{table.train_images:,} training images",
         table.precision,
     ]
@@ -86,13 +94,13 @@ def _heading(table: Table) -> str:
     parts += [tuning_heading(table.tuning)] if table.tuning else []
     parts += [table.external] if table.external else []
     parts += [f"not ranked ({table.unranked})"] if table.unranked else []
-    return ", ".join(parts)
+    return Heading(printable(f"{table.dataset}{ratio}{step}"), printable(table.track), ", ".join(parts))
 
 
 def _distinction(table: Table, alike: Sequence[Table]) -> list[str]:
-    names = sorted({name for other in alike for name in other.protocol})
-    telling = [name for name in names if any(other.protocol.get(name) != table.protocol.get(name) for other in alike)]
-    parts = [f"{name}={table.protocol.get(name)}" for name in telling]
+    own, others = table.protocol.as_dict(), [other.protocol.as_dict() for other in alike]
+    names = sorted({name for other in others for name in other})
+    parts = [f"{name}={own.get(name)}" for name in names if any(other.get(name) != own.get(name) for other in others)]
     if any(other.splits != table.splits for other in alike):
         parts.append(f"split {' '.join(digest[:8] for _, digest in table.splits)}")
     return parts

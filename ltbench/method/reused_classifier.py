@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
+from typing import Literal
 
 from torch import nn
 
@@ -11,12 +12,22 @@ from ltbench.errors import UserError
 from ltbench.method.context import Context
 from ltbench.method.contract import Method
 from ltbench.method.factories import HeadFactory
+from ltbench.method.values import Facts
 
 
 class ReusedClassifier(Method):
-    """Take the earlier stage's linear classifier, and the projection that it reads features through, if there is one."""
+    """Take the earlier stage's linear classifier, and the projection that it reads features through, if there is one.
+
+    Args:
+        inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
+    """
 
     stages = frozenset({2})
+
+    def __init__(self, facts: Facts, *, inputs: Literal["features", "images"] = "features") -> None:
+        super().__init__(facts)
+        # Features are the default of a stage, not a demand: a method that needs images may join.
+        self.inputs = "images" if inputs == "images" else None
 
     @abstractmethod
     def reuse(self, linear: nn.Linear) -> nn.Module:

@@ -104,5 +104,10 @@ def ltbench_stage_end(run: RunInfo, stage: int, curve: Sequence[Mapping[str, Any
 
 
 @hookspec
-def ltbench_run_end(run: RunInfo, record: Mapping[str, Any]) -> None:
-    """Observe a finished run's record, be it completed, diverged or failed (main process only)."""
+def ltbench_run_end(run: RunInfo, record: Any) -> None:
+    """Observe a finished run's record, be it completed, diverged or failed (main process only).
+
+    Args:
+        run: What was running.
+        record: A copy of the :class:`ltbench.Record` that was written, read by attribute: ``record.metrics.accuracy.all``.
+    """

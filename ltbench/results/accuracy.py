@@ -18,6 +18,8 @@ from ltbench.terms.shots import FEW_BELOW, MANY_ABOVE
 
 Counts = npt.NDArray[np.int64]
 
+SPLITS = ("all", "many", "medium", "few")
+
 
 def per_class_counts(predictions: Predictions, num_classes: int) -> tuple[Counts, Counts]:
     """Count the right predictions and the images of each class.

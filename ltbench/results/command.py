@@ -14,7 +14,7 @@ from ltbench.planning.request import ALTERNATIVES, BY_HAND, Request, Terms, What
 from ltbench.terms.protocol import CUSTOM, PAPER
 
 if TYPE_CHECKING:
-    from ltbench.results.records import Record
+    from ltbench.results.schema import Record
     from ltbench.terms.protocol import Protocol
 
 _FILE = re.compile(re.escape(PREFIX) + r"([A-Za-z_]\w*\.py)")
@@ -36,31 +36,31 @@ def command_of(record: Record, protocols: Mapping[str, Protocol] | None = None) 
 
 def plugins_of(record: Record) -> tuple[Path, ...]:
     """Return the files which a record's methods came from: by name, for a record knows no folder."""
-    named = (_FILE.fullmatch(str(method["distribution"])) for stage in record["stages"] for method in stage["methods"])
+    named = (_FILE.fullmatch(str(method.distribution)) for stage in record.stages for method in stage.methods)
     return tuple(Path(name) for name in dict.fromkeys(match[1] for match in named if match))
 
 
 def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None) -> Request:
     """Return the request that plans the run of a record again, see :func:`command_of`."""
-    if record["external"] is not None:
-        raise UserError(f"its first stage comes from elsewhere ({record['external']:.80}), and no record holds one")
-    task = record["task"]
-    if ":" in task["dataset"]:
-        raise UserError(f"{task['dataset']:.80} is somebody's own images, and no record says where they are")
-    what = What((_expression(record, explicit=record["track"] == PAPER),), (task["dataset"],), task["imbalance_ratio"],
-                task["imbalance"] or "exp", (task["seed"],), (task["split_seed"],))
+    if record.external is not None:
+        raise UserError(f"its first stage comes from elsewhere ({record.external:.80}), and no record holds one")
+    task = record.task
+    if ":" in task.dataset:
+        raise UserError(f"{task.dataset:.80} is somebody's own images, and no record says where they are")
+    what = What((_expression(record, explicit=record.track == PAPER),), (task.dataset,), task.imbalance_ratio,
+                task.imbalance or "exp", (task.seed,), (task.split_seed,))
     protocol, paper, by_hand = _terms(record, protocols)
-    noise = record["protocol"].get("eval_noise", 0.0)
-    return Request(what, Terms(protocol, record["track"], paper, by_hand, noise, record["precision"]), plugins=plugins_of(record))
+    noise = record.protocol.as_dict().get("eval_noise", 0.0)
+    return Request(what, Terms(protocol, record.track, paper, by_hand, noise, record.precision), plugins=plugins_of(record))
 
 
 def _terms(record: Record, protocols: Mapping[str, Protocol] | None) -> tuple[str | None, str | None, dict[str, Any]]:
     """Return the name of a protocol, that of a paper's method, and what is changed by hand."""
-    protocol = record["protocol"]
-    if record["track"] == PAPER:
-        return None, record.get("paper"), {name: protocol[name] for name in ALTERNATIVES}
-    if protocol["name"] != CUSTOM:
-        return protocol["name"], None, {}
+    protocol = record.protocol.as_dict()
+    if record.track == PAPER:
+        return None, record.paper, {name: protocol[name] for name in ALTERNATIVES}
+    if record.protocol.name != CUSTOM:
+        return record.protocol.name, None, {}
     bases = {name: base.as_dict() for name, base in (protocols or {}).items()}
     changed = {name: [field for field in sorted({*base, *protocol} - {*NOT_TERMS}) if base.get(field) != protocol.get(field)]
                for name, base in bases.items()}
@@ -101,15 +101,15 @@ def arguments_of(request: Request) -> list[str]:
 def _expression(record: Record, *, explicit: bool) -> str:
     """Return the expression; in full where a paper's values would take the place of those that are not typed."""
     if not explicit:
-        return str(record["expression"])
+        return record.expression
     from ltbench.method.hyperparameters import format_value
 
     stages = []
-    for stage in record["stages"]:
+    for stage in record.stages:
         methods = []
-        for method in stage["methods"]:
-            options = ",".join(f"{name}={format_value(value)}" for name, value in sorted(method["hyperparameters"].items()))
-            methods.append(f"{method['name']}({options})" if options else method["name"])
+        for method in stage.methods:
+            options = ",".join(f"{name}={format_value(value)}" for name, value in sorted(method.hyperparameters.items()))
+            methods.append(f"{method.name}({options})" if options else method.name)
         stages.append("+".join(methods))
     return "/".join(stages)
 

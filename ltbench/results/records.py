@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ltbench.errors import UserError
 from ltbench.results.migration import migrate
+from ltbench.results.plain import plain
 from ltbench.results.reading import lies_in, parse, read_bytes
-from ltbench.results.schema import check
+from ltbench.results.schema import PredictionsFile, Record
 from ltbench.results.tensors import entry_of, pack
 from ltbench.results.text import printable
+from ltbench.results.validation import BrokenRecord, validate
 from ltbench.system.atomic import sync, temporary_beside
 
 if TYPE_CHECKING:
@@ -28,12 +29,9 @@ if TYPE_CHECKING:
 
     from ltbench.results.predictions import Predictions
 
-Record: TypeAlias = dict[str, Any]
-
 # What says how a run went and what it left beside, never what came out.
 CIRCUMSTANCES = ("timing", "environment", "geometry")
 _MAX_BYTES = 2**36  # of tensors: features of 437,513 images, 2,048 wide, are 3.6 GB
-_SHOWN = 5  # problems in one line
 _MARKS = {"schema", "expression_hash"}  # a JSON object with neither is no record
 
 
@@ -44,17 +42,15 @@ class Stored(NamedTuple):
     record: Record
 
 
-def write(record: Mapping[str, Any], predictions: Predictions | None, directory: Path, name: str,
+def write(record: Record, predictions: Predictions | None, directory: Path, name: str,
           geometry: Mapping[str, Tensor] | None = None) -> Path:
     """Write a record and what lies beside it so that each appears whole or not at all, and return the record's path.
 
-    Numbers that JSON has none for (NaN, infinity) become null. The fields ``predictions`` and ``geometry`` are filled in here.
-
     Args:
-        record: As the schema says.
-        predictions: Of the test images; None for a run that has none.
+        record: Checked once more, since an attribute can be set to anything; ``predictions`` and ``geometry`` are filled in.
+        predictions: None for a run that has none.
         directory: Made if it does not exist.
-        name: Of all files, without an ending.
+        name: Name of all files, without an ending.
         geometry: Tensors to keep, see :mod:`ltbench.results.geometry`; None for none.
 
     Raises:
@@ -65,14 +61,16 @@ def write(record: Mapping[str, Any], predictions: Predictions | None, directory:
         raise ValueError(f"name must be a plain file name, got {name!r}")
     target = directory / f"{name}.json"
     arrays, tensors = directory / f"{name}.npz", directory / f"{name}.geometry.safetensors"
-    entry = None if predictions is None else {"file": arrays.name, "sha256": predictions.sha256()}
     packed = None if geometry is None else pack(geometry)
-    kept = None if geometry is None or packed is None else entry_of(tensors.name, packed, geometry)
     beside = {arrays: None if predictions is None else predictions.to_bytes(), tensors: packed}
-    plain = _plain({**record, "predictions": entry, "geometry": kept})
-    if problems := check(plain):
-        raise ValueError(f"record {name}: {_one_line(problems)}")
-    text = json.dumps(plain, sort_keys=True, indent=1, allow_nan=False) + "\n"
+    record.predictions = None if predictions is None else PredictionsFile(file=arrays.name, sha256=predictions.sha256())
+    record.geometry = None if geometry is None or packed is None else entry_of(tensors.name, packed, geometry)
+    values = plain(record.as_dict())
+    try:
+        validate(values)
+    except BrokenRecord as error:
+        raise ValueError(f"record {name}: {error}") from None
+    text = json.dumps(values, sort_keys=True, indent=1, allow_nan=False) + "\n"
     staged: list[Path] = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -99,9 +97,6 @@ def write(record: Mapping[str, Any], predictions: Predictions | None, directory:
 
 def read(path: Path) -> Record:
     """Read one record and check it; one of an older schema is brought up to this one's, see :mod:`ltbench.results.migration`.
-
-    Args:
-        path: Of the JSON file.
 
     Raises:
         UserError: If the file is missing, too large, not JSON, or breaks the schema: one line with the file and the fields.
@@ -149,29 +144,21 @@ def read_directory(directory: Path) -> tuple[list[Stored], list[str]]:
 
 
 def is_record(value: Any) -> bool:
-    """Tell whether JSON is to be judged as a record: all but an object that bears no mark of one.
-
-    Args:
-        value: As read.
-    """
+    """Tell whether JSON is to be judged as a record: all but an object that bears no mark of one."""
     return not isinstance(value, dict) or bool(_MARKS & set(value))
 
 
 def load_predictions(path: Path, record: Record) -> Predictions | None:
     """Read the predictions that lie next to a record; None if it has none.
 
-    Args:
-        path: Of the record.
-        record: As read.
-
     Raises:
         UserError: If the file is missing or damaged, or a link to another folder.
     """
     from ltbench.results.predictions import Predictions
 
-    if not record["predictions"]:
+    if record.predictions is None:
         return None
-    file = path.parent / record["predictions"]["file"]
+    file = path.parent / record.predictions.file
     if not lies_in(file, Path(os.path.realpath(path)).parent):
         raise UserError(printable(f"predictions {file} must lie next to the record, got a link to another folder"))
     return Predictions.load(file)
@@ -180,21 +167,18 @@ def load_predictions(path: Path, record: Record) -> Predictions | None:
 def read_geometry(path: Path) -> dict[str, Tensor]:
     """Read the tensors that a run kept beside its record, see :mod:`ltbench.results.geometry`.
 
-    Args:
-        path: Of the record.
-
     Raises:
         UserError: If the record keeps none, or the file is missing, damaged or another than the record's.
     """
     from safetensors.torch import load
 
-    entry = read(path).get("geometry")
+    entry = read(path).geometry
     if entry is None:
         raise UserError(f"record {path} keeps no geometry; run it again without --keep nothing")
-    file = path.parent / entry["file"]
+    file = path.parent / entry.file
     try:
         content = read_bytes(file, _MAX_BYTES)
-        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise UserError(f"geometry {file} is not the one that its record names (sha256 differs)")
         return dict(load(content))
     except OSError as error:
@@ -205,75 +189,59 @@ def read_geometry(path: Path) -> dict[str, Tensor]:
         raise UserError(f"geometry {file} is damaged ({type(error).__name__})") from None
 
 
-def comparable(record: Record) -> Record:
-    """Return a record without its timing, its environment and what it keeps beside.
-
-    Args:
-        record: As read.
-    """
-    return {name: value for name, value in record.items() if name not in CIRCUMSTANCES}
+def comparable(record: Record) -> dict[str, Any]:
+    """Return a record's fields without its timing, its environment and what it keeps beside."""
+    return {name: value for name, value in record.as_dict().items() if name not in CIRCUMSTANCES}
 
 
 def equal(a: Record, b: Record) -> list[str]:
-    """Return the paths of the fields in which two records differ, timing and environment aside; empty if they are equal.
-
-    Args:
-        a: A record.
-        b: Another.
-    """
+    """Return the paths of the fields in which two records differ, timing and environment aside; empty if they are equal."""
     return list(_differences(comparable(a), comparable(b), ""))
 
 
-def verify(record: Record, predictions: Predictions) -> list[str]:
-    """Recompute what a record says from its predictions, exactly; return one line for each field that does not agree.
+class Mismatch(NamedTuple):
+    """Hold a field that contradicts the predictions, and what is wrong with it."""
 
-    Args:
-        record: As read.
-        predictions: That lie next to it.
-    """
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}{':' if self.field == 'predictions' else ''} {self.message}"
+
+
+def verify(record: Record, predictions: Predictions) -> list[Mismatch]:
+    """Recompute what a record says from its predictions, exactly, and return each field that does not agree."""
     from ltbench.results.accuracy import per_class_counts
     from ltbench.results.label_shift import recompute
     from ltbench.results.metrics import standard_metrics
 
-    counts = record["split"]["class_counts"]
+    counts = record.split.class_counts
+    claims = {} if record.metrics is None else record.metrics.as_dict()
     try:
         correct, total = per_class_counts(predictions, len(counts))
         metrics = standard_metrics(predictions, counts)
-        if shifts := (record["metrics"] or {}).get("label_shift"):
-            metrics["label_shift"] = recompute(shifts, predictions, counts, record["task"]["split_seed"])
+        if shifts := claims.get("label_shift"):
+            metrics["label_shift"] = recompute(shifts, predictions, counts, record.task.split_seed)
     except ValueError as error:
-        return [f"predictions: {error}"]
+        return [Mismatch("predictions", str(error))]
     claimed = {
-        "metrics": {name: value for name, value in (record["metrics"] or {}).items() if name in metrics},
-        "per_class": record["per_class"],
-        "predictions": {"sha256": (record["predictions"] or {}).get("sha256")},
+        "metrics": {name: value for name, value in claims.items() if name in metrics},
+        "per_class": None if record.per_class is None else record.per_class.as_dict(),
+        "predictions": {"sha256": None if record.predictions is None else record.predictions.sha256},
     }
     computed = {
         "metrics": metrics,
         "per_class": {"correct": correct.tolist(), "total": total.tolist()},
         "predictions": {"sha256": predictions.sha256()},
     }
-    return [printable(f"{path} does not follow from the predictions") for path in _differences(claimed, computed, "")]
+    return [Mismatch(printable(path), "does not follow from the predictions") for path in _differences(claimed, computed, "")]
 
 
 def _checked(path: Path, value: Any) -> Record:
-    value = migrate(value)
-    if problems := check(value):
-        raise UserError(printable(f"record {path}: {_one_line(problems)}"))
-    return dict(value)
-
-
-def _one_line(problems: list[str]) -> str:
-    more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-    return "; ".join(problems[:_SHOWN]) + more
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    try:
+        return validate(migrate(value))
+    except BrokenRecord as error:
+        raise UserError(printable(f"record {path}: {error}")) from None
 
 
 def _differences(a: Any, b: Any, path: str) -> Iterator[str]:

@@ -1,251 +1,469 @@
-"""What a record looks like: rules that read as the schema, and a check that names every field that breaks one."""
+"""What a record holds: one model, from which reading, writing, checking and the published JSON Schema follow.
+
+Fields that no model knows are kept as they are, since a later version may say more, and a field that was absent stays absent when
+a record is written again. Models hold what JSON does: numbers are finite, and an integer stays one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from ltbench.terms.shift import parse_shift
+from pydantic import BaseModel, ConfigDict, Field
+
+from ltbench.results.constraints import (
+    Amount,
+    Boolean,
+    Count,
+    Fraction,
+    Integer,
+    NpzName,
+    Number,
+    Percent,
+    SafetensorsName,
+    ShiftName,
+    Text,
+    one_of,
+)
 
 SCHEMA = 1
-STATUSES = ("completed", "diverged", "failed")
-SELECTIONS = ("last", "val", "test")
-
-Rule: TypeAlias = Callable[[object, str], Iterator[str]]
+Status: TypeAlias = Literal["completed", "diverged", "failed"]
+Selection: TypeAlias = Literal["last", "val", "test"]
 
 
-def _demand(holds: bool, path: str, constraint: str, value: object) -> Iterator[str]:
-    if not holds:
-        text = repr(value)
-        yield f"{path} must be {constraint}, got {text if len(text) <= 60 else text[:57] + '...'}"
+class Part(BaseModel):
+    """Hold a part of a record."""
+
+    model_config = ConfigDict(strict=True, extra="allow", use_attribute_docstrings=True, serialize_by_alias=True,
+                              protected_namespaces=())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what JSON holds of it: unknown fields are there, and absent ones are not."""
+        return self.model_dump(exclude_unset=True)
 
 
-def _anything(value: object, path: str) -> Iterator[str]:
-    return iter(())
+class RecordedTask(Part):
+    """Which images were learned, and by which seeds."""
+
+    dataset: Text
+    """Name of the dataset."""
+    imbalance_ratio: Number | None
+    """Images of the largest class over those of the smallest; null where the data is used as it is."""
+    imbalance: Text | None
+    """Form of the class counts, for example ``exp``; null where the data is used as it is."""
+    split_seed: Integer
+    """Seed that chose the training images."""
+    seed: Integer
+    """Seed of the training: initialization, order and augmentation."""
 
 
-def _text(value: object, path: str) -> Iterator[str]:
-    return _demand(isinstance(value, str) and bool(value), path, "a non-empty text", value)
+class Unreadable(Part):
+    """How many images could not be decoded and were left out."""
+
+    train: Count
+    """Training images."""
+    test: Count
+    """Test images."""
+    sha256: Text
+    """Hash of their names."""
 
 
-def _boolean(value: object, path: str) -> Iterator[str]:
-    return _demand(isinstance(value, bool), path, "true or false", value)
+class RecordedSplit(Part):
+    """The images that the task made of the dataset."""
+
+    hash: Text
+    """Hash of the training images' positions, sha256 in hexadecimal."""
+    class_counts: list[Count]
+    """Training images of each class, shape (C,)."""
+    test_counts: list[Count]
+    """Test images of each class, shape (C,)."""
+    images: Text | None = None
+    """Which images a dataset's name stands for, where it may stand for others."""
+    unreadable: Unreadable | None = None
+    """Images that were left out; absent where all could be read."""
 
 
-def _integer(value: object, path: str) -> Iterator[str]:
-    return _demand(isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63, path, "an integer", value)
+class RecordedProtocol(Part):
+    """The settings of a training. Those that a protocol has beyond these fields are kept too, by their names."""
+
+    name: Text
+    """``smoke``, ``quick``, ``common``, ``paper``, or ``custom`` once anything was changed by hand."""
+    backbone: Text
+    """Name of the backbone."""
+    epochs: Count
+    """Passes over the training images in a stage that trains the backbone."""
+    per_class: Count | None = None
+    """At most this many images a class, in training and in testing; null for all."""
 
 
-def _count(value: object, path: str) -> Iterator[str]:
-    good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-    return _demand(good, path, "an integer >= 0", value)
+class RecordedMethod(Part):
+    """One method of a stage."""
+
+    name: Text
+    """Its name in expressions."""
+    hyperparameters: dict[str, Any]
+    """Every hyperparameter of it with the value that was used."""
+    distribution: Text | None
+    """Installed package that it came from; null for a file or a session."""
+    version: Text | None
+    """Version of the package."""
+    sources: dict[str, Text]
+    """File -> sha256 of each source file that its code came from."""
+    summary: str | None = None
+    """What it does, in a line."""
+    paper: str | None = None
+    """Paper that it is from."""
 
 
-def _number(value: object, path: str) -> Iterator[str]:
-    good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return _demand(good and abs(value) < 1e300, path, "a number", value)  # type: ignore[arg-type]  # no NaN is below 1e300
+class RecordedStage(Part):
+    """One stage of the training."""
+
+    expression: Text
+    """Its part of the run's expression."""
+    key: Text
+    """Hash of everything that its result depends on."""
+    inputs: Text
+    """What it trains on: ``images``, ``features``, or ``none`` where nothing is trained."""
+    methods: list[RecordedMethod]
+    """Its methods, in the order of the expression."""
+    protocol: dict[str, Any] | None = None
+    """Settings of this stage, what its methods change included."""
+    protocol_overrides: dict[str, Any] = Field(default_factory=dict)
+    """What its methods declare to change of the run's protocol, by setting."""
 
 
-def _between(low: float, high: float) -> Rule:
-    def rule(value: object, path: str) -> Iterator[str]:
-        good = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
-        return _demand(good, path, f"a number in [{low:g}, {high:g}]", value)
+class Core(Part):
+    """The ltbench that ran."""
 
-    return rule
-
-
-def _one_of(*choices: object) -> Rule:
-    # By type too: true equals 1 in Python, and not in JSON.
-    def rule(value: object, path: str) -> Iterator[str]:
-        good = any(type(value) is type(choice) and value == choice for choice in choices)
-        return _demand(good, path, f"one of {', '.join(map(str, choices))}", value)
-
-    return rule
+    version: Text
+    """Its version."""
+    commit: Text | None
+    """Commit of its repository; null outside one."""
+    dirty: Boolean | None
+    """Whether the code had changes that the commit does not hold."""
 
 
-def _optional(rule: Rule) -> Rule:
-    return lambda value, path: iter(()) if value is None else rule(value, path)
+class CurveRow(Part):
+    """One epoch of a stage, with the figures that methods measured under their own names."""
+
+    stage: Integer = 1
+    """Number of the stage, from 1."""
+    epoch: Integer | None = None
+    """Number of the epoch, from 1; 0 for what a method measures before the first one."""
+    epochs: Integer | None = None
+    """How many epochs the stage has."""
+    loss: Number | None = None
+    """Mean training loss; null where it was no number."""
+    rate: Number | None = None
+    """Learning rate at the epoch's end."""
+    train_accuracy: Number | None = None
+    """Share of the training images of the epoch that were classified right, in percent."""
 
 
-def _list_of(rule: Rule) -> Rule:
-    def check_items(value: object, path: str) -> Iterator[str]:
-        if not isinstance(value, list):
-            yield from _demand(False, path, "a list", value)
-            return
-        for i, item in enumerate(value):
-            yield from rule(item, f"{path}[{i}]")
+class ShotAccuracy(Part):
+    """Mean accuracy of classes, in percent; null for a split without classes."""
 
-    return check_items
-
-
-def _mapping_of(rule: Rule) -> Rule:
-    return lambda value, path: _entries(value, path, {}, default=rule)
+    all: Percent | None
+    """Over all classes."""
+    many: Percent | None
+    """Over classes of more than 100 training images."""
+    medium: Percent | None
+    """Over classes of 20 to 100 training images."""
+    few: Percent | None
+    """Over classes of fewer than 20 training images."""
 
 
-def _shifts_of(rule: Rule) -> Rule:
-    """Demand the names of label shifts, each with what ``rule`` asks."""
-    def check_names(value: object, path: str) -> Iterator[str]:
-        yield from _mapping_of(rule)(value, path)
-        for name in value if isinstance(value, dict) else ():
-            try:
-                parse_shift(name)
-            except ValueError as error:
-                yield f"{path}: {error}"
+class ShiftFigures(Part):
+    """Accuracy on a test set whose labels are distributed otherwise."""
 
-    return check_names
-
-
-def _fields(required: Mapping[str, Rule], optional: Mapping[str, Rule] | None = None) -> Rule:
-    return lambda value, path: _entries(value, path, required, optional or {})
+    accuracy: Percent | None
+    """Share of its images that were classified right, in percent; null for an empty set."""
+    images: Count
+    """How many images it has."""
+    classes: Count
+    """How many classes have an image in it."""
+    sha256: Text
+    """Hash of its images' positions."""
 
 
-def _entries(
-    value: object, path: str, required: Mapping[str, Rule], optional: Mapping[str, Rule] | None = None, default: Rule = _anything
-) -> Iterator[str]:
-    """Check an object; names that no rule knows fall to ``default``: a later writer may say more than this reader asks."""
-    prefix = f"{path}." if path else ""
-    if not isinstance(value, dict):
-        yield from _demand(False, path or "the record", "an object", value)
-        return
-    yield from (f"{prefix}{name} is missing" for name in required if name not in value)
-    for name, item in value.items():
-        rule = required.get(name) or (optional or {}).get(name) or default
-        yield from rule(item, f"{prefix}{name}")
+class PublishedShift(ShiftFigures):
+    """Accuracy on a set that a paper published."""
+
+    members: Text
+    """One bit for each prediction, whether its image is in the set, the lowest bit of a byte first; base64."""
 
 
-def _file_name(ending: str) -> Rule:
-    """Demand a bare name: a record from elsewhere must not point out of its folder."""
-    def rule(value: object, path: str) -> Iterator[str]:
-        good = isinstance(value, str) and value.endswith(ending) and not value.startswith(".") and not set(value) & set("/\\:\0")
-        return _demand(good, path, f"the name of an {ending} file next to the record", value)
+class LabelShift(Part):
+    """Figures under label shift by the shift's name, for example ``forward50``."""
 
-    return rule
-
-
-_METHOD = _fields({
-    "name": _text,
-    "hyperparameters": _mapping_of(_anything),
-    "distribution": _optional(_text),
-    "version": _optional(_text),
-    "sources": _mapping_of(_text),
-})
-_STAGE = _fields(
-    {"expression": _text, "key": _text, "inputs": _anything, "methods": _list_of(_METHOD)},
-    optional={"protocol_overrides": _mapping_of(_anything)},
-)
-_PERCENT = _optional(_between(0, 100))
-_SHIFT = {"accuracy": _PERCENT, "images": _count, "classes": _count, "sha256": _text}
-_METRICS = _fields(
-    {
-        "accuracy": _fields({"all": _PERCENT, "many": _PERCENT, "medium": _PERCENT, "few": _PERCENT}),
-        "balanced_error": _PERCENT,
-        "worst_class": _PERCENT,
-        "worst_tenth": _PERCENT,
-        "harmonic_mean": _PERCENT,
-        "ece": _optional(_between(0, 1)),
-        "test_loss": _optional(_number),
-    },
-    optional={
-        "extra": _mapping_of(_anything),
-        "label_shift": _fields({}, optional={
-            "published": _shifts_of(_fields({**_SHIFT, "members": _text})), "built": _shifts_of(_fields(_SHIFT)),
-        }),
-    },
-)
-_PRETRAINING = _fields({"kind": _one_of("stage1", "weights"), "source": _one_of("file", "timm"), "sha256": _text}, optional={
-    "model": _text,
-    "input": _fields({"mean": _list_of(_number), "std": _list_of(_number), "size": _count, "crop": _between(0, 1)}),
-})
-_TUNING = _fields({
-    "expression": _text,
-    "space": _mapping_of(_fields({"kind": _one_of("uniform", "log_uniform", "choice")}, optional={
-        "low": _number, "high": _number, "values": _list_of(_anything),
-    })),
-    "sampler": _fields({"name": _text, "seed": _count, "optuna": _text}),
-    "budget": _fields({"trials": _count, "protocol": _fields({"name": _text, "backbone": _text, "epochs": _count})}),
-    "validation": _fields({"source": _one_of("held out", "own"), "counts": _list_of(_count), "sha256": _text}),
-    "trials": _list_of(_fields({
-        "values": _mapping_of(_anything), "score": _PERCENT, "status": _one_of("completed", "diverged", "refused"),
-    })),
-    "chosen": _optional(_count),
-})
-_RECORD = _fields({
-    "schema": _one_of(SCHEMA),
-    "expression": _text,
-    "expression_hash": _text,
-    "key": _text,
-    "track": _text,
-    "selection": _one_of(*SELECTIONS),
-    "stages": _list_of(_STAGE),
-    "task": _fields({
-        "dataset": _text,
-        "imbalance_ratio": _optional(_number),
-        "imbalance": _optional(_text),
-        "split_seed": _integer,
-        "seed": _integer,
-    }),
-    "split": _fields({"hash": _text, "class_counts": _list_of(_count), "test_counts": _list_of(_count)}, optional={
-        "images": _text,
-        "unreadable": _fields({"train": _count, "test": _count, "sha256": _text}),
-    }),
-    "protocol": _fields({"name": _text, "backbone": _text, "epochs": _count}),
-    "precision": _text,
-    "external": _optional(_text),
-    "core": _fields({"version": _text, "commit": _optional(_text), "dirty": _optional(_boolean)}),
-    "status": _one_of(*STATUSES),
-    "reason": _optional(_text),
-    "curve": _list_of(_mapping_of(_anything)),
-    "metrics": _optional(_METRICS),
-    "per_class": _optional(_fields({"correct": _list_of(_count), "total": _list_of(_count)})),
-    "predictions": _optional(_fields({"file": _file_name(".npz"), "sha256": _text})),
-    "timing": _fields({
-        "seconds": _mapping_of(_optional(_between(0, 1e12))),
-        "peak_memory_bytes": _mapping_of(_optional(_count)),
-    }),
-    "environment": _mapping_of(_anything),
-}, optional={
-    "geometry": _optional(_fields({
-        "file": _file_name(".safetensors"), "sha256": _text, "holds": _one_of("statistics", "features"),
-    })),
-    "paper": _optional(_text),
-    "tuning_trials": _count,
-    "tuning": _TUNING,
-    "cost": _optional(_fields({"parameters": _count, "operations": _count, "relative": _between(0, 1e12)})),
-    "pretraining": _optional(_PRETRAINING),
-})
+    published: dict[ShiftName, PublishedShift] = Field(default_factory=dict)
+    """On published sets."""
+    built: dict[ShiftName, ShiftFigures] = Field(default_factory=dict)
+    """On sets that were built by rule from the test images."""
 
 
-def check(record: object) -> list[str]:
-    """Return one line for each field that is not as the schema says; an empty list for a sound record.
+class Metrics(Part):
+    """What came out. Every figure but ``extra`` follows from the predictions; a figure that does not exist is null."""
 
-    Args:
-        record: As read from JSON.
-    """
-    if isinstance(record, dict) and record.get("schema") != SCHEMA:
-        version = "is missing" if "schema" not in record else f"must be {SCHEMA}, got {record['schema']!r:.40}"
-        newer = isinstance(record.get("schema"), int) and record["schema"] > SCHEMA
-        return [f"schema {version}{'; a newer ltbench wrote it' if newer else ''}"]  # the other rules are of this version only
-    problems = list(_RECORD(record, ""))
-    return problems or list(_contradictions(record))  # type: ignore[arg-type]
+    accuracy: ShotAccuracy
+    """Mean accuracy over classes, in percent."""
+    balanced_error: Percent | None
+    """100 minus the mean accuracy over classes."""
+    worst_class: Percent | None
+    """Accuracy of the worst class, in percent."""
+    worst_tenth: Percent | None
+    """Mean accuracy of the worst tenth of the classes, in percent."""
+    harmonic_mean: Percent | None
+    """Harmonic mean of the classes' accuracies, in percent."""
+    ece: Fraction | None
+    """Expected calibration error, from 0 to 1."""
+    test_loss: Number | None
+    """Mean negative log-probability of the true class, in nats."""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """Figures of plugins, by the plugin's metric."""
+    label_shift: LabelShift = Field(default_factory=LabelShift)
+    """Accuracy under label shift."""
 
 
-def _contradictions(record: dict[str, Any]) -> Iterator[str]:
-    """Find fields that are sound alone and not together."""
-    classes = len(record["split"]["class_counts"])
-    sized = {"split.test_counts": record["split"]["test_counts"]}
-    sized |= {f"per_class.{name}": counts for name, counts in (record["per_class"] or {}).items() if isinstance(counts, list)}
-    for path, counts in sized.items():
-        yield from _demand(len(counts) == classes, path, f"of {classes} classes", len(counts))
-    if record["selection"] == "test" and record["external"] is None:
-        yield "selection must be 'last' or 'val' unless the record is external, got 'test'"
-    completed = record["status"] == "completed"
-    if not completed and record["reason"] is None:
-        yield f"reason must be given for a {record['status']} run, got None"
-    for name in ("metrics", "per_class", "predictions"):
-        if completed and record[name] is None:
-            yield f"{name} must be given for a completed run, got None"
-    counts = record["per_class"]
-    if counts and any(hits > images for hits, images in zip(counts["correct"], counts["total"], strict=False)):
-        yield "per_class.correct must be at most per_class.total in every class"
-    if counts and counts["total"] != record["split"]["test_counts"]:
-        yield "per_class.total must be equal to split.test_counts"
+class PerClass(Part):
+    """Test images by class."""
+
+    correct: list[Count]
+    """Images of each class that were classified right, shape (C,)."""
+    total: list[Count]
+    """Test images of each class, shape (C,)."""
+
+
+class Cost(Part):
+    """What predicting one test image takes."""
+
+    parameters: Count
+    """Of backbone and head."""
+    operations: Count
+    """Floating-point operations."""
+    relative: Amount
+    """Operations over those of a linear classifier on an unchanged backbone of the same name."""
+
+
+class PredictionsFile(Part):
+    """The predictions beside the record."""
+
+    file: NpzName
+    """Name of the file."""
+    sha256: Text
+    """Hash of the arrays' names, lengths and contents."""
+
+
+class GeometryFile(Part):
+    """The tensors beside the record."""
+
+    file: SafetensorsName
+    """Name of the file."""
+    sha256: Text
+    """Hash of the file."""
+    holds: Annotated[Literal["statistics", "features"], one_of("statistics", "features")]
+    """What was kept: statistics of the features alone, or the features too."""
+
+
+class Timing(Part):
+    """How long a run took, and how much memory; its own circumstances, which no other run need repeat."""
+
+    seconds: dict[str, Amount | None]
+    """Phase -> seconds; a stage says how long its training took, wherever that was."""
+    peak_memory_bytes: dict[str, Count | None]
+    """Phase -> largest memory in bytes, and that of the whole ``process``."""
+    reused: dict[str, Boolean] = Field(default_factory=dict)
+    """Stage -> whether its result was found rather than trained by this run."""
+
+
+class Environment(Part):
+    """What the run ran on, without saying whose machine it was."""
+
+    world_size: Count | None = None
+    """Number of processes."""
+    accumulation: Count | None = None
+    """Parts that each process split its share of a global batch into."""
+    batch_per_device: Count | None = None
+    """Images in one such part."""
+    evaluation: Text | None = None
+    """Precision of the evaluation; absent where it was fp32 of old."""
+    compiled: Boolean | None = None
+    """Whether training steps were compiled."""
+    sync_batch_norm: Boolean | None = None
+    """Whether batch norm looked at the images of all processes."""
+    device: Text | None = None
+    """Name of the accelerator, or ``cpu``."""
+    cuda: Text | None = None
+    """Version of CUDA; null without."""
+    processor: Text | None = None
+    """Kind of processor."""
+    cores: Count | None = None
+    """Number of its cores."""
+    threads: Count | None = None
+    """CPU threads of each process."""
+    system: Text | None = None
+    """Operating system."""
+    python: Text | None = None
+    """Version of Python."""
+    libraries: dict[str, Text | None] = Field(default_factory=dict)
+    """Library -> version."""
+
+
+class ImageInput(Part):
+    """How a pre-trained backbone takes its images."""
+
+    mean: list[Number]
+    """Subtracted from each channel, shape (3,)."""
+    std: list[Number]
+    """Each channel is divided by it, shape (3,)."""
+    size: Count
+    """Height and width in pixels."""
+    crop: Fraction
+    """Share of the shorter side that is kept."""
+
+
+class Pretraining(Part):
+    """Where a first stage came from that ltbench did not train."""
+
+    kind: Annotated[Literal["stage1", "weights"], one_of("stage1", "weights")]
+    """A first stage of the task itself, or weights that were pre-trained elsewhere."""
+    source: Annotated[Literal["file", "timm"], one_of("file", "timm")]
+    """A user's file, or a model of timm."""
+    sha256: Text
+    """Hash of the weights."""
+    model: Text | None = None
+    """Name of the model."""
+    input: ImageInput | None = None
+    """How it takes images."""
+
+
+class SearchRange(Part):
+    """Where a hyperparameter was searched."""
+
+    kind: Annotated[Literal["uniform", "log_uniform", "choice"], one_of("uniform", "log_uniform", "choice")]
+    """How values were drawn."""
+    low: Number | None = None
+    """Lower end; absent for a choice."""
+    high: Number | None = None
+    """Upper end; absent for a choice."""
+    values: list[Any] | None = None
+    """What was chosen from; absent for a range."""
+
+
+class Sampler(Part):
+    """What proposed the values."""
+
+    name: Text
+    """Its name."""
+    seed: Count
+    """Its seed."""
+    optuna: Text
+    """Version of Optuna."""
+
+
+class Budget(Part):
+    """What the search might spend."""
+
+    trials: Count
+    """Number of trials."""
+    protocol: RecordedProtocol
+    """Settings of each trial."""
+
+
+class Validation(Part):
+    """The images that trials were judged by."""
+
+    source: Annotated[Literal["held out", "own"], one_of("held out", "own")]
+    """Held out of the training images, or the dataset's own validation part."""
+    counts: list[Count]
+    """Images of each class, shape (C,)."""
+    sha256: Text
+    """Hash of their positions."""
+
+
+class Trial(Part):
+    """One trial."""
+
+    values: dict[str, Any]
+    """``method.hyperparameter`` -> value."""
+    score: Percent | None
+    """Mean accuracy over classes on the validation images, in percent; null for values that a method refused."""
+    status: Annotated[Literal["completed", "diverged", "refused"], one_of("completed", "diverged", "refused")]
+    """How it ended."""
+
+
+class Tuning(Part):
+    """How hyperparameters were chosen."""
+
+    expression: Text
+    """What was tuned."""
+    space: dict[str, SearchRange]
+    """``method.hyperparameter`` -> where it was searched."""
+    sampler: Sampler
+    """What proposed the values."""
+    budget: Budget
+    """What the search might spend."""
+    validation: Validation
+    """What trials were judged by."""
+    trials: list[Trial]
+    """All trials, in their order."""
+    chosen: Count | None
+    """Position in ``trials`` of the values that the run has; null where there were none."""
+
+
+class Record(Part):
+    """One run: what it was, how it went and what came out."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    """Version of this form."""
+    expression: Text
+    """The methods, canonical: ``+`` joins those of a stage, ``/`` separates stages."""
+    expression_hash: Text
+    """Hash of the methods with all their hyperparameters, sha256 in hexadecimal."""
+    key: Text
+    """Hash of everything that the result depends on, sha256 in hexadecimal."""
+    track: Text
+    """``common`` (one protocol for all methods) or ``paper`` (each method's own)."""
+    selection: Annotated[Selection, one_of(*get_args(Selection))]
+    """Which epoch was evaluated: ``last``, or the best by ``val`` or, in reports from outside only, ``test`` images."""
+    stages: list[RecordedStage]
+    """The stages, in order."""
+    task: RecordedTask
+    """What was learned."""
+    split: RecordedSplit
+    """The images that the task made of the dataset."""
+    protocol: RecordedProtocol
+    """Settings that all rows of a table share."""
+    precision: Text
+    """Of the training, for example ``fp32``."""
+    external: Text | None
+    """Hash of a first stage or of weights from elsewhere; null where all was trained on the task alone."""
+    core: Core
+    """The ltbench that ran."""
+    status: Annotated[Status, one_of(*get_args(Status))]
+    """How the run ended."""
+    reason: Text | None
+    """Why it did not complete; null for a completed run."""
+    curve: list[CurveRow]
+    """Every epoch of every stage."""
+    metrics: Metrics | None
+    """What came out; null unless the run completed."""
+    per_class: PerClass | None
+    """Test images by class; null unless the run completed."""
+    predictions: PredictionsFile | None
+    """The predictions beside the record; null unless the run completed."""
+    timing: Timing
+    """How long it took and how much memory."""
+    environment: Environment
+    """What it ran on."""
+    geometry: GeometryFile | None = None
+    """The tensors beside the record; null or absent where none were kept."""
+    paper: Text | None = None
+    """Method on whose paper's terms a run of the paper track was; null otherwise."""
+    tuning_trials: Count = 0
+    """How many trials chose hyperparameters of it."""
+    tuning: Tuning | None = None
+    """How they were chosen; absent where nothing was tuned."""
+    cost: Cost | None = None
+    """What predicting an image takes; null unless the run completed."""
+    pretraining: Pretraining | None = None
+    """Where the first stage or its weights came from; null where ltbench trained it."""

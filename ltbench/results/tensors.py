@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ltbench.results.schema import GeometryFile
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,13 +19,7 @@ def pack(tensors: Mapping[str, Tensor]) -> bytes:
     return save({name: tensor.contiguous().clone() for name, tensor in tensors.items()})
 
 
-def entry_of(file: str, content: bytes, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return what a record says of the file.
-
-    Args:
-        file: Its name.
-        content: Its bytes.
-        tensors: What it holds.
-    """
-    holds = "features" if "train.features" in tensors else "statistics"
-    return {"file": file, "sha256": hashlib.sha256(content).hexdigest(), "holds": holds}
+def entry_of(file: str, content: bytes, tensors: Mapping[str, Tensor]) -> GeometryFile:
+    """Return what a record says of the file of that name and content."""
+    digest = hashlib.sha256(content).hexdigest()
+    return GeometryFile(file=file, sha256=digest, holds="features" if "train.features" in tensors else "statistics")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from typing import Any
 
 import torch
 from accelerate import Accelerator
 
+from ltbench.results.schema import Environment
 from ltbench.system import memory as usage
 from ltbench.training.embedding import evaluation_precision
 
@@ -17,26 +17,26 @@ LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "numpy", "scikit-lear
 
 
 def describe(accelerator: Accelerator, batch_size: int, accumulation: int, *, compiles: bool = False,
-             sync_batch_norm: bool = False) -> dict[str, Any]:
+             sync_batch_norm: bool = False) -> Environment:
     """Return device, driver, versions and how the global batch was split: no host name, no user name, no path."""
     device = accelerator.device
     cuda = device.type == "cuda"
-    return {
-        "world_size": accelerator.num_processes,
-        "accumulation": accumulation,
-        "evaluation": evaluation_precision(accelerator),  # records without it were evaluated in fp32
-        "compiled": compiles,
-        "sync_batch_norm": sync_batch_norm,
-        "batch_per_device": batch_size // (accelerator.num_processes * accumulation),
-        "device": torch.cuda.get_device_name(device) if cuda else device.type,
-        "cuda": torch.version.cuda if cuda else None,
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "libraries": {name: _version(name) for name in LIBRARIES},
-    }
+    return Environment(
+        world_size=accelerator.num_processes,
+        accumulation=accumulation,
+        evaluation=evaluation_precision(accelerator),
+        compiled=compiles,
+        sync_batch_norm=sync_batch_norm,
+        batch_per_device=batch_size // (accelerator.num_processes * accumulation),
+        device=torch.cuda.get_device_name(device) if cuda else device.type,
+        cuda=torch.version.cuda if cuda else None,
+        processor=platform.machine() or None,
+        cores=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        system=platform.system() or None,
+        python=platform.python_version(),
+        libraries={name: _version(name) for name in LIBRARIES},
+    )
 
 
 def _version(name: str) -> str | None:

@@ -19,7 +19,7 @@ from contextlib import redirect_stderr, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from ltbench.errors import UserError
 from ltbench.planning.matrix import Planned, plan_request
@@ -29,6 +29,7 @@ from ltbench.system.settings import cores, data_workers
 from ltbench.system.stopping import Stopped, stoppable
 
 if TYPE_CHECKING:
+    from ltbench.results.schema import Record
     from ltbench.running.runner import Runner
 
 _LOOK = 0.1  # seconds between two looks at the processes
@@ -50,7 +51,7 @@ def check_jobs(how: How) -> None:
                         f"got {how.threads}")
 
 
-def run_jobs(request: Request, planned: Planned, runner: Runner, *, one_thread: bool) -> list[dict[str, Any]]:
+def run_jobs(request: Request, planned: Planned, runner: Runner, *, one_thread: bool) -> list[Record]:
     """Make a matrix with several processes, and return its records.
 
     Args:

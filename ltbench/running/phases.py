@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
+from ltbench.results.schema import Timing
 from ltbench.running import environment
 
 
@@ -18,11 +19,8 @@ class Phases:
     A phase's peak is the largest memory that the whole process has had by the phase's end: one that took less than a phase before
     it shows that one's. On a CUDA device it is the largest during the phase, with what was there before.
 
-    Args:
-        device: Of the training.
-
     Attributes:
-        seconds: By phase.
+        seconds: Phase -> how long it took.
     """
 
     _largest: ClassVar[dict[str, int]] = {}  # of the process since its start, whoever asked; by ``process`` and ``device``
@@ -34,11 +32,7 @@ class Phases:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Measure what happens within; a phase may be entered several times, and phases do not overlap.
-
-        Args:
-            name: Of the phase.
-        """
+        """Measure what happens within; a phase may be entered several times, and phases do not overlap."""
         self._remember()
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
@@ -72,16 +66,16 @@ class Phases:
         return peaks
 
 
-def fill(timing: dict[str, Any], reading: Phases, run: Phases) -> None:
+def fill(timing: Timing, reading: Phases, run: Phases) -> None:
     """Complete a record's timing.
 
     How long a stage trained is known, and stands there, wherever it did; how much memory that took is known only where it did.
 
     Args:
-        timing: With the seconds of the stages' training, and which of them were reused.
-        reading: Of the data; runs of one dataset share it.
-        run: Of the run.
+        timing: Holds the seconds of the stages' training already, and which of them were reused.
+        reading: What was measured while the data was read; runs of one dataset share it.
+        run: What was measured during the run.
     """
-    reused = tuple(phase for phase, elsewhere in timing["reused"].items() if elsewhere)
-    timing["seconds"] = reading.seconds | run.seconds | timing["seconds"]
-    timing["peak_memory_bytes"] = reading.peaks() | run.peaks(leave_out=reused)
+    reused = tuple(phase for phase, elsewhere in timing.reused.items() if elsewhere)
+    timing.seconds = {**reading.seconds, **run.seconds, **timing.seconds}
+    timing.peak_memory_bytes = {**reading.peaks(), **run.peaks(leave_out=reused)}

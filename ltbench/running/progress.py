@@ -8,6 +8,7 @@ from typing import Any
 
 from ltbench.registry.hookspecs import hookimpl
 from ltbench.registry.run_info import RunInfo
+from ltbench.results.schema import Record
 
 _bars: dict[tuple[RunInfo, int], Any] = {}  # by run and stage: several runs may go on at once
 
@@ -43,15 +44,15 @@ def ltbench_epoch_end(run: RunInfo, stage: int, epoch: int, epochs: int, metrics
 
 
 @hookimpl
-def ltbench_run_end(run: RunInfo, record: Mapping[str, Any]) -> None:
+def ltbench_run_end(run: RunInfo, record: Record) -> None:
     """Print how the run ended."""
     for bar in [bar for bar in _bars if bar[0] == run]:
         _bars.pop(bar).close()
-    seconds = sum(value for phase, value in record["timing"]["seconds"].items() if phase != "data")  # which runs share
-    if record["status"] == "completed":
-        result = f"{record['metrics']['accuracy']['all']:.2f} %"
-    elif record["status"] == "failed":
+    seconds = sum(value or 0.0 for phase, value in record.timing.seconds.items() if phase != "data")  # which runs share
+    if record.metrics is not None:
+        result = f"{record.metrics.accuracy.all:.2f} %"
+    elif record.status == "failed":
         return  # the runner has said so
     else:
-        result = f"{record['status']}: {record['reason']}"
+        result = f"{record.status}: {record.reason}"
     say(f"{run}: {result} ({seconds:.1f} s)")

@@ -7,7 +7,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate import Accelerator
@@ -28,7 +28,9 @@ from ltbench.results.evaluate import predict_test
 from ltbench.results.geometry import KEEP, plugin_figures, split_features, stage_tensors, test_bank
 from ltbench.results.label_shift import label_shift
 from ltbench.results.metrics import standard_metrics
+from ltbench.results.plain import plain
 from ltbench.results.predictions import Predictions
+from ltbench.results.schema import Cost, CurveRow, Metrics, PerClass, Record
 from ltbench.running.checks import check_runs
 from ltbench.running.data import RunData
 from ltbench.running.description import describe, without_paths
@@ -49,8 +51,6 @@ from ltbench.training.watch import Failed, is_lost
 if TYPE_CHECKING:
     from ltbench.backbones.pretrained import Weights
     from ltbench.running.ledger import Ledger
-
-Record = dict[str, Any]
 
 
 class Runner:
@@ -139,8 +139,9 @@ class Runner:
         """Make a run, tell observers, and note it in the ledger; one that has ended its process twice is given up."""
         if ledger is not None and (reason := ledger.begin(plan)) is not None:
             print(f"failed: {info}: {reason}", file=sys.stderr)
-            record = self._describe(plan) | {"reason": reason}
-            fill(record["timing"], self.data.reading(plan.task.dataset), Phases(self.accelerator.device))
+            record = self._describe(plan)
+            record.reason = reason
+            fill(record.timing, self.data.reading(plan.task.dataset), Phases(self.accelerator.device))
             records.write(record, None, self.options.out, plan.file_name)
         else:
             self.observers.notify("ltbench_run_start", run=info)
@@ -164,12 +165,12 @@ class Runner:
             record = records.read(path)
         except UserError:
             return None  # damaged: it is run again
-        same = record["key"] == plan.key and record["split"]["hash"] == self.data.of(plan).split.hash
-        if not same or record["status"] not in ("completed", "diverged"):
+        same = record.key == plan.key and record.split.hash == self.data.of(plan).split.hash
+        if not same or record.status not in ("completed", "diverged"):
             return None
-        kept = record.get("geometry")
-        held = KEEP.index(kept["holds"]) if kept and (path.parent / kept["file"]).is_file() else 0
-        return record if record["status"] == "diverged" or held >= KEEP.index(self.options.keep) else None
+        kept = record.geometry
+        held = KEEP.index(kept.holds) if kept and (path.parent / kept.file).is_file() else 0
+        return record if record.status == "diverged" or held >= KEEP.index(self.options.keep) else None
 
     def _check_output(self) -> None:
         try:
@@ -207,11 +208,11 @@ class Runner:
         try:
             stage, geometry = self._train(plan, info, data, record, phases)
             predictions = self._evaluate(plan, stage, data, geometry, record, phases)
-            record["status"] = "completed"
+            record.status = "completed"
         except Diverged as error:
-            record["status"], record["reason"] = "diverged", str(error)
+            record.status, record.reason = "diverged", str(error)
             if error.curve:  # whole, also where the run was resumed or the stage is another run's
-                record["curve"] = [row for row in record["curve"] if row["stage"] != error.curve[0]["stage"]] + error.curve
+                _put_curve(record, error.curve[0]["stage"], error.curve)
         except (Exception, SystemExit) as error:  # a method that ends the program must not end the matrix
             let_arrive()  # a run that is stopped has not failed
             reason = self._reason(error)
@@ -222,32 +223,31 @@ class Runner:
                 print(f"failed: {info}: {reason}", file=sys.stderr)
             folders = (self.stages.store.root, self.stages.store.root.parent, self.options.out, *data.folders,
                        self.options.data_root)
-            record["status"], record["reason"] = "failed", without_paths(reason, [f for f in folders if f is not None])
+            record.status, record.reason = "failed", without_paths(reason, [f for f in folders if f is not None])
             if self.options.debug:
                 traceback.print_exc()
-        fill(record["timing"], self.data.reading(plan.task.dataset), phases)
+        fill(record.timing, self.data.reading(plan.task.dataset), phases)
         if self.accelerator.is_main_process:
             if not self.turns.confirm() and (theirs := self.finished(plan)):
                 return theirs
-            kept = None if self.options.keep == "nothing" or record["status"] != "completed" else geometry
+            kept = None if self.options.keep == "nothing" or record.status != "completed" else geometry
             records.write(record, predictions, self.options.out, plan.file_name, kept)
         return record
 
     def _train(self, plan: RunPlan, info: RunInfo, data: TaskData, record: Record,
                phases: Phases) -> tuple[Stage, dict[str, Tensor]]:
         """Obtain all stages; return the last one and what is kept of each."""
-        timing, seed = record["timing"], plan.task.seed
-        seconds: dict[str, float] = timing["seconds"]
+        timing, seed = record.timing, plan.task.seed
         geometry: dict[str, Tensor] = {}
         last: tuple[Engine, Bank] | None = None
         stage: Stage | None = None
         for part in plan.stages:
             with phases.phase(f"stage {part.number}"):
                 stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
-            record["curve"] = [row for row in record["curve"] if row["stage"] != part.number] + stage.curve
+            _put_curve(record, part.number, stage.curve)
             self.observers.notify("ltbench_stage_end", run=info, stage=part.number, curve=stage.curve, reused=stage.reused)
-            seconds[f"stage {part.number}"] = stage.seconds
-            timing["reused"][f"stage {part.number}"] = stage.reused
+            timing.seconds[f"stage {part.number}"] = stage.seconds
+            timing.reused[f"stage {part.number}"] = stage.reused
             acts = part.number == 1 or not part.trial.evaluation_only
             if acts and not isinstance(stage.engine.head, NoHead):  # a user's own backbone may come without one
                 with phases.phase("statistics"):
@@ -267,19 +267,21 @@ class Runner:
         protocol = plan.stages[-1].protocol
         with phases.phase("evaluation"):
             predictions = predict_test(stage.engine, data, self.accelerator, flip=protocol.eval_flip, noise=protocol.eval_noise)
-        plain = backbone_facts(plan.stages[0].protocol.backbone, data, self.registry)
-        record["cost"] = inference_cost(stage.engine, data, plain, views=2 if protocol.eval_flip else 1)
+        backbone = backbone_facts(plan.stages[0].protocol.backbone, data, self.registry)
+        cost = inference_cost(stage.engine, data, backbone, views=2 if protocol.eval_flip else 1)
+        record.cost = Cost.model_validate(cost)
         correct, total = per_class_counts(predictions, data.dataset.num_classes)
-        record["per_class"] = {"correct": correct.tolist(), "total": total.tolist()}
+        record.per_class = PerClass(correct=correct.tolist(), total=total.tolist())
         counts = data.class_counts.numpy()
         shifts = label_shift(predictions, counts, data.dataset.shift_ratios, data.parts.shifts, plan.task.split_seed)
-        record["metrics"] = {**standard_metrics(predictions, counts), "label_shift": shifts,
-                             "extra": plugin_figures(self.registry.metrics.values(), geometry)}
+        record.metrics = Metrics.model_validate(plain({
+            **standard_metrics(predictions, counts), "label_shift": shifts,
+            "extra": plugin_figures(self.registry.metrics.values(), geometry)}))
         return predictions
 
     def _observer(self, info: RunInfo, record: Record) -> Callable[[Row], None]:
         def observe(row: Row) -> None:
-            record["curve"].append(row)
+            record.curve.append(CurveRow.model_validate(plain(row)))
             figures = {name: value for name, value in row.items() if isinstance(value, float)}
             self.observers.notify("ltbench_epoch_end", run=info, stage=row["stage"], epoch=row["epoch"], epochs=row["epochs"],
                                   metrics=figures)
@@ -293,3 +295,8 @@ class Runner:
                     "which leaves the global batch as it is")
         first = text[0] if text else ""
         return first if isinstance(error, UserError) and first else f"{type(error).__name__}: {first}".strip(": ")
+
+
+def _put_curve(record: Record, stage: int, rows: Sequence[Row]) -> None:
+    """Replace what a record has of a stage's curve."""
+    record.curve = [row for row in record.curve if row.stage != stage] + [CurveRow.model_validate(plain(row)) for row in rows]

@@ -12,6 +12,7 @@ from typing import Any
 from ltbench.errors import UserError
 from ltbench.registry.hookspecs import hookimpl
 from ltbench.registry.run_info import RunInfo
+from ltbench.results.schema import Record
 
 NAME = "ltbench:tracking"  # of the observer
 _PROJECT = "ltbench"
@@ -20,14 +21,7 @@ _MEND = {"tensorboard": "pip install 'ltbench[track]'", "wandb": "pip install wa
 
 
 def require(tracker: str) -> None:
-    """Refuse a tracker that is not there.
-
-    Args:
-        tracker: One of :data:`.TRACKERS`.
-
-    Raises:
-        UserError: If it is not installed.
-    """
+    """Refuse a tracker that is not there."""
     if importlib.util.find_spec(tracker) is None:
         raise UserError(f"--track-with {tracker} needs {tracker}: {_MEND[tracker]}")
 
@@ -37,10 +31,6 @@ class Tracking:
 
     What was logged is noted beside it, so that a run that goes on after a kill goes on there too, and says nothing twice. A
     process logs one run at a time: wandb has one current run in each.
-
-    Args:
-        tracker: One of :data:`.TRACKERS`.
-        folder: Where it writes.
     """
 
     def __init__(self, tracker: str, folder: Path) -> None:
@@ -75,7 +65,7 @@ class Tracking:
             self._log_epoch(stage, row["epoch"], {name: value for name, value in row.items() if isinstance(value, float)})
 
     @hookimpl
-    def ltbench_run_end(self, run: RunInfo, record: Mapping[str, Any]) -> None:
+    def ltbench_run_end(self, run: RunInfo, record: Record) -> None:
         """Log the settings and what came out, and end the tracker's run."""
         if self._run != run.name:  # it began in a process that is gone
             self.ltbench_run_start(run)
@@ -85,8 +75,8 @@ class Tracking:
             self._tracker.log({"settings": "\n".join(["| setting | value |", "| --- | --- |", *lines])}, step=0)
         else:
             self._tracker.store_init_configuration(settings)
-        reason = f": {record['reason']}" if record["reason"] else ""
-        self._tracker.log({"status": f"{record['status']}{reason}", **dict(_results(record))}, step=self._step(0))
+        reason = f": {record.reason}" if record.reason else ""
+        self._tracker.log({"status": f"{record.status}{reason}", **dict(_results(record))}, step=self._step(0))
         self._tracker.finish()
         self._run = None
 
@@ -116,17 +106,19 @@ def _open(kind: str, run: RunInfo, folder: Path) -> Any:
     return tracker
 
 
-def _settings(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    yield from ((name, record[name]) for name in ("expression", "track", "precision"))
-    yield from record["task"].items()
-    yield from ((f"protocol.{name}", value) for name, value in record["protocol"].items())
-    for number, stage in enumerate(record["stages"], start=1):
-        for method in stage["methods"]:
-            for name, value in method["hyperparameters"].items():
-                yield f"stage{number}.{method['name']}.{name}", value
+def _settings(record: Record) -> Iterator[tuple[str, Any]]:
+    yield from (("expression", record.expression), ("track", record.track), ("precision", record.precision))
+    yield from record.task.as_dict().items()
+    yield from ((f"protocol.{name}", value) for name, value in record.protocol.as_dict().items())
+    for number, stage in enumerate(record.stages, start=1):
+        for method in stage.methods:
+            for name, value in method.hyperparameters.items():
+                yield f"stage{number}.{method.name}.{name}", value
 
 
-def _results(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    metrics = record["metrics"] or {}
-    accuracy = {f"accuracy_{split}": value for split, value in metrics.get("accuracy", {}).items()}
-    yield from ((f"test/{name}", value) for name, value in {**accuracy, **metrics}.items() if isinstance(value, (int, float)))
+def _results(record: Record) -> Iterator[tuple[str, float]]:
+    if record.metrics is None:
+        return
+    accuracy = {f"accuracy_{split}": value for split, value in record.metrics.accuracy.as_dict().items()}
+    figures = {**accuracy, **record.metrics.as_dict()}
+    yield from ((f"test/{name}", value) for name, value in figures.items() if isinstance(value, (int, float)))

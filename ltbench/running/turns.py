@@ -6,16 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from ltbench.planning.plan import RunPlan
+from ltbench.results.schema import Record
 from ltbench.system.holder import Holder, holders, tidy
 from ltbench.system.lease import Lease
 
-Record = dict[str, Any]
 Look = Callable[[RunPlan], Record | None]
 FOLDER = ".leases"
 _PAUSE = 1.0  # seconds between two looks at what other processes have begun

@@ -16,9 +16,9 @@ pytest, and ``ltbench plugin check`` on the command line.
 
 from __future__ import annotations
 
-from ltbench.testing.crowd import check_many_classes
 from ltbench.testing.dataset_kit import check_dataset
 from ltbench.testing.kit import CHECKS, check_method
+from ltbench.testing.many_classes import check_many_classes
 from ltbench.testing.metric_kit import check_metric
 from ltbench.testing.processes import check_two_processes
 from ltbench.testing.results import Result

@@ -14,7 +14,7 @@ import numpy as np
 from ltbench.errors import UserError
 from ltbench.results import records
 from ltbench.results.reading import lies_in
-from ltbench.results.records import Record
+from ltbench.results.schema import Record
 from ltbench.trust.finding import Finding, error, warning
 
 if TYPE_CHECKING:
@@ -34,19 +34,16 @@ def read_predictions(path: Path, record: Record) -> tuple[Predictions | None, li
         The predictions, None where there are none to go on with, and what is wrong.
     """
     try:
-        predictions = records.load_predictions(path, record) if record["status"] == "completed" else None
+        predictions = records.load_predictions(path, record) if record.status == "completed" else None
     except UserError as problem:
         return None, [error("predictions", str(problem).removeprefix("predictions "))]
     if predictions is None:
         return None, []
-    found = []
-    for line in records.verify(record, predictions):
-        field, _, rest = line.partition(" ")
-        found.append(error(field.removesuffix(":"), rest))
+    found = [error(*mismatch) for mismatch in records.verify(record, predictions)]
     if not len(predictions):
         found.append(error("predictions", "must hold at least one image, got none"))
     elif not any(finding.field == "predictions" for finding in found):  # a label that is no class: nothing can be computed
-        found += _probabilities(predictions, len(record["split"]["class_counts"]))
+        found += _probabilities(predictions, len(record.split.class_counts))
         found += _images(predictions, record)
     return predictions, found
 
@@ -73,13 +70,13 @@ def _probabilities(predictions: Predictions, num_classes: int) -> Iterator[Findi
 
 def _images(predictions: Predictions, record: Record) -> Iterator[Finding]:
     """Demand every position up to the last one, unless the protocol takes a few images a class."""
-    if record["protocol"].get("per_class") is not None:
+    if record.protocol.per_class is not None:
         return
     absent = int(predictions.ids[-1]) + 1 - len(predictions)
     if predictions.ids[0] < 0:
         yield error("predictions", f"ids must be >= 0, got {predictions.ids[0]}")
     elif absent:
-        place = warning if record["split"].get("unreadable") else error  # images that nobody could open are named there
+        place = warning if record.split.unreadable else error  # images that nobody could open are named there
         yield place("predictions", f"{absent} test images are missing before the last one")
 
 
@@ -90,20 +87,20 @@ def check_geometry(path: Path, record: Record) -> Iterator[Finding]:
         path: Of the record.
         record: As read.
     """
-    entry = record.get("geometry")
+    entry = record.geometry
     if entry is None:
         return
-    file = path.parent / entry["file"]
+    file = path.parent / entry.file
     if not file.exists():
-        yield warning("geometry", f"{entry['file']} is not there: the figures of plugins cannot be computed again")
+        yield warning("geometry", f"{entry.file} is not there: the figures of plugins cannot be computed again")
     elif not lies_in(file, Path(os.path.realpath(path)).parent) or not file.is_file():
-        yield error("geometry", f"{entry['file']} must be a file next to the record")
+        yield error("geometry", f"{entry.file} must be a file next to the record")
     else:
         try:
             with file.open("rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
         except OSError as problem:
-            yield error("geometry", f"{entry['file']} cannot be read: {problem.strerror}")
+            yield error("geometry", f"{entry.file} cannot be read: {problem.strerror}")
         else:
-            if digest != entry["sha256"]:
-                yield error("geometry.sha256", f"does not follow from {entry['file']}")
+            if digest != entry.sha256:
+                yield error("geometry.sha256", f"does not follow from {entry.file}")

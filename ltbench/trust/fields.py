@@ -11,7 +11,7 @@ from typing import Any
 from ltbench.errors import UserError
 from ltbench.method.hyperparameters import format_value
 from ltbench.planning.expression import parse
-from ltbench.results.records import Record
+from ltbench.results.schema import Record, RecordedStage
 from ltbench.trust.finding import Finding, error, warning
 from ltbench.trust.tuning import check_trials
 
@@ -22,12 +22,8 @@ _SEEDED = re.compile(r"_s(\d{1,19})_[0-9a-f]{8}\.npz")
 
 
 def check_fields(record: Record) -> Iterator[Finding]:
-    """Yield what is wrong with a record that the schema admits.
-
-    Args:
-        record: As read.
-    """
-    yield from _unprintable(record, "")
+    """Yield what is wrong with a record that the schema admits."""
+    yield from _unprintable(record.as_dict(), "")
     yield from _status(record)
     yield from _curve(record)
     yield from _identity(record)
@@ -51,13 +47,13 @@ def _unprintable(value: Any, path: str) -> Iterator[Finding]:
 
 
 def _status(record: Record) -> Iterator[Finding]:
-    if record["status"] == "completed":
-        if record["reason"] is not None:
-            yield error("reason", f"must be null for a completed run, got {record['reason']!r:.60}")
+    if record.status == "completed":
+        if record.reason is not None:
+            yield error("reason", f"must be null for a completed run, got {record.reason!r:.60}")
         return
     for name in ("metrics", "per_class", "predictions", "geometry"):
-        if record.get(name) is not None:
-            yield error(name, f"must be null for a {record['status']} run: status or {name} was changed")
+        if getattr(record, name) is not None:
+            yield error(name, f"must be null for a {record.status} run: status or {name} was changed")
 
 
 def _curve(record: Record) -> Iterator[Finding]:
@@ -65,66 +61,67 @@ def _curve(record: Record) -> Iterator[Finding]:
 
     Epoch 0 is what a method measures before the first one: it has no loss.
     """
-    before: dict[Any, int] = {}
-    ends: dict[Any, tuple[str, int, Any]] = {}
-    for i, row in enumerate(record["curve"]):
-        place, stage, epoch = f"curve[{i}]", row.get("stage", 1), row.get("epoch")
-        if type(stage) is not int or not 1 <= stage <= len(record["stages"]):
-            yield error(f"{place}.stage", f"must be a stage from 1 to {len(record['stages'])}, got {stage!r:.40}")
+    completed = record.status == "completed"
+    before: dict[int, int] = {}
+    ends: dict[int, tuple[str, int, int]] = {}
+    for i, row in enumerate(record.curve):
+        place, stage, epoch = f"curve[{i}]", row.stage, row.epoch
+        if not 1 <= stage <= len(record.stages):
+            yield error(f"{place}.stage", f"must be a stage from 1 to {len(record.stages)}, got {stage}")
             continue
         expected = before.get(stage, 0) + 1
-        if type(epoch) is not int or epoch != expected and (epoch != 0 or stage in before):
-            yield error(f"{place}.epoch", f"must be {expected}, got {epoch!r:.40}")
+        if epoch is None or epoch != expected and (epoch != 0 or stage in before):
+            yield error(f"{place}.epoch", f"must be {expected}, got {epoch}")
             return
         before[stage] = epoch
-        ends[stage] = f"{place}.epochs", epoch, row.get("epochs", epoch)
-        if epoch and record["status"] == "completed" and type(row.get("loss")) not in (int, float):
-            yield error(f"{place}.loss", f"must be a number in a completed run, got {row.get('loss')!r:.40}")
+        ends[stage] = f"{place}.epochs", epoch, epoch if row.epochs is None else row.epochs
+        if epoch and completed and row.loss is None:
+            yield error(f"{place}.loss", "must be a number in a completed run, got None")
     for place, epoch, epochs in ends.values():
-        if record["status"] == "completed" and epochs != epoch:
-            yield error(place, f"must be {epoch}, the last epoch of a completed stage, got {epochs!r:.40}")
+        if completed and epochs != epoch:
+            yield error(place, f"must be {epoch}, the last epoch of a completed stage, got {epochs}")
 
 
 def _identity(record: Record) -> Iterator[Finding]:
     """Recompute what names the methods: the hash from the hyperparameters, the expression from its stages."""
-    if not record["stages"]:
+    if not record.stages:
         yield error("stages", "must hold at least one stage, got none")
-    for number, stage in enumerate(record["stages"]):
-        for position, method in enumerate(stage["methods"]):
-            if not _NAME.fullmatch(method["name"]):
-                yield error(f"stages[{number}].methods[{position}].name", f"must be a method's name, got {method['name']!r:.60}")
-        if not stage["methods"]:
+    for number, stage in enumerate(record.stages):
+        for position, method in enumerate(stage.methods):
+            if not _NAME.fullmatch(method.name):
+                yield error(f"stages[{number}].methods[{position}].name", f"must be a method's name, got {method.name!r:.60}")
+        if not stage.methods:
             yield error(f"stages[{number}].methods", "must hold at least one method, got none")
-    text = "/".join(stage["expression"] for stage in record["stages"])
-    if record["expression"] != text:
-        yield error("expression", f"must be {text!r:.120} as its stages say, got {record['expression']!r:.120}")
-    for number, stage in enumerate(record["stages"]):
+    text = "/".join(stage.expression for stage in record.stages)
+    if record.expression != text:
+        yield error("expression", f"must be {text!r:.120} as its stages say, got {record.expression!r:.120}")
+    for number, stage in enumerate(record.stages):
         yield from _stage_text(stage, f"stages[{number}]")
-    content = [[[method["name"], method["hyperparameters"]] for method in stage["methods"]] for stage in record["stages"]]
-    if hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest() != record["expression_hash"]:
+    content = [[[method.name, method.hyperparameters] for method in stage.methods] for stage in record.stages]
+    if hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest() != record.expression_hash:
         yield error("expression_hash", "does not follow from the stages: a method or a hyperparameter was changed")
-    for name, digest in (("key", record["key"]), ("split.hash", record["split"]["hash"])):
+    for name, digest in (("key", record.key), ("split.hash", record.split.hash)):
         if not _SHA256.fullmatch(digest):
             yield error(name, f"must be a sha256 in hexadecimal, got {digest!r:.70}")
-    found = _SEEDED.search((record["predictions"] or {}).get("file", ""))
-    if found and int(found[1]) != record["task"]["seed"]:
-        yield error("task.seed", f"must be {found[1]} as in predictions.file, got {record['task']['seed']}")
+    found = _SEEDED.search(record.predictions.file) if record.predictions else None
+    if found and int(found[1]) != record.task.seed:
+        yield error("task.seed", f"must be {found[1]} as in predictions.file, got {record.task.seed}")
 
 
-def _stage_text(stage: dict[str, Any], place: str) -> Iterator[Finding]:
+def _stage_text(stage: RecordedStage, place: str) -> Iterator[Finding]:
     """Demand that a stage's part of the expression names its methods, and no option otherwise than they have it."""
     try:
-        if len(stage["expression"]) > _LONGEST:
-            raise UserError(f"must be at most {_LONGEST} characters, got {len(stage['expression'])}")
-        nodes = parse(stage["expression"])
+        if len(stage.expression) > _LONGEST:
+            raise UserError(f"must be at most {_LONGEST} characters, got {len(stage.expression)}")
+        nodes = parse(stage.expression)
     except UserError as problem:
         yield error(f"{place}.expression", str(problem))
         return
-    if [[node.name for node in part] for part in nodes] != [[method["name"] for method in stage["methods"]]]:
-        yield error(f"{place}.expression", f"must name the stage's methods, got {stage['expression']!r:.120}")
+    if [[node.name for node in part] for part in nodes] != [[method.name for method in stage.methods]]:
+        yield error(f"{place}.expression", f"must name the stage's methods, got {stage.expression!r:.120}")
         return
-    for position, (node, method) in enumerate(zip(nodes[0], stage["methods"], strict=True)):
-        values = {name: format_value(value) for name, value in method["hyperparameters"].items()}
+    for position, (node, method) in enumerate(zip(nodes[0], stage.methods, strict=True)):
+        values = {name: format_value(value) for name, value in method.hyperparameters.items()}
         for name, text in node.options:
             if values.get(name) != text:
                 field = f"{place}.methods[{position}].hyperparameters.{name}"
@@ -132,12 +129,12 @@ def _stage_text(stage: dict[str, Any], place: str) -> Iterator[Finding]:
 
 
 def _flags(record: Record) -> Iterator[Finding]:
-    core = record["core"]
-    if core["dirty"]:
+    core = record.core
+    if core.dirty:
         yield warning("core.dirty", "its code had changes that no commit holds: nobody else can run it")
-    elif core["commit"] is None:
+    elif core.commit is None:
         yield warning("core.commit", "must name a commit for others to run its code, got null")
-    if record["selection"] != "last":
-        yield warning("selection", f"{record['selection']}: not comparable with records of the last epoch")
-    if record["external"] is not None:
+    if record.selection != "last":
+        yield warning("selection", f"{record.selection}: not comparable with records of the last epoch")
+    if record.external is not None:
         yield warning("external", "its first stage comes from elsewhere: not comparable with others")

@@ -65,8 +65,6 @@ def check_records(paths: list[tuple[Path, list[Finding]]], registry: Registry, g
 
     Args:
         paths: With what is wrong with them as files.
-        registry: Where names are looked up.
-        ground: Where datasets are.
 
     Returns:
         What was found, by file.
@@ -81,13 +79,13 @@ def check_records(paths: list[tuple[Path, list[Finding]]], registry: Registry, g
         if record is not None and not refused(found[path]):
             sound.append(Stored(path, record))
     _, contradictions = collect(sound)
-    for path in found:
-        named = [text for text in contradictions if f" {path} " in text]
-        found[path] = [*(error("", text) for text in named), *found[path]]
+    for contradiction in reversed(contradictions):  # the first one stands on top
+        for path in (contradiction.first, contradiction.second):
+            found[path].insert(0, error("", str(contradiction)))
     first: dict[str, Path] = {}
     for path, record in sound:
         terms = json.dumps(tuning_terms(record), sort_keys=True)  # a row that was tuned more is another one
-        original = first.setdefault(record["key"] + record["split"]["hash"] + terms, path)
+        original = first.setdefault(record.key + record.split.hash + terms, path)
         if original != path and not refused(found[path]):
             found[path].append(warning("key", f"the same run as {original}: it counts once"))
     return found

@@ -16,7 +16,7 @@ from ltbench.data.parts import Parts
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.errors import UserError
 from ltbench.registry.discovery import Registry
-from ltbench.results.records import Record
+from ltbench.results.schema import Record
 from ltbench.terms.task import Task
 from ltbench.trust.finding import Finding, error, note
 
@@ -44,8 +44,8 @@ class Ground:
         Args:
             record: As read.
         """
-        name = record["task"]["dataset"]
-        if record["split"].get("unreadable"):
+        name = record.task.dataset
+        if record.split.unreadable:
             return None, [note("split", "not rebuilt: images that could not be read were left out, and here they may be whole")]
         try:
             self._parts(name)
@@ -54,9 +54,10 @@ class Ground:
         except Exception as problem:  # a plugin of a stranger
             return None, [note("split", f"not rebuilt: {name} cannot be read ({type(problem).__name__})")]
         try:
-            named = {field.name: record["task"][field.name] for field in dataclasses.fields(Task) if field.name in record["task"]}
+            stated, known = record.task.as_dict(), {field.name for field in dataclasses.fields(Task)}
             # Records that differ in their seed alone share their data.
-            return self._splits(Task(**{**named, "seed": 0}), record["protocol"].get("per_class")), []
+            named = {name: value for name, value in stated.items() if name in known} | {"seed": 0}
+            return self._splits(Task(**named), record.protocol.per_class), []
         except UserError as problem:
             return None, [error("task", str(problem))]
         except Exception as problem:  # values that no run could have had
@@ -77,16 +78,17 @@ def check_split(record: Record, data: TaskData) -> Iterator[Finding]:
         record: As read.
         data: Of its task.
     """
-    split = record["split"]
+    split = record.split
     tested = np.bincount(data.parts.test.labels[data.test_indices].numpy(), minlength=data.dataset.num_classes).tolist()
-    for name, counts in (("class_counts", data.class_counts.tolist()), ("test_counts", tested)):
-        if len(split[name]) != len(counts):
-            yield error(f"split.{name}", f"must be of {len(counts)} classes, got {len(split[name])}")
-        elif split[name] != counts:
-            k = next(k for k, (recorded, found) in enumerate(zip(split[name], counts, strict=True)) if recorded != found)
-            yield error(f"split.{name}[{k}]", f"must be {counts[k]} as the dataset has it, got {split[name][k]}")
-    if split["hash"] != data.split.hash:
-        yield error("split.hash", f"must be {data.split.hash[:12]}... as the dataset's split has it, got {split['hash']:.12}...")
+    for name, stated, counts in (("class_counts", split.class_counts, data.class_counts.tolist()),
+                                 ("test_counts", split.test_counts, tested)):
+        if len(stated) != len(counts):
+            yield error(f"split.{name}", f"must be of {len(counts)} classes, got {len(stated)}")
+        elif stated != counts:
+            k = next(k for k, (recorded, found) in enumerate(zip(stated, counts, strict=True)) if recorded != found)
+            yield error(f"split.{name}[{k}]", f"must be {counts[k]} as the dataset has it, got {stated[k]}")
+    if split.hash != data.split.hash:
+        yield error("split.hash", f"must be {data.split.hash[:12]}... as the dataset's split has it, got {split.hash:.12}...")
 
 
 def check_images(predictions: Predictions, data: TaskData) -> Iterator[Finding]:

@@ -8,8 +8,8 @@ from ltbench.errors import UserError
 from ltbench.registry.discovery import Registry
 from ltbench.results.migration import migrate
 from ltbench.results.reading import parse
-from ltbench.results.records import Record
-from ltbench.results.schema import SCHEMA, check
+from ltbench.results.schema import SCHEMA, Record
+from ltbench.results.validation import BrokenRecord, validate
 from ltbench.trust.beside import check_geometry, read_predictions
 from ltbench.trust.fields import check_fields
 from ltbench.trust.finding import LEVELS, Finding, error, note, refused
@@ -35,11 +35,13 @@ def check_record(path: Path, registry: Registry, ground: Ground) -> tuple[Record
         value = parse(path)
     except UserError as problem:
         return None, [error("", str(problem).removeprefix(f"record {path} "))]
-    record = migrate(value)
-    if problems := check(record):
-        more = [error("", f"and {len(problems) - _SHOWN} more fields")] if len(problems) > _SHOWN else []
-        return None, [*(error("", problem) for problem in problems[:_SHOWN]), *more]
-    findings = [] if record is value else [note("schema", f"{value['schema']}, read as {SCHEMA}")]
+    migrated = migrate(value)
+    try:
+        record = validate(migrated)
+    except BrokenRecord as broken:
+        more = [error("", f"and {len(broken.problems) - _SHOWN} more fields")] if len(broken.problems) > _SHOWN else []
+        return None, [*(error("", problem) for problem in broken.problems[:_SHOWN]), *more]
+    findings = [] if migrated is value else [note("schema", f"{value['schema']}, read as {SCHEMA}")]
     findings += check_fields(record)
     predictions, found = read_predictions(path, record)
     findings += found

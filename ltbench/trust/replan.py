@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from ltbench.data.base import Dataset
 from ltbench.data.naming import dataset_of_record
@@ -14,7 +13,8 @@ from ltbench.planning.request import Request
 from ltbench.registry import sources
 from ltbench.registry.discovery import Registry
 from ltbench.results.command import request_of
-from ltbench.results.records import Record
+from ltbench.results.plain import plain
+from ltbench.results.schema import Record
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ def replan(record: Record, registry: Registry) -> Replan:
     Raises:
         UserError: If it cannot be planned, with the reason.
     """
-    request = request_of(record, dataset_of_record(record["task"]["dataset"], registry).protocols)
+    request = request_of(record, dataset_of_record(record.task.dataset, registry).protocols)
     planned = plan_matrix(request, registry)
     (plan,) = planned.plans
     return Replan(request, planned, plan)
@@ -54,11 +54,11 @@ def changed_sources(record: Record, registry: Registry) -> Iterator[tuple[str, s
     Raises:
         UserError: If a method is not installed.
     """
-    for number, stage in enumerate(record["stages"]):
-        for position, method in enumerate(stage["methods"]):
-            now = sources.source_hashes(registry.methods.get(method["name"]).load())
-            for file in sorted(now.keys() | method["sources"].keys()):
-                if now.get(file) != method["sources"].get(file):
+    for number, stage in enumerate(record.stages):
+        for position, method in enumerate(stage.methods):
+            now = sources.source_hashes(registry.methods.get(method.name).load())
+            for file in sorted(now.keys() | method.sources.keys()):
+                if now.get(file) != method.sources.get(file):
                     yield f"stages[{number}].methods[{position}].sources", file
 
 
@@ -67,23 +67,19 @@ def changed_settings(record: Record, plan: RunPlan) -> Iterator[tuple[str, str]]
 
     A hyperparameter that the record does not know is none of them: it came later, and its default is what there was before.
     """
-    recorded = [[method["name"] for method in stage["methods"]] for stage in record["stages"]]
+    recorded = [[method.name for method in stage.methods] for stage in record.stages]
     if recorded != (planned := [[choice.method.name for choice in stage.choices] for stage in plan.stages]):
         yield "stages", f"must be of {_names(planned)} as the expression says, got {_names(recorded)}"
         return
-    for number, (stage, planned_stage) in enumerate(zip(record["stages"], plan.stages, strict=True)):
-        for position, (method, choice) in enumerate(zip(stage["methods"], planned_stage.choices, strict=True)):
-            for name, value in method["hyperparameters"].items():
+    for number, (stage, planned_stage) in enumerate(zip(record.stages, plan.stages, strict=True)):
+        for position, (method, choice) in enumerate(zip(stage.methods, planned_stage.choices, strict=True)):
+            for name, value in method.hyperparameters.items():
                 place = f"stages[{number}].methods[{position}].hyperparameters.{name}"
                 if name not in choice.values:
                     yield place, f"must be one of {choice.method.name}'s, got an unknown one"
-                elif _plain(choice.values[name]) != value:
-                    yield place, f"must be {_plain(choice.values[name])!r} as the expression says, got {value!r:.60}"
+                elif plain(choice.values[name]) != value:
+                    yield place, f"must be {plain(choice.values[name])!r} as the expression says, got {value!r:.60}"
 
 
 def _names(stages: list[list[str]]) -> str:
     return "/".join("+".join(stage) for stage in stages)
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value

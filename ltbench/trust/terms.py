@@ -11,7 +11,8 @@ from ltbench.data.naming import dataset_of_record
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
 from ltbench.registry.discovery import Registry
-from ltbench.results.records import Record
+from ltbench.results.plain import plain
+from ltbench.results.schema import Record
 from ltbench.terms.protocol import CUSTOM, PAPER, Protocol
 from ltbench.terms.task import TRACKS
 from ltbench.trust.finding import Finding, Level, error, note, warning
@@ -29,11 +30,11 @@ def check_terms(record: Record, registry: Registry, data: TaskData | None) -> It
         registry: Where names are looked up.
         data: Of its task, if it is there.
     """
-    if record["track"] not in TRACKS:
-        yield error("track", f"must be one of {', '.join(TRACKS)}, got {record['track']!r:.40}")
+    if record.track not in TRACKS:
+        yield error("track", f"must be one of {', '.join(TRACKS)}, got {record.track!r:.40}")
         return
     try:
-        dataset = dataset_of_record(record["task"]["dataset"], registry)
+        dataset = dataset_of_record(record.task.dataset, registry)
     except UserError as problem:
         yield note("task.dataset", f"settings not checked: {problem}")
         return
@@ -51,10 +52,10 @@ def check_terms(record: Record, registry: Registry, data: TaskData | None) -> It
         yield from _plan(record, registry, data, "warning" if changed else "error")
 
 
-def _protocols(record: Record) -> list[tuple[str, Any]]:
+def _protocols(record: Record) -> list[tuple[str, dict[str, Any] | None]]:
     """Return the run's protocol and those of its stages with their places; None for a stage that does not say."""
-    stages = [(f"stages[{number}].protocol", stage.get("protocol")) for number, stage in enumerate(record["stages"])]
-    return [("protocol", record["protocol"]), *stages]
+    stages = [(f"stages[{number}].protocol", stage.protocol) for number, stage in enumerate(record.stages)]
+    return [("protocol", record.protocol.as_dict()), *stages]
 
 
 def _protocol(record: Record, dataset: Dataset) -> Iterator[Finding]:
@@ -66,12 +67,12 @@ def _protocol(record: Record, dataset: Dataset) -> Iterator[Finding]:
         except (AttributeError, TypeError, ValueError) as problem:
             yield error(place, str(problem))
             return
-    protocol = _read(record["protocol"])
-    if record["track"] != PAPER and record.get("paper") is not None:
-        yield error("paper", f"must be null in the {record['track']} track, got {record['paper']!r:.40}")
+    protocol = _read(record.protocol.as_dict())
+    if record.track != PAPER and record.paper is not None:
+        yield error("paper", f"must be null in the {record.track} track, got {record.paper!r:.40}")
     if protocol.name in (CUSTOM, PAPER):
-        if protocol.name == PAPER and record["track"] != PAPER:
-            yield error("protocol.name", f"must not be {PAPER} in the {record['track']} track")
+        if protocol.name == PAPER and record.track != PAPER:
+            yield error("protocol.name", f"must not be {PAPER} in the {record.track} track")
     elif protocol.name not in dataset.protocols:
         known = ", ".join([*dataset.protocols, CUSTOM, PAPER])
         yield error("protocol.name", f"must be one of {known} for {dataset.name}, got {protocol.name!r:.40}")
@@ -86,7 +87,7 @@ def _plan(record: Record, registry: Registry, data: TaskData | None, level: Leve
     try:
         found = replan(record, registry)
     except UserError as problem:
-        if record["external"] is not None or record["protocol"]["name"] == CUSTOM:  # which no command may be able to say
+        if record.external is not None or record.protocol.name == CUSTOM:  # which no command may be able to say
             yield note("key", f"not recomputed: {problem}")
         else:
             yield Finding(level, "expression", f"cannot be planned again: {problem}")
@@ -103,17 +104,17 @@ def _plan(record: Record, registry: Registry, data: TaskData | None, level: Leve
     for (place, stated), protocol in zip(_protocols(record), expected, strict=True):
         if stated is not None:
             yield from _differences(place, protocol, _read(stated), "as its command plans it", level)
-    for number, (stage, planned) in enumerate(zip(record["stages"], plan.stages, strict=True)):
-        overrides = {name: list(value) if isinstance(value, tuple) else value for name, value in planned.overrides.items()}
-        if stage.get("protocol_overrides", overrides) != overrides:
+    for number, (stage, planned) in enumerate(zip(record.stages, plan.stages, strict=True)):
+        overrides = plain(planned.overrides)
+        if "protocol_overrides" in stage.model_fields_set and stage.protocol_overrides != overrides:
             yield Finding(level, f"stages[{number}].protocol_overrides", f"must be {overrides} as its methods declare")
     if data is None and found.dataset.max_per_class is None:
         yield note("key", "not recomputed: it may name images that are not here")
-    elif level == "error" and plan.key != record["key"]:
+    elif level == "error" and plan.key != record.key:
         yield error("key", "does not follow from task, methods, hyperparameters, protocol and precision: one of them was changed")
     elif level == "error":
-        for number, (stage, planned) in enumerate(zip(record["stages"], plan.stages, strict=True)):
-            if stage["key"] != planned.key:
+        for number, (stage, planned) in enumerate(zip(record.stages, plan.stages, strict=True)):
+            if stage.key != planned.key:
                 yield error(f"stages[{number}].key", "does not follow from the stage's settings")
 
 

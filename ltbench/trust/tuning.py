@@ -10,7 +10,7 @@ from ltbench.errors import UserError
 from ltbench.method.hyperparameters import search_space
 from ltbench.method.search import Range, range_from
 from ltbench.registry.discovery import Registry
-from ltbench.results.records import Record
+from ltbench.results.schema import Record, Trial
 from ltbench.running.tuning.validation import OWN, trial_data
 from ltbench.trust.finding import Finding, Level, error
 
@@ -21,28 +21,28 @@ def check_trials(record: Record) -> Iterator[Finding]:
     Args:
         record: That the schema admits.
     """
-    tuning, claimed = record.get("tuning"), record.get("tuning_trials", 0)
+    tuning, claimed = record.tuning, record.tuning_trials
     if tuning is None:
         if claimed:
             yield error("tuning_trials", f"must be 0 where no trial is recorded, got {claimed}")
         return
-    trials, budget = tuning["trials"], tuning["budget"]["trials"] if tuning["space"] else 0
+    trials, budget = tuning.trials, tuning.budget.trials if tuning.space else 0
     if not len(trials) == claimed == budget:
         yield error("tuning_trials", f"must be {budget}, of which the record holds {len(trials)}, got {claimed}")
         return
     try:
-        space = {name: range_from(stated) for name, stated in tuning["space"].items()}
+        space = {name: range_from(stated.as_dict()) for name, stated in tuning.space.items()}
     except ValueError as problem:
         yield error("tuning.space", str(problem))
         return
     for number, trial in enumerate(trials):
         yield from _values(trial, space, f"tuning.trials[{number}]")
-    scores = [-1.0 if trial["score"] is None or trial["status"] != "completed" else trial["score"] for trial in trials]
+    scores = [-1.0 if trial.score is None or trial.status != "completed" else trial.score for trial in trials]
     best = scores.index(max(scores)) if scores else None
-    if tuning["chosen"] != best:
-        yield error("tuning.chosen", f"must be {best}, the first of the highest score, got {tuning['chosen']}")
+    if tuning.chosen != best:
+        yield error("tuning.chosen", f"must be {best}, the first of the highest score, got {tuning.chosen}")
     elif best is not None:
-        yield from _chosen(record, trials[best]["values"])
+        yield from _chosen(record, trials[best].values)
 
 
 def check_space(record: Record, registry: Registry, level: Level) -> Iterator[Finding]:
@@ -53,14 +53,14 @@ def check_space(record: Record, registry: Registry, level: Level) -> Iterator[Fi
         registry: Where they are looked up.
         level: Of what is found: nobody can tell whether a file that has changed since said otherwise.
     """
-    for name, stated in (record.get("tuning") or {"space": {}})["space"].items():
+    for name, stated in (record.tuning.space if record.tuning else {}).items():
         method, _, key = name.partition(".")
         try:
             declared = search_space(registry.methods.get(method).load()).get(key)
         except UserError as problem:
             yield Finding(level, f"tuning.space.{name}", str(problem))
             continue
-        if declared is None or declared.as_dict() != stated:
+        if declared is None or declared.as_dict() != stated.as_dict():
             yield Finding(level, f"tuning.space.{name}", f"must be {declared or 'left out'}, as {method} declares it")
 
 
@@ -71,41 +71,42 @@ def check_validation(record: Record, data: TaskData) -> Iterator[Finding]:
         record: Whose split is that of the data.
         data: Of its task.
     """
-    if (tuning := record.get("tuning")) is None:
+    if (tuning := record.tuning) is None:
         return
-    stated = tuning["validation"]
-    per_class = tuning["budget"]["protocol"].get("per_class")
-    if per_class != record["protocol"].get("per_class") and stated["source"] != OWN:
+    stated = tuning.validation
+    per_class = tuning.budget.protocol.per_class
+    if per_class != record.protocol.per_class and stated.source != OWN:
         return  # the trials trained on another split than the run did
     try:
-        _, found = trial_data(data, record["task"]["split_seed"], per_class)
+        _, found = trial_data(data, record.task.split_seed, per_class)
     except UserError as problem:
         yield error("tuning.validation", str(problem))
         return
-    for name, value in (("source", found.source), ("counts", list(found.counts)), ("sha256", found.sha256)):
-        if stated[name] != value:
-            yield error(f"tuning.validation.{name}", f"must be {value!r:.60} as the task has it, got {stated[name]!r:.60}")
+    expected = {"source": found.source, "counts": list(found.counts), "sha256": found.sha256}
+    for name, value in stated.as_dict().items():
+        if name in expected and value != expected[name]:
+            yield error(f"tuning.validation.{name}", f"must be {expected[name]!r:.60} as the task has it, got {value!r:.60}")
 
 
-def _values(trial: dict[str, Any], space: dict[str, Range], place: str) -> Iterator[Finding]:
-    if trial["values"].keys() != space.keys():
-        yield error(f"{place}.values", f"must be of {', '.join(space)}, got {', '.join(trial['values'])!r:.80}")
+def _values(trial: Trial, space: dict[str, Range], place: str) -> Iterator[Finding]:
+    if trial.values.keys() != space.keys():
+        yield error(f"{place}.values", f"must be of {', '.join(space)}, got {', '.join(trial.values)!r:.80}")
         return
-    for name, value in trial["values"].items():
+    for name, value in trial.values.items():
         if value not in space[name]:
             yield error(f"{place}.values.{name}", f"must be in {space[name]}, got {value!r:.40}")
-    if (trial["score"] is None) != (trial["status"] == "refused"):
-        yield error(f"{place}.score", f"must be given for a {trial['status']} trial" if trial["score"] is None
+    if (trial.score is None) != (trial.status == "refused"):
+        yield error(f"{place}.score", f"must be given for a {trial.status} trial" if trial.score is None
                     else "must be null for values that a method refused")
 
 
 def _chosen(record: Record, values: dict[str, Any]) -> Iterator[Finding]:
     """Demand that the run has the values that were chosen, where the expression as tuned did not set them."""
     found: dict[str, list[Any]] = {}
-    for stage in record["stages"]:
-        for method in stage["methods"]:
-            for key, value in method["hyperparameters"].items():
-                found.setdefault(f"{method['name']}.{key}", []).append(value)
+    for stage in record.stages:
+        for method in stage.methods:
+            for key, value in method.hyperparameters.items():
+                found.setdefault(f"{method.name}.{key}", []).append(value)
     for name, value in values.items():
         if value not in found.get(name, []):
             yield error(f"tuning.trials.values.{name}", f"must be a value that the run has, got {value!r:.40}")

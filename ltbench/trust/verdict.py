@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ltbench.leaderboard.statistics import t_quantile
-from ltbench.results.records import Record, equal
+from ltbench.results.accuracy import SPLITS
+from ltbench.results.interval import mean_and_deviation, t_quantile
+from ltbench.results.records import equal
+from ltbench.results.schema import Record
 
-SPLITS = ("all", "many", "medium", "few")
 # Where code and hyperparameters came from: a run with the values that trials chose may be equal all the same.
 _ORIGIN = ("core.", "predictions.file", "tuning")
 
@@ -68,8 +68,7 @@ def prediction_interval(values: Sequence[float]) -> Interval | None:
     n = len(values)
     if n < 2:
         return None
-    mean = math.fsum(values) / n
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    mean, deviation = mean_and_deviation(values)
     half = t_quantile(n - 1) * deviation * math.sqrt(1 + 1 / n)
     return Interval(mean - half, mean + half, n)
 
@@ -87,12 +86,13 @@ def judge(record: Record, again: Record, others: Sequence[Record]) -> Verdict:
     """
     differing = [path for path in equal(record, again) if not path.startswith(_ORIGIN)]
     accuracies = {name: (_accuracy(record, name), _accuracy(again, name)) for name in SPLITS}
-    if record["status"] != again["status"]:
+    if record.status != again.status:
         return Verdict(differing, None, accuracies, None, False, f"it {_did(record)}, and the second run {_did(again)}")
-    if record["status"] != "completed":
+    if record.predictions is None or again.predictions is None:  # they did not complete
         return Verdict(differing, None, accuracies, None, True, f"both runs {_did(again)}")
-    interval = prediction_interval([other["metrics"]["accuracy"]["all"] for other in others])
-    same = record["predictions"]["sha256"] == again["predictions"]["sha256"]
+    known = [_accuracy(other, "all") for other in others]
+    interval = prediction_interval([value for value in known if value is not None])
+    same = record.predictions.sha256 == again.predictions.sha256
     wrong = [path for path in differing if path.startswith(("metrics.", "per_class.")) and not path.startswith("metrics.extra")]
     if same:
         reason = f"equal predictions do not give {wrong[0]} as the record has it" if wrong else "every prediction is equal"
@@ -129,10 +129,8 @@ def describe(verdict: Verdict) -> Iterator[str]:
 
 
 def _accuracy(record: Record, name: str) -> float | None:
-    metrics: dict[str, Any] = record["metrics"] or {}
-    value = metrics.get("accuracy", {}).get(name)
-    return None if value is None else float(value)
+    return None if record.metrics is None else record.metrics.accuracy.as_dict().get(name)
 
 
 def _did(record: Record) -> str:
-    return f"{record['status']}{'' if record['reason'] is None else ' (' + record['reason'] + ')'}"
+    return f"{record.status}{'' if record.reason is None else ' (' + record.reason + ')'}"

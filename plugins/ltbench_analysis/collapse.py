@@ -63,11 +63,7 @@ def scatter_trace(features: Tensor, labels: Tensor) -> float:
 
 
 def simplex_distance(vectors: Tensor) -> dict[str, float]:
-    """Return NC2: ``norms``, ``angles`` and ``simplex``, see the module.
-
-    Args:
-        vectors: Centered, shape (C, d).
-    """
+    """Return NC2 of centered vectors, shape (C, d): ``norms``, ``angles`` and ``simplex``, see the module."""
     cosines = pair_cosines(vectors)
     return {"norms": coefficient_of_variation(lengths(vectors)), "angles": cosines.deviation, "simplex": cosines.from_simplex}
 
@@ -102,10 +98,6 @@ def linear_decision(features: Tensor, layer: Layer) -> Tensor | None:
     """Return what a linear classifier decides, as positions among the layer's classes, shape (N,).
 
     None without a bias: weight vectors without one may be a cosine classifier's, and nothing that is kept tells.
-
-    Args:
-        features: Shape (N, d).
-        layer: Of the same features.
     """
     if layer.bias is None or layer.vectors is None or layer.vectors.shape[1] != features.shape[1]:
         return None
@@ -113,11 +105,7 @@ def linear_decision(features: Tensor, layer: Layer) -> Tensor | None:
 
 
 def statistics_figures(layer: Layer) -> dict[str, float]:
-    """Return NC1 to NC4 as far as class statistics tell; NC4 is that of the class means taken for features.
-
-    Args:
-        layer: Of at least two classes.
-    """
+    """Return NC1 to NC4 of at least two classes as far as their statistics tell; NC4 takes the class means for features."""
     figures = {"nc1": scatter_ratio(layer.means, layer.variance)}
     figures |= {f"nc2_{name}": value for name, value in simplex_distance(centered(layer.means)).items()}
     if layer.vectors is not None:

@@ -24,11 +24,7 @@ _LISTED = 3  # commands that an error shows
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb.
-
-    Args:
-        commands: Of the program.
-    """
+    """Add the verb."""
     about = "Make a figure of one of the papers, or of neural collapse, from records: its data as JSON, then PNG and SVG."
     parser = commands.add_parser("analyze", help="make figures from records", description=about)
     parser.add_argument("records", nargs="*", metavar="RECORD", help="records, or folders of records")
@@ -39,11 +35,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the figures, or make some.
-
-    Args:
-        args: As parsed.
-    """
+    """List the figures, or make some."""
     if args.list:
         print("\n".join(line for figure in FIGURES.values() for line in _describe(figure)))
         return 0
@@ -61,11 +53,6 @@ def run(args: argparse.Namespace) -> int:
 
 def make(figure: FigureSpec, runs: Sequence[Run], out: Path) -> list[Path]:
     """Make one figure and return its files: the data first.
-
-    Args:
-        figure: Which.
-        runs: It is made from.
-        out: Folder.
 
     Raises:
         UserError: If the runs lack what it needs, or nothing can be written.
@@ -93,10 +80,6 @@ def make(figure: FigureSpec, runs: Sequence[Run], out: Path) -> list[Path]:
 def build(figure: FigureSpec, runs: Sequence[Run]) -> Drawing:
     """Return the figure's drawing.
 
-    Args:
-        figure: Which.
-        runs: It is made from.
-
     Raises:
         UserError: If the runs lack what it needs: one line with a command that makes such records.
     """
@@ -111,44 +94,36 @@ def build(figure: FigureSpec, runs: Sequence[Run]) -> Drawing:
     except Lacking as lack:
         who = "which no record has" if lack.run is None else f"which {lack.run.path} lacks"
         raise ltbench.UserError(f"figure {figure.name} needs {lack.what}, {who}; {_advice(figure)}") from None
-    if not isinstance(drawing, Drawing):
-        raise TypeError(f"{figure.target} must return a Drawing, got {type(drawing).__name__}")
+    assert isinstance(drawing, Drawing)
     return drawing
 
 
 def caption_of(figure: FigureSpec, runs: Sequence[Run]) -> str:
-    """Return what stands below the figure: paper and number, what it shows, and what it was made from.
-
-    Args:
-        figure: Which.
-        runs: It is made from.
-    """
+    """Return what stands below the figure: paper and number, what it shows, and what it was made from."""
     text = f"{figure.source}: {figure.shows}."
     if not figure.runs:
         return f"{text} Measured on the machine that drew it."
     datasets = sorted({run.dataset for run in runs})
-    epochs = sorted({int(run.record["protocol"]["epochs"]) for run in runs})
-    backbones = sorted({str(run.record["protocol"]["backbone"]) for run in runs})
-    seeds = sorted({int(run.record["task"]["seed"]) for run in runs})
+    epochs = sorted({run.record.protocol.epochs for run in runs})
+    backbones = sorted({run.record.protocol.backbone for run in runs})
+    seeds = sorted({run.record.task.seed for run in runs})
     many = "seed" if len(seeds) == 1 else "mean (and, where drawn, 95 % interval) over seeds"
     return (f"{text} Here: {', '.join(datasets)}; {', '.join(backbones)}; {', '.join(map(str, epochs))} epochs; "
             f"{many} {', '.join(map(str, seeds))}.")
 
 
 def data_of(figure: FigureSpec, runs: Sequence[Run], drawing: Drawing, caption: str) -> dict[str, Any]:
-    """Return the figure's data as it is written to JSON.
-
-    Args:
-        figure: Which.
-        runs: It is made from.
-        drawing: Of it.
-        caption: Below it.
-    """
-    sources = [{"record": run.path.name, "key": run.record["key"], "expression": run.expression, "dataset": run.dataset,
-                "seed": run.record["task"]["seed"], "split_seed": run.record["task"]["split_seed"], "track": run.record["track"],
-                "protocol": run.record["protocol"], "split": run.record["split"]["hash"]} for run in runs]
+    """Return the figure's data as it is written to JSON."""
     return {"figure": figure.name, "source": figure.source, "caption": caption, "repeatable": figure.repeatable,
-            "runs": sources, "summary": drawing.summary, "panels": [dataclasses.asdict(panel) for panel in drawing.panels]}
+            "runs": [_source(run) for run in runs], "summary": drawing.summary,
+            "panels": [dataclasses.asdict(panel) for panel in drawing.panels]}
+
+
+def _source(run: Run) -> dict[str, Any]:
+    record = run.record
+    return {"record": run.path.name, "key": record.key, "expression": record.expression, "dataset": run.dataset,
+            "seed": record.task.seed, "split_seed": record.task.split_seed, "track": record.track,
+            "protocol": record.protocol.as_dict(), "split": record.split.hash}
 
 
 def _find(name: str) -> FigureSpec:

@@ -19,7 +19,6 @@ class Series:
     """Hold one line, cloud or set of bars.
 
     Args:
-        label: In the legend.
         x: Places, or names of places.
         y: Values; None where there is none.
         spread: Half of a 95 % interval over seeds; None for one run.
@@ -38,10 +37,6 @@ class Panel:
     """Hold one pair of axes.
 
     Args:
-        title: Above.
-        xlabel: Below.
-        ylabel: At the left.
-        series: What is drawn.
         grid: Values of a heatmap instead, rows from the top, shape (rows, columns); empty for none.
         scale: ``linear``, or ``log`` for the x axis.
         bare: Whether the axes carry no numbers, because they mean nothing.
@@ -75,9 +70,6 @@ def as_json(value: Any) -> Any:
     """Return plain JSON values: numbers to ten digits, null for what is not finite.
 
     Further digits differ between machines and say nothing.
-
-    Args:
-        value: Of mappings, sequences, numbers and texts.
     """
     if isinstance(value, dict):
         return {str(name): as_json(item) for name, item in value.items()}

@@ -16,32 +16,21 @@ _BLOCK = 1024  # rows of a (C, C) matrix in memory at once: 64 MiB at 8,142 clas
 
 
 def coefficient_of_variation(values: Tensor) -> float:
-    """Return the standard deviation (divided by n) over the mean: 0 where all are alike; NaN where the mean is 0.
-
-    Args:
-        values: Shape (N,).
-    """
+    """Return the standard deviation (divided by n) over the mean: 0 where all are alike; NaN where the mean is 0."""
     wide = values.double()
     return float(wide.std(correction=0) / wide.mean()) if wide.mean() != 0 else math.nan
 
 
 def lengths(vectors: Tensor) -> Tensor:
-    """Return Euclidean norms, float64, shape (N,).
-
-    Args:
-        vectors: Shape (N, d).
-    """
+    """Return the Euclidean norms of vectors of shape (N, d), float64, shape (N,)."""
     found: Tensor = vectors.double().norm(dim=1)
     return found
 
 
 def centered(means: Tensor) -> Tensor:
-    """Return class means about their own mean, in float64 (Liu et al., 2023, section 2.1).
+    """Return class means, shape (C, d), about their own mean, in float64 (Liu et al., 2023, section 2.1).
 
     Every class counts alike, whatever its size: about the mean of all samples, the large classes would stand at the origin.
-
-    Args:
-        means: Shape (C, d).
     """
     wide = means.double()
     return wide - wide.mean(dim=0)
@@ -54,9 +43,8 @@ class PairCosines:
     Args:
         largest: Of the closest pair.
         smallest: Of the farthest pair.
-        mean: Over pairs.
         deviation: Standard deviation over pairs.
-        mean_angle: Over pairs, in degrees.
+        mean_angle: In degrees.
         from_simplex: Mean over pairs of |cos + 1 / (C - 1)|, the distance from a simplex.
     """
 
@@ -94,20 +82,12 @@ def pair_cosines(vectors: Tensor) -> PairCosines:
 
 
 def smallest_angle(vectors: Tensor) -> float:
-    """Return the angle of the closest pair in degrees; the same as :func:`pair_cosines` says, without the rest of it.
-
-    Args:
-        vectors: Shape (C, d), C at least 2.
-    """
+    """Return the angle of the closest pair in degrees, as :func:`pair_cosines` does, without the rest of it."""
     return math.degrees(math.acos(max(float(pairs.max()) for pairs in _pairs(vectors))))
 
 
 def angles(vectors: Tensor) -> Tensor:
-    """Return the angle of every pair in degrees, float64, shape (C, C); 0 on the diagonal.
-
-    Args:
-        vectors: Shape (C, d).
-    """
+    """Return the angle of every pair in degrees, float64, shape (C, C); 0 on the diagonal."""
     unit = F.normalize(vectors.double(), dim=1)
     return (unit @ unit.T).clamp_(-1, 1).acos_().rad2deg_().fill_diagonal_(0.0)
 

@@ -17,7 +17,6 @@ class Layer:
 
     Args:
         classes: Their positions, shape (K,).
-        counts: Training images of each, shape (K,).
         means: Of the features, float64, shape (K, d).
         variance: Trace of each class's covariance about its mean, divided by n, float64, shape (K,).
         vectors: Weight vectors or prototypes of the classifier, float64, shape (K, d); None where it has no such.
@@ -27,7 +26,6 @@ class Layer:
     """
 
     classes: Tensor
-    counts: Tensor
     means: Tensor
     variance: Tensor
     vectors: Tensor | None
@@ -49,7 +47,7 @@ def read_layer(tensors: Mapping[str, Tensor]) -> Layer:
     classes = (counts > 0).nonzero()[:, 0]
     vectors, kind = _vectors(tensors, len(counts))
     bias = tensors.get("head.classifier.bias") if kind == "classifier" else None
-    return Layer(classes, counts[classes], tensors["class_means"].double()[classes], tensors["class_variance"].double()[classes],
+    return Layer(classes, tensors["class_means"].double()[classes], tensors["class_variance"].double()[classes],
                  None if vectors is None else vectors.double()[classes], kind,
                  kind == "prototypes" and _ASSIGNMENT not in tensors,
                  bias.double()[classes] if bias is not None and bias.shape == counts.shape else None)
@@ -67,9 +65,5 @@ def _vectors(tensors: Mapping[str, Tensor], num_classes: int) -> tuple[Tensor | 
 
 
 def by_size(counts: Tensor) -> Tensor:
-    """Return the positions of classes from the largest to the smallest, equal ones in their order, shape (C,).
-
-    Args:
-        counts: Shape (C,).
-    """
+    """Return the positions of classes from the largest to the smallest, equal ones in their order, shape (C,)."""
     return torch.argsort(counts, descending=True, stable=True)

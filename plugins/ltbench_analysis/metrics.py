@@ -1,6 +1,7 @@
 """Figures on the geometry of a finished run, for every record: they describe a model and never rank it.
 
-All are of the last stage. One that cannot be said (no vector for each class, fewer than two classes) is left out.
+All take the tensors of the last stage, by their names within it. A figure that cannot be said (no vector for each class, fewer
+than two classes) is left out.
 """
 
 from __future__ import annotations
@@ -17,11 +18,7 @@ from ltbench_ncm.cdnv import class_distance_normalized_variance
 
 
 def norms(geometry: Mapping[str, Tensor]) -> dict[str, float]:
-    """Return the coefficient of variation of the lengths of centroids, and of weight vectors or prototypes.
-
-    Args:
-        geometry: The stage's tensors, by their names within it.
-    """
+    """Return the coefficient of variation of the lengths of centroids, and of weight vectors or prototypes."""
     layer = read_layer(geometry)
     found = {"centroids": coefficient_of_variation(lengths(layer.means))}
     if layer.vectors is not None and layer.kind is not None:
@@ -33,9 +30,6 @@ def smallest_angles(geometry: Mapping[str, Tensor]) -> dict[str, float]:
     """Return the smallest angle of a pair, in degrees, of centered class means and of weight vectors or prototypes.
 
     Euclidean prototypes are centered too, for their origin means nothing; weight vectors and unit prototypes are not.
-
-    Args:
-        geometry: The stage's tensors, by their names within it.
     """
     layer = read_layer(geometry)
     if len(layer.classes) < 2:
@@ -47,11 +41,7 @@ def smallest_angles(geometry: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def collapse(geometry: Mapping[str, Tensor]) -> dict[str, float]:
-    """Return CDNV and NC1 to NC4, see :mod:`ltbench_analysis.collapse`.
-
-    Args:
-        geometry: The stage's tensors, by their names within it.
-    """
+    """Return CDNV and NC1 to NC4, see :mod:`ltbench_analysis.collapse`."""
     layer = read_layer(geometry)
     if len(layer.classes) < 2:
         return {}

@@ -25,15 +25,7 @@ _CROWDED = 12  # series in one panel from which on marks are small
 
 
 def render(drawing: Drawing, caption: str) -> dict[str, bytes]:
-    """Draw a figure.
-
-    Args:
-        drawing: Its panels.
-        caption: Below them.
-
-    Returns:
-        ``png`` and ``svg``.
-    """
+    """Draw a figure with its caption below, and return it as ``png`` and ``svg``."""
     import matplotlib.style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

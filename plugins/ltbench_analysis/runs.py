@@ -9,23 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from scipy import stats
 from torch import Tensor
 
 import ltbench
 from ltbench_analysis.layer import Layer, by_size, read_layer
 
+_BESIDE = (".npz", ".safetensors")
+
 
 class Lacking(Exception):
-    """Report that no run, or this run, has what a figure needs.
-
-    Args:
-        what: The thing.
-        run: That lacks it; None for all of them.
-    """
+    """Report that this run, or no run at all (None), has what a figure needs."""
 
     def __init__(self, what: str, run: Run | None = None) -> None:
         super().__init__(what)
@@ -35,92 +29,71 @@ class Lacking(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Hold one completed run.
-
-    Args:
-        path: Of its record.
-        record: As read.
-    """
+    """Hold the record of one completed run, with the path of its file."""
 
     path: Path
-    record: dict[str, Any]
+    record: ltbench.Record
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
         """What it keeps beside its record, by name; nothing where it keeps nothing."""
-        return ltbench.read_geometry(self.path) if self.record.get("geometry") else {}
+        return ltbench.read_geometry(self.path) if self.record.geometry else {}
 
     @property
     def dataset(self) -> str:
         """Its dataset with the ratio, as it is typed."""
-        task = self.record["task"]
-        return task["dataset"] if task["imbalance_ratio"] is None else f"{task['dataset']}@{task['imbalance_ratio']:g}"
-
-    @property
-    def expression(self) -> str:
-        """Canonical."""
-        return str(self.record["expression"])
+        task = self.record.task
+        return task.dataset if task.imbalance_ratio is None else f"{task.dataset}@{task.imbalance_ratio:g}"
 
     @cached_property
     def counts(self) -> Tensor:
         """Training images of each class, shape (C,)."""
-        return torch.tensor(self.record["split"]["class_counts"])
+        return torch.tensor(self.record.split.class_counts)
 
     @cached_property
     def order(self) -> Tensor:
         """Classes from the largest to the smallest, shape (C,)."""
         return by_size(self.counts)
 
-    @property
+    @cached_property
     def stages(self) -> list[int]:
         """The stages that it keeps tensors of, in order."""
         found = {name.partition(".")[0].removeprefix("stage") for name in self.tensors if name.startswith("stage")}
         return sorted(int(number) for number in found)
 
     def stage(self, number: int) -> dict[str, Tensor]:
-        """Return the tensors of a stage by their names within it.
-
-        Args:
-            number: From 1.
-        """
+        """Return the tensors of a stage, which count from 1, by their names within it."""
         prefix = f"stage{number}."
         return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
 
-    def layer(self, number: int | None = None) -> Layer:
-        """Return a stage's last layer.
-
-        Args:
-            number: From 1; None for the last stage.
+    def layer(self) -> Layer:
+        """Return the last layer of the last stage.
 
         Raises:
-            Lacking: If the run keeps no such statistics.
+            Lacking: If the run keeps no statistics.
         """
         if not self.stages:
             raise Lacking("class statistics (run without --keep nothing)", self)
-        return read_layer(self.stage(self.stages[-1] if number is None else number))
+        return read_layer(self.stage(self.stages[-1]))
 
-    def find(self, *names: str) -> Tensor | None:
-        """Return the tensor of the latest stage that has one of these names, or None.
+    def weights(self, number: int) -> Tensor | None:
+        """Return the weight vectors of a stage's linear classifier, shape (C, d); None where it has not one a class."""
+        weight = self.stage(number).get("head.classifier.weight")
+        return weight if weight is not None and len(weight) == len(self.counts) else None
 
-        Args:
-            names: Within a stage, in order of preference.
-        """
-        for number in reversed(self.stages):
-            tensors = self.stage(number)
-            for name in names:
-                if name in tensors:
-                    return tensors[name]
-        return None
+    def find(self, name: str) -> Tensor | None:
+        """Return the tensor of the latest stage that has one of this name, or None."""
+        return next((tensors[name] for tensors in map(self.stage, reversed(self.stages)) if name in tensors), None)
 
     def features(self, split: str, name: str = "features") -> tuple[Tensor, Tensor]:
         """Return what is kept of every image of a split, shape (N, d), and labels, shape (N,).
 
         Args:
             split: ``train`` or ``test``.
-            name: Of the tensor.
+            name: What is kept.
 
         Raises:
-            Lacking: If the run keeps no such.
+            Lacking: If the run does not keep it.
         """
         if f"{split}.{name}" not in self.tensors:
             what = "features of every image" if name == "features" else f"{split}.{name} of every image"
@@ -128,39 +101,26 @@ class Run:
         return self.tensors[f"{split}.{name}"], self.tensors[f"{split}.labels"]
 
     def curve(self, name: str) -> tuple[list[float], list[float]] | None:
-        """Return epochs and values of a measured figure, of the last stage that has it; None where none has.
+        """Return epochs and values of a measured figure, of the last stage that has it; None where none has."""
+        found = [(row.stage, float(row.epoch or 0), float(value)) for row in self.record.curve
+                 if isinstance(value := row.as_dict().get(name), (int, float))]
+        rows = [(epoch, value) for stage, epoch, value in found if stage == found[-1][0]]
+        return ([epoch for epoch, _ in rows], [value for _, value in rows]) if rows else None
 
-        Args:
-            name: Of the figure.
-        """
-        rows = [row for row in self.record["curve"] if isinstance(row.get(name), (int, float))]
-        rows = [row for row in rows if row["stage"] == rows[-1]["stage"]]
-        return ([float(row["epoch"]) for row in rows], [float(row[name]) for row in rows]) if rows else None
+    def measured(self) -> set[str]:
+        """Return the names of all figures in its curve."""
+        return {name for row in self.record.curve for name in row.as_dict()}
 
-    def measured(self) -> list[str]:
-        """Return the names of all figures in its curve, sorted."""
-        return sorted({name for row in self.record["curve"] for name in row})
-
-    def hyperparameters(self, *names: str) -> dict[str, Any] | None:
-        """Return those of the last of these methods that the run uses, or None.
-
-        Args:
-            names: Of methods.
-        """
-        used = [method for stage in self.record["stages"] for method in stage["methods"] if method["name"] in names]
-        return dict(used[-1]["hyperparameters"]) if used else None
+    def hyperparameters(self, *methods: str) -> dict[str, Any] | None:
+        """Return those of the last of these methods that the run uses, or None."""
+        used = [method for stage in self.record.stages for method in stage.methods if method.name in methods]
+        return used[-1].hyperparameters if used else None
 
     def accuracy(self, split: str = "all") -> float | None:
-        """Return the test accuracy in percent.
-
-        Args:
-            split: ``all``, ``many``, ``medium`` or ``few``.
-        """
-        value = self.record["metrics"]["accuracy"][split]
-        return None if value is None else float(value)
-
-
-_BESIDE = (".npz", ".safetensors")
+        """Return the test accuracy over ``all``, ``many``, ``medium`` or ``few`` classes, in percent."""
+        assert self.record.metrics is not None  # it completed
+        value: float | None = getattr(self.record.metrics.accuracy, split)
+        return value
 
 
 def read_runs(paths: Iterable[Path]) -> list[Run]:
@@ -181,8 +141,8 @@ def read_runs(paths: Iterable[Path]) -> list[Run]:
             raise ltbench.UserError(f"RECORD must be a record or a folder of records, got {path}")
         for file in files:
             record = ltbench.read_record(file)
-            if record["status"] != "completed":
-                raise ltbench.UserError(f"record {file} must be of a completed run, got {record['status']}")
+            if record.status != "completed":
+                raise ltbench.UserError(f"record {file} must be of a completed run, got {record.status}")
             runs.append(Run(file, record))
     return runs
 
@@ -202,45 +162,31 @@ class Group:
     @property
     def first(self) -> Run:
         """The run of the smallest seed, for what cannot be averaged."""
-        return min(self.runs, key=lambda run: (run.record["task"]["split_seed"], run.record["task"]["seed"]))
+        return min(self.runs, key=lambda run: (run.record.task.split_seed, run.record.task.seed))
+
+    def mean(self, values: Callable[[Run], Tensor]) -> Tensor:
+        """Return the mean over seeds of a tensor that each run has, float64."""
+        return torch.stack([values(run).double() for run in self.runs]).mean(dim=0)
 
     def average(self, values: Callable[[Run], Tensor]) -> tuple[list[float], list[float] | None]:
-        """Return the mean over seeds, and half of a 95 % interval; None for one run.
-
-        Args:
-            values: Of one run, shape (N,).
-        """
-        return mean_and_interval([values(run).double().numpy() for run in self.runs])
+        """Return the mean over seeds of values of shape (N,), and half of a 95 % interval; None for one run."""
+        return mean_intervals([values(run).tolist() for run in self.runs])
 
 
-def mean_and_interval(rows: Sequence[npt.NDArray[np.float64]]) -> tuple[list[float], list[float] | None]:
-    """Return means over rows, and half of their 95 % intervals by Student's t; None for one row.
-
-    Args:
-        rows: Each of shape (N,).
-    """
-    table = np.stack(rows)
-    if len(table) < 2:
-        return table[0].tolist(), None
-    half = stats.t.ppf(0.975, len(table) - 1) * table.std(axis=0, ddof=1) / np.sqrt(len(table))
-    return table.mean(axis=0).tolist(), half.tolist()
+def mean_intervals(rows: Sequence[Sequence[float]]) -> tuple[list[float], list[float] | None]:
+    """Return the mean of every column, and half of its 95 % interval; None for one row."""
+    found = [ltbench.mean_interval(column) for column in zip(*rows, strict=True)]
+    halves = [half for _, half in found if half is not None]
+    return [mean for mean, _ in found], halves if len(rows) > 1 else None
 
 
 def members_of(found: Iterable[Group]) -> list[Run]:
-    """Return the runs of groups.
-
-    Args:
-        found: Groups.
-    """
+    """Return the runs of groups."""
     return [run for group in found for run in group.runs]
 
 
 def groups(runs: Iterable[Run]) -> list[Group]:
-    """Gather runs that differ in their seeds only, in the order in which they were given.
-
-    Args:
-        runs: Of any kind.
-    """
+    """Gather runs that differ in their seeds only, in the order in which they were given."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         found.setdefault(json.dumps(terms(run), sort_keys=True), []).append(run)
@@ -252,13 +198,9 @@ def groups(runs: Iterable[Run]) -> list[Group]:
 
 
 def terms(run: Run) -> dict[str, Any]:
-    """Return all that sets a run apart from others, its seeds aside, by what a label may call it.
-
-    Args:
-        run: Any.
-    """
+    """Return all that sets a run apart from others, its seeds aside, by what a label may call it."""
     record = run.record
-    protocol = dict(record["protocol"])
-    return {"expression": run.expression, "dataset": run.dataset, "imbalance": record["task"]["imbalance"],
+    protocol = record.protocol.as_dict()
+    return {"expression": record.expression, "dataset": run.dataset, "imbalance": record.task.imbalance,
             "backbone": protocol.pop("backbone"), "epochs": f"{protocol.pop('epochs')} epochs",
-            "noise": f"noise {protocol.pop('eval_noise', 0.0):g}", "track": f"{record['track']} track", "protocol": protocol}
+            "noise": f"noise {protocol.pop('eval_noise', 0.0):g}", "track": f"{record.track} track", "protocol": protocol}

@@ -62,7 +62,6 @@ class DistributionAlignment(ltbench.ReusedClassifier):
         rho: Power of the inverse class frequency in the loss weights.
         form: ``additive``, as the public code for classification computes; ``interpolated`` between calibrated and earlier
             logits, which starts at the earlier ones. Both reach the same functions.
-        inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
     """
 
     name = "disalign"
@@ -71,9 +70,8 @@ class DistributionAlignment(ltbench.ReusedClassifier):
     def __init__(self, facts: ltbench.Facts, *, rho: ltbench.NonNegative = 1.2,
                  form: Literal["additive", "interpolated"] = "additive",
                  inputs: Literal["features", "images"] = "features") -> None:
-        super().__init__(facts)
+        super().__init__(facts, inputs=inputs)
         self.form = form
-        self.inputs = "images" if inputs == "images" else None  # features are a stage's default
         self.register_buffer("weights", generalized_weights(facts.log_counts, rho))  # (C,)
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,17 +32,9 @@ class ScaledClassifier(nn.Module):
 
 
 class LearnableWeightScaling(ltbench.ReusedClassifier):
-    """Learn one scale a class on class-balanced samples; the directions of the earlier classifier stay.
-
-    Args:
-        inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
-    """
+    """Learn one scale a class on class-balanced samples; the directions of the earlier classifier stay."""
 
     name = "lws"
-
-    def __init__(self, facts: ltbench.Facts, *, inputs: Literal["features", "images"] = "features") -> None:
-        super().__init__(facts)
-        self.inputs = "images" if inputs == "images" else None  # features are a stage's default
 
     def reuse(self, linear: nn.Linear) -> nn.Module:
         """Return the scaled classifier."""

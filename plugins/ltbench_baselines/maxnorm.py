@@ -31,7 +31,6 @@ class MaxNorm(ltbench.ReusedClassifier):
     Args:
         radius_fraction: Where the radius lies between the smallest (0) and the largest (1) norm of the earlier classifier.
         beta: Of the class-balanced loss weights.
-        inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
     """
 
     name = "maxnorm"
@@ -40,9 +39,8 @@ class MaxNorm(ltbench.ReusedClassifier):
 
     def __init__(self, facts: ltbench.Facts, *, radius_fraction: ltbench.Fraction = 0.1,
                  beta: Beta = 0.9999, inputs: Literal["features", "images"] = "features") -> None:
-        super().__init__(facts)
+        super().__init__(facts, inputs=inputs)
         self.radius_fraction = radius_fraction
-        self.inputs = "images" if inputs == "images" else None
         self.register_buffer("weights", effective_number_weights(facts.class_counts, beta))  # (C,)
         self.register_buffer("radius", torch.zeros(()))
 

@@ -163,13 +163,7 @@ class ICCL(ltbench.Method):
 
 
 def interpolated(plain: ltbench.Batch, other: ltbench.Batch, share: float) -> Tensor:
-    """Return eq. 3's mixtures, shape (B, channels, H, W).
-
-    Args:
-        plain: x^h.
-        other: x^t.
-        share: lambda.
-    """
+    """Return eq. 3's mixtures of x^h and x^t, whose share lambda is that of x^h, shape (B, channels, H, W)."""
     return share * _images(plain) + (1 - share) * _images(other)
 
 

@@ -69,12 +69,7 @@ class LocalProjection(RankedDistance):
     kind = LocalProjectionClassifier
 
     def orient(self, classifier: RankedClassifier, bank: ltbench.Bank) -> None:
-        """Take the eigenvectors of the classes' covariances.
-
-        Args:
-            classifier: With its centroids; changed in place.
-            bank: Of the training images.
-        """
+        """Take the eigenvectors of the classes' covariances."""
         order = bank.labels.argsort(stable=True)
         counts = torch.bincount(bank.labels, minlength=self.facts.num_classes).tolist()
         for k, rows in enumerate(torch.split(order, counts)):

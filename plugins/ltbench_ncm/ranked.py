@@ -60,12 +60,7 @@ class RankedDistance(LearnedDistance):
             self.orient(classifier, bank)
 
     def orient(self, classifier: RankedClassifier, bank: ltbench.Bank) -> None:
-        """Set a metric of low rank; one of full rank is the Euclidean one already.
-
-        Args:
-            classifier: With its centroids; changed in place.
-            bank: Of the training images.
-        """
+        """Set a metric of low rank; one of full rank is the Euclidean one already."""
         rank, width = classifier.metric.shape[-2:]
         if rank < width:
             classifier.metric.copy_(principal_axes(bank.embedding, bank.labels, rank))

@@ -39,7 +39,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def found() -> dict[str, records.Record]:
     stored, problems = records.read_directory(Path("out"))
     assert problems == []
-    return {item.record["expression"]: item.record for item in stored}
+    return {item.record.expression: item.record for item in stored}
 
 
 @pytest.mark.parametrize(("methods", "message"), [
@@ -95,6 +95,7 @@ def test_timms_own_weights_come_from_its_cache(capsys: pytest.CaptureFixture[str
         raise AssertionError("the network was touched")
 
     monkeypatch.setattr("socket.socket.connect", forbidden)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # it would try for 20 seconds
     monkeypatch.setattr("ltbench.backbones.timm_weights.try_to_load_from_cache", lambda hub, file: None)
     told = refusal(capsys, *RESNET, "--weights", "timm", "--methods", "ncm")
     assert "(timm/test_resnet.r160_in1k) are not in the local cache: add --download" in told
@@ -106,16 +107,17 @@ def test_timms_own_weights_come_from_its_cache(capsys: pytest.CaptureFixture[str
     assert weights.source == "timm" and weights.file == tmp_path / "resnet.safetensors"
 
 
+@pytest.mark.slow
 def test_a_record_says_what_the_weights_are_and_their_features_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     run = [*RUN, *RESNET, "--weights", "resnet.safetensors"]
     assert main([*run, "--methods", "ncm"]) == 0
     record = found()["ce/ncm"]
     weights = open_weights("resnet.safetensors", "timm:test_resnet", download=False)
-    assert record["external"] == weights.sha256 and record["pretraining"] == {
+    assert record.external == weights.sha256 and record.pretraining.as_dict() == {
         "kind": "weights", "model": "test_resnet", "source": "file", "sha256": weights.sha256,
         "input": {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 160, "crop": 0.95},
     }
-    assert not any(row["stage"] == 1 for row in record["curve"]) and record["timing"]["reused"]["stage 1"]
+    assert not any(row.stage == 1 for row in record.curve) and record.timing.reused["stage 1"]
     banks = list(Path("cache").glob("stages/*/*/bank-plain*.rows"))
     assert len(banks) == 1
 
@@ -148,7 +150,7 @@ def test_trained_weights_give_what_plain_timm_and_scikit_learn_give(name: str, s
     train(name, Path("trained.safetensors"), steps=steps, lr=lr)
     run = ["run", "--cpu", "--protocol", "quick", "--seeds", "0", "--out", "out", "--backbone", f"timm:{name}"]
     assert main([*run, "--weights", "trained.safetensors", "--methods", "ncm,crt"]) == 0
-    reached = {expression: record["metrics"]["accuracy"]["all"] for expression, record in found().items()}
+    reached = {expression: record.metrics.accuracy.all for expression, record in found().items()}
     model = timm.create_model(name, num_classes=10)
     model.load_state_dict(load_file("trained.safetensors"))
     model.eval()

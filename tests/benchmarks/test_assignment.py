@@ -14,6 +14,8 @@ from torch import Tensor
 
 from tests.benchmarks import assignments
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from ltbench.cli.main import main
-from ltbench.results import records
 from tests.support import record_factory
 
 BOARD = Path(__file__).resolve().parents[2] / "leaderboards" / "cifar100-lt"
@@ -15,7 +14,7 @@ BOARD = Path(__file__).resolve().parents[2] / "leaderboards" / "cifar100-lt"
 
 def _write(directory: Path, name: str, right: tuple[int, int, int, int] = (3, 2, 1, 0), **changes: Any) -> Path:
     given = record_factory.predictions(right=right)
-    return records.write(record_factory.record(given, **changes), given, directory, name)
+    return record_factory.write(record_factory.record(given, **changes), given, directory, name)
 
 
 def _refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -87,7 +86,7 @@ def test_refusals_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "cannot be read: No such file" in _refusal(capsys, str(tmp_path / "none.json"), str(a))
     (tmp_path / "empty").mkdir()
     assert "must hold at least one completed run" in _refusal(capsys, "ce", "la", "--records", str(tmp_path / "empty"))
-    failed = records.write(record_factory.broken("failed"), None, tmp_path, "failed")
+    failed = record_factory.write(record_factory.broken("failed"), None, tmp_path, "failed")
     assert _refusal(capsys, str(a), str(failed)).endswith("must be of a completed run, got a failed one")
     assert "not allowed with" in _refusal(capsys, "ce", "la", *here, "--board", str(BOARD))
 

@@ -11,7 +11,6 @@ import pytest
 
 from ltbench.cli import leaderboard
 from ltbench.errors import UserError
-from ltbench.results import records
 from tests.support import record_factory
 
 
@@ -25,7 +24,7 @@ def _call(*arguments: str) -> int:
 
 def _write(directory: Path, name: str, **changes: Any) -> None:
     given = record_factory.predictions()
-    records.write(record_factory.record(given, **changes), given, directory, name)
+    record_factory.write(record_factory.record(given, **changes), given, directory, name)
 
 
 def test_the_default_folder_is_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ def test_a_record_is_reproduced_bit_for_bit(smoke_runs: Path, tmp_path: Path, ca
     again = tmp_path / "again" / path.name
     assert again.with_suffix(".npz").read_bytes() == path.with_suffix(".npz").read_bytes()
     assert records.equal(records.read(again), records.read(path)) == []
-    assert records.read(again)["timing"]["reused"] == {"stage 1": False, "stage 2": False}  # trained anew
+    assert records.read(again).timing.reused == {"stage 1": False, "stage 2": False}  # trained anew
 
 
 def test_an_edited_accuracy_is_told_apart(copy: Copy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,6 +40,7 @@ def test_an_edited_accuracy_is_told_apart(copy: Copy, tmp_path: Path, capsys: py
     assert out.endswith("not reproduced: equal predictions do not give metrics.accuracy.all as the record has it\n")
 
 
+@pytest.mark.slow
 def test_other_predictions_without_other_seeds_are_not_reproduced(copy: Copy, smoke_runs: Path, tmp_path: Path,
                                                                   capsys: pytest.CaptureFixture[str]) -> None:
     """The record of another seed, passed off as this one's: alone it is refuted, beside its row it may be chance."""

@@ -22,7 +22,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def found(out: Path) -> dict[str, records.Record]:
     stored, problems = records.read_directory(out)
     assert problems == []
-    return {item.record["expression"]: item.record for item in stored}
+    return {item.record.expression: item.record for item in stored}
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -94,7 +94,7 @@ def test_a_run_leaves_a_record_and_is_not_run_twice(tmp_path: Path, capsys: pyte
     assert main([*SMOKE, "--methods", "ce,ncm,ce+post_la"]) == 0
     first = found(tmp_path / "runs")
     assert set(first) == {"ce", "ce/ncm", "post_la"}
-    assert len({record["stages"][0]["key"] for record in first.values()}) == 1  # one first stage for all
+    assert len({record.stages[0].key for record in first.values()}) == 1  # one first stage for all
     assert "| ce/ncm" in capsys.readouterr().out
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
     assert main([*SMOKE, "--methods", "ce,ncm,post_la"]) == 0
@@ -103,11 +103,11 @@ def test_a_run_leaves_a_record_and_is_not_run_twice(tmp_path: Path, capsys: pyte
 
 def test_a_record_holds_accuracy_under_label_shift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*SMOKE, "--methods", "ce", "--out", "out"]) == 0
-    shifts = found(tmp_path / "out")["ce"]["metrics"]["label_shift"]
-    assert list(shifts) == ["built"] and len(shifts["built"]) == 10
+    shifts = found(tmp_path / "out")["ce"].metrics.label_shift
+    assert shifts.as_dict().keys() == {"built"} and len(shifts.built) == 10
     # Of ten images a class, place i keeps int(10 / 50^(i/9)): 10, 6, 4, 2, 1, 1 and then none.
     for name in ("forward50", "backward50"):
-        assert (shifts["built"][name]["images"], shifts["built"][name]["classes"]) == (24, 6)
+        assert (shifts.built[name].images, shifts.built[name].classes) == (24, 6)
     (path,) = (tmp_path / "out").glob("*.json")
     assert main(["show", str(path)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "verified: every figure follows from the 100 predictions"
@@ -117,16 +117,16 @@ def test_stages_that_change_predictions_alone_add_up_and_are_stepped_over(tmp_pa
     chained, summed, beyond = "ce/post_la/post_la(tau=0.5)", "ce/post_la(tau=1.5)", "ce/post_la/lws"
     assert main([*SMOKE, "--methods", f"{chained},{summed},{beyond},lws,ce/crt/post_la"]) == 0
     runs = found(tmp_path / "runs")
-    assert runs[chained]["per_class"] == runs[summed]["per_class"]
-    assert runs[chained]["metrics"]["test_loss"] == pytest.approx(runs[summed]["metrics"]["test_loss"], rel=1e-5)
+    assert runs[chained].per_class == runs[summed].per_class
+    assert runs[chained].metrics.test_loss == pytest.approx(runs[summed].metrics.test_loss, rel=1e-5)
     # What stands on such a stage stands on the one below, which was trained.
-    assert runs[beyond]["stages"][1]["key"] == runs[beyond]["stages"][0]["key"]
-    assert runs[beyond]["metrics"].keys() == runs["ce/lws"]["metrics"].keys()
+    assert runs[beyond].stages[1].key == runs[beyond].stages[0].key
+    assert runs[beyond].metrics.as_dict().keys() == runs["ce/lws"].metrics.as_dict().keys()
 
 
 def test_a_stage_with_nothing_to_train_is_named(tmp_path: Path) -> None:
     assert main([*SMOKE, "--methods", "ce/ncm+la"]) == 1
-    assert "has nothing to train" in found(tmp_path / "runs")["ce/la+ncm"]["reason"]
+    assert "has nothing to train" in found(tmp_path / "runs")["ce/la+ncm"].reason
 
 
 def test_rerunning_without_the_store_gives_an_equal_record(tmp_path: Path) -> None:
@@ -147,20 +147,20 @@ def test_one_failing_run_does_not_stop_the_others(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(NearestClassMean, "fit", broken)
     assert main([*SMOKE, "--methods", "ncm,ce"]) == 1
     record = found(tmp_path / "runs")["ce/ncm"]
-    assert record["status"] == "failed" and "--accumulate 2" in record["reason"] and record["metrics"] is None
-    assert found(tmp_path / "runs")["ce"]["status"] == "completed"
+    assert record.status == "failed" and "--accumulate 2" in record.reason and record.metrics is None
+    assert found(tmp_path / "runs")["ce"].status == "completed"
     assert "failed: [1/2] ce/ncm on digits-lt@20, seed 0: out of memory" in capsys.readouterr().err
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert main([*SMOKE, "--methods", "ncm,ce"]) == 0  # what failed is run again
-    assert found(tmp_path / "runs")["ce/ncm"]["status"] == "completed"
+    assert found(tmp_path / "runs")["ce/ncm"].status == "completed"
 
 
 def test_a_diverging_run_is_a_result(tmp_path: Path) -> None:
     assert main([*SMOKE, "--methods", "ce", "--lr", "1e30", "--backbone", "digits"]) == 0
     record = found(tmp_path / "runs")["ce"]
-    assert record["status"] == "diverged" and "epoch 1 of stage 1" in record["reason"]
-    assert record["protocol"]["name"] == "custom" and record["predictions"] is None
+    assert record.status == "diverged" and "epoch 1 of stage 1" in record.reason
+    assert record.protocol.name == "custom" and record.predictions is None
 
 
 def test_a_diverged_curve_is_whole_in_every_record_of_its_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,8 +174,8 @@ def test_a_diverged_curve_is_whole_in_every_record_of_its_stage(tmp_path: Path, 
     monkeypatch.setattr(Loop, "_epoch", lost_at_the_second)
     assert main([*SMOKE, "--methods", "ce,ncm"]) == 0
     runs = found(tmp_path / "runs")
-    assert {record["status"] for record in runs.values()} == {"diverged"}
-    assert runs["ce"]["curve"] == runs["ce/ncm"]["curve"] and [row["epoch"] for row in runs["ce"]["curve"]] == [1]
+    assert {record.status for record in runs.values()} == {"diverged"}
+    assert runs["ce"].curve == runs["ce/ncm"].curve and [row.epoch for row in runs["ce"].curve] == [1]
 
 
 def test_no_record_names_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,7 +187,7 @@ def test_no_record_names_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(NearestClassMean, "fit", broken)
     assert main([*SMOKE, "--methods", "ncm"]) == 1
     assert "/srv/somebody" in capsys.readouterr().err  # the user is told
-    reason = found(tmp_path / "runs")["ce/ncm"]["reason"]
+    reason = found(tmp_path / "runs")["ce/ncm"].reason
     assert "x.safetensors" in reason and "somebody" not in reason
     assert str(tmp_path) not in next((tmp_path / "runs").glob("*.json")).read_text()
 
@@ -225,7 +225,7 @@ def test_a_method_that_ends_the_program_ends_its_run_alone(tmp_path: Path, monke
     monkeypatch.setattr(NearestClassMean, "fit", leave)
     assert main([*SMOKE, "--methods", "ncm,ce"]) == 1
     runs = found(tmp_path / "runs")
-    assert (runs["ce"]["status"], runs["ce/ncm"]["status"]) == ("completed", "failed")
+    assert (runs["ce"].status, runs["ce/ncm"].status) == ("completed", "failed")
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -244,7 +244,7 @@ def test_a_method_cannot_move_the_split(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(NearestClassMean, "fit", greedy)
     assert main([*SMOKE, "--methods", "ncm,ce"]) == 0
-    assert {max(record["split"]["class_counts"]) for record in found(tmp_path / "runs").values()} == {10}
+    assert {max(record.split.class_counts) for record in found(tmp_path / "runs").values()} == {10}
 
 
 def test_dry_run_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -264,9 +264,9 @@ def test_a_users_own_first_stage_is_marked_external(tmp_path: Path, capsys: pyte
     engine = next((tmp_path / "cache" / "stages").glob("*/*/engine.safetensors"))
     assert main([*SMOKE, "--methods", "ce,ncm", "--stage1", str(engine), "--out", "external"]) == 0
     own, external = found(tmp_path / "own")["ce"], found(tmp_path / "external")["ce"]
-    assert external["external"] is not None and own["external"] is None
-    assert external["metrics"] == own["metrics"]  # the same weights
-    assert external["stages"][0]["key"] != own["stages"][0]["key"]
+    assert external.external is not None and own.external is None
+    assert external.metrics == own.metrics  # the same weights
+    assert external.stages[0].key != own.stages[0].key
     capsys.readouterr()
     (tmp_path / "other.safetensors").write_bytes(b"x")
     assert "cannot be read" in refusal(capsys, *SMOKE, "--methods", "ncm", "--stage1", "other.safetensors", "--out", "bad")
@@ -301,7 +301,7 @@ def test_a_board_says_what_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[
     run = ["run", "--cpu", "--board", str(tmp_path), "--cache", str(tmp_path / "cache")]
     assert main(run) == 0
     stored, problems = records.read_directory(tmp_path / "results")
-    made = sorted((item.record["expression"], item.record["task"]["seed"]) for item in stored)
+    made = sorted((item.record.expression, item.record.task.seed) for item in stored)
     assert problems == [] and made == [("ce", 0), ("ce/ncm(distance=cosine)", 0), ("la", 1)]
     capsys.readouterr()
     assert main(run) == 0

@@ -42,7 +42,7 @@ def same(one: Path, other: Path) -> None:
     first, second = contents(one), contents(other)
     assert first.keys() == second.keys()
     for name, record in first.items():
-        assert record["status"] == "completed" and records.equal(record, second[name]) == []
+        assert record.status == "completed" and records.equal(record, second[name]) == []
     assert beside(one) == beside(other)
 
 
@@ -101,7 +101,7 @@ def test_two_jobs_give_the_records_of_one(quiet: Path, tmp_path: Path, capfd: py
     ends = sorted(line.partition(" (")[0] for line in told.err.splitlines())
     assert [line[:5] for line in ends] == [f"[{number}/6]" for number in range(1, 7)]  # nothing else, and nothing twice
     assert "| ce/ncm " in told.out
-    assert {record["environment"]["threads"] for record in contents(tmp_path).values()} == {1}
+    assert {record.environment.threads for record in contents(tmp_path).values()} == {1}
 
 
 def test_processes_that_die_lose_nothing(quiet: Path, tmp_path: Path) -> None:
@@ -170,10 +170,10 @@ def test_a_run_that_fails_or_ends_its_process_fails_alone(tmp_path: Path, monkey
     process = subprocess.run([sys.executable, "-m", "ltbench.cli.main", *command], text=True, capture_output=True,
                              env={**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)})
     assert process.returncode == 1, process.stderr
-    found = {record["expression"]: record for record in contents(tmp_path).values()}
-    assert {name: record["status"] for name, record in found.items()} == {"deadly": "failed", "broken": "failed",
+    found = {record.expression: record for record in contents(tmp_path).values()}
+    assert {name: record.status for name, record in found.items()} == {"deadly": "failed", "broken": "failed",
                                                                           "ce": "completed"}
-    assert found["deadly"]["reason"] == "its process ended 2 times before it did: out of memory, or killed from outside"
+    assert found["deadly"].reason == "its process ended 2 times before it did: out of memory, or killed from outside"
     assert sorted(line.partition(": ")[2] for line in process.stderr.splitlines() if line.startswith("failed: ")) == [
         "[1/3] deadly on digits-lt@20, seed 0: its process ended 2 times before it did: out of memory, or killed from outside",
         "[2/3] broken on digits-lt@20, seed 0: RuntimeError: as planned"]

@@ -83,7 +83,7 @@ def test_a_preempted_job_comes_back_and_the_records_are_those_of_a_plain_run(nod
     plain, launched = (records.read_directory(tmp_path / name) for name in ("plain", "array"))
     assert plain[1] == launched[1] == [] and len(plain[0]) == 4
     for one, other in zip(plain[0], launched[0], strict=True):
-        assert one.path.name == other.path.name and one.record["status"] == "completed"
+        assert one.path.name == other.path.name and one.record.status == "completed"
         assert records.equal(one.record, other.record) == []
 
     # What has a record is not run again; with --wait the tables come at the end.

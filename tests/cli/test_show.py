@@ -10,7 +10,6 @@ import pytest
 
 from ltbench.cli import show
 from ltbench.errors import UserError
-from ltbench.results import records
 from ltbench.results.label_shift import label_shift
 from tests.support import record_factory
 
@@ -25,7 +24,7 @@ def _call(*arguments: str) -> int:
 
 def _write(directory: Path, **changes: Any) -> str:
     given = record_factory.predictions()
-    return str(records.write(record_factory.record(given, **changes), given, directory, "run"))
+    return str(record_factory.write(record_factory.record(given, **changes), given, directory, "run"))
 
 
 def test_a_record_for_a_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,7 +85,7 @@ def test_a_set_of_either_source_has_its_row(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_a_diverged_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = records.write(record_factory.broken("diverged"), None, tmp_path, "run")
+    path = record_factory.write(record_factory.broken("diverged"), None, tmp_path, "run")
     assert _call(str(path), "--classes") == 0
     out = capsys.readouterr().out
     assert "status: diverged (loss is NaN)" in out and "verified" not in out

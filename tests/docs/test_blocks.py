@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shlex
@@ -27,9 +28,13 @@ def words(command: str) -> list[str]:
     return shlex.split(command)
 
 
+@pytest.fixture(scope="module")
+def parser() -> argparse.ArgumentParser:
+    return program.build_parser(load_registry(strict=False))
+
+
 @pytest.mark.parametrize("page", pages())
-def test_commands_are_ones_that_ltbench_takes(page: str) -> None:
-    parser = program.build_parser(load_registry(strict=False))
+def test_commands_are_ones_that_ltbench_takes(page: str, parser: argparse.ArgumentParser) -> None:
     for block in blocks_of(page):
         for command in block.commands if block.language in SHELL else []:
             if words(command)[0] == "ltbench":

@@ -23,9 +23,9 @@ def test_the_methods_code_is_logit_adjustment(tmp_path: Path) -> None:
     assert program.main(["run", "--cpu", "--protocol", "smoke", "--seeds", "0", "--methods", "la,my_la,my_la+mixup/crt,ldam+drw",
                          "--plugin", str(file), "--out", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]) == 0
     stored, problems = records.read_directory(tmp_path / "runs")
-    runs = {item.record["expression"]: item.record for item in stored}
+    runs = {item.record.expression: item.record for item in stored}
     assert problems == [] and len(runs) == 4
-    assert runs["my_la"]["metrics"] == runs["la"]["metrics"]
+    assert runs["my_la"].metrics == runs["la"].metrics
 
 
 def test_the_table_is_the_boards() -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ltbench.leaderboard.collect import collect, same_row, total_seconds
+from ltbench.leaderboard.collect import Contradiction, collect, same_row, total_seconds
 from ltbench.leaderboard.tables import headings
-from tests.support.record_factory import broken, predictions, record, stored
+from ltbench.results.schema import Record
+from tests.support.record_factory import broken, model, predictions, record, stored
 
 
 def _seeds(*figures: float, **changes: Any) -> list[dict[str, Any]]:
@@ -22,15 +24,15 @@ def test_seeds_make_a_row() -> None:
     assert (row.figure("accuracy.all").mean, row.figure("accuracy.all").runs) == (42.0, 3)
     assert row.figure("accuracy.all").half_width == pytest.approx(4.968, abs=1e-3)
     assert row.seconds.mean == 12.5
-    assert [item["task"]["seed"] for item in row.completed] == [0, 1, 2]
+    assert [record.task.seed for record in row.records] == [0, 1, 2]
     assert (tables[0].train_images, tables[0].splits) == (240, ((0, "ab" * 32),))
 
 
 def test_a_row_is_all_but_seeds_and_what_came_out() -> None:
-    first, second = _seeds(40.0, 42.0)
-    assert same_row(first, second) and same_row(first, record(task__split_seed=1))
-    assert not same_row(first, record(expression_hash="ff"))
-    assert not same_row(first, record(protocol__lr=0.5))
+    first, second = (Record.model_validate(value) for value in _seeds(40.0, 42.0))
+    assert same_row(first, second) and same_row(first, model(task__split_seed=1))
+    assert not same_row(first, model(expression_hash="ff"))
+    assert not same_row(first, model(protocol__lr=0.5))
 
 
 def test_rows_are_ranked_by_their_mean() -> None:
@@ -72,7 +74,7 @@ def test_first_stages_and_pre_training_from_elsewhere_share_a_table_with_nothing
     }
     (marked,) = [table for table in tables if table.external == "external pre-training"]
     assert marked.unranked == "external pre-training" and marked.ranks() == [None, None]
-    assert "external pre-training, not ranked" in headings([marked])[0]
+    assert "external pre-training, not ranked" in str(headings([marked])[0])
 
 
 def test_other_split_seeds_never_share_a_table() -> None:
@@ -120,8 +122,9 @@ def test_other_terms_of_a_later_stage_are_another_row() -> None:
 def test_contradicting_records_of_one_run_are_both_left_out() -> None:
     other = record(metrics__accuracy__all=99.0)
     tables, problems = collect(stored(record(), other, record(expression="la")))
-    assert problems == ["records a.json and b.json are of one run (seed 0, split seed 0) and differ in metrics.accuracy.all: "
-                        "neither is used"]
+    assert problems == [Contradiction(Path("a.json"), Path("b.json"), (0, 0), ("metrics.accuracy.all",))]
+    assert [str(problem) for problem in problems] == [
+        "records a.json and b.json are of one run (seed 0, split seed 0) and differ in metrics.accuracy.all: neither is used"]
     assert [row.method for row in tables[0].rows] == ["la"]
 
 
@@ -174,7 +177,7 @@ def test_plugin_figures_are_kept() -> None:
 
 
 def test_seconds_are_the_total_or_the_sum() -> None:
-    assert total_seconds(record()) == 12.5
-    assert total_seconds(record(timing__seconds={"total": 11.0, "stage 1": 10.0})) == 11.0
-    assert total_seconds(record(timing__seconds={"data": 5.0, "stage 1": 10.0, "evaluation": 2.0})) == 12.0
-    assert total_seconds(record(timing__seconds={})) is None
+    assert total_seconds(model()) == 12.5
+    assert total_seconds(model(timing__seconds={"total": 11.0, "stage 1": 10.0})) == 11.0
+    assert total_seconds(model(timing__seconds={"data": 5.0, "stage 1": 10.0, "evaluation": 2.0})) == 12.0
+    assert total_seconds(model(timing__seconds={})) is None

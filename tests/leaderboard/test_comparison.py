@@ -17,7 +17,7 @@ def _row(directory: Path, expression: str, runs: dict[int, tuple[int, int, int, 
     for seed, hits in runs.items():
         given = record_factory.predictions(right=hits)
         value = record_factory.record(given, expression=expression, task__seed=seed, **changes)
-        records.write(value, given, directory / expression, f"run-{seed}")
+        record_factory.write(value, given, directory / expression, f"run-{seed}")
     return next(one for one in opponents(records.read_directory(directory)[0])[0] if one.name == expression)
 
 
@@ -58,6 +58,6 @@ def test_no_common_seed_is_refused(tmp_path: Path) -> None:
 
 
 def test_broken_runs_are_named(tmp_path: Path) -> None:
-    records.write(record_factory.broken("diverged", task__seed=5), None, tmp_path, "broken")
+    record_factory.write(record_factory.broken("diverged", task__seed=5), None, tmp_path, "broken")
     found = compare(_row(tmp_path, "ce", {0: (3, 3, 1, 0)}), _row(tmp_path, "la", {0: (3, 3, 3, 0)}))
     assert found.left_out == ("ce: 1 of its runs diverged or failed",)

@@ -8,7 +8,7 @@ import pytest
 from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.details import command, curve_images, row_details
 from ltbench.leaderboard.ranking import Standing
-from tests.support.record_factory import broken, predictions, record, stored
+from tests.support.record_factory import broken, model, predictions, record, stored
 
 ALONE = Standing("ce", "one seed", None, best=False)
 
@@ -105,11 +105,11 @@ def test_a_row_says_whether_it_can_be_told_from_the_best() -> None:
     ({"protocol__eval_noise": 0.2}, "--methods ce --dataset digits-lt@20 --seeds 0 --protocol quick --test-noise 0.2"),
 ])
 def test_the_command_of_a_row(changes: dict[str, Any], words: str) -> None:
-    assert command([record(**changes)]) == f"ltbench run {words}"
+    assert command([model(**changes)]) == f"ltbench run {words}"
 
 
 def test_a_command_has_all_seeds() -> None:
-    found = command([record(task__seed=seed) for seed in (0, 1, 2)])
+    found = command([model(task__seed=seed) for seed in (0, 1, 2)])
     assert found is not None and "--seeds 0,1,2" in found
 
 
@@ -117,9 +117,9 @@ def test_a_command_has_all_seeds() -> None:
     {"external": "from elsewhere"}, {"protocol__name": "custom"}, {"expression": "--out=/"}, {"expression": "ce\nrm"},
 ])
 def test_no_command_is_better_than_a_wrong_one(changes: dict[str, Any]) -> None:
-    assert command([record(**changes)]) is None
+    assert command([model(**changes)]) is None
 
 
 def test_what_a_record_says_is_one_word_of_a_shell() -> None:
-    text = command([record(expression="$(touch x); `y` 'z'")])
+    text = command([model(expression="$(touch x); `y` 'z'")])
     assert text is not None and shlex.split(text)[3] == "$(touch x); `y` 'z'"

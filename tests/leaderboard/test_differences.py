@@ -8,7 +8,8 @@ import pytest
 
 from ltbench.leaderboard.bootstrap import Resampled, resample
 from ltbench.leaderboard.differences import Spread, difference, half_width, p_value, spread_of
-from ltbench.leaderboard.outcomes import load_outcomes, run_of
+from ltbench.leaderboard.outcomes import believe, stack
+from ltbench.leaderboard.rows import run_of
 from ltbench.results import records
 from tests.support.simulated import simulated
 
@@ -74,9 +75,9 @@ def test_one_run_has_no_interval() -> None:
 def test_variance_on_a_real_board_is_that_of_the_analysis_of_variance() -> None:
     """Seeds, images within classes and what is of both, each from its own mean square: what the bootstrap adds up."""
     stored, _ = records.read_directory(BOARD)
-    one, other = ([item for item in stored if item.record["expression"] == name] for name in ("ce/ncm", "ce/lncm"))
-    rows = [{run_of(item.record): item for item in items} for items in (one, other)]
-    outcomes = load_outcomes(rows, RUNS)
+    one, other = ({run_of(item.record): item for item in stored if item.record["expression"] == name}
+                  for name in ("ce/ncm", "ce/lncm"))
+    outcomes = stack(RUNS, [[believe(rows[run]) for run in RUNS] for rows in (one, other)])
     apart = 100.0 * (outcomes.correct[1].astype(float) - outcomes.correct[0])  # (S, N)
     of_seeds = apart.mean(axis=1).var(ddof=1) / 3
     of_images = of_both = 0.0

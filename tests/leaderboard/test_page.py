@@ -14,7 +14,8 @@ import pytest
 
 from ltbench.leaderboard.page import embed, render_page
 from ltbench.leaderboard.page.printed import telling
-from tests.support.page_factory import HOSTILE, board, claim, large, row, table
+from ltbench.leaderboard.tables import Heading
+from tests.support.page_factory import HOSTILE, board, claim, large, page, parts, row, table
 
 ADDRESS_ATTRIBUTES = {"src", "href", "srcset", "action", "data", "poster", "formaction"}
 
@@ -54,31 +55,31 @@ def embedded(text: str) -> Any:
 
 
 def test_the_page_needs_nothing_from_anywhere() -> None:
-    page = Reader(render_page(small()))
-    addresses = [value for _, attributes in page.elements for name, value in attributes.items() if name in ADDRESS_ATTRIBUTES]
+    read = Reader(page(small()))
+    addresses = [value for _, attributes in read.elements for name, value in attributes.items() if name in ADDRESS_ATTRIBUTES]
     assert sorted(address or "" for address in addresses) == ["#rows", "board.csv", "board.json", "board.tex"]
-    assert not [tag for tag, _ in page.elements if tag in ("link", "iframe", "object", "embed", "base", "img")]
-    styles = "".join(page.of("style"))
+    assert not [tag for tag, _ in read.elements if tag in ("link", "iframe", "object", "embed", "base", "img")]
+    styles = "".join(read.of("style"))
     assert "@import" not in styles and not re.search(r"url\((?![\"']?data:)", styles)
-    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on") or name == "style"]
+    assert not [name for _, attributes in read.elements for name in attributes if name.startswith("on") or name == "style"]
 
 
 def test_the_policy_allows_what_stands_in_the_page_and_no_more() -> None:
-    page = Reader(render_page(small()))
-    (policy,) = (attributes["content"] for tag, attributes in page.elements if attributes.get("http-equiv"))
+    read = Reader(page(small()))
+    (policy,) = (attributes["content"] for tag, attributes in read.elements if attributes.get("http-equiv"))
     assert policy is not None and policy.startswith("default-src 'none'; ") and "unsafe" not in policy
     allowed = dict(part.split(" ", 1) for part in policy.split("; ") if " " in part)
 
     def source(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
-    _, *scripts = page.of("script")  # the first is data
+    _, *scripts = read.of("script")  # the first is data
     assert len(scripts) == 2 and allowed["script-src"].split() == [source(script) for script in scripts]
-    assert allowed["style-src"] == source(*page.of("style"))
+    assert allowed["style-src"] == source(*read.of("style"))
 
 
 def test_200_methods_on_three_datasets_are_under_3_mb() -> None:
-    assert len(render_page(large()).encode()) < 3_000_000
+    assert len(page(large()).encode()) < 3_000_000
 
 
 def test_the_same_content_gives_the_same_bytes_whatever_the_order_of_its_fields() -> None:
@@ -87,8 +88,9 @@ def test_the_same_content_gives_the_same_bytes_whatever_the_order_of_its_fields(
             return {name: turned(value[name]) for name in reversed(value)}
         return [turned(item) for item in value] if isinstance(value, list) else value
 
-    content = small()
-    assert render_page(content) == render_page(turned(content)) == render_page(json.loads(json.dumps(content)))
+    content, headings = parts(small())
+    first = render_page(content, headings)
+    assert first == render_page(turned(content), headings) == render_page(json.loads(json.dumps(content)), headings)
 
 
 @pytest.mark.parametrize("text", [
@@ -101,15 +103,15 @@ def test_what_a_record_says_is_text(text: str) -> None:
                          "methods": [{"name": text, "hyperparameters": {text: text}, "about": text}]}],
                 made_by={name: [text] for name in ("commits", "ltbench", "plugins", "devices", "selection", "tuning")},
                 seconds_by_phase={text: 1.0}, peak_memory_bytes={text: 1})
-    hostile = table([given], heading=f"{text}, common track, {text}", not_ranked=text,
+    hostile = table([given], heading=Heading(text, "common", text), not_ranked=text,
                     reported=[[claim() | {"source": text, "table": text, "row": text, "reason": text}]])
-    written = render_page(board([hostile], name=text, title=text))
+    written = page(board([hostile], name=text, title=text))
     written.encode()
-    page, plain = Reader(written), Reader(render_page(board([table([row(0, external="x")], not_ranked="x")])))
-    assert [tag for tag, _ in page.elements if tag != "wbr"] == [tag for tag, _ in plain.elements if tag != "wbr"]
+    read, plain = Reader(written), Reader(page(board([table([row(0, external="x")], not_ranked="x")])))
+    assert [tag for tag, _ in read.elements if tag != "wbr"] == [tag for tag, _ in plain.elements if tag != "wbr"]
     shown = "".join(sign if sign.isprintable() else " " for sign in text)
     assert embedded(written)[0]["rows"][0]["method"] == shown
-    (data,) = page.of("script")[:1]
+    (data,) = read.of("script")[:1]
     assert not set(data) & set("<>&\u2028\u2029")
 
 
@@ -126,7 +128,7 @@ def cells_of(text: str, place: int = 0) -> list[str]:
 
 
 def test_a_row_in_full() -> None:
-    assert cells_of(render_page(small())) == [
+    assert cells_of(page(small())) == [
         "1", "ce/method_0(strength=0.0) ≈", "60.0 ± 0.5", "80.0 ± 0.5", "50.0 ± 0.5", "20.0 ± 0.5", "5.0 ± 0.5", "17.1 ± 0.5",
         "0.100 ± 0.500", "70.0 ± 0.5", "30.0 ± 0.5", "3", "59.0", "+1.0", "not comparable", "0.46", "1.00", "1000.0", "2048"]
 
@@ -135,19 +137,19 @@ def test_an_empty_figure_is_a_dash_and_never_zero() -> None:
     empty = {"mean": None, "ci95": None, "runs": 0}
     nothing = row(0, metrics={"accuracy.all": empty}, seconds=empty, peak_memory_bytes={"cuda": None}, rank=None,
                   cost=None)
-    text = render_page(board([table([nothing])]))
+    text = page(board([table([nothing])]))
     assert cells_of(text)[2:9] == ["—"] * 7 and cells_of(text)[-2:] == ["—", "—"]
     (data,) = embedded(text)
     assert data["rows"][0]["values"] == {} and data["rows"][0]["memory"] == {"cuda": None}
 
 
 def test_one_seed_has_no_interval_and_says_so() -> None:
-    cells = cells_of(render_page(board([table([row(0, seeds=1)])])))
+    cells = cells_of(page(board([table([row(0, seeds=1)])])))
     assert "1 no interval" in cells and "±" not in "".join(cells)
 
 
 def test_tables_of_unequal_terms_stand_apart_and_unranked_ones_say_why() -> None:
-    text = render_page(board([table([row(0)]), table([row(0, rank=None)], track="paper", not_ranked="custom protocol")]))
+    text = page(board([table([row(0)]), table([row(0, rank=None)], track="paper", not_ranked="custom protocol")]))
     assert text.count("<table>") == 2
     assert "<strong>Rows are not ranked: custom protocol.</strong>" in text
     assert cells_of(text, 1)[0].startswith("ce/method_0")  # there is no column of ranks
@@ -157,7 +159,7 @@ def test_tables_of_unequal_terms_stand_apart_and_unranked_ones_say_why() -> None
 
 @pytest.mark.parametrize(("tied", "shaded"), [(True, 1), (False, 0), (None, 0)])
 def test_rows_not_distinguishable_from_the_best_are_shaded(tied: bool | None, shaded: int) -> None:
-    text = render_page(board([table([row(9, tied_with_best=tied)])]))
+    text = page(board([table([row(9, tied_with_best=tied)])]))
     assert text.count('class="tied"') == text.count("<abbr") == text.count("Shaded rows") == shaded
 
 
@@ -169,14 +171,14 @@ def test_a_verdict_is_shown_before_a_claim_on_other_terms() -> None:
 
 def test_columns_without_a_figure_in_the_table_are_not_there() -> None:
     plain = row(0, metrics={"accuracy.all": {"mean": 1.0, "ci95": None, "runs": 1}}, peak_memory_bytes={})
-    text = render_page(board([table([plain], reported=[[]])]))
+    text = page(board([table([plain], reported=[[]])]))
     assert not re.search(r'data-key="(label_shift|memory)', text) and ">reported<" not in text and ">notes<" not in text
-    assert 'data-key="label_shift.built.forward50.accuracy"' in render_page(small())  # of 2 and 50 the furthest
+    assert 'data-key="label_shift.built.forward50.accuracy"' in page(small())  # of 2 and 50 the furthest
 
 
 def test_what_sets_a_row_apart_stands_in_its_notes() -> None:
     given = row(0, overrides={"lr": 0.1, "norm": True}, external="a file", diverged=1, failed=2, rank=None)
-    assert cells_of(render_page(board([table([given])])))[-1] == (
+    assert cells_of(page(board([table([given])])))[-1] == (
         "lr=0.1; norm=true; external: a file; 1 of 6 diverged; 2 of 6 failed")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ltbench.leaderboard.tables import Heading
 from tests.support.chromium import Browser
 from tests.support.page_factory import HOSTILE, board, broken, large, row, table, three
 
@@ -162,7 +163,7 @@ def test_a_hostile_name_is_text(browser: Browser, tmp_path: Path) -> None:
     from selenium.webdriver.common.alert import Alert
 
     hostile = [row(0, method=HOSTILE, command=HOSTILE, external=HOSTILE), row(1, method="<img src=x onerror=alert(1)>")]
-    given = table(hostile, heading=f"{HOSTILE}, common track, {HOSTILE}", not_ranked=HOSTILE)
+    given = table(hostile, heading=Heading(HOSTILE, "common", HOSTILE), not_ranked=HOSTILE)
     browser.open(board([given], title=HOSTILE), tmp_path)
     assert browser.methods() == [HOSTILE, "<img src=x onerror=alert(1)>"]
     browser.click("tbody button")

@@ -15,8 +15,8 @@ from ltbench.errors import UserError
 from ltbench.leaderboard.board import Board, read_board
 from ltbench.leaderboard.publish import differing, generate, write
 from ltbench.leaderboard.reported import Printed
-from ltbench.results import records
 from tests.leaderboard.test_board import board as write_board
+from tests.support import record_factory
 from tests.support.record_factory import predictions, record
 
 CLAIM = Printed("a paper", "1", "softmax", "", "digits-lt", 20.0, "ce", "", "resnet20", 16, 0.0, {"all": 49.0})
@@ -24,7 +24,7 @@ CLAIM = Printed("a paper", "1", "softmax", "", "digits-lt", 20.0, "ce", "", "res
 
 def add(board: Path, name: str, **changes: Any) -> None:
     given = predictions()
-    records.write(record(given, **changes), given, board / "results", name)
+    record_factory.write(record(given, **changes), given, board / "results", name)
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from ltbench.leaderboard.bootstrap import resample
-from ltbench.leaderboard.collect import Table, collect
+from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.differences import Difference
+from ltbench.leaderboard.outcomes import Outcome, believe
 from ltbench.leaderboard.ranking import Pair, compare_all, holm, rank_intervals, standings, undistinguished
+from ltbench.leaderboard.rows import Table
 from ltbench.results import records
 from tests.support import record_factory
 from tests.support.simulated import simulated
@@ -91,14 +93,18 @@ def _write(directory: Path, expression: str, right: list[tuple[int, int, int, in
     for seed, hits in enumerate(right):
         given = record_factory.predictions(right=hits)
         value = record_factory.record(given, expression=expression, task__seed=seed, **changes)
-        records.write(value, given, directory, f"{expression}-{seed}")
+        record_factory.write(value, given, directory, f"{expression}-{seed}")
 
 
-def _table(directory: Path) -> tuple[Table, list[records.Stored]]:
+def _outcomes(table: Table) -> dict[Path, Outcome]:
+    return {item.path: believe(item) for row in table.rows for item in row.completed}
+
+
+def _table(directory: Path) -> tuple[Table, dict[Path, Outcome]]:
     stored, problems = records.read_directory(directory)
     (table,), contradictions = collect(stored)
     assert problems == contradictions == []
-    return table, stored
+    return table, _outcomes(table)
 
 
 def test_rows_without_the_common_runs_are_left_out(tmp_path: Path) -> None:
@@ -108,7 +114,7 @@ def test_rows_without_the_common_runs_are_left_out(tmp_path: Path) -> None:
     _write(tmp_path, "low", [(1, 0, 0, 0), (0, 1, 0, 0)])
     broken = record_factory.broken("diverged", expression="half", task__seed=1)
     _write(tmp_path, "half", [(3, 3, 3, 3)])
-    records.write(broken, None, tmp_path, "half-1")
+    record_factory.write(broken, None, tmp_path, "half-1")
     found = standings(*_table(tmp_path), resamples=200)
     assert {row.method: row.left_out for row in found.rows} == {
         "once": "one seed", "best": None, "good": None, "low": None, "half": "a run broke",
@@ -123,7 +129,7 @@ def test_rows_of_other_seeds_are_left_out(tmp_path: Path) -> None:
     _write(tmp_path, "second", [(3, 1, 2, 2), (3, 2, 1, 2)])
     for seed in (5, 6):
         given = record_factory.predictions(right=(1, 1, 1, 1))
-        records.write(record_factory.record(given, expression="other", task__seed=seed), given, tmp_path, f"other-{seed}")
+        record_factory.write(record_factory.record(given, expression="other", task__seed=seed), given, tmp_path, f"other-{seed}")
     found = standings(*_table(tmp_path), resamples=50)
     assert [row.left_out for row in found.rows] == [None, None, "no run of seeds 0, 1 of split seed 0"]
 
@@ -138,7 +144,7 @@ def test_an_unranked_table_has_no_standings(tmp_path: Path) -> None:
 def test_standings_of_a_real_board() -> None:
     stored, _ = records.read_directory(BOARD)
     table = max(collect(stored)[0], key=lambda table: len(table.rows))
-    found = standings(table, stored, resamples=1_000)
+    found = standings(table, _outcomes(table), resamples=1_000)
     by_method = {row.method: row for row in found.rows}
     assert (by_method["ce/crt"].best, by_method["ce/crt"].ranks) == (True, (1, 2))
     assert (by_method["drw+nc"].left_out, by_method["drw"].left_out) == ("one seed", "no run of seed 2 of split seed 0")

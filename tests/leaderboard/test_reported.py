@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ltbench.errors import UserError
-from ltbench.leaderboard.collect import Row, Table, collect
-from ltbench.leaderboard.reported import Printed, comparisons, read_reported
+from ltbench.leaderboard.collect import collect
+from ltbench.leaderboard.reported import Printed, read_reported, reproductions
+from ltbench.leaderboard.rows import Row, Table
 from ltbench.terms.protocol import Protocol
 from tests.planning.test_paper_rows import mapped, plan_of
 from tests.support.record_factory import broken, record, stored
@@ -40,13 +41,13 @@ def measured(*figures: float, diverged: int = 0, **changes: Any) -> tuple[Table,
     ((50.0,), "inconclusive", "1 seed, 3 are needed"),
 ])
 def test_verdicts(figures: tuple[float, ...], verdict: str, reason: str) -> None:
-    (found,) = comparisons(*measured(*figures), [CLAIM], 1.0)
+    (found,) = reproductions(*measured(*figures), [CLAIM], 1.0)
     assert (found.verdict, found.reason) == (verdict, reason)
     assert found.differences == {"all": pytest.approx(sum(figures) / len(figures) - 50), "few": pytest.approx(1.0)}
 
 
 def test_a_diverged_run_is_said() -> None:
-    (found,) = comparisons(*measured(50.0, 50.0, diverged=1), [CLAIM], 1.0)
+    (found,) = reproductions(*measured(50.0, 50.0, diverged=1), [CLAIM], 1.0)
     assert (found.verdict, found.reason) == ("diverged", "1 of 3 runs")
 
 
@@ -59,13 +60,13 @@ def test_a_diverged_run_is_said() -> None:
     ({"paper": "lncm"}, "terms of lncm instead of "),
 ])
 def test_other_terms_conclude_nothing(changes: dict[str, Any], reason: str) -> None:
-    (found,) = comparisons(*measured(50.0, 50.0, 50.0, **changes), [CLAIM], 1.0)
+    (found,) = reproductions(*measured(50.0, 50.0, 50.0, **changes), [CLAIM], 1.0)
     assert (found.verdict, found.reason) == ("not comparable", reason)
 
 
 def test_other_sets_and_methods_are_no_claim() -> None:
     for changes in ({"task__dataset": "cifar10-lt"}, {"task__imbalance_ratio": 50.0}, {"expression": "wd/pc+cdt"}):
-        assert comparisons(*measured(50.0, **changes), [CLAIM], 1.0) == []
+        assert reproductions(*measured(50.0, **changes), [CLAIM], 1.0) == []
 
 
 def test_the_nearest_rows_of_each_paper_are_shown() -> None:
@@ -73,7 +74,7 @@ def test_the_nearest_rows_of_each_paper_are_shown() -> None:
         return Printed(source, table, "row", "", "cifar100-lt", 100.0, expression, "", "resnet32", 200, 0.0, {"all": 50.0})
 
     near, far, other = claim("a", "1", "wd/pc(k=1)"), claim("a", "2", "wd/pc(k=2)"), claim("b", "1", "x/pc")
-    found = comparisons(*measured(50.0, expression="ce/pc(k=1)"), [far, near, other], 1.0)
+    found = reproductions(*measured(50.0, expression="ce/pc(k=1)"), [far, near, other], 1.0)
     assert [(one.printed.source, one.printed.table) for one in found] == [("a", "1"), ("b", "1")]
 
 

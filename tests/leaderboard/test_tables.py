@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from ltbench.leaderboard.collect import Table, collect
-from ltbench.leaderboard.statistics import Estimate
+from ltbench.leaderboard.collect import collect
+from ltbench.leaderboard.rows import Table
 from ltbench.leaderboard.tables import format_estimate, headings, render
+from ltbench.results.interval import Estimate
 from tests.support.record_factory import broken, record, stored
 
 HOSTILE = "<script>|\\x[a](b)\n\x1b[2J100%_$#{}~^&"
@@ -128,16 +129,18 @@ def test_unranked_tables_say_so_and_have_no_ranks() -> None:
 
 def test_a_heading_names_what_is_unusual() -> None:
     tables = _tables(record(task__imbalance="step", selection="val", task__split_seed=3, task__imbalance_ratio=12.5))
-    assert headings(tables) == ["digits-lt@12.5-step, common track, quick protocol, resnet20, 16 epochs, 240 training images, "
-                                "fp32, split seed 3, selection val"]
-    assert headings(_tables(record(task__imbalance_ratio=None)))[0].startswith("digits-lt, common track")
+    (heading,) = headings(tables)
+    assert str(heading) == ("digits-lt@12.5-step, common track, quick protocol, resnet20, 16 epochs, 240 training images, fp32, "
+                            "split seed 3, selection val")
+    assert (heading.dataset, heading.track) == ("digits-lt@12.5-step", "common")
+    assert str(headings(_tables(record(task__imbalance_ratio=None)))[0]).startswith("digits-lt, common track")
 
 
 def test_headings_that_would_read_alike_name_their_difference() -> None:
     tables = _tables(*(record(protocol__name="custom", protocol__lr=lr) for lr in (0.1, 0.2)))
-    assert sorted(heading.rpartition(", ")[2] for heading in headings(tables)) == ["lr=0.1", "lr=0.2"]
+    assert sorted(heading.terms.rpartition(", ")[2] for heading in headings(tables)) == ["lr=0.1", "lr=0.2"]
     tables = _tables(record(), record(expression="la", split__hash="cd" * 32))
-    assert sorted(heading.rpartition(", ")[2] for heading in headings(tables)) == ["split abababab", "split cdcdcdcd"]
+    assert sorted(heading.terms.rpartition(", ")[2] for heading in headings(tables)) == ["split abababab", "split cdcdcdcd"]
 
 
 def test_tables_are_separated_by_a_line() -> None:

@@ -6,11 +6,13 @@ import csv
 import io
 from typing import Any
 
-from ltbench.leaderboard.collect import Table, collect, same_row
+from ltbench.leaderboard.collect import collect, same_row
 from ltbench.leaderboard.details import command
 from ltbench.leaderboard.export import table_dict, to_csv
 from ltbench.leaderboard.ranking import standings
+from ltbench.leaderboard.rows import Table
 from ltbench.leaderboard.tables import render
+from ltbench.results.schema import Record
 from tests.support.record_factory import predictions, record, stored
 
 
@@ -29,11 +31,15 @@ def tables(*records: dict[str, Any]) -> list[Table]:
     return found
 
 
+def _command(*records: dict[str, Any]) -> str | None:
+    return command([Record.model_validate(value) for value in records])
+
+
 def test_tuned_and_untuned_rows_are_never_in_one_table() -> None:
     plain, with_trials = record(expression="la"), tuned()
     found = tables(plain, with_trials, tuned(trials=40, expression_hash="b" * 16))
     assert sorted(table.tuning["trials"] if table.tuning else 0 for table in found) == [0, 20, 40]
-    assert not same_row(plain, with_trials)
+    assert not same_row(*(Record.model_validate(value) for value in (plain, with_trials)))
     text = render(found, "md")
     assert text.count("tuned by 20 trials of quick 16 epochs on held-out training images") == 1
     assert text.count("tuned: la.tau") == 2
@@ -49,11 +55,10 @@ def test_six_tuned_hyperparameters_have_no_rank() -> None:
     many = tuple(f"la.{letter}" for letter in "abcdef")
     records = [tuned(many, seed=seed, right=(3, 3, 3, 3)) for seed in (0, 1)] + \
         [tuned(many[:5], seed=seed, expression_hash="d" * 16) for seed in (0, 1)]
-    files = stored(*records)
-    (table,), _ = collect(files)
+    (table,), _ = collect(stored(*records))
     assert [len(row.tuned) for row in table.rows] == [6, 5] and table.ranks() == [None, 1]
     assert "not ranked: 6 tuned hyperparameters, at most 5 are ranked" in render([table], "md")
-    reasons = [row.left_out for row in standings(table, files).rows]
+    reasons = [row.left_out for row in standings(table, {}).rows]
     assert reasons[0] == "6 tuned hyperparameters, at most 5 are ranked"
 
 
@@ -67,8 +72,8 @@ def test_programs_see_what_was_tuned_and_untuned_tables_read_as_before() -> None
 
 
 def test_the_command_of_a_tuned_row_tunes() -> None:
-    assert command([tuned(), tuned(seed=1)]) == ("ltbench tune la --trials 20 --seed 7 --dataset digits-lt@20 --seeds 0,1 "
-                                                 "--protocol quick")
+    assert _command(tuned(), tuned(seed=1)) == (
+        "ltbench tune la --trials 20 --seed 7 --dataset digits-lt@20 --seeds 0,1 --protocol quick")
     other = tuned()
     other["tuning"]["budget"]["protocol"] = {**other["protocol"], "name": "smoke", "epochs": 2}
-    assert "--seed 7 --trial-protocol smoke --dataset" in str(command([other]))
+    assert "--seed 7 --trial-protocol smoke --dataset" in str(_command(other))

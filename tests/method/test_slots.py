@@ -219,10 +219,10 @@ def test_it_trains_and_composes(text: str, runner: Runner) -> None:
     plan = plan_run(text, Task("digits-lt", 20.0, protocol="smoke"), protocol, runner.registry, dataset)
     (record,) = runner.run([plan])
     if text in ("toy_fixed/tau_norm", "toy_means+ldam+drw/lws"):  # these reuse a linear classifier, and say so
-        assert record["status"] == "failed" and "must be linear" in record["reason"]
+        assert record.status == "failed" and "must be linear" in record.reason
         return
-    assert record["status"] == "completed", record["reason"]
+    assert record.status == "completed", record.reason
     names = {"toy_distill": "distillation", "toy_means": "within", "toy_moco": "contrast"}
     for name, figure in names.items():
         if name in text:
-            assert any(figure in row for row in record["curve"])
+            assert any(figure in row.as_dict() for row in record.curve)

@@ -18,7 +18,7 @@ from ltbench.registry.run_info import RunInfo
 from ltbench.running.tracking import Tracking
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("ltbench_")]
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).resolve().parents[1]
 
 
 def test_the_hooks_are_what_pluggy_knows() -> None:
@@ -68,7 +68,7 @@ class Diary:
 
     @ltbench.hookimpl
     def ltbench_run_end(self, run: RunInfo, record: Mapping[str, Any]) -> None:
-        self.lines.append(f"end {run.expression}: {record['status']}")
+        self.lines.append(f"end {run.expression}: {record.status}")
 
 
 def test_events_come_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,9 +91,8 @@ def test_a_record_says_which_precision_it_was(options: list[str], precision: str
     places = ["--out", str(tmp_path), "--cache", str(tmp_path / "cache")]
     assert main(["run", "--cpu", "--protocol", "smoke", "--seeds", "0", "--methods", "ce", *options, *places]) == 0
     record = records.read(next(tmp_path.glob("*.json")))
-    assert record["environment"]["evaluation"] == precision
-    earlier = {name: value for name, value in record["environment"].items() if name != "evaluation"}
-    notes = list(_elsewhere(earlier, record["environment"]))
+    assert record.environment.evaluation == precision
+    notes = list(_elsewhere(record.environment.model_copy(update={"evaluation": None}), record.environment))
     assert notes == [] if precision == "fp32" else notes == ["test images were evaluated in fp32, and are in bf16"]
 
 

@@ -56,7 +56,7 @@ def test_figures_of_the_last_stage_and_a_plugin_that_fails(capsys: pytest.Captur
 def test_written_and_read(tmp_path: Path) -> None:
     given = record_factory.predictions()
     tensors = {"stage1.class_means": torch.arange(6.0).reshape(2, 3).T}  # not contiguous
-    path = records.write(record_factory.record(given), given, tmp_path, "run", tensors)
+    path = record_factory.write(record_factory.record(given), given, tmp_path, "run", tensors)
     assert torch.equal(ltbench.read_geometry(path)["stage1.class_means"], tensors["stage1.class_means"])
     file = tmp_path / "run.geometry.safetensors"
     good = file.read_bytes()
@@ -66,7 +66,7 @@ def test_written_and_read(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(UserError, match="cannot be read"):
         ltbench.read_geometry(path)
-    records.write(record_factory.record(given), given, tmp_path, "run")
+    record_factory.write(record_factory.record(given), given, tmp_path, "run")
     with pytest.raises(UserError, match="keeps no geometry"):
         ltbench.read_geometry(path)
 
@@ -83,21 +83,21 @@ def test_a_run_keeps_what_it_says(tmp_path: Path) -> None:
     kept = ltbench.read_geometry(path)
     record = ltbench.read_record(path)
     assert {"stage1.class_means", "stage1.head.classifier.weight", "stage2.head.classifier.prototypes"} <= kept.keys()
-    assert kept["stage1.class_counts"].tolist() == [min(n, 10) for n in record["split"]["class_counts"]]
+    assert kept["stage1.class_counts"].tolist() == [min(n, 10) for n in record.split.class_counts]
     assert torch.equal(kept["stage1.class_means"], kept["stage2.class_means"])  # the backbone is frozen
     assert not any(name.startswith("train.") for name in kept)
     run(tmp_path, "--methods", "ce/prototype", "--keep", "features")  # run again: the record holds less than is asked
     more = ltbench.read_geometry(path)
-    assert ltbench.read_record(path)["geometry"]["holds"] == "features"
+    assert ltbench.read_record(path).geometry.holds == "features"
     means = ltbench.class_means(more["train.features"], more["train.labels"], 10)
     assert torch.allclose(means, more["stage2.class_means"], atol=1e-5)
-    assert more["test.labels"].bincount().tolist() == record["split"]["test_counts"]
+    assert more["test.labels"].bincount().tolist() == record.split.test_counts
     assert records.equal(record, ltbench.read_record(path)) == []  # what is kept beside says nothing of what came out
 
 
 def test_a_run_may_keep_nothing(tmp_path: Path) -> None:
     path = run(tmp_path, "--methods", "ce", "--keep", "nothing")
-    assert ltbench.read_record(path)["geometry"] is None
+    assert ltbench.read_record(path).geometry is None
     assert not list(tmp_path.glob("*.safetensors"))
 
 
@@ -105,10 +105,10 @@ def test_noise_on_test_images(tmp_path: Path) -> None:
     clean = ltbench.read_record(run(tmp_path / "clean", "--methods", "ce"))
     noisy = ltbench.read_record(run(tmp_path / "noisy", "--methods", "ce", "--test-noise", "5"))
     same = ltbench.read_record(run(tmp_path / "again", "--methods", "ce", "--test-noise", "5"))
-    assert noisy["protocol"]["eval_noise"] == 5 and noisy["protocol"]["name"] == "smoke"
+    assert noisy.protocol.eval_noise == 5 and noisy.protocol.name == "smoke"
     assert records.equal(noisy, same) == []
-    assert noisy["stages"][0]["key"] == clean["stages"][0]["key"]
-    assert noisy["metrics"]["test_loss"] != clean["metrics"]["test_loss"]
+    assert noisy.stages[0].key == clean.stages[0].key
+    assert noisy.metrics.test_loss != clean.metrics.test_loss
 
 
 def test_features_are_of_the_last_stage_alone(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_backbone_of_ones_own_needs_no_head(tmp_path: Path) -> None:
 
     torch.save(build(BackboneRequest("digits", 1, 8)).state_dict(), tmp_path / "own.pt")
     path = run(tmp_path, "--methods", "ce/ncm", "--stage1", str(tmp_path / "own.pt"))
-    assert ltbench.read_record(path)["status"] == "completed"
+    assert ltbench.read_record(path).status == "completed"
     assert {name.partition(".")[0] for name in ltbench.read_geometry(path)} == {"stage2"}
 
 
@@ -131,5 +131,5 @@ def test_a_backbone_of_ones_own_needs_no_head(tmp_path: Path) -> None:
 def test_what_only_measures_changes_nothing(text: str, tmp_path: Path) -> None:
     plain = ltbench.read_record(run(tmp_path / "plain", "--methods", text))
     watched = ltbench.read_record(run(tmp_path / "watched", "--methods", f"{text}+learning_curve"))
-    assert watched["predictions"]["sha256"] == plain["predictions"]["sha256"]
-    assert "train_few" in watched["curve"][-1] and watched["curve"][-1]["epoch"] == 0
+    assert watched.predictions.sha256 == plain.predictions.sha256
+    assert "train_few" in watched.curve[-1].as_dict() and watched.curve[-1].epoch == 0

@@ -44,8 +44,8 @@ def _write(folder: Path, record: dict[str, Any]) -> Path:
 def test_an_older_record_is_read_as_one_of_today_and_its_file_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = _write(tmp_path, _older())
     before = path.read_bytes()
-    assert records.read(path) == record_factory.record()
-    assert [item.record for item in records.read_directory(tmp_path)[0]] == [record_factory.record()]
+    assert records.read(path).as_dict() == record_factory.record()
+    assert [item.record.as_dict() for item in records.read_directory(tmp_path)[0]] == [record_factory.record()]
     main(["check", str(path)])
     assert f"{path}: note: schema: 0, read as {SCHEMA}" in capsys.readouterr().out
     assert path.read_bytes() == before

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 import json
 import math
 import os
@@ -13,29 +12,32 @@ import pytest
 from ltbench.errors import UserError
 from ltbench.results import records
 from ltbench.results.label_shift import label_shift
+from ltbench.results.schema import CurveRow, Record
 from tests.support import record_factory
 
 
 def _write(directory: Path, name: str = "run", **changes: Any) -> Path:
     given = record_factory.predictions()
-    return records.write(record_factory.record(given, **changes), given, directory, name)
+    return record_factory.write(record_factory.record(given, **changes), given, directory, name)
 
 
 def test_written_and_read_are_the_same(tmp_path: Path) -> None:
     given = record_factory.predictions()
-    path = records.write(record_factory.record(given), given, tmp_path / "new" / "folder", "run")
+    path = record_factory.write(record_factory.record(given), given, tmp_path / "new" / "folder", "run")
     assert path == tmp_path / "new" / "folder" / "run.json"
-    assert records.read(path) == record_factory.record(given)
+    assert records.read(path).as_dict() == record_factory.record(given)
     loaded = records.load_predictions(path, records.read(path))
     assert loaded is not None and loaded.sha256() == given.sha256()
     assert sorted(file.name for file in path.parent.iterdir()) == ["run.json", "run.npz"]
 
 
 def test_text_is_sorted_indented_and_without_nan(tmp_path: Path) -> None:
-    path = _write(tmp_path, curve=[{"loss": math.nan, "epoch": 1, "rate": math.inf}])
+    given, record = record_factory.predictions(), record_factory.model()
+    record.curve[0].loss, record.curve[0].rate = math.nan, math.inf
+    path = records.write(record, given, tmp_path, "run")
     text = path.read_text()
     assert text.startswith('{\n "core": {\n  "commit": null,') and text.endswith("}\n")
-    assert records.read(path)["curve"] == [{"epoch": 1, "loss": None, "rate": None}]
+    assert [row.as_dict() for row in records.read(path).curve] == [{"epoch": 1, "loss": None, "rate": None}]
 
 
 def test_the_same_record_is_the_same_bytes(tmp_path: Path) -> None:
@@ -46,8 +48,8 @@ def test_the_same_record_is_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_broken_run_has_a_record_and_no_predictions(tmp_path: Path) -> None:
     _write(tmp_path)
-    path = records.write(record_factory.broken("diverged"), None, tmp_path, "run")
-    assert records.read(path)["status"] == "diverged"
+    path = record_factory.write(record_factory.broken("diverged"), None, tmp_path, "run")
+    assert records.read(path).status == "diverged"
     assert records.load_predictions(path, records.read(path)) is None
     assert [file.name for file in tmp_path.iterdir()] == ["run.json"]  # no predictions of the record that was replaced
 
@@ -64,7 +66,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(UserError, match="output folder must be writable, got .*: No space left on device"):
         _write(tmp_path, reason="again")
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
-    assert records.read(path)["reason"] is None
+    assert records.read(path).reason is None
 
 
 def test_a_crash_never_leaves_a_record_with_other_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +80,7 @@ def test_a_crash_never_leaves_a_record_with_other_predictions(tmp_path: Path, mo
 
     monkeypatch.setattr(os, "replace", crash)
     with pytest.raises(KeyboardInterrupt):
-        records.write(record_factory.record(other), other, tmp_path, "run")
+        record_factory.write(record_factory.record(other), other, tmp_path, "run")
     assert not path.exists()
 
 
@@ -95,15 +97,17 @@ def test_a_name_cannot_leave_the_folder(tmp_path: Path, name: str) -> None:
 
 
 def test_writing_a_record_that_could_not_be_read_is_refused(tmp_path: Path) -> None:
+    record = record_factory.model()
+    record.status = "done"
     with pytest.raises(ValueError, match="status must be one of completed, diverged, failed, got 'done'"):
-        _write(tmp_path, status="done")
+        records.write(record, record_factory.predictions(), tmp_path, "run")
     assert list(tmp_path.iterdir()) == []
 
 
 SHIFT = {"accuracy": 50.0, "images": 4, "classes": 2, "sha256": "ab"}
 BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"schema": 2}, "schema must be 1, got 2"),
-    ({"schema": True}, "schema must be one of 1, got True"),
+    ({"schema": True}, "schema must be 1, got True"),
     ({"expression": ""}, "expression must be a non-empty text, got ''"),
     ({"selection": "test"}, "selection must be 'last' or 'val' unless the record is external, got 'test'"),
     ({"selection": "best"}, "selection must be one of last, val, test, got 'best'"),
@@ -150,7 +154,7 @@ def test_every_field_is_needed(tmp_path: Path) -> None:
 
 
 def test_test_selection_is_accepted_from_outside_reports(tmp_path: Path) -> None:
-    assert records.read(_write(tmp_path, selection="test", external="their table 3"))["selection"] == "test"
+    assert records.read(_write(tmp_path, selection="test", external="their table 3")).selection == "test"
 
 
 @pytest.mark.parametrize(
@@ -198,23 +202,23 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
 
 
 def test_equal_ignores_circumstances_only() -> None:
-    a = record_factory.record()
-    b = copy.deepcopy(a)
-    b["timing"]["seconds"] = {"stage 1": 99.0}
-    b["environment"] = {"torch": "2.13.0"}
+    a = record_factory.model()
+    b = a.model_copy(deep=True)
+    b.timing.seconds = {"stage 1": 99.0}
+    b.environment.threads = 8
     assert records.equal(a, b) == []
-    assert set(a) - set(records.comparable(a)) == {"timing", "environment", "geometry"}
-    b["stages"][0]["methods"][0]["hyperparameters"]["tau"] = 1.0
-    b["metrics"]["accuracy"]["few"] = None
-    b["curve"].append({})
-    b["core"]["dirty"] = True
+    assert set(a.as_dict()) - set(records.comparable(a)) == {"timing", "environment", "geometry"}
+    b.stages[0].methods[0].hyperparameters["tau"] = 1.0
+    b.metrics.accuracy.few = None
+    b.curve.append(CurveRow())
+    b.core.dirty = True
     assert records.equal(a, b) == ["core.dirty", "curve", "metrics.accuracy.few", "stages[0].methods[0].hyperparameters.tau"]
 
 
 def test_a_record_follows_from_its_predictions(tmp_path: Path) -> None:
     path = _write(tmp_path)
     record = records.read(path)
-    record["metrics"]["extra"] = {"angle": 3.0}  # a plugin's figure, which the core cannot recompute
+    record.metrics.extra = {"angle": 3.0}  # a plugin's figure, which the core cannot recompute
     predictions = records.load_predictions(path, record)
     assert predictions is not None
     assert records.verify(record, predictions) == []
@@ -230,8 +234,8 @@ def test_a_record_follows_from_its_predictions(tmp_path: Path) -> None:
     ],
 )
 def test_a_tampered_figure_is_named(field: str, value: Any) -> None:
-    problems = records.verify(record_factory.record(**{field: value}), record_factory.predictions())
-    assert len(problems) == 1 and problems[0].startswith(field.replace("__", ".")) and "does not follow" in problems[0]
+    problems = records.verify(record_factory.model(**{field: value}), record_factory.predictions())
+    assert len(problems) == 1 and problems[0].field.startswith(field.replace("__", ".")) and "does not follow" in str(problems[0])
 
 
 def _shifted() -> dict[str, Any]:
@@ -242,9 +246,9 @@ def _shifted() -> dict[str, Any]:
 
 def test_accuracy_under_label_shift_follows_from_the_predictions(tmp_path: Path) -> None:
     given = record_factory.predictions()
-    path = records.write(_shifted(), given, tmp_path, "run")
+    path = record_factory.write(_shifted(), given, tmp_path, "run")
     record = records.read(path)
-    assert record == {**_shifted(), "predictions": record["predictions"]}
+    assert record.as_dict() == {**_shifted(), "predictions": record.predictions.as_dict()}
     assert records.verify(record, given) == []
 
 
@@ -259,21 +263,23 @@ def test_a_tampered_shift_is_named(shift: str, field: str, value: Any, named: st
     record = _shifted()
     source, name = shift.split(".")
     record["metrics"]["label_shift"][source][name][field] = value
-    problems = records.verify(record, record_factory.predictions())
-    assert problems == [f"metrics.label_shift.{shift}{named} does not follow from the predictions"]
+    problems = records.verify(Record.model_validate(record), record_factory.predictions())
+    assert [str(problem) for problem in problems] == [
+        f"metrics.label_shift.{shift}{named} does not follow from the predictions"]
 
 
 def test_a_built_set_follows_from_the_split_seed() -> None:
     record = _shifted()
     record["task"]["split_seed"] = 2
-    problems = records.verify(record, record_factory.predictions())
-    assert "metrics.label_shift.built.forward3.sha256 does not follow from the predictions" in problems
-    assert not any("published" in problem for problem in problems)
+    fields = [problem.field for problem in records.verify(Record.model_validate(record), record_factory.predictions())]
+    assert "metrics.label_shift.built.forward3.sha256" in fields
+    assert not any("published" in field for field in fields)
 
 
 def test_other_predictions_are_noticed() -> None:
-    problems = records.verify(record_factory.record(), record_factory.predictions(right=(3, 2, 1, 1)))
+    problems = [str(one) for one in records.verify(record_factory.model(), record_factory.predictions(right=(3, 2, 1, 1)))]
     assert "predictions.sha256 does not follow from the predictions" in problems
     assert "metrics.accuracy.few does not follow from the predictions" in problems
-    few_classes = record_factory.record(split__class_counts=[5, 5])
-    assert records.verify(few_classes, record_factory.predictions()) == ["predictions: labels must be below 2, got 3"]
+    few_classes = record_factory.model(split__class_counts=[5, 5])
+    assert [str(problem) for problem in records.verify(few_classes, record_factory.predictions())] == [
+        "predictions: labels must be below 2, got 3"]

@@ -81,20 +81,20 @@ def _record(folder: str = "runs") -> records.Record:
 
 def test_tensorboard_has_one_run_for_each_with_curve_settings_and_result() -> None:
     assert main([*RUN, "--methods", "la,la/crt", "--track-with", "tensorboard", "--out", "tracked"]) == 0
-    found = {item.record["expression"]: item.record for item in records.read_directory(Path("tracked"))[0]}
+    found = {item.record.expression: item.record for item in records.read_directory(Path("tracked"))[0]}
     assert len(list(Path("tracking").iterdir())) == 2
     for name, record in (("la", found["la"]), ("la-crt", found["la/crt"])):
         events = _events(name)
-        for row in record["curve"]:  # of the second run, the first stage was found finished
-            values = {event.step: event.value for event in events.Scalars(f"stage{row['stage']}/loss")}
-            assert values[row["epoch"]] == pytest.approx(row["loss"])
+        for row in record.curve:  # of the second run, the first stage was found finished
+            values = {event.step: event.value for event in events.Scalars(f"stage{row.stage}/loss")}
+            assert values[row.epoch] == pytest.approx(row.loss)
         (accuracy,) = events.Scalars("test/accuracy_all")
-        assert accuracy.value == pytest.approx(record["metrics"]["accuracy"]["all"])
+        assert accuracy.value == pytest.approx(record.metrics.accuracy.all)
         assert b"| stage1.la.tau | 1.0 |" in events.Tensors("settings/text_summary")[0].tensor_proto.string_val[0]
         assert events.Tensors("status/text_summary")[0].tensor_proto.string_val == [b"completed"]
     assert main([*RUN, "--methods", "la,la/crt", "--out", "plain"]) == 0
     for item in records.read_directory(Path("plain"))[0]:
-        assert records.equal(item.record, found[item.record["expression"]]) == []
+        assert records.equal(item.record, found[item.record.expression]) == []
 
 
 def test_a_killed_run_goes_on_in_its_tracker_and_says_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,7 @@ def test_a_run_that_diverged_is_ended_and_says_why() -> None:
     assert main([*RUN, "--methods", "ce", "--lr", "1e30", "--track-with", "wandb"]) == 0
     *_, last, finish = _said()
     assert last[1].keys() == {"status"} and last[1]["status"].startswith("diverged: the loss is nan") and finish == ["finish"]
-    assert _record()["status"] == "diverged"
+    assert _record().status == "diverged"
 
 
 def test_a_tracker_that_raises_is_reported_once_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -141,12 +141,13 @@ def test_a_tracker_that_raises_is_reported_once_and_ends_nothing(tmp_path: Path,
     _install(tmp_path, monkeypatch, fails=True)
     assert main([*RUN, "--methods", "ce,la", "--track-with", "wandb"]) == 0
     assert capsys.readouterr().err.count("observer ltbench:tracking raised OSError: no network; it is left out") == 1
-    assert [item.record["status"] for item in records.read_directory(Path("runs"))[0]] == ["completed"] * 2
+    assert [item.record.status for item in records.read_directory(Path("runs"))[0]] == ["completed"] * 2
 
 
 def test_a_run_that_began_in_a_process_that_is_gone_is_ended_as_its_own() -> None:
     assert main([*RUN, "--methods", "ce"]) == 0
-    record = _record() | {"status": "failed", "reason": "its process was ended by SIGKILL", "metrics": None}
+    record = _record()
+    record.status, record.reason, record.metrics = "failed", "its process was ended by SIGKILL", None
     one, other = (RunInfo("ce", "digits-lt@20", 0, name=f"x-smoke-{name}_s0_1") for name in ("one", "other"))
     tracking = Tracking("tensorboard", Path("tracking"))
     tracking.ltbench_run_start(one)
@@ -161,10 +162,10 @@ def test_a_run_that_began_in_a_process_that_is_gone_is_ended_as_its_own() -> Non
 def test_runs_at_once_are_each_logged_as_their_own() -> None:
     assert main([*RUN, "--epochs", "40", "--methods", "ce,ldam", "--track-with", "tensorboard", "--jobs", "2"]) == 0
     for item in records.read_directory(Path("runs"))[0]:
-        events = _events(item.record["expression"])
+        events = _events(item.record.expression)
         assert [event.step for event in events.Scalars("stage1/loss")] == list(range(1, 41))
         logged = [event.value for event in events.Scalars("stage1/loss")]
-        assert logged == pytest.approx([row["loss"] for row in item.record["curve"]])
+        assert logged == pytest.approx([row.loss for row in item.record.curve])
 
 
 @pytest.mark.parametrize(("tracker", "mend"), [("tensorboard", "pip install 'ltbench[track]'"), ("wandb", "pip install wandb")])

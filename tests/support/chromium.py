@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ltbench.leaderboard.page import render_page
+from tests.support.page_factory import page
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--hide-scrollbars")
@@ -26,7 +26,7 @@ class Browser:
 
     def open(self, content: dict[str, Any], folder: Path) -> None:
         file = folder / "index.html"
-        file.write_text(render_page(content), encoding="utf-8", newline="\n")
+        file.write_text(page(content), encoding="utf-8", newline="\n")
         self.driver.get_log("browser"), self.driver.get_log("performance")
         self.driver.get(file.as_uri())
 

@@ -139,7 +139,7 @@ def comparable(folder: Path) -> dict[str, Any]:
     found = {}
     for path in sorted((folder / "runs").glob("*.json")):
         record = records.read(path)
-        assert record["status"] == "completed", record["reason"]
+        assert record.status == "completed", record.reason
         predictions = records.load_predictions(path, record)
         assert predictions is not None and records.verify(record, predictions) == []
         tensors = {name: tensor.numpy().tobytes() for name, tensor in read_geometry(path).items()}

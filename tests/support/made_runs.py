@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltbench.results import records
 from ltbench_analysis.runs import Run, read_runs
 from tests.support import record_factory
 
@@ -34,7 +33,7 @@ def write(folder: Path, name: str, tensors: Mapping[str, Tensor] | None = None, 
           right: tuple[int, int, int, int] = (3, 2, 1, 0), **changes: Any) -> Path:
     """Write one completed run; ``right`` are the hits of each class out of three."""
     given = record_factory.predictions(right=right)
-    return records.write(record_factory.record(given, **changes), given, folder, name, tensors)
+    return record_factory.write(record_factory.record(given, **changes), given, folder, name, tensors)
 
 
 def runs(*paths: Path) -> list[Run]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ltbench.leaderboard.page import render_page
+from ltbench.leaderboard.tables import Heading
+
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -49,9 +52,9 @@ def claim(verdict: str = "not comparable") -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]], dataset: str = "cifar100-lt@100", track: str = "common", *, classes: int = 100,
           **changes: Any) -> dict[str, Any]:
-    """A table as ``board.json`` has it; every third row has a printed figure."""
+    """A table as ``board.json`` has it, but for its heading, which is not yet text; every third row has a printed figure."""
     value = {
-        "heading": f"{dataset}, {track} track, common protocol, resnet32, 200 epochs, 10,847 training images, bf16",
+        "heading": Heading(dataset, track, "common protocol, resnet32, 200 epochs, 10,847 training images, bf16"),
         "track": track, "not_ranked": None, "rows": rows, "curve_images": [round(500 * 0.01 ** (at / (classes - 1)), 2)
                                                                           for at in range(classes)],
         "reported": [[claim()] if place % 3 == 0 else [] for place in range(len(rows))],
@@ -60,8 +63,19 @@ def table(rows: list[dict[str, Any]], dataset: str = "cifar100-lt@100", track: s
 
 
 def board(tables: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
-    """A board as ``board.json`` has it."""
+    """A board of such tables."""
     return {"name": "cifar", "title": "A board of many rows", "tolerance": 1.0, "tables": tables} | changes
+
+
+def parts(content: dict[str, Any]) -> tuple[dict[str, Any], list[Heading]]:
+    """A board as ``board.json`` has it, and the headings of its tables."""
+    tables = [{**table, "heading": str(table["heading"])} for table in content["tables"]]
+    return {**content, "tables": tables}, [table["heading"] for table in content["tables"]]
+
+
+def page(content: dict[str, Any]) -> str:
+    """Its page."""
+    return render_page(*parts(content))
 
 
 def large() -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import shlex
 from functools import cache
-from typing import Any
 
 from ltbench.cli.main import build_parser
 from ltbench.cli.run.options import request_of
 from ltbench.planning.matrix import plan_matrix
 from ltbench.planning.plan import RunPlan
 from ltbench.registry.discovery import load_registry
+from ltbench.results.plain import plain
+from ltbench.results.schema import Record
 from tests.support import record_factory
 
 
@@ -29,15 +30,14 @@ def plan_of(text: str) -> RunPlan:
     return plan
 
 
-def recorded(plan: RunPlan) -> dict[str, Any]:
+def recorded(plan: RunPlan) -> Record:
     """Return what a record of a plan would say of its settings."""
-    return record_factory.record(
+    return record_factory.model(
         expression=str(plan.expression), expression_hash=plan.expression.hash, key=plan.key, track=plan.task.track,
         paper=plan.paper, precision=plan.precision, external=None, protocol=plan.protocol.as_dict(),
         task={"dataset": plan.task.dataset, "imbalance_ratio": plan.task.imbalance_ratio, "imbalance": plan.task.imbalance,
               "split_seed": plan.task.split_seed, "seed": plan.task.seed},
         stages=[{"expression": stage.text, "key": stage.key, "inputs": "images", "protocol": stage.protocol.as_dict(),
                  "methods": [{"name": choice.method.name, "distribution": "ltbench", "version": "0.1.0", "sources": {},
-                              "hyperparameters": {name: list(value) if isinstance(value, tuple) else value
-                                                  for name, value in choice.values.items()}} for choice in stage.choices]}
+                              "hyperparameters": plain(choice.values)} for choice in stage.choices]}
                 for stage in plan.stages])

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ltbench.results import records
 from ltbench.results.accuracy import per_class_counts
 from ltbench.results.metrics import standard_metrics
 from ltbench.results.predictions import Predictions
+from ltbench.results.schema import Record
 from ltbench.terms.protocol import Protocol
 
 # Four classes: one many (101), two medium (100, 20), one few (19); three test images each.
@@ -71,6 +73,17 @@ def broken(status: str, **changes: Any) -> dict[str, Any]:
     return record(status=status, reason="loss is NaN", metrics=None, per_class=None, predictions=None, **changes)
 
 
+def model(given: Predictions | None = None, **changes: Any) -> Record:
+    """The same as :func:`record`, as what is read from a file."""
+    return Record.model_validate(record(given, **changes))
+
+
+def write(value: dict[str, Any], given: Predictions | None, directory: Path, name: str,
+          geometry: dict[str, Tensor] | None = None) -> Path:
+    """Write a record, and what lies beside it."""
+    return records.write(Record.model_validate(value), given, directory, name, geometry)
+
+
 def stored(*values: dict[str, Any]) -> list[records.Stored]:
     """Records as if read from files a.json, b.json, ..."""
-    return [records.Stored(Path(f"{chr(97 + i)}.json"), value) for i, value in enumerate(values)]
+    return [records.Stored(Path(f"{chr(97 + i)}.json"), Record.model_validate(value)) for i, value in enumerate(values)]

@@ -133,7 +133,7 @@ def test_a_second_process_finds_it_compiled(cache: Path, tmp_path: Path) -> None
     first, second = ({item.path.name: item.record for item in records.read_directory(tmp_path / out)[0]}
                      for out in ("first", "second"))
     assert [records.equal(first[name], second[name]) for name in first] == [[], []]
-    assert all(record["environment"]["compiled"] is True for record in first.values())
+    assert all(record.environment.compiled is True for record in first.values())
 
 
 def test_two_processes_and_parts_of_a_batch(cache: Path, tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_two_processes_and_parts_of_a_batch(cache: Path, tmp_path: Path) -> None
         codes = launch(command, 2, tmp_path, timeout=300)
         assert codes == [0, 0], last_words(tmp_path, 2)
         ((_, record),), _ = records.read_directory(out)
-        assert record["environment"]["world_size"] == 2 and record["environment"]["compiled"] == bool(options)
-        return [row["loss"] for row in record["curve"]]
+        assert record.environment.world_size == 2 and record.environment.compiled == bool(options)
+        return [row.loss for row in record.curve]
 
     assert figures("--compile") == pytest.approx(figures(), rel=1e-4)
 

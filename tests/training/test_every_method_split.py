@@ -19,7 +19,7 @@ import pytest
 from ltbench.method.stack import overrides
 from ltbench.results import records
 from ltbench.testing import scene
-from ltbench.testing.alone import close
+from ltbench.testing.one_process import close
 from ltbench.testing.processes import last_words, launch
 from ltbench.training.files import load_tensors
 from ltbench.training.store import ENGINE
@@ -74,9 +74,9 @@ def compare(alone: Path, split: Path, texts: Sequence[str]) -> None:
     flipped = 0
     for plan in every_method_worker.plans(list(texts)):
         one, other = (records.read(folder / "out" / f"{plan.file_name}.json") for folder in (alone, split))
-        assert one["status"] == other["status"] == "completed", (plan.file_name, one["reason"], other["reason"])
-        for stage in one["stages"]:
-            place = Path("cache", "stages", stage["key"][:2], stage["key"], ENGINE)
+        assert one.status == other.status == "completed", (plan.file_name, one.reason, other.reason)
+        for stage in one.stages:
+            place = Path("cache", "stages", stage.key[:2], stage.key, ENGINE)
             first, second = (load_tensors(folder / place)[0] for folder in (alone, split))
             assert first.keys() == second.keys()
             wrong = [name for name in first if not close(second[name], first[name]) and name not in BY_ROUNDING]

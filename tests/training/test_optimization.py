@@ -25,8 +25,8 @@ def test_every_setting_trains(arguments: list[str], tmp_path: Path) -> None:
     assert main(["run", "--cpu", "--protocol", "smoke", "--seeds", "0", "--methods", "la/crt", "--out", str(tmp_path),
                  "--cache", str(tmp_path / "cache"), *arguments]) == 0
     ((_, record),), problems = records.read_directory(tmp_path)
-    assert problems == [] and record["status"] == "completed", record["reason"]
-    assert record["curve"][1]["loss"] < record["curve"][0]["loss"]
+    assert problems == [] and record.status == "completed", record.reason
+    assert record.curve[1].loss < record.curve[0].loss
 
 
 def convolutional(optimizer: str = "sgd") -> tuple[Engine, Optimization]:

@@ -43,6 +43,7 @@ def run(folder: Path, kills: list[Any]) -> tuple[list[int], dict[str, int]]:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
+@pytest.mark.slow
 def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     codes, steps = run(tmp_path / "quiet", [None])
     assert codes == [0] and steps == {"1": 3 * EPOCHS * STEPS, "2": 2 * 10 * STEPS}
@@ -55,7 +56,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     assert len(quiet) == 3 and quiet.keys() == killed.keys()
     for name, path in quiet.items():
         record = records.read(path)
-        assert record["status"] == "completed" and len(record["curve"]) == EPOCHS + (10 if len(record["stages"]) == 2 else 0)
+        assert record.status == "completed" and len(record.curve) == EPOCHS + (10 if len(record.stages) == 2 else 0)
         assert records.equal(record, records.read(killed[name])) == []
         assert path.with_suffix(".npz").read_bytes() == killed[name].with_suffix(".npz").read_bytes()
         kept = "geometry.safetensors"

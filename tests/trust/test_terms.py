@@ -8,6 +8,7 @@ import pytest
 
 from ltbench.registry.discovery import load_registry
 from ltbench.registry.sources import source_hashes
+from ltbench.results.schema import Record
 from ltbench.trust.terms import check_terms
 from tests.support.planned_records import plan_of, recorded
 
@@ -16,7 +17,7 @@ COMMAND = "ltbench run --track paper --methods prototype --dataset cifar100-lt -
 
 
 def _record() -> dict[str, Any]:
-    record = recorded(plan_of(COMMAND))
+    record = recorded(plan_of(COMMAND)).as_dict()
     for stage in record["stages"]:
         for method in stage["methods"]:
             method["sources"] = source_hashes(REGISTRY.methods.get(method["name"]).load())
@@ -24,7 +25,8 @@ def _record() -> dict[str, Any]:
 
 
 def _lines(record: dict[str, Any]) -> list[str]:
-    return [f"{finding.level} {finding.field}: {finding.message}" for finding in check_terms(record, REGISTRY, None)]
+    findings = check_terms(Record.model_validate(record), REGISTRY, None)
+    return [f"{finding.level} {finding.field}: {finding.message}" for finding in findings]
 
 
 def test_a_papers_own_settings_pass() -> None:

@@ -12,7 +12,8 @@ import pytest
 from ltbench.data.digits import DigitsLT
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.registry.discovery import load_registry
-from ltbench.results.schema import check
+from ltbench.results.schema import Record
+from ltbench.results.validation import BrokenRecord, validate
 from ltbench.running.tuning.validation import held_out_counts, trial_data
 from ltbench.terms.task import Task
 from ltbench.trust.tuning import check_space, check_trials, check_validation
@@ -44,12 +45,13 @@ def record(data: TaskData) -> dict[str, Any]:
 
 
 def lines(record: dict[str, Any], data: TaskData) -> list[str]:
+    record = Record.model_validate(record)
     findings = [*check_trials(record), *check_space(record, REGISTRY, "error"), *check_validation(record, data)]
     return [f"{finding.field}: {finding.message}" for finding in findings]
 
 
 def test_a_sound_record_passes(record: dict[str, Any], data: TaskData) -> None:
-    assert check(record) == [] and lines(record, data) == []
+    assert validate(record).as_dict() == record and lines(record, data) == []
     untuned = {name: value for name, value in record.items() if name != "tuning"} | {"tuning_trials": 0}
     assert lines(untuned, data) == []
 
@@ -106,4 +108,6 @@ def test_a_refused_or_diverged_trial_is_never_the_chosen_one(record: dict[str, A
 ])
 def test_the_schema_names_fields(record: dict[str, Any], place: str, value: object, message: str) -> None:
     record["tuning"][place] = value
-    assert check(record) == [message]
+    with pytest.raises(BrokenRecord) as caught:
+        validate(record)
+    assert caught.value.problems == [message]

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
+from ltbench.results.schema import Record
 from ltbench.trust.verdict import describe, judge, prediction_interval
 from tests.support import record_factory
 
 RIGHT = [(3, 3, 3, 3), (3, 3, 3, 2), (3, 3, 2, 2)]  # 12, 11 and 10 of 12 images
 
 
-def _record(right: tuple[int, int, int, int], seed: int = 0, **changes: Any) -> dict[str, Any]:
-    return record_factory.record(record_factory.predictions(right=right), task__seed=seed, **changes)
+def _record(right: tuple[int, int, int, int], seed: int = 0, **changes: Any) -> Record:
+    return record_factory.model(record_factory.predictions(right=right), task__seed=seed, **changes)
 
 
 def test_interval_by_hand() -> None:
@@ -76,7 +77,7 @@ def test_too_few_seeds_say_nothing() -> None:
     ("diverged", "completed", False, "it diverged (loss is NaN), and the second run completed"),
 ])
 def test_status(first: str, second: str, reproduced: bool, reason: str) -> None:
-    made = {"completed": record_factory.record(), "diverged": record_factory.broken("diverged")}
+    made = {"completed": record_factory.model(), "diverged": Record.model_validate(record_factory.broken("diverged"))}
     verdict = judge(made[first], made[second], [])
     assert (verdict.reproduced, verdict.reason) == (reproduced, reason)
     assert not any("predictions" in line for line in describe(verdict) if not line.startswith("records"))

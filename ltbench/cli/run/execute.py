@@ -55,7 +55,7 @@ def execute(request: Request, registry: Registry, *, started_by: int, slurm: Slu
             return run_plans(runner, planned.plans)
         results = run_jobs(request, planned, runner, one_thread=is_tiny(planned))
         print_tables(how.out, planned.plans)
-        return 1 if any(record["status"] == "failed" for record in results) else 0
+        return 1 if any(record.status == "failed" for record in results) else 0
 
 
 def execute_shard(request: Request) -> int:
@@ -76,4 +76,4 @@ def run_plans(runner: Runner, plans: Sequence[RunPlan]) -> int:
     if not accelerator.is_main_process:
         return 0
     print_tables(runner.options.out, plans)
-    return 1 if any(record["status"] == "failed" for record in results) else 0
+    return 1 if any(record.status == "failed" for record in results) else 0

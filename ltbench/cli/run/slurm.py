@@ -140,7 +140,7 @@ def _wait(array: str, out: Path, plans: Sequence[RunPlan]) -> int:
         raise
     print_tables(out, plans)
     paths = [out / f"{plan.file_name}.json" for plan in plans]
-    done = [path.is_file() and records.read(path)["status"] != "failed" for path in paths]
+    done = [path.is_file() and records.read(path).status != "failed" for path in paths]
     if not all(done):
         print(f"{done.count(False)} of {len(done)} runs failed or have no record: see {out / LOGS}", file=sys.stderr)
     return 0 if all(done) else 1

@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
+
+from ltbench.leaderboard.tables import Heading
 
 _STYLES = ("vendor/pico.min.css", "style.css")
 _LIBRARIES = ("vendor/chart.umd.min.js",)
@@ -21,7 +23,7 @@ _SCRIPTS = ("base.js", "table.js", "chart.js", "curve.js", "scatter.js", "matrix
 _JSON_ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 
-def render_page(content: Mapping[str, Any]) -> str:
+def render_page(content: Mapping[str, Any], headings: Sequence[Heading]) -> str:
     """Write a board as one HTML file: the same content gives the same bytes.
 
     Args:
@@ -31,7 +33,7 @@ def render_page(content: Mapping[str, Any]) -> str:
 
     from ltbench.leaderboard.page.view import view
 
-    shown = view(content)
+    shown = view(content, headings)
     style = "\n".join(_resource(name) for name in _STYLES)
     scripts = [_without_map(_resource(name)) for name in _LIBRARIES]
     scripts.append("(() => {\n'use strict';\n" + "\n".join(_resource(f"script/{name}") for name in _SCRIPTS) + "})();\n")
@@ -47,11 +49,7 @@ def render_page(content: Mapping[str, Any]) -> str:
 
 
 def embed(value: Any) -> str:
-    """Write JSON that may stand in a script element, whatever its texts hold.
-
-    Args:
-        value: Of JSON types.
-    """
+    """Write JSON that may stand in a script element, whatever its texts hold."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return text.translate(_JSON_ESCAPES)
 

@@ -31,11 +31,7 @@ class Telling(NamedTuple):
 
 
 def telling(found: Sequence[Mapping[str, Any]]) -> Telling:
-    """Choose the claim to show of a row: a verdict on it before a claim on other terms.
-
-    Args:
-        found: As ``board.json`` has them.
-    """
+    """Choose the claim to show of a row: a verdict on it before a claim on other terms."""
     if not found:
         return Telling(NOTHING, NOTHING, "", "", 0)
     one = min(found, key=lambda claim: _ORDER.index(claim["verdict"]))
@@ -44,11 +40,7 @@ def telling(found: Sequence[Mapping[str, Any]]) -> Telling:
 
 
 def printed_of(claim: Mapping[str, Any]) -> list[str]:
-    """Return a claim's cells: paper, row, reported, difference, verdict and why.
-
-    Args:
-        claim: As ``board.json`` has it.
-    """
+    """Return a claim's cells: paper, row, reported, difference, verdict and why."""
     reported, difference = (claim[field].get("all") for field in ("accuracy", "differences"))
     return [f"{claim['source']}, table {claim['table']}", claim["row"], NOTHING if reported is None else f"{reported:.1f}",
             _signed(difference), claim["verdict"], claim["reason"]]

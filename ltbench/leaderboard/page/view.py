@@ -5,6 +5,7 @@ What the page embeds is a selection with fewer digits: a board of hundreds of ro
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -12,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ltbench.leaderboard.page.printed import printed_of, telling
-from ltbench.leaderboard.reported import SPLITS
-from ltbench.leaderboard.tables import COLUMNS, NOTHING
+from ltbench.leaderboard.tables import COLUMNS, NOTHING, Heading
+from ltbench.results.accuracy import SPLITS
 from ltbench.results.text import printable
 
 _DIGITS = 6  # significant ones of embedded figures
@@ -28,9 +29,6 @@ class Column(NamedTuple):
 
     Args:
         key: In the embedded data.
-        label: Heading.
-        title: What the heading stands for.
-        decimals: Of its cells.
         descending: Whether more is better, so that the first click puts the largest on top.
     """
 
@@ -52,24 +50,23 @@ _TITLES = {
 }
 
 
-def view(content: Mapping[str, Any]) -> dict[str, Any]:
+def view(content: Mapping[str, Any], headings: Sequence[Heading]) -> dict[str, Any]:
     """Return what the template renders; ``data`` within each table is what the scripts read.
 
     Args:
         content: As ``board.json`` holds it.
     """
     plain = _printable(content)
-    tables = [_table(table) for table in plain["tables"]]
+    tables = [_table(table, heading) for table, heading in zip(plain["tables"], headings, strict=True)]
     columns = {column.label: column.title for table in tables for column in (*table["measures"], *table["costs"])}
     return {"name": plain["name"], "title": plain["title"], "tolerance": f"{plain['tolerance']:g}", "tables": tables,
             "columns": columns}
 
 
-def _table(table: Mapping[str, Any]) -> dict[str, Any]:
+def _table(table: Mapping[str, Any], heading: Heading) -> dict[str, Any]:
     measures, costs = list(_measures(table["rows"])), list(_costs(table["rows"]))
     rows = [_row(row, found, measures, costs) for row, found in zip(table["rows"], table["reported"], strict=True)]
-    dataset, terms = _names(table)
-    shared = {"heading": table["heading"], "dataset": dataset, "track": table["track"], "terms": terms}
+    shared = _printable({"heading": str(heading), **dataclasses.asdict(heading)})
     return {
         **shared,
         "not_ranked": table["not_ranked"],
@@ -87,12 +84,6 @@ def _table(table: Mapping[str, Any]) -> dict[str, Any]:
             "rows": [row["data"] for row in rows],
         },
     }
-
-
-def _names(table: Mapping[str, Any]) -> tuple[str, str]:
-    """Split a table's heading into its dataset and its other terms, for the switches."""
-    dataset, _, terms = table["heading"].partition(f", {table['track']} track, ")
-    return dataset, terms
 
 
 def _measures(rows: Sequence[Mapping[str, Any]]) -> Iterator[Column]:

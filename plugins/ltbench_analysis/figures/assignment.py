@@ -35,7 +35,7 @@ def _updates(run: Run) -> float:
     every = option(run, "reassign_every", _METHOD)
     if not every:
         return 1.0
-    protocol = run.record["stages"][0].get("protocol", run.record["protocol"])
+    protocol = run.record.stages[0].protocol or run.record.protocol.as_dict()
     return int(run.counts.sum()) // int(protocol["batch_size"]) / int(every)
 
 
@@ -72,9 +72,9 @@ def uniformity(runs: Sequence[Run]) -> Drawing:
     rival = [run for run in runs if run.hyperparameters(_METHOD) is not None]
     levels = {"psc": [run for run in found if option(run, "uniformity", "psc") == 0], _METHOD: rival}
     for label, members in levels.items():
-        for group in groups(members):
-            mean, _ = accuracies(group.runs)
-            series.append(Series(label if len(groups(members)) == 1 else group.label, [], [mean], None, "level"))
+        settings = groups(members)
+        series += [Series(label if len(settings) == 1 else group.label, [], [accuracies(group.runs)[0]], None, "level")
+                   for group in settings]
     return Drawing([Panel("d) uniformity loss", "weight of the uniformity loss", "accuracy in %", series, scale="log")],
                    used=[*found, *rival])
 

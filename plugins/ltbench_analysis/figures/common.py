@@ -5,52 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ltbench_analysis.drawing import Panel, Series
+import ltbench
+from ltbench_analysis.drawing import Marks, Panel, Series
 from ltbench_analysis.geometry import coefficient_of_variation
-from ltbench_analysis.runs import Group, Lacking, Run, groups, mean_and_interval, terms
+from ltbench_analysis.runs import Group, Lacking, Run, groups, mean_intervals, terms
 
 SPLITS = ("all", "many", "medium", "few")
 INDEX = "class, from the largest to the smallest"
 
 
 def by_class(title: str, ylabel: str, members: Sequence[Group], values: Callable[[Run], Tensor]) -> Panel:
-    """Return a panel of one value a class, the largest class first, averaged over seeds.
+    """Return a panel of one value a class, the largest class first, averaged over seeds; each group is a line.
 
     Args:
-        title: Of the panel.
-        ylabel: Of the values.
-        members: One line each.
         values: Of a run, in the order of its labels, shape (C,).
     """
     series = []
     for group in members:
         mean, spread = group.average(lambda run: values(run)[run.order])
-        series.append(Series(group.label, [float(i) for i in range(len(mean))], list(mean), spread))
+        series.append(Series(group.label, [float(i) for i in range(len(mean))], mean, spread))
     return Panel(title, INDEX, ylabel, series)
 
 
 def variation(group: Group, values: Callable[[Run], Tensor]) -> float:
-    """Return the coefficient of variation over classes, averaged over seeds.
-
-    Args:
-        group: Runs of one setting.
-        values: Of a run, shape (C,).
-    """
-    mean, _ = group.average(lambda run: torch.tensor([coefficient_of_variation(values(run))]))
-    return mean[0]
+    """Return the coefficient of variation over classes, averaged over seeds; ``values`` gives those of a run, shape (C,)."""
+    return float(group.mean(lambda run: torch.tensor(coefficient_of_variation(values(run)))))
 
 
 def over_training(title: str, ylabel: str, members: Sequence[Group], curves: Mapping[str, str]) -> Panel:
     """Return a panel of measured curves, averaged over seeds.
 
     Args:
-        title: Of the panel.
-        ylabel: Of the values.
-        members: Lines of each.
+        members: Each has a line for each curve that it measured.
         curves: Name of a figure in the curve -> what the legend calls it.
 
     Raises:
@@ -64,26 +53,18 @@ def over_training(title: str, ylabel: str, members: Sequence[Group], curves: Map
                 continue
             if len({tuple(curve[0]) for curve in found}) > 1:
                 raise Lacking(f"curves of {name!r} over the same epochs in all seeds", group.first)
-            mean, spread = mean_and_interval([np.array(curve[1]) for curve in found])
+            mean, spread = mean_intervals([values for _, values in found])
             label = ": ".join(part for part in ((group.label if len(members) > 1 else ""), shown) if part)
-            series.append(Series(label or group.label, found[0][0], list(mean), spread))
+            series.append(Series(label or group.label, found[0][0], mean, spread))
     if not series:
         raise Lacking(f"a curve of {' or '.join(repr(name) for name in curves)}")
     return Panel(title, "epoch", ylabel, series)
 
 
 def accuracies(runs: Sequence[Run], split: str = "all") -> tuple[float | None, float | None]:
-    """Return the mean accuracy in percent, and half of its 95 % interval; None where there is none.
-
-    Args:
-        runs: That differ in their seeds only.
-        split: ``all``, ``many``, ``medium`` or ``few``.
-    """
+    """Return the mean accuracy over seeds, in percent, and half of its 95 % interval; None where there is none."""
     values = [value for run in runs if (value := run.accuracy(split)) is not None]
-    if not values:
-        return None, None
-    mean, half = mean_and_interval([np.array([value]) for value in values])
-    return mean[0], None if half is None else half[0]
+    return ltbench.mean_interval(values) if values else (None, None)
 
 
 def sweep(runs: Sequence[Run], place: Callable[[Run], Any], splits: Sequence[str], label: str = "") -> list[Series]:
@@ -122,32 +103,23 @@ def sweep(runs: Sequence[Run], place: Callable[[Run], Any], splits: Sequence[str
     return series
 
 
-def using(runs: Sequence[Run], *names: str) -> list[Run]:
+def using(runs: Sequence[Run], *methods: str) -> list[Run]:
     """Return the runs that use one of these methods.
-
-    Args:
-        runs: Given.
-        names: Of methods.
 
     Raises:
         Lacking: If there is none.
     """
-    found = [run for run in runs if run.hyperparameters(*names) is not None]
+    found = [run for run in runs if run.hyperparameters(*methods) is not None]
     if not found:
-        raise Lacking(f"a run of {' or '.join(names)}")
+        raise Lacking(f"a run of {' or '.join(methods)}")
     return found
 
 
 def option(run: Run, name: str, *methods: str) -> Any:
-    """Return a hyperparameter of one of these methods.
-
-    Args:
-        run: That uses one of them.
-        name: Of the hyperparameter.
-        methods: Names.
+    """Return a hyperparameter of the one of these methods that a run uses.
 
     Raises:
-        Lacking: If the method has no such.
+        Lacking: If the method does not have it.
     """
     values = run.hyperparameters(*methods) or {}
     if name not in values:
@@ -155,11 +127,12 @@ def option(run: Run, name: str, *methods: str) -> Any:
     return values[name]
 
 
-def evenly(count: int, limit: int) -> Tensor:
-    """Return at most ``limit`` of ``count`` positions, evenly spaced.
+def images_of(classes: Sequence[int], labels: Tensor, limit: int) -> list[Tensor]:
+    """Return the positions of each class's images, at most ``limit`` of them, evenly spaced."""
+    found = [(labels == k).nonzero()[:, 0] for k in classes]
+    return [rows if len(rows) <= limit else rows[torch.linspace(0, len(rows) - 1, limit).round().long()] for rows in found]
 
-    Args:
-        count: Of positions.
-        limit: At least 1.
-    """
-    return torch.arange(count) if count <= limit else torch.linspace(0, count - 1, limit).round().long()
+
+def cloud(label: str, places: Tensor, marks: Marks = "points") -> Series:
+    """Return points of a map, shape (N, 2), as a series."""
+    return Series(label, places[:, 0].tolist(), places[:, 1].tolist(), marks=marks)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltbench_analysis.drawing import Drawing, Panel, Series
+from ltbench_analysis.drawing import Drawing, Panel
 from ltbench_analysis.embedding import map_points
-from ltbench_analysis.figures.common import SPLITS, by_class, evenly, option, sweep, using, variation
+from ltbench_analysis.figures.common import SPLITS, by_class, cloud, images_of, option, sweep, using, variation
 from ltbench_analysis.geometry import lengths
 from ltbench_analysis.runs import Group, Lacking, Run, groups
 
@@ -41,10 +41,7 @@ def norms(runs: Sequence[Run]) -> Drawing:
 
 
 def _weights(run: Run, place: int) -> Tensor | None:
-    if not run.stages:
-        return None
-    weight = run.stage(run.stages[place]).get("head.classifier.weight")
-    return weight if weight is not None and len(weight) == len(run.counts) else None
+    return run.weights(run.stages[place]) if run.stages else None
 
 
 def _weight_norms(run: Run, place: int) -> Tensor:
@@ -78,14 +75,11 @@ def _map(group: Group) -> Panel:
     if centroids is None:
         raise Lacking("running centroids", run)
     chosen = run.order[:_CLASSES].tolist()
-    rows = [(labels == k).nonzero()[:, 0] for k in chosen]
-    rows = [part[evenly(len(part), _CLASS_LIMIT)] for part in rows]
-    place = map_points(torch.cat([points[torch.cat(rows)].double(), centroids[chosen].double()]))
-    series = [Series(f"class {k}", part[:, 0].tolist(), part[:, 1].tolist(), None, "points")
-              for k, part in zip(chosen, torch.split(place[: -len(chosen)], [len(part) for part in rows]), strict=True)]
-    stars = place[-len(chosen):]
-    series.append(Series("centroids", stars[:, 0].tolist(), stars[:, 1].tolist(), None, "stars"))
-    return Panel(group.label, "", "", series, bare=True)
+    rows = images_of(chosen, labels, _CLASS_LIMIT)
+    mapped = map_points(torch.cat([points[torch.cat(rows)].double(), centroids[chosen].double()]))
+    *places, stars = torch.split(mapped, [*map(len, rows), len(chosen)])
+    series = [cloud(f"class {k}", part) for k, part in zip(chosen, places, strict=True)]
+    return Panel(group.label, "", "", [*series, cloud("centroids", stars, "stars")], bare=True)
 
 
 def distillation(runs: Sequence[Run]) -> Drawing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from ltbench_analysis.drawing import Drawing, Panel, Series
 from ltbench_analysis.embedding import map_points
-from ltbench_analysis.figures.common import INDEX, SPLITS, by_class, evenly, option, over_training, sweep, using
+from ltbench_analysis.figures.common import INDEX, SPLITS, by_class, cloud, images_of, option, over_training, sweep, using
 from ltbench_analysis.geometry import lengths
 from ltbench_analysis.runs import Lacking, Run, groups, members_of
 from ltbench_ncm.variance import ESTIMATORS, Estimator, intra_class_variance
@@ -28,15 +29,11 @@ def neighborhoods(runs: Sequence[Run]) -> Drawing:
         run = group.first
         features, labels = run.features("train")
         chosen = [*run.order[:2].tolist(), int(run.order[run.counts[run.order] > 0][-1])]
-        rows = [(labels == k).nonzero()[:, 0] for k in chosen]
-        rows = [part[evenly(len(part), _CLASS_LIMIT)] for part in rows]
+        rows = images_of(chosen, labels, _CLASS_LIMIT)
         if sum(map(len, rows)) < 4:
             raise Lacking("at least four images of its largest and smallest classes", run)
-        place = map_points(features[torch.cat(rows)])
-        series = []
-        for k, part in zip(chosen, torch.split(place, [len(part) for part in rows]), strict=True):
-            label = f"class {k}, {int(run.counts[k])} images"
-            series.append(Series(label, part[:, 0].tolist(), part[:, 1].tolist(), None, "points"))
+        places = torch.split(map_points(features[torch.cat(rows)]), [len(part) for part in rows])
+        series = [cloud(f"class {k}, {int(run.counts[k])} images", part) for k, part in zip(chosen, places, strict=True)]
         panels.append(Panel(group.label, "", "", series, bare=True))
     return Drawing(panels)
 
@@ -53,17 +50,20 @@ def class_variance(runs: Sequence[Run]) -> Drawing:
         counts = group.first.counts
         kept = counts > 1
         for estimator in ESTIMATORS:
-            mean, _ = group.average(partial(_variance, estimator=estimator))
-            values = torch.tensor(mean)[kept].tolist()
-            series.append(Series(estimator.replace("_", " "), counts[kept].double().tolist(), values, None, "points"))
-            rank = stats.spearmanr(counts[kept].numpy(), values).statistic if len(values) > 2 else float("nan")
-            summary.setdefault(group.label, {})[f"rank correlation, {estimator}"] = float(rank)
+            values = group.mean(partial(_variance, estimator=estimator))[kept].float()
+            series.append(Series(estimator.replace("_", " "), counts[kept].double().tolist(), values.tolist(), None, "points"))
+            summary.setdefault(group.label, {})[f"rank correlation, {estimator}"] = _rank_correlation(counts[kept], values)
         panels.append(Panel(group.label, "training images of the class", "intra-class variance", series, scale="log"))
     return Drawing(panels, summary)
 
 
 def _variance(run: Run, estimator: Estimator) -> Tensor:
     return intra_class_variance(*run.features("train"), len(run.counts), estimator)
+
+
+def _rank_correlation(counts: Tensor, values: Tensor) -> float:
+    """Return Spearman's rank correlation of class sizes with values, both of shape (N,)."""
+    return float(stats.spearmanr(counts.numpy(), values.numpy()).statistic) if len(values) > 2 else math.nan
 
 
 def projections(runs: Sequence[Run]) -> Drawing:
@@ -83,7 +83,7 @@ def projections(runs: Sequence[Run]) -> Drawing:
 def learning_curves(runs: Sequence[Run]) -> Drawing:
     """Draw figure 4: accuracy of the splits over training, on training images."""
     curves = {f"train_{split}": split for split in SPLITS[1:]}
-    members = groups(run for run in runs if curves.keys() & set(run.measured()))
+    members = groups(run for run in runs if curves.keys() & run.measured())
     if not members:
         raise Lacking("the curves train_many, train_medium and train_few")
     panels = [over_training(group.label, "training accuracy in %", [group], curves) for group in members]
@@ -104,11 +104,11 @@ def displacement(runs: Sequence[Run]) -> Drawing:
     right = over_training("class-distance normalized variance", "CDNV", members, {"cdnv": ""})
     summary: dict[str, Any] = {}
     for group in members:
-        moved, _ = group.average(_moved)
-        counts = group.first.counts
-        rank = stats.spearmanr(counts.numpy(), moved).statistic if len(moved) > 2 else float("nan")
-        summary[group.label] = {"mean displacement": float(torch.tensor(moved).mean()),
-                                "rank correlation of displacement and class size": float(rank)}
+        moved = group.mean(_moved)
+        summary[group.label] = {
+            "mean displacement": float(moved.float().mean()),
+            "rank correlation of displacement and class size": _rank_correlation(group.first.counts, moved),
+        }
     for series in right.series:
         summary[series.label] |= {"CDNV before": series.y[0], "CDNV after": series.y[-1]}
     return Drawing([left, right], summary, members_of(members))

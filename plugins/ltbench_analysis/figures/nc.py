@@ -28,8 +28,7 @@ def pairwise_angles(runs: Sequence[Run]) -> Drawing:
         classes = len(group.first.counts)
         if not 2 <= classes <= _MOST:
             raise Lacking(f"2 to {_MOST} classes", group.first)
-        values, _ = group.average(lambda run: angles(_means(run)[run.order]).flatten())
-        grid = torch.tensor(values, dtype=torch.float64).reshape(classes, classes)
+        grid = group.mean(lambda run: angles(_means(run)[run.order]))  # (C, C)
         grid.fill_diagonal_(torch.nan)  # a class is no pair with itself
         panels.append(Panel(group.label, INDEX, INDEX, grid=grid.tolist()))
         pairs = [pair_cosines(_means(run)) for run in group.runs]

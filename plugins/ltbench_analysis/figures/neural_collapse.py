@@ -62,10 +62,10 @@ def _figures(run: Run) -> dict[str, float]:
 
 def _answers(run: Run) -> torch.Tensor | None:
     """Return the class that the run gave each test image; None where it looked at other views than its features are of."""
-    protocol = run.record["stages"][-1].get("protocol", run.record["protocol"])
-    if protocol.get("eval_flip") or protocol.get("eval_noise") or not run.record["predictions"]:
+    protocol = run.record.stages[-1].protocol or run.record.protocol.as_dict()
+    if protocol.get("eval_flip") or protocol.get("eval_noise") or not run.record.predictions:
         return None
-    path = run.path.parent / run.record["predictions"]["file"]
+    path = run.path.parent / run.record.predictions.file
     try:
         with np.load(path, allow_pickle=False) as file:
             labels, answers = file["labels"], file["argmax"]

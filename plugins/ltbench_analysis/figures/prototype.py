@@ -27,7 +27,7 @@ def norms(runs: Sequence[Run]) -> Drawing:
     if not members:
         raise Lacking("prototypes in the last stage")
     parts: tuple[tuple[str, Callable[[Run], Tensor | None]], ...]
-    parts = (("softmax classifier", _weights), ("centroids", _centroids), ("prototypes", _prototypes))
+    parts = (("softmax classifier", _weights), ("centroids", lambda run: run.layer().means), ("prototypes", _prototypes))
     panels = [by_class("class sizes", "training images", members, lambda run: run.counts)]
     summary: dict[str, Any] = {}
     for title, vectors in parts:
@@ -46,12 +46,7 @@ def _lengths(run: Run, vectors: Callable[[Run], Tensor | None], what: str) -> Te
 
 
 def _weights(run: Run) -> Tensor | None:
-    found = (run.stage(number).get("head.classifier.weight") for number in run.stages)
-    return next((weight for weight in found if weight is not None and len(weight) == len(run.counts)), None)
-
-
-def _centroids(run: Run) -> Tensor:
-    return run.layer().means
+    return next((weight for number in run.stages if (weight := run.weights(number)) is not None), None)
 
 
 def _prototypes(run: Run) -> Tensor | None:

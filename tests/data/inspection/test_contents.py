@@ -66,6 +66,7 @@ def test_pixels_in_memory() -> None:
     assert within_part("test", test, found["test"]) is None
 
 
+@pytest.mark.slow
 def test_cifar100s_own_duplicates(cifar100_root: Path) -> None:
     """Compare with a set of pixel bytes, which shares no code."""
     parts = Cifar100LT().load(cifar100_root)

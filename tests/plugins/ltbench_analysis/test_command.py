@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from ltbench.cli.main import main
-from ltbench.results import records
 from ltbench_analysis.drawing import as_json
 from tests.support import record_factory
 from tests.support.made_runs import layer, write
@@ -26,6 +25,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     return lines[0]
 
 
+@pytest.mark.slow
 def test_the_same_bytes_for_the_same_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = write(tmp_path, "run", layer(means=torch.eye(4), weight=torch.eye(4), bias=torch.zeros(4)))
     for out in ("a", "b"):
@@ -90,7 +90,7 @@ def test_what_a_user_gets_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_runs_without_what_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bare = write(tmp_path, "bare")
     assert f"needs class statistics (run without --keep nothing), which {bare} lacks" in refused(capsys, bare, "--figure", "nc.2")
-    broken = records.write(record_factory.broken("diverged"), None, tmp_path, "broken")
+    broken = record_factory.write(record_factory.broken("diverged"), None, tmp_path, "broken")
     assert refused(capsys, broken, "--figure", "nc.2") == f"ltbench: record {broken} must be of a completed run, got diverged"
     other = write(tmp_path, "other", layer())
     (tmp_path / "other.geometry.safetensors").write_bytes(b"junk")

@@ -25,22 +25,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def record_of(folder: Path, expression: str) -> Path:
-    return next(path for path in folder.glob("*.json") if ltbench.read_record(path)["expression"] == expression)
+    return next(path for path in folder.glob("*.json") if ltbench.read_record(path).expression == expression)
 
 
 def test_metrics_stand_in_the_record(folder: Path) -> None:
     path = record_of(folder, "ce/lncm")
     record, kept = ltbench.read_record(path), ltbench.read_geometry(path)
-    extra = record["metrics"]["extra"]
+    assert record.metrics is not None
+    extra = record.metrics.extra
     assert set(extra) >= {"norms", "smallest_angles", "collapse"}
     prototypes = kept["stage2.head.classifier.prototypes"].double().norm(dim=1)
     assert extra["norms"]["prototypes"] == pytest.approx(float(prototypes.std(correction=0) / prototypes.mean()))
     assert extra["collapse"]["cdnv"] == pytest.approx(
         class_distance_normalized_variance(kept["stage2.class_means"], kept["stage2.class_variance"]))
     # What the method measures itself, after the last epoch.
-    assert extra["collapse"]["cdnv_prototypes"] == pytest.approx(record["curve"][-1]["cdnv"], rel=1e-5)
+    assert extra["collapse"]["cdnv_prototypes"] == pytest.approx(record.curve[-1].as_dict()["cdnv"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_figures(folder: Path, tmp_path: Path) -> None:
     assert main(["analyze", str(folder), "--figure", "prototype.2,learned-ncm.2,learned-ncm.6,iccl.2,nc.2,nc.3,neural-collapse",
                  "--out", str(tmp_path)]) == 0

@@ -30,11 +30,11 @@ def test_it_trains_and_composes(text: str, runner: Runner) -> None:
     dataset = runner.data.datasets["digits-lt"]
     plan = plan_run(text, Task("digits-lt", 20.0, protocol="smoke"), dataset.protocols["smoke"], runner.registry, dataset)
     (record,) = runner.run([plan])
-    assert record["status"] == "completed", record["reason"]
-    last = [row for row in record["curve"] if row["stage"] == 1][-1]
-    assert ("robustness" in last) == ("dro_lt" in text)
+    assert record.status == "completed", record.reason
+    last = [row for row in record.curve if row.stage == 1][-1]
+    assert ("robustness" in last.as_dict()) == ("dro_lt" in text)
     if "dro_lt" in text:
-        assert 0 < last["robustness"] < last["loss"]
+        assert 0 < last.robustness < last.loss
 
 
 @pytest.mark.slow
@@ -44,4 +44,4 @@ def test_it_learns_the_digits(text: str, least: float, runner: Runner) -> None:
     dataset = runner.data.datasets["digits-lt"]
     plan = plan_run(text, Task("digits-lt", 20.0, protocol="common"), dataset.protocols["common"], runner.registry, dataset)
     (record,) = runner.run([plan])
-    assert record["metrics"]["accuracy"]["all"] > least
+    assert record.metrics.accuracy.all > least

@@ -115,14 +115,14 @@ def test_a_run_of_both_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     plans = [plan_run(text, Task("digits-lt", 20.0, protocol="quick"), protocol, registry, dataset)
              for text in ("iccl", "iccl_rebalance")]
     records = runner.run(plans)
-    assert [record["status"] for record in records] == ["completed", "completed"]
-    assert records[1]["expression"] == "iccl/iccl_rebalance"
+    assert [record.status for record in records] == ["completed", "completed"]
+    assert records[1].expression == "iccl/iccl_rebalance"
     plain, other = (torch.cat(labels).bincount(minlength=10).float() for labels in drawn.values())
     assert plain.sum() == other.sum() > 0 and len(drawn["plain"]) % 3 == 0  # three of five epochs: two warm up
     assert plain[0] > 4 * plain[9] and other.max() < 2.5 * other.min()
     for record in records:
-        assert record["metrics"]["accuracy"]["all"] > 30  # five epochs; chance is 10
-    file = next(path for path in sorted((tmp_path / "runs").rglob("*.json")) if read_record(path)["expression"] == "iccl")
+        assert record.metrics.accuracy.all > 30  # five epochs; chance is 10
+    file = next(path for path in sorted((tmp_path / "runs").rglob("*.json")) if read_record(path).expression == "iccl")
     kept = read_geometry(file)
     assert kept["stage1.methods.iccl.centroids"].shape == (10, 32)
     torch.testing.assert_close(kept["stage1.methods.iccl.centroids"].norm(dim=1), torch.ones(10))

@@ -31,10 +31,10 @@ def test_curves_of_the_paper_on_digits(tmp_path_factory: pytest.TempPathFactory)
     protocol = dataset.protocols["quick"].replace(epochs=3, stage2_draws=2.0)
     plan = plan_run("ce+learning_curve/lncm/multi_ncm", Task("digits-lt", 20.0, protocol="custom"), protocol, registry, dataset)
     (record,) = runner.run([plan])
-    assert record["status"] == "completed", record["reason"]
-    first, second = ([row for row in record["curve"] if row["stage"] == stage] for stage in (1, 2))
-    assert [row["epoch"] for row in first] == [0, 1, 2, 3] and [row["epoch"] for row in second] == [0, 1, 2]
-    assert all({"train_many", "train_medium", "train_few"} <= set(row) for row in first)
-    assert first[-1]["train_many"] > first[0]["train_many"]
-    assert second[0]["displacement"] == 0 < second[-1]["displacement"]
-    assert second[-1]["cdnv"] < second[0]["cdnv"]
+    assert record.status == "completed", record.reason
+    first, second = ([row for row in record.curve if row.stage == stage] for stage in (1, 2))
+    assert [row.epoch for row in first] == [0, 1, 2, 3] and [row.epoch for row in second] == [0, 1, 2]
+    assert all({"train_many", "train_medium", "train_few"} <= row.as_dict().keys() for row in first)
+    assert first[-1].train_many > first[0].train_many
+    assert second[0].displacement == 0 < second[-1].displacement
+    assert second[-1].cdnv < second[0].cdnv

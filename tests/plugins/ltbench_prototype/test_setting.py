@@ -117,13 +117,13 @@ def test_a_run_on_digits_keeps_its_curve_and_its_overrides(tmp_path: Path) -> No
     text = "ce/prototype(draws=192,mirror=true)"
     assert main(["run", "--protocol", "smoke", "--seeds", "0", "--out", str(tmp_path), "--cache", str(tmp_path / "cache"),
                  "--methods", f"{text},ce/prototype_public", "--threads", "1"]) == 0
-    records = {record["expression"]: record for record in map(ltbench.read_record, tmp_path.glob("*.json"))}
+    records = {record.expression: record for record in map(ltbench.read_record, tmp_path.glob("*.json"))}
     record = next(record for name, record in records.items() if "public" not in name)
-    assert record["status"] == "completed"
-    assert record["stages"][1]["protocol_overrides"] == {"stage2_samples": 192, "eval_flip": True}
-    rows = [row for row in record["curve"] if row["stage"] == 2]
-    assert [row["epoch"] for row in rows] == [0, 1, 2]  # 192 of 94 images are two passes
-    assert all("separation_all_euclidean" in row and "separation_tail_cosine" in row for row in rows)
+    assert record.status == "completed"
+    assert record.stages[1].protocol_overrides == {"stage2_samples": 192, "eval_flip": True}
+    rows = [row for row in record.curve if row.stage == 2]
+    assert [row.epoch for row in rows] == [0, 1, 2]  # 192 of 94 images are two passes
+    assert all({"separation_all_euclidean", "separation_tail_cosine"} <= row.as_dict().keys() for row in rows)
     kept = ltbench.read_geometry(next(path for path in tmp_path.glob("*.json") if "public" not in path.name))
     assert kept["stage2.head.classifier.prototypes"].shape == kept["stage2.class_means"].shape
-    assert not next(record for name, record in records.items() if "public" in name)["stages"][1]["protocol_overrides"]
+    assert not next(record for name, record in records.items() if "public" in name).stages[1].protocol_overrides

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ltbench.leaderboard.statistics import Estimate, estimate, t_quantile
+from ltbench.results.interval import Estimate, estimate, t_quantile
 
 
 @pytest.mark.parametrize(("degrees", "quantile"), [(1, 12.706), (2, 4.303), (4, 2.776), (9, 2.262), (30, 2.042)])

@@ -1,0 +1,131 @@
+"""A table, its rows and their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ltbench.leaderboard.tuned import too_many
+from ltbench.results.interval import Estimate
+from ltbench.results.records import Stored
+from ltbench.results.schema import Record, RecordedProtocol
+from ltbench.terms.protocol import CUSTOM
+
+SMOKE = "smoke"
+Run: TypeAlias = tuple[int, int]  # split seed and seed: what two methods must share for a difference to be paired
+
+
+def run_of(record: Record) -> Run:
+    """Return a record's split seed and seed."""
+    return record.task.split_seed, record.task.seed
+
+
+def name_runs(runs: Iterable[Run]) -> str:
+    """Name runs for a person."""
+    seeds: dict[int, list[str]] = {}
+    for split_seed, seed in runs:
+        seeds.setdefault(split_seed, []).append(str(seed))
+    return "; ".join(f"seed{'s' if len(of) > 1 else ''} {', '.join(of)} of split seed {split}" for split, of in seeds.items())
+
+
+@dataclass(frozen=True)
+class Row:
+    """Hold one stack of methods within a table.
+
+    Args:
+        mark: A part of the expression's hash where another row of the table has the same expression; empty elsewhere.
+        overrides: What methods declared to change of the protocol, by setting.
+        external: Where the first stage came from, if not from ltbench.
+        completed: Records with their files, in the order of their seeds.
+        figures: Mean over the completed runs of each metric by its dotted name, for example ``accuracy.few``.
+        seconds: Mean of a run's total.
+        tuned: Hyperparameters that trials chose, by ``method.name``.
+    """
+
+    expression: str
+    mark: str
+    overrides: dict[str, Any]
+    external: str | None
+    completed: tuple[Stored, ...]
+    diverged: int
+    failed: int
+    figures: dict[str, Estimate]
+    seconds: Estimate
+    tuned: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> str:
+        """What tables call the row."""
+        return f"{self.expression} #{self.mark}" if self.mark else self.expression
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The completed records without their files."""
+        return tuple(item.record for item in self.completed)
+
+    @property
+    def runs(self) -> dict[Run, Stored]:
+        """The completed records by their seeds."""
+        return {run_of(item.record): item for item in self.completed}
+
+    @property
+    def tuning_trials(self) -> int:
+        """How many trials chose the row's hyperparameters."""
+        return max((record.tuning_trials for record in self.records), default=0)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every run completed; a mean over the runs that happened to survive is not ranked."""
+        return not (self.diverged or self.failed)
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the row may have a rank in a table that has any."""
+        return self.whole and not too_many(self.tuned)
+
+    def figure(self, name: str) -> Estimate:
+        """Return a metric's estimate, which is empty where no run has it."""
+        return self.figures.get(name, Estimate(None, None, 0))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Hold rows that had equal terms, best first and those with a broken run last.
+
+    Args:
+        imbalance_ratio: None where the data is used as it is.
+        imbalance: Its form.
+        track: ``common`` or ``paper``.
+        selection: ``last``, ``val`` or, from outside reports, ``test``.
+        external: What came from elsewhere: ``external first stages``, or ``external pre-training`` of frozen backbones; None
+            where all was trained on the task alone.
+        splits: Split seed and hash of each subset that the runs cover.
+        train_images: Of one subset.
+        tuning: How many trials each row had, and on what; None where nothing was tuned.
+    """
+
+    dataset: str
+    imbalance_ratio: float | None
+    imbalance: str | None
+    track: str
+    selection: str
+    precision: str
+    external: str | None
+    protocol: RecordedProtocol
+    splits: tuple[tuple[int, str], ...]
+    train_images: int
+    rows: tuple[Row, ...]
+    tuning: dict[str, Any] | None = None
+
+    @property
+    def unranked(self) -> str | None:
+        """Why the rows have no ranks; None if they have."""
+        if self.protocol.name in (CUSTOM, SMOKE):
+            return f"{self.protocol.name} protocol"
+        return self.external
+
+    def ranks(self) -> list[int | None]:
+        """Return each row's rank; equal means share one, and a row with a broken run or too much tuned has none."""
+        best = [None if self.unranked or not row.ranked else row.figure("accuracy.all").mean for row in self.rows]
+        return [None if a is None else 1 + sum(b is not None and b > a for b in best) for a in best]
