@@ -9,7 +9,7 @@ from ltbench.registry.discovery import Registry
 from ltbench.results.migration import migrate
 from ltbench.results.reading import parse
 from ltbench.results.schema import SCHEMA, Record
-from ltbench.results.validation import BrokenRecord, validate
+from ltbench.results.schema.validation import BrokenRecord, validate
 from ltbench.trust.beside import check_geometry, read_predictions
 from ltbench.trust.fields import check_fields
 from ltbench.trust.finding import LEVELS, Finding, error, note, refused

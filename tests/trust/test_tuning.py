@@ -13,7 +13,7 @@ from ltbench.data.digits import DigitsLT
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.registry.discovery import load_registry
 from ltbench.results.schema import Record
-from ltbench.results.validation import BrokenRecord, validate
+from ltbench.results.schema.validation import BrokenRecord, validate
 from ltbench.running.tuning.validation import held_out_counts, trial_data
 from ltbench.terms.task import Task
 from ltbench.trust.tuning import check_space, check_trials, check_validation

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from ltbench.results.constraints import CONSTRAINT
 from ltbench.results.schema import SCHEMA, Record
+from ltbench.results.schema.constraints import CONSTRAINT
 
 _SHOWN = 5  # problems in one line
 _WORDS = {"model_type": "an object", "dict_type": "an object", "list_type": "a list", "string_type": "a text"}
