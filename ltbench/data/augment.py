@@ -30,15 +30,15 @@ class Drawn:
     """Hold the random numbers of some images by augmentation, ready for use.
 
     Args:
-        there: Integers that only the device reads, and that lie there, shape (B, draws).
-        here: Numbers in [0, 1) that tell the host what to call, shape (B, draws).
+        there: Integers on the device, for operations that every image goes through, shape (B, draws).
+        here: Numbers in [0, 1) by which the host decides which operations to call, shape (B, draws).
     """
 
     there: Mapping[str, Tensor]
     here: Mapping[str, Floats]
 
     def rows(self, place: slice) -> Drawn:
-        """Return those of some of the images."""
+        """Return the random numbers of some of the images."""
         return Drawn({name: numbers[place] for name, numbers in self.there.items()},
                      {name: numbers[place] for name, numbers in self.here.items()})
 
@@ -118,8 +118,7 @@ class Augmentation:
             order of application. A window is cut out where images are decoded, so it stands first. Cutout erases with exactly the
             mean color, so it comes after normalization and stands last. Empty: normalization alone.
         padding: Zeros on each side before the crop.
-        mean: Per channel, of pixels in [0, 1].
-        std: Likewise.
+        mean: Per channel, of pixels in [0, 1]; ``std`` likewise.
         cutout_size: Side of the erased square; None for half of the image's height, the usual 16 of 32.
     """
 

@@ -75,7 +75,7 @@ _SIGNED = (*_WARPS, *_FACTORS)
 
 
 def strength(operation: str, magnitude: float, negative: bool, size: tuple[int, int]) -> float:
-    """Return what an operation is called with (table 6 of the paper, ten steps a range).
+    """Return the strength that an operation is called with (table 6 of the paper, ten steps a range).
 
     Args:
         magnitude: 0 to 9.

@@ -61,7 +61,7 @@ class Dataset(ABC):
         return len(self.mean)
 
     def at_size(self, size: int) -> Self:
-        """Return the same set with its image files decoded to another size; what surrounds a crop keeps its share.
+        """Return the same set with its image files decoded to another size; the padding of a crop grows with it.
 
         Raises:
             UserError: If images are in memory, in another size.

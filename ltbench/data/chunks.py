@@ -10,11 +10,7 @@ from ltbench.errors import UserError
 
 
 def check_batch_size(batch_size: int, world: int, accumulation: int) -> None:
-    """Refuse a global batch that cannot be cut into equal parts: unequal ones would weigh images differently.
-
-    Raises:
-        UserError: Naming the numbers.
-    """
+    """Refuse a global batch that cannot be cut into equal parts: unequal ones would weigh images differently."""
     if min(batch_size, world, accumulation) < 1:
         raise UserError(f"batch size, processes and accumulation steps must be >= 1, got {batch_size}, {world}, {accumulation}")
     if batch_size % (world * accumulation):

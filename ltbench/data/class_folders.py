@@ -19,9 +19,6 @@ def open_folder(typed: str) -> OwnImages:
 
     Args:
         typed: The path of the folder that holds the class folders, or parts with class folders.
-
-    Raises:
-        UserError: If there is no such folder, or a class cannot be trained or tested on.
     """
     root = own_path(typed, "folder:")
     if not root.is_dir():

@@ -70,11 +70,7 @@ class EncodedImages(ABC):
 
     @abstractmethod
     def stored_bytes(self, index: int) -> int:
-        """Return how many bytes an image has, without reading it.
-
-        Raises:
-            OSError: If it is not there.
-        """
+        """Return how many bytes an image has, without reading it."""
 
     def fetch(self, indices: Tensor) -> Tensor:
         """Return the middles of the images at ``indices``, uint8, shape (B, 3, s, s)."""

@@ -65,9 +65,6 @@ def download(name: str, reader: Any, folder: Path, parts: Sequence[Mapping[str, 
 
     Args:
         parts: How the class is told which part to fetch, one after the other.
-
-    Raises:
-        UserError: If it cannot.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

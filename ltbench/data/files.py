@@ -29,11 +29,7 @@ class FileImages(EncodedImages):
         return np.ascontiguousarray(sizes_and_times(self.paths), dtype="<i8").tobytes()
 
     def require_ends(self) -> None:
-        """Look for the first and the last file: where a folder is missing, one of them is, and a training need not find it out.
-
-        Raises:
-            UserError: If one is not there, naming it.
-        """
+        """Look for the first and the last file, so that a missing folder is found before the training."""
         for index in (0, len(self.paths) - 1):
             path = self.paths[index]
             if not Path(path).is_file():

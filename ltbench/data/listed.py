@@ -57,12 +57,7 @@ class FileDataset(Dataset):
         return Parts(**parts, shifts=shifts)
 
     def load_files(self, root: Path | None) -> Parts:
-        """Read lists or folders, whether there is a pack or not.
-
-        Raises:
-            MissingData: If the set is not there.
-            UserError: If a list is damaged, naming its line, or cannot be read.
-        """
+        """Read lists or folders, whether there is a pack or not."""
         with self._searching(root) as (candidates, where):
             train, test = self.find(candidates, where)
             val = self.find_val(candidates)
@@ -154,10 +149,6 @@ class ListedDataset(FileDataset):
 
         Returns:
             The list's file, and the images.
-
-        Raises:
-            MissingData: If there is no such list.
-            UserError: If it is damaged, naming its line.
         """
         with self._searching(root) as (candidates, where):
             file = self._file(names, candidates, where)

@@ -44,11 +44,7 @@ def read_list(file: Path, num_classes: int) -> Listed:
 
 
 def check_label(label: int, num_classes: int, where: str) -> int:
-    """Return a label that is in range.
-
-    Raises:
-        UserError: Naming where it stands.
-    """
+    """Return a label that is in range."""
     if not 0 <= label < num_classes:
         raise UserError(f"{where} must have a label from 0 to {num_classes - 1}, got {label}")
     return label

@@ -139,9 +139,6 @@ class FeatureLoader:
     Args:
         features: Embedding of every training image, shape (n, D).
         batch_size: Samples in a global batch; divides by ``world * accumulation``.
-
-    Raises:
-        UserError: If the batch cannot be cut into equal parts.
     """
 
     def __init__(self, features: Tensor, labels: Tensor, *, batch_size: int, device: torch.device | str = "cpu", rank: int = 0,

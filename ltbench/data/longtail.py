@@ -120,9 +120,6 @@ def make_split(
         max_per_class: Images of the largest class; None for a dataset that is long-tailed by nature.
         ratio: Largest count over smallest; None takes the training part as it is.
         per_class: At most this many images a class, or None: it cuts counts after the construction, for smoke tests.
-
-    Raises:
-        UserError: If the ratio cannot be had from these images, or a class has none.
     """
     classes = np.asarray(labels, dtype=np.int64)
     available = np.bincount(classes, minlength=num_classes)

@@ -18,9 +18,6 @@ def split_datasets(text: str) -> list[str]:
 
     Args:
         text: For example ``cifar100-lt@50,"folder:photos, mine"``.
-
-    Raises:
-        UserError: If a part is empty.
     """
     try:
         parts = [part.strip() for part in next(csv.reader([text], skipinitialspace=True, strict=True))]
@@ -53,11 +50,7 @@ def open_dataset(text: str, registry: Registry, ratio: str | float | None = None
 
 
 def dataset_of_record(name: str, registry: Registry) -> Dataset:
-    """Return the description of the dataset that a record names.
-
-    Raises:
-        UserError: If nobody offers it, or it is somebody's own images: a record does not say where they are.
-    """
+    """Return the description of the dataset that a record names."""
     entry, member = registry.dataset(name)
     if member is not None:
         raise UserError(f"{name:.80} is somebody's own images, and no record says where they are")

@@ -103,11 +103,7 @@ def carve(images: EncodedImages, class_names: tuple[str, ...]) -> tuple[EncodedI
 
 
 def own_path(typed: str, family: str) -> Path:
-    """Return the path behind a family's colon, with ``~`` expanded.
-
-    Raises:
-        UserError: If nothing follows.
-    """
+    """Return the path behind a family's colon, with ``~`` expanded."""
     if not typed:
         raise UserError(f"{family} must be followed by a path, got nothing")
     return Path(os.path.abspath(os.path.expanduser(typed)))

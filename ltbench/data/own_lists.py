@@ -16,11 +16,7 @@ _TRAIN = "train"
 
 
 def open_list(typed: str) -> OwnImages:
-    """Read a training list, and the lists beside it whose names say ``test`` or ``val`` where its own says ``train``.
-
-    Raises:
-        UserError: If a list cannot be read or a line is wrong, naming it; if a class cannot be trained or tested on.
-    """
+    """Read a training list, and the lists beside it whose names say ``test`` or ``val`` where its own says ``train``."""
     file = own_path(typed, "list:")
     train = read_list(file, _MOST_CLASSES)
     labels = np.unique(train[1].numpy())

@@ -26,9 +26,6 @@ def find_pack(name: str, root: Path, folders: Iterable[Path]) -> Path | None:
     Args:
         root: That the user named: a pack itself, or a folder that may hold ``<name>.tars``.
         folders: The set's own, which may hold it too.
-
-    Raises:
-        UserError: If a pack of the old format is there instead.
     """
     if root.suffix == ENDING:
         return root

@@ -37,7 +37,7 @@ class Totals:
 
     @classmethod
     def of(cls, counts: npt.ArrayLike) -> Totals:
-        """Return those of a part."""
+        """Return the totals of class counts, shape (C,)."""
         images = np.asarray(counts, dtype=np.int64)
         many, few = int((images > MANY_ABOVE).sum()), int((images < FEW_BELOW).sum())
         return cls(int(images.sum()), int(images.max()), int(images.min()), many, len(images) - many - few, few)
@@ -118,11 +118,7 @@ class Unread:
     labels: Tensor
 
     def fetch(self, indices: Tensor) -> Tensor:
-        """Refuse.
-
-        Raises:
-            MissingData: Always.
-        """
+        """Refuse."""
         raise MissingData(f"the images of {self.name} are not there: with published class counts a run can only be planned")
 
 

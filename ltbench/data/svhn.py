@@ -8,27 +8,23 @@ balanced, and a label is the image's own.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ltbench.data.base import Dataset
+from ltbench.data.cifar import Cifar10LT
 from ltbench.data.fetched import download as fetch
 from ltbench.data.fetched import folder_of, require, torchvision_set
 from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.published import Published
 from ltbench.errors import UserError
-from ltbench.terms.protocol import COMMON, Protocol
 
 _FOLDER = "svhn"
-_AUGMENTATION = ("crop",)  # no flips: a mirrored 2 is not a 2
-
-PROTOCOLS = {
-    "smoke": Protocol("smoke", "resnet32", epochs=2, batch_size=32, augmentation=_AUGMENTATION, stage2_draws=1.0, per_class=10),
-    "quick": Protocol("quick", "resnet32", epochs=16, lr=0.2, schedule="one_cycle", warmup=0.25, augmentation=_AUGMENTATION),
-    COMMON: Protocol(COMMON, "resnet32", epochs=200, warmup=0.025, augmentation=_AUGMENTATION),
-}
+# As on CIFAR-10, without flips: a mirrored 2 is not a 2.
+PROTOCOLS = {name: replace(protocol, augmentation=("crop",)) for name, protocol in Cifar10LT.protocols.items()}
 
 
 class SvhnLT(Dataset):

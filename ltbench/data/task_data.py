@@ -64,9 +64,6 @@ def load_task_data(dataset: Dataset, parts: Parts, task: Task, per_class: int | 
 
     Args:
         per_class: At most this many images a class, in both parts.
-
-    Raises:
-        UserError: If the ratio empties a class or asks for more images than there are.
     """
     if task.imbalance_ratio is not None and dataset.max_per_class is None:
         raise UserError(f"dataset {dataset.name!r} takes no imbalance ratio, got {task.imbalance_ratio:g}")
@@ -92,7 +89,7 @@ def _fingerprint(parts: Parts) -> str | None:
 
 
 def check_files(parts: Parts, *, planning: bool) -> None:
-    """Refuse what decoding would stumble over in the course of a training.
+    """Check before a training what decoding needs: the number of workers, and the first and the last file of each part.
 
     Args:
         planning: Whether no image will be opened.

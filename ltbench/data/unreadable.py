@@ -31,7 +31,7 @@ def find_unreadable(data: TaskData, folder: Path, *, decode: bool = True) -> dic
 
     Args:
         folder: Where it is remembered, until a file changes in size or time.
-        decode: Whether images may be opened; else what nobody has looked at passes for readable.
+        decode: Whether images may be opened; if not, those that nobody has tried yet count as readable.
 
     Returns:
         Positions in the training and in the test part, sorted, under ``train`` and ``test``.

@@ -24,11 +24,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the pack and say what it holds.
-
-    Raises:
-        UserError: If it cannot be written, or an image cannot be read.
-    """
+    """Write the pack and say what it holds."""
     from ltbench.data.listed import FileDataset
     from ltbench.data.naming import open_dataset
     from ltbench.data.packed import ENDING

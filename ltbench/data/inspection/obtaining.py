@@ -25,9 +25,6 @@ def fetch(dataset: Dataset, root: Path | None) -> dict[str, int]:
 
     Returns:
         The images of each part, by its name.
-
-    Raises:
-        UserError: If it cannot be had, in one line.
     """
     try:
         with downloading(dataset.name, root):
@@ -38,11 +35,7 @@ def fetch(dataset: Dataset, root: Path | None) -> dict[str, int]:
 
 
 def instructions(dataset: Dataset, root: Path | None) -> Iterator[str]:
-    """Yield the steps by which a person gets a dataset.
-
-    Raises:
-        UserError: If its plugin gives no steps.
-    """
+    """Yield the steps by which a person gets a dataset."""
     if not dataset.steps:
         raise UserError(f"{dataset.name} must be got by hand, and its plugin does not say how")
     if root is None:

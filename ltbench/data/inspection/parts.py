@@ -38,9 +38,6 @@ def open_parts(dataset: Dataset, root: Path | None) -> list[Opened]:
 
     Returns:
         In the order train, val, test; without the validation part where the set has none.
-
-    Raises:
-        UserError: If nothing of it is there.
     """
     if isinstance(dataset, ListedDataset):
         opened = [_listed(dataset, name, root) for name in PARTS if name != "val" or dataset.val_lists]

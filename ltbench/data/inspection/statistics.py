@@ -51,9 +51,6 @@ def spread(dataset: Dataset, ratio: float | None, root: Path | None, *, imbalanc
 
     Args:
         ratio: Largest class over smallest; None for a set that is used as it is.
-
-    Raises:
-        UserError: If the data cannot be had, or the ratio cannot be had from it.
     """
     task = Task(dataset.name, ratio, imbalance, split_seed)
     data = load_task_data(dataset, load_parts(dataset, root, download=False), task, per_class=None)
