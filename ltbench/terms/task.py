@@ -35,11 +35,7 @@ class Task:
 
 
 def parse_ratio(text: str | float, name: str) -> float:
-    """Read an imbalance ratio.
-
-    Args:
-        name: Of the dataset that it is for.
-    """
+    """Read an imbalance ratio."""
     try:
         ratio = float(text)
     except ValueError:
