@@ -23,9 +23,6 @@ class Totals:
     """Hold what a paper prints of a part.
 
     Args:
-        images: In all.
-        largest: Images of the largest class.
-        smallest: Images of the smallest class.
         many: Classes with more than 100 images.
         medium: Classes with 20 to 100.
         few: Classes with fewer than 20.
@@ -40,11 +37,7 @@ class Totals:
 
     @classmethod
     def of(cls, counts: npt.ArrayLike) -> Totals:
-        """Return those of a part.
-
-        Args:
-            counts: Images of each class, shape (C,).
-        """
+        """Return the totals of class counts, shape (C,)."""
         images = np.asarray(counts, dtype=np.int64)
         many, few = int((images > MANY_ABOVE).sum()), int((images < FEW_BELOW).sum())
         return cls(int(images.sum()), int(images.max()), int(images.min()), many, len(images) - many - few, few)
@@ -70,25 +63,12 @@ class Published:
 
     @classmethod
     def even(cls, num_classes: int, *, train: int, test: int) -> Published:
-        """Return the counts of a balanced set.
-
-        Args:
-            num_classes: C.
-            train: Images of every class in the training part.
-            test: Likewise in the test part.
-        """
+        """Return the counts of a balanced set."""
         return cls((train,) * num_classes, (test,) * num_classes)
 
     @classmethod
     def natural(cls, stated: Totals, *, test: int, val: int | None = None, train_digest: str | None = None) -> Published:
-        """Return the counts of a set that is long-tailed as it is, the training ones made up to what is known of them.
-
-        Args:
-            stated: Of the training part.
-            test: Images of every class in the test part.
-            val: Likewise in the validation part, where there is one.
-            train_digest: Of the true training counts, where they are known.
-        """
+        """Return the counts of a set that is long-tailed as it is, the training ones made up to what is known of them."""
         train = natural_counts(stated.images, stated.largest, stated.smallest, many=stated.many, medium=stated.medium,
                                few=stated.few)
         return cls(train, (test,) * len(train), None if val is None else (val,) * len(train), stated, train_digest)
@@ -103,14 +83,6 @@ def natural_counts(total: int, largest: int, smallest: int, *, many: int, medium
     """Make up class counts, in falling order, that agree with every total that a paper prints of a naturally long-tailed set.
 
     Medium and few classes fall exponentially; the many-shot ones more steeply, as the total asks.
-
-    Args:
-        total: Images in all.
-        largest: Images of the largest class, more than 100.
-        smallest: Images of the smallest class, fewer than 20.
-        many: Classes with more than 100 images.
-        medium: Classes with 20 to 100.
-        few: Classes with fewer than 20.
 
     Returns:
         Shape (many + medium + few,).
@@ -139,7 +111,6 @@ class Unread:
     """Stand for a part whose images are not there.
 
     Args:
-        name: Of the dataset.
         labels: Class by class, int64, shape (N,).
     """
 
@@ -147,21 +118,12 @@ class Unread:
     labels: Tensor
 
     def fetch(self, indices: Tensor) -> Tensor:
-        """Refuse.
-
-        Raises:
-            MissingData: Always.
-        """
+        """Refuse."""
         raise MissingData(f"the images of {self.name} are not there: with published class counts a run can only be planned")
 
 
 def unread_parts(name: str, published: Published) -> Parts:
-    """Return both parts of a dataset, with labels and without images.
-
-    Args:
-        name: Of the dataset.
-        published: Its class counts.
-    """
+    """Return both parts of a dataset, with labels and without images."""
     train, test = (torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
                    for counts in (published.train, published.test))
     return Parts(Unread(name, train), Unread(name, test))

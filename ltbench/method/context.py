@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ltbench.backbones.request import feature_dim
 from ltbench.data.batch import Batch
 from ltbench.data.partners import Partners, draw_partners
 from ltbench.data.samplers import InstanceBalanced, Sampler
@@ -22,21 +23,18 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class Combined(Interface):
-    """Speak for all methods of a stage."""
+    """Join what the methods of a stage do."""
 
     stage: int
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of every sample, shape (B,)."""
-        ...
 
     def class_weights(self, ctx: Context) -> Tensor | None:
         """Return the product of all class weights, shape (C,), or None if there are none."""
-        ...
 
     def mix(self, ctx: Context, batch: Batch) -> Batch:
         """Return the batch with mixed images and weighted targets."""
-        ...
 
 
 class StageModel(Interface):
@@ -52,15 +50,12 @@ class StageModel(Interface):
 
     def method(self, name: str) -> Any:
         """Return a method of this stage by its name."""
-        ...
 
     def output(self, batch: Batch | Tensor) -> Output:
         """Return what the model says of a batch or of images (B, channels, H, W)."""
-        ...
 
     def predict(self, batch: Batch | Tensor) -> Tensor:
         """Return the logits (B, C) whose softmax is the stage's probability."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +78,9 @@ class Context:
 
     Attributes:
         facts: Class counts, D, epochs.
-        protocol: As realized for this stage.
-        stage: From 1.
         epoch: From 0; of the current stage.
         previous: The model of the stage before, frozen and in evaluation mode; None in the first stage. Its ``head``,
             ``backbone`` and ``method(name)`` are there to read.
-        device: Where batches and the model are.
         generator: A CPU generator that is seeded anew each epoch, equally on every process. Draw from it what is random: a step
             draws the same numbers for every part of a global batch. A number for each image: :meth:`Batch.rows_of`.
     """
@@ -139,7 +131,7 @@ class Context:
     @property
     def embedding_dim(self) -> int:
         """D of the backbone as it was built: another method of the stack may have made it wider than the task's."""
-        return int(self.engine.backbone.feature_dim)  # type: ignore[arg-type]
+        return feature_dim(self.engine.backbone)
 
     @property
     def progress(self) -> float:
@@ -164,10 +156,6 @@ class Context:
         The divisor comes from the labels of the whole global batch, which every process knows, so no communication is needed and
         averaging over processes and accumulation steps gives the exact value. Where images are mixed it is that of the drawn
         labels, which mixing within a batch permutes.
-
-        Args:
-            logits: Shape (B, C).
-            batch: With weighted targets.
         """
         weights = self.class_weights()
         total = logits.new_zeros(())
@@ -193,10 +181,6 @@ class Context:
 
     def features(self, split: str = "train", view: str = "plain") -> Bank:
         """Return the embeddings of a split under the backbone as it is now; cached where the backbone is frozen.
-
-        Args:
-            split: ``train``.
-            view: ``plain``, or ``augmented`` for one training view a sample.
 
         Raises:
             ValueError: For any other split or view: a method never sees the test images.

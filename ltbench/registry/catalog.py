@@ -23,11 +23,7 @@ class Registered(Generic[SpecT]):
     version: str
 
     def load(self) -> Any:
-        """Import what the spec points to; of a preset, return its own class.
-
-        Raises:
-            UserError: If that fails, naming the distribution.
-        """
+        """Import what the spec points to; of a preset, return its own class."""
         try:
             loaded = load_target(self.spec.target)
             return preset_class(loaded, self.spec) if isinstance(self.spec, MethodSpec) and self.spec.is_preset else loaded

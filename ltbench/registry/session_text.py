@@ -28,9 +28,6 @@ def is_typed(kind: type[Any]) -> bool:
 def typed_hash(kind: type[Any]) -> str:
     """Return the sha256 of the text of a class that was typed into a session.
 
-    Args:
-        kind: See :func:`is_typed`.
-
     Raises:
         UserError: If its text is not known, or it uses what else was typed, its base classes aside.
     """

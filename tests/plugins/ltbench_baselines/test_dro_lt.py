@@ -158,3 +158,4 @@ class TestFromTheFirstEpochOn(MethodConformance):
     method = "early_dro_lt"
     plugins = ("tests.plugins.ltbench_baselines.early",)
     test_two_processes_agree = pytest.mark.slow(MethodConformance.test_two_processes_agree)
+    test_bears_many_classes = pytest.mark.slow(MethodConformance.test_bears_many_classes)

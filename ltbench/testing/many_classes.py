@@ -66,12 +66,7 @@ def check_many_classes(methods: Sequence[str], *, plugins: tuple[str, ...] = (),
     """Take a step and predict with 8,142 classes, in a process of its own whose memory is watched.
 
     Args:
-        methods: Names.
-        plugins: That are not installed.
         stands_on: What a later stage stands on; None for the base method.
-
-    Returns:
-        One result a method.
     """
     if sys.platform != "linux":
         return {name: Result(name, _CHECK, "skipped", "peaks of memory are read from Linux's /proc") for name in methods}
@@ -89,7 +84,7 @@ def _try(methods: Sequence[str], plugins: tuple[str, ...], stands_on: str | None
     """Return what is wrong with the methods that were tried, and how it ended."""
     with scene.scratch() as folder:
         (folder / "job.json").write_text(json.dumps({"methods": list(methods), "plugins": list(plugins), "stands_on": stands_on}))
-        command = [sys.executable, "-m", "ltbench.testing.crowd", str(folder)]
+        command = [sys.executable, "-m", "ltbench.testing.many_classes", str(folder)]
         with (folder / "rank-0.log").open("wb") as log, suppress(subprocess.TimeoutExpired):
             patience = 2 * _SECONDS * (1 + len(methods))
             subprocess.run(command, env=one_thread(), stdout=log, stderr=subprocess.STDOUT, timeout=patience)

@@ -29,11 +29,7 @@ class Offered:
 
     Args:
         kind: ``method``, ``dataset`` or ``metric``; ``plugin`` for one that is broken.
-        name: Its name.
-        distribution: It comes from.
-        version: Of that.
         plugins: That are not installed and must be there.
-        error: Of a broken plugin.
     """
 
     kind: str
@@ -57,15 +53,7 @@ class Checked:
 
 
 def find_offered(targets: Sequence[str], files: Sequence[str] = ()) -> list[Offered]:
-    """Find what is meant.
-
-    Args:
-        targets: Names or paths; none for every plugin that does not come with the base method.
-        files: Further plugins that are not installed.
-
-    Raises:
-        UserError: If a target cannot be found.
-    """
+    """Find what is meant."""
     if not targets:
         registry = scene.installed(tuple(files))
         own = registry.methods.get(registry.base_method).distribution
@@ -117,7 +105,6 @@ def check_offered(offered: Sequence[Offered], only: Iterable[str] | None = None,
     """Make every check, one thing after the other.
 
     Args:
-        offered: From :func:`find_offered`.
         only: Names of the checks to make; None for all.
         data_root: The folder that data is kept in; None for LTBENCH_DATA.
     """

@@ -1,4 +1,4 @@
-"""What two processes came to, compared with what one comes to on the same global batches."""
+"""Compare what two processes trained with what one process trains on the same global batches."""
 
 from __future__ import annotations
 
@@ -28,12 +28,7 @@ def place_of(folder: Path, method: str, number: int) -> Path:
 
 
 def difference(subject: Subject, folder: Path) -> str:
-    """Train every expression of a method in this process; return what differs from two, or nothing.
-
-    Args:
-        subject: Stands on the stages that the two processes stood on.
-        folder: Where these left their results.
-    """
+    """Train every expression of a method in this process; return what differs from two, or nothing."""
     for number, text in enumerate(subject.expressions):
         file = place_of(folder, subject.name, number) / STATE
         try:
