@@ -26,12 +26,8 @@ class ContextRichOversampling(ltbench.Method):
     stages = frozenset({1})
     reference = "Park et al., 2022"
 
-    def __init__(self, facts: ltbench.Facts, *, alpha: float = 1.0, probability: float = 0.5) -> None:
+    def __init__(self, facts: ltbench.Facts, *, alpha: ltbench.Positive = 1.0, probability: ltbench.Fraction = 0.5) -> None:
         super().__init__(facts)
-        if not 0 < alpha < math.inf:
-            raise ValueError(f"alpha must be > 0 and finite, got {alpha}")
-        if not 0 <= probability <= 1:
-            raise ValueError(f"probability must be in [0, 1], got {probability}")
         self.alpha = alpha
         self.probability = probability
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -25,12 +24,8 @@ class GaussianClouded(ltbench.Method):
 
     cloud: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, scale: float = 30.0, sigma: float = 1 / 3) -> None:
+    def __init__(self, facts: ltbench.Facts, *, scale: ltbench.Positive = 30.0, sigma: ltbench.NonNegative = 1 / 3) -> None:
         super().__init__(facts)
-        if not 0 < scale < math.inf:
-            raise ValueError(f"scale must be > 0 and finite, got {scale}")
-        if not 0 <= sigma < math.inf:
-            raise ValueError(f"sigma must be >= 0 and finite, got {sigma}")
         self.scale = scale
         self.sigma = sigma
         logs = facts.class_counts.float().log()

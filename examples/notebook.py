@@ -5,6 +5,8 @@
 # %%
 """Compare a loss that is written here with two that are installed, on eight-pixel digits; it takes some seconds."""
 
+from typing import Annotated
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -25,12 +27,10 @@ class SmoothedLoss(ltbench.Method):
 
     name = "smoothed"
     stages = frozenset({1, 2})
-    search = {"smoothing": ltbench.Uniform(0.0, 0.5)}
 
-    def __init__(self, facts: ltbench.Facts, *, smoothing: float = 0.1) -> None:
+    def __init__(self, facts: ltbench.Facts, *,
+                 smoothing: Annotated[float, ltbench.Interval(ge=0, lt=1), ltbench.Uniform(0.0, 0.5)] = 0.1) -> None:
         super().__init__(facts)
-        if not 0 <= smoothing < 1:
-            raise ValueError(f"smoothing must be in [0, 1), got {smoothing}")
         self.smoothing = smoothing
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -25,14 +25,9 @@ class Remix(ltbench.Method):
     reference = "Chou et al., 2020"
     inputs = "images"
 
-    def __init__(self, facts: ltbench.Facts, *, alpha: float = 1.0, kappa: float = 3.0, tau: float = 0.5) -> None:
+    def __init__(self, facts: ltbench.Facts, *, alpha: ltbench.Positive = 1.0,
+                 kappa: Annotated[float, ltbench.Interval(ge=1)] = 3.0, tau: ltbench.Fraction = 0.5) -> None:
         super().__init__(facts)
-        if not 0 < alpha < math.inf:
-            raise ValueError(f"alpha must be > 0 and finite, got {alpha}")
-        if not kappa >= 1:
-            raise ValueError(f"kappa must be >= 1, got {kappa}")
-        if not 0 <= tau <= 1:
-            raise ValueError(f"tau must be in [0, 1], got {tau}")
         self.alpha = alpha
         self.kappa = kappa
         self.tau = tau

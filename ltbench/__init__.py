@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.data.samplers import SquareRoot as SquareRoot
     from ltbench.errors import MissingData as MissingData
     from ltbench.errors import UserError as UserError
+    from ltbench.method.class_distances import class_distance_normalized_variance as class_distance_normalized_variance
+    from ltbench.method.class_means import class_centroids as class_centroids
     from ltbench.method.class_means import class_means as class_means
     from ltbench.method.context import Bank as Bank
     from ltbench.method.context import Context as Context
@@ -43,6 +45,11 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.method.factories import HeadFactory as HeadFactory
     from ltbench.method.heads import CosineClassifier as CosineClassifier
     from ltbench.method.heads import DistanceClassifier as DistanceClassifier
+    from ltbench.method.ranges import Fraction as Fraction
+    from ltbench.method.ranges import Interval as Interval
+    from ltbench.method.ranges import NonNegative as NonNegative
+    from ltbench.method.ranges import Positive as Positive
+    from ltbench.method.reused_classifier import ReusedClassifier as ReusedClassifier
     from ltbench.method.search import Choice as Choice
     from ltbench.method.search import LogUniform as LogUniform
     from ltbench.method.search import Uniform as Uniform
@@ -50,6 +57,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.method.values import Output as Output
     from ltbench.method.values import Seen as Seen
     from ltbench.method.values import Step as Step
+    from ltbench.registry.discovery import load_method as load_method
     from ltbench.registry.hookspecs import hookimpl as hookimpl
     from ltbench.registry.run_info import RunInfo as RunInfo
     from ltbench.registry.specs import BackboneSpec as BackboneSpec
@@ -62,6 +70,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.results.schema import Record as Record
     from ltbench.system.mapped import row_blocks as row_blocks
     from ltbench.terms.protocol import Protocol as Protocol
+    from ltbench.terms.shots import shot_splits as shot_splits
     from ltbench.terms.task import Task as Task
 
 # Where each public name is at home.
@@ -81,23 +90,28 @@ _HOMES = {
     "DatasetSpec": "ltbench.registry.specs",
     "DistanceClassifier": "ltbench.method.heads",
     "Facts": "ltbench.method.values",
+    "Fraction": "ltbench.method.ranges",
     "Head": "ltbench.method.factories",
     "HeadFactory": "ltbench.method.factories",
     "ImageSource": "ltbench.data.parts",
     "InstanceBalanced": "ltbench.data.samplers",
+    "Interval": "ltbench.method.ranges",
     "LogUniform": "ltbench.method.search",
     "Method": "ltbench.method.contract",
     "MethodSpec": "ltbench.registry.specs",
     "MetricSpec": "ltbench.registry.specs",
     "MissingData": "ltbench.errors",
+    "NonNegative": "ltbench.method.ranges",
     "Output": "ltbench.method.values",
     "PaperSetting": "ltbench.method.contract",
     "ParameterGroup": "ltbench.method.contract",
     "Partners": "ltbench.data.partners",
     "Parts": "ltbench.data.parts",
+    "Positive": "ltbench.method.ranges",
     "Protocol": "ltbench.terms.protocol",
     "Published": "ltbench.data.published",
     "Record": "ltbench.results.schema",
+    "ReusedClassifier": "ltbench.method.reused_classifier",
     "RunInfo": "ltbench.registry.run_info",
     "Runs": "ltbench.api",
     "Sampler": "ltbench.data.samplers",
@@ -109,15 +123,19 @@ _HOMES = {
     "Totals": "ltbench.data.published",
     "Uniform": "ltbench.method.search",
     "UserError": "ltbench.errors",
+    "class_centroids": "ltbench.method.class_means",
+    "class_distance_normalized_variance": "ltbench.method.class_distances",
     "class_means": "ltbench.method.class_means",
     "euclidean_distance": "ltbench.method.distances",
     "hookimpl": "ltbench.registry.hookspecs",
+    "load_method": "ltbench.registry.discovery",
     "mean_interval": "ltbench.results.interval",
     "pairwise_squared_distance": "ltbench.method.distances",
     "read_geometry": "ltbench.results.records",
     "read_record": "ltbench.results.records",
     "row_blocks": "ltbench.system.mapped",
     "run": "ltbench.api",
+    "shot_splits": "ltbench.terms.shots",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -19,11 +19,7 @@ Entry = dict[str, Any]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the tables of a file as Markdown.
-
-    Args:
-        arguments: The file that ``--benchmark-json`` wrote.
-    """
+    """Print the tables of a file as Markdown."""
     if len(arguments) != 1:
         print("usage: bench_table.py FILE", file=sys.stderr)
         return 2
@@ -37,11 +33,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def tables(entries: Sequence[Entry]) -> Iterator[str]:
-    """Yield the lines of all tables, one for each group.
-
-    Args:
-        entries: As pytest-benchmark writes them.
-    """
+    """Yield the lines of all tables, one for each group."""
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry["group"] or "without a group", []).append(entry)
@@ -55,7 +47,6 @@ def table(name: str, entries: Sequence[Entry]) -> Iterator[str]:
     """Yield the lines of one group's table, the quickest first.
 
     Args:
-        name: Of the group.
         entries: Its members; with other than one reference among them there is nothing to compare with.
     """
     references = [_seconds(entry) for entry in entries if entry["extra_info"].get("reference")]

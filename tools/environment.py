@@ -57,11 +57,7 @@ print(json.dumps(problems))
 
 
 def fingerprint(extras: list[str]) -> str:
-    """Return a hash of everything that decides what the environment must hold.
-
-    Args:
-        extras: Of the distribution.
-    """
+    """Return a hash of everything that decides what the environment must hold."""
     parts = [(ROOT / "pyproject.toml").read_bytes(), repr(sys.version_info[:2]).encode(), ",".join(extras).encode()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
@@ -89,7 +85,6 @@ def prepare(folder: Path, extras: list[str]) -> None:
     """Create, complete or keep the environment.
 
     Args:
-        folder: Of the environment.
         extras: Of the distribution, to be installed too. What another call installed stays.
 
     Raises:

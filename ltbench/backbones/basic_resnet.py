@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ltbench.backbones.request import BackboneRequest
+from ltbench.backbones.split import SplitNetwork
 from ltbench.errors import UserError
 
 _WIDTHS = (64, 128, 256, 512)
@@ -22,8 +23,6 @@ class ProjectedBlock(nn.Module):
     """Add two 3 x 3 convolutions to a shortcut, which is a 1 x 1 convolution where the shape changes.
 
     Args:
-        in_channels: Of the input.
-        out_channels: Of the output.
         stride: Of the first convolution and of the shortcut.
     """
 
@@ -45,14 +44,7 @@ class ProjectedBlock(nn.Module):
 
 
 def make_stage(blocks: int, in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
-    """Build one stage, whose first block changes the width and the resolution; weights by Kaiming's normal rule, fan-out.
-
-    Args:
-        blocks: How many, at least one.
-        in_channels: Of the input.
-        out_channels: Of the output.
-        stride: By what the resolution falls.
-    """
+    """Build one stage, whose first block changes the width and the resolution; weights by Kaiming's normal rule, fan-out."""
     first = ProjectedBlock(in_channels, out_channels, stride)
     return _initialized(nn.Sequential(first, *(ProjectedBlock(out_channels, out_channels) for _ in range(blocks - 1))))
 
@@ -64,21 +56,12 @@ def _initialized(module: nn.Sequential) -> nn.Sequential:
     return module
 
 
-class BasicResNet(nn.Module):
-    """Map images to the pooled output of the fourth stage: ``pool(last_stage(trunk(images)))``.
+class BasicResNet(SplitNetwork):
+    """Hold a stem with three stages, to maps with 256 channels, and a last stage, to maps with 512.
 
     Args:
-        blocks: Of each of the four stages.
         large: Whether the stem shrinks images by four, with a 7 x 7 convolution and pooling.
-        channels: Of an image.
-
-    Attributes:
-        trunk: Stem and three stages, to maps with 256 channels.
-        last_stage: The fourth stage, to maps with 512 channels.
-        feature_dim: D, 512.
     """
-
-    feature_dim: int
 
     def __init__(self, blocks: Sequence[int], *, large: bool, channels: int = 3) -> None:
         super().__init__()
@@ -98,29 +81,12 @@ class BasicResNet(nn.Module):
         self.feature_dim = _WIDTHS[3]
 
     def make_last_stage(self, width: float = 1.0) -> nn.Sequential:
-        """Build one more last stage, with fresh weights, for an expert or a branch.
-
-        Args:
-            width: As a fraction of the ordinary width.
-        """
+        """Build one more last stage, see :meth:`SplitNetwork.make_last_stage`."""
         return make_stage(self.blocks[3], _WIDTHS[2], max(1, round(_WIDTHS[3] * width)), stride=2)
-
-    @staticmethod
-    def pool(maps: Tensor) -> Tensor:
-        """Average maps (B, D, h, w) over space, shape (B, D)."""
-        return maps.mean(dim=(2, 3))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return embeddings, shape (B, D)."""
-        return self.pool(self.last_stage(self.trunk(images)))
 
 
 def build(request: BackboneRequest) -> BasicResNet:
-    """Build ``resnet10``, ``resnet18cifar`` or ``resnet34cifar``.
-
-    Raises:
-        UserError: If the name is another.
-    """
+    """Build ``resnet10``, ``resnet18cifar`` or ``resnet34cifar``."""
     if request.name not in _FORMS:
         raise UserError(f"name must be one of {', '.join(_FORMS)}, got {request.name!r}")
     blocks, large = _FORMS[request.name]

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ltbench.backbones.request import BackboneRequest
+from ltbench.backbones.split import SplitNetwork
 from ltbench.errors import UserError
 
 _NAME = re.compile(r"resnet(\d+)(?:x(\d+))?")
@@ -22,9 +23,7 @@ class BasicBlock(nn.Module):
     """Add two 3 x 3 convolutions to a shortcut that only subsamples and pads channels with zeros.
 
     Args:
-        in_channels: Of the input.
         out_channels: Of the output, at least ``in_channels``.
-        stride: Of the first convolution and of the shortcut.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
@@ -57,33 +56,22 @@ def initialize(module: nn.Module) -> None:
 
 
 def make_stage(blocks: int, in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
-    """Build one stage, whose first block changes the width and the resolution.
-
-    Args:
-        blocks: How many, at least one.
-        in_channels: Of the input.
-        out_channels: Of the output.
-        stride: By what the resolution falls.
-    """
+    """Build one stage, whose first block changes the width and the resolution."""
     first = BasicBlock(in_channels, out_channels, stride)
     return nn.Sequential(first, *(BasicBlock(out_channels, out_channels) for _ in range(blocks - 1)))
 
 
-class CifarResNet(nn.Module):
-    """Map images to the pooled output of the last stage: ``pool(last_stage(trunk(images)))``.
+class CifarResNet(SplitNetwork):
+    """Hold a stem with two stages, and a last stage.
 
     Args:
         depth: 6 n + 2 layers, counting the classifier that is not part of this module: n blocks a stage.
         width: Channels of the first stage; the second and the third have two and four times as many.
-        channels: Of an image.
 
     Attributes:
         trunk: Stem and first two stages, (B, channels, H, W) to (B, 2 width, ceil(H / 2), ceil(W / 2)).
         last_stage: The third stage, to (B, 4 width, ceil(H / 4), ceil(W / 4)).
-        feature_dim: D, 4 width.
     """
-
-    feature_dim: int
 
     def __init__(self, depth: int = 32, *, width: int = _BASE_WIDTH, channels: int = 3) -> None:
         super().__init__()
@@ -105,33 +93,14 @@ class CifarResNet(nn.Module):
         self.feature_dim = 4 * width
 
     def make_last_stage(self, width: float = 1.0) -> nn.Sequential:
-        """Build one more last stage, with fresh weights, for an expert or a branch.
-
-        Args:
-            width: As a fraction of the ordinary width; it cannot fall below the trunk's, which is 0.5.
-
-        Returns:
-            A module from the trunk's maps to maps with ``round(4 width)`` channels.
-        """
+        """Build one more last stage, to maps with ``round(4 width)`` channels; the fraction must be 0.5, the trunk's, or more."""
         stage = make_stage(self.blocks, 2 * self.width, round(4 * self.width * width), stride=2)
         initialize(stage)
         return stage
 
-    @staticmethod
-    def pool(maps: Tensor) -> Tensor:
-        """Average maps (B, D, h, w) over space, shape (B, D)."""
-        return maps.mean(dim=(2, 3))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return embeddings, shape (B, D)."""
-        return self.pool(self.last_stage(self.trunk(images)))
-
 
 def build(request: BackboneRequest) -> CifarResNet:
     """Build ``resnet<depth>`` or, with the first stage's 16 channels multiplied, ``resnet<depth>x<factor>``.
-
-    Args:
-        request: Its name holds depth and factor.
 
     Raises:
         UserError: If the name is of another form or the images are smaller than 4 pixels.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from ltbench.backbones.cifar_resnet import initialize
 from ltbench.backbones.request import BackboneRequest
+from ltbench.backbones.split import SplitNetwork
 
 _WIDTHS = (16, 24, 64)
 
@@ -18,22 +19,16 @@ def _layer(in_channels: int, out_channels: int, stride: int) -> list[nn.Module]:
     ]
 
 
-class DigitsNet(nn.Module):
-    """Map small images to the pooled output of three convolutions: ``pool(last_stage(trunk(images)))``.
+class DigitsNet(SplitNetwork):
+    """Map small images to the pooled output of three convolutions.
 
     The last layer sees 9 x 9 pixels, the whole digit. Halving the resolution there too, rather than pooling 4 x 4 positions,
     learns faster: 94 to 95 % against 79 to 88 % after three epochs (four seeds, balanced digits).
 
-    Args:
-        channels: Of an image.
-
     Attributes:
         trunk: Two convolutions, (B, channels, H, W) to (B, 24, ceil(H / 2), ceil(W / 2)).
         last_stage: One more, to (B, 64, ceil(H / 4), ceil(W / 4)).
-        feature_dim: D, 64.
     """
-
-    feature_dim: int
 
     def __init__(self, channels: int = 1) -> None:
         super().__init__()
@@ -43,23 +38,10 @@ class DigitsNet(nn.Module):
         self.last_stage = self.make_last_stage()
 
     def make_last_stage(self, width: float = 1.0) -> nn.Sequential:
-        """Build one more last stage, with fresh weights, for an expert or a branch.
-
-        Args:
-            width: As a fraction of the ordinary width.
-        """
+        """Build one more last stage, see :meth:`SplitNetwork.make_last_stage`."""
         stage = nn.Sequential(*_layer(_WIDTHS[1], max(1, round(_WIDTHS[2] * width)), 2))
         initialize(stage)
         return stage
-
-    @staticmethod
-    def pool(maps: Tensor) -> Tensor:
-        """Average maps (B, D, h, w) over space, shape (B, D)."""
-        return maps.mean(dim=(2, 3))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return embeddings, shape (B, D)."""
-        return self.pool(self.last_stage(self.trunk(images)))
 
 
 def build(request: BackboneRequest) -> DigitsNet:

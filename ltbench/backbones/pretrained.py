@@ -33,10 +33,6 @@ class Weights:
 
     Args:
         model: timm's name, with a tag if the user typed one.
-        source: ``file``, or ``timm`` for timm's own.
-        file: That holds them.
-        sha256: Of the file.
-        input: How they want images.
     """
 
     model: str
@@ -55,11 +51,7 @@ class Weights:
         return fit_weights(self.request, read_weights(self.file), self.file)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the backbone's tensors by timm's names; they are read once in a process.
-
-        Raises:
-            UserError: If the file cannot be read or does not fit the model.
-        """
+        """Return the backbone's tensors by timm's names; they are read once in a process."""
         return self._tensors
 
     def describe(self) -> dict[str, Any]:
@@ -68,11 +60,7 @@ class Weights:
         return {"kind": "weights", "model": self.model, "source": self.source, "sha256": self.sha256, "input": seen}
 
     def bank_key(self, data: TaskData) -> str:
-        """Return the key of the features of a task's training images under these weights.
-
-        Args:
-            data: Of the task, whose split says which images they are.
-        """
+        """Return the key of the features of a task's training images under these weights."""
         content = [self.describe(), data.dataset.name, source_hashes(type(data.dataset)), data.split.hash]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -84,9 +72,6 @@ class Weights:
 
         Args:
             dataset: As registered; it is not changed.
-
-        Raises:
-            UserError: If its images are neither gray nor of three channels.
         """
         if dataset.channels not in (1, 3):
             raise UserError(f"--weights wants images of 1 or 3 channels, got {dataset.channels} of {dataset.name!r}")

@@ -1,10 +1,14 @@
-"""What a backbone's builder is told."""
+"""What a backbone's builder is told, and the one fact that is read of what it builds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ltbench.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -17,8 +21,6 @@ class BackboneRequest:
 
     Args:
         name: The backbone's name; of a family (``timm:``), what followed the colon.
-        channels: Of an image.
-        image_size: Height and width in pixels.
     """
 
     name: str
@@ -31,3 +33,8 @@ class BackboneRequest:
         for field in ("channels", "image_size"):
             if getattr(self, field) < 1:
                 raise UserError(f"{field} must be >= 1, got {getattr(self, field)}")
+
+
+def feature_dim(backbone: nn.Module) -> int:
+    """Return D, the width of a backbone's embeddings."""
+    return int(backbone.feature_dim)  # type: ignore[arg-type]

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ltbench.backbones.request import feature_dim
+
 _AT_ONCE = 64 * 224 * 224  # pixels: 64 usual images, however many of 32 x 32 came in one batch
 
 
@@ -14,7 +16,6 @@ class Resized(nn.Module):
 
     Args:
         backbone: Frozen and in evaluation mode: images are embedded a few at a time.
-        size: Height and width that it wants, s.
     """
 
     feature_dim: int
@@ -23,7 +24,7 @@ class Resized(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.size = size
-        self.feature_dim = int(backbone.feature_dim)  # type: ignore[arg-type]
+        self.feature_dim = feature_dim(backbone)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return embeddings, shape (B, D), of normalized images of any size, shape (B, channels, height, width)."""

@@ -22,7 +22,6 @@ class TimmBackbone(nn.Module):
 
     Args:
         model: Made with ``num_classes=0``, so that it returns what its classifier would read.
-        feature_dim: D, the width of that.
     """
 
     feature_dim: int
@@ -39,13 +38,7 @@ class TimmBackbone(nn.Module):
 
 
 class TimmResNet(TimmBackbone):
-    """Split a ResNet or ResNeXt of timm before its last stage, so that experts and branches can have one each.
-
-    Args:
-        model: Of timm's class ResNet.
-        feature_dim: D.
-        request: What the model was made from.
-    """
+    """Split a ResNet or ResNeXt of timm before its last stage, so that experts and branches can have one each."""
 
     def __init__(self, model: nn.Module, feature_dim: int, request: BackboneRequest) -> None:
         super().__init__(model, feature_dim)
@@ -66,11 +59,7 @@ class TimmResNet(TimmBackbone):
         return stage
 
     def make_last_stage(self, width: float = 1.0) -> nn.Module:
-        """Build one more last stage, with fresh weights, for an expert or a branch.
-
-        Args:
-            width: As a fraction of the ordinary width.
-        """
+        """Build one more last stage, with fresh weights, for an expert or a branch."""
         channels = (*_WIDTHS[:3], max(1, round(_WIDTHS[3] * width)))
         # timm builds no stage alone; the rest of the model is dropped.
         model: Any = timm.create_model(self._request.name, pretrained=False, num_classes=0, in_chans=self._request.channels,
@@ -89,7 +78,6 @@ def create(request: BackboneRequest, tensors: Mapping[str, Tensor] | None = None
     """Build a timm model without its classifier.
 
     Args:
-        request: Its name is timm's.
         tensors: Weights to give it, by the names that their authors or timm use; None for random ones. What a file has too much,
             such as a classifier, is left out, and so is what it lacks.
 

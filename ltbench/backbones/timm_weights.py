@@ -28,9 +28,7 @@ class Input:
     """Tell how a model was shown images when its weights were trained.
 
     Args:
-        mean: Per channel, of pixels in [0, 1].
-        std: Likewise.
-        size: Height and width.
+        mean: Per channel, of pixels in [0, 1], as ``std``.
         crop: Side of the middle that is cut out, as a fraction of the image's shorter side.
     """
 
@@ -42,9 +40,6 @@ class Input:
 
 def input_of(name: str) -> Input:
     """Return what timm writes down for a model's weights.
-
-    Args:
-        name: timm's, with or without the tag of its weights.
 
     Raises:
         UserError: If timm does not know it, or its images are not squares of three channels.
@@ -60,11 +55,7 @@ def find_weights(name: str, *, download: bool) -> Path:
     """Return the file of timm's own weights in the local cache of the Hugging Face hub.
 
     Args:
-        name: timm's, with or without a tag.
         download: Whether the network may be used where the file is not there; nothing touches it otherwise.
-
-    Raises:
-        UserError: If the file is not there, or cannot be fetched.
     """
     hub = _config(name).hf_hub_id
     if not hub:
@@ -84,14 +75,7 @@ def find_weights(name: str, *, download: bool) -> Path:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a file of tensors, which cannot run code: safetensors, or torch's format without pickled objects.
-
-    Args:
-        path: The file.
-
-    Raises:
-        UserError: If it is anything else.
-    """
+    """Read a file of tensors, which cannot run code: safetensors, or torch's format without pickled objects."""
     try:
         content = load_state_dict(str(path), weights_only=True)
         tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
@@ -104,11 +88,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def fit_weights(request: BackboneRequest, tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Return the tensors of a timm model that was given a file's: renamed, split and resampled as timm does it for this model.
-
-    Args:
-        request: Of the model.
-        tensors: As read.
-        path: For the error.
 
     Raises:
         UserError: If tensors are missing or of another shape, naming how many and the first.

@@ -12,7 +12,7 @@ from ltbench.errors import UserError
 from ltbench.system.settings import data_root
 
 if TYPE_CHECKING:
-    from ltbench.trust.finding import Finding
+    from ltbench.trust.remark import Remark
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,11 +29,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Print one line for everything found, and a summary."""
-    from ltbench.trust.finding import LEVELS
     from ltbench.trust.folder import check_records, record_files
     from ltbench.trust.ground import Ground
+    from ltbench.trust.remark import LEVELS
 
-    files: dict[Path, list[Finding]] = {}
+    files: dict[Path, list[Remark]] = {}
     for path in args.paths:
         try:
             files |= record_files(path) if path.is_dir() else {path: []}
@@ -43,15 +43,15 @@ def run(args: argparse.Namespace) -> int:
     if not files:
         raise UserError(f"PATH must hold at least one record, got {', '.join(map(str, args.paths))}")
     found = check_records(list(files.items()), args.registry, Ground(args.registry, data_root(args.data_root)))
-    levels = Counter(finding.level for findings in found.values() for finding in findings)
-    refused = sum(any(finding.level == LEVELS[0] for finding in findings) for findings in found.values())
+    levels = Counter(remark.level for remarks in found.values() for remark in remarks)
+    refused = sum(any(remark.level == LEVELS[0] for remark in remarks) for remarks in found.values())
     if args.json:
-        print(json.dumps([{"file": str(path), "level": finding.level, "field": finding.field, "message": finding.message}
-                          for path, findings in found.items() for finding in findings], indent=1))
+        print(json.dumps([{"file": str(path), "level": remark.level, "field": remark.field, "message": remark.message}
+                          for path, remarks in found.items() for remark in remarks], indent=1))
     else:
-        for path, findings in found.items():
-            for finding in findings:
-                print(finding.line(path))
+        for path, remarks in found.items():
+            for remark in remarks:
+                print(remark.line(path))
         records = f"{len(found)} record{'s' if len(found) != 1 else ''}"
         print(f"{records}: {refused} refused, {levels['warning']} warnings, {levels['note']} notes")
     return 1 if refused else 0

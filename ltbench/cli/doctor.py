@@ -33,12 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def examine(registry: Any, given_root: str | None) -> dict[str, Any]:
-    """Gather the report: plain JSON types, with every problem as one line under ``problems``.
-
-    Args:
-        registry: The loaded :class:`ltbench.registry.discovery.Registry`.
-        given_root: ``--data-root``.
-    """
+    """Gather the report: plain JSON types, with every problem as one line under ``problems``."""
     packages, problems = inspection.packages()
     torch, torch_problems = inspection.torch_state(packages)
     problems += torch_problems
@@ -69,11 +64,7 @@ def _devices(report: Mapping[str, Any]) -> str:
 
 
 def describe(report: Mapping[str, Any]) -> Sequence[str]:
-    """Return the report as lines for people; what is wrong comes last, where the eye is.
-
-    Args:
-        report: From :func:`examine`.
-    """
+    """Return the report as lines for people; what is wrong comes last, where the eye is."""
     machine, data, cache = report["machine"], report["data"], report["cache"]
     plugins = [plugin for plugin in report["plugins"] if not plugin["disabled"]]
     broken = sum(plugin["error"] is not None for plugin in plugins)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ltbench.cli import torch_probe
 from ltbench.errors import UserError
-from ltbench.system.settings import cache_limit, cache_root, data_root
+from ltbench.system.settings import cache_limit, cache_root, cores, data_root
 
 PACKAGES = ("ltbench", "torch", "torchvision", "timm", "accelerate", "pluggy", "tabulate", "scikit-learn", "numpy", "scipy",
             "safetensors", "tqdm")
@@ -29,12 +29,11 @@ def python() -> str:
 
 def machine() -> dict[str, int | None]:
     """Return the cores that this process may use and the memory in bytes (None where the system does not say)."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         memory = None
-    return {"cores": cores, "memory": memory}
+    return {"cores": cores(), "memory": memory}
 
 
 def packages() -> tuple[dict[str, str | None], list[str]]:
@@ -50,11 +49,7 @@ def packages() -> tuple[dict[str, str | None], list[str]]:
 
 
 def torch_state(versions: dict[str, str | None]) -> tuple[dict[str, Any], list[str]]:
-    """Try torch and torchvision in a process of their own and return what torch sees.
-
-    Args:
-        versions: From :func:`packages`.
-    """
+    """Try torch and torchvision in a process of their own and return what torch sees."""
     # -P keeps the folder of the probe, with all its modules, off the child's path.
     command = [sys.executable, "-P", torch_probe.__file__]
     try:
@@ -83,13 +78,7 @@ def _wanted_torch() -> str:
 
 
 def data(registry: Any, given_root: str | None, *, readable: bool) -> tuple[dict[str, Any], list[str]]:
-    """Return the folder of data and, for each dataset, ``found`` or the one line that its loader says.
-
-    Args:
-        registry: The loaded :class:`ltbench.registry.discovery.Registry`.
-        given_root: ``--data-root``.
-        readable: Whether loading can be tried at all.
-    """
+    """Return the folder of data and, for each dataset, ``found`` or the one line that its loader says."""
     root = data_root(given_root)
     problems = []
     if root is not None and not root.is_dir():

@@ -9,16 +9,7 @@ from typing import Any
 
 
 def show(rows: Sequence[dict[str, Any]], *, as_json: bool, problems: Sequence[str] = ()) -> int:
-    """Print rows, and plugin problems to stderr.
-
-    Args:
-        rows: With equal keys.
-        as_json: Whether for programs.
-        problems: One line each.
-
-    Returns:
-        The exit code, 0.
-    """
+    """Print rows, and plugin problems to stderr."""
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)
     if as_json:
@@ -32,11 +23,7 @@ def show(rows: Sequence[dict[str, Any]], *, as_json: bool, problems: Sequence[st
 
 
 def size_text(count: int | None) -> str:
-    """Write a size in bytes for people.
-
-    Args:
-        count: Of bytes; None where nobody knows.
-    """
+    """Write a size in bytes for people."""
     if count is None:
         return "unknown"
     value, unit = float(count), "B"

@@ -26,18 +26,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show_one(args: argparse.Namespace) -> int:
-    from ltbench.method import hyperparameters
+    from ltbench.method import hyperparameters, ranges
 
     entry = args.registry.methods.get(args.name)
     method = entry.load()
     known = hyperparameters.declared(method)
+    space = hyperparameters.search_space(method)
     if not args.json:
         fits = sorted(entry.spec.stages)
         stages = f"stage{'s' if len(fits) > 1 else ''} {' and '.join(map(str, fits))}"
+        fixed = ", ".join(f"{name}={hyperparameters.format_value(value)}" for name, value in entry.spec.fixed.items())
         lines = (f"{entry.spec.name}: {entry.spec.summary}", entry.spec.paper,
-                 f"{stages}; from {entry.distribution} {entry.version}", "" if known else "no hyperparameters")
+                 f"{stages}; from {entry.distribution} {entry.version}",
+                 f"{method.__name__} with {fixed}" if fixed else "", "" if known else "no hyperparameters")
         print("\n".join(filter(None, lines)) + ("\n" if known else ""))
     rows = [{"hyperparameter": name, "type": hyperparameters.describe(kind), "default": hyperparameters.format_value(default),
-             "tuned in": None if name not in method.search else str(method.search[name])}
+             "range": ranges.describe(kind), "tuned in": str(space[name]) if name in space else None}
             for name, (kind, default) in known.items()]
     return show(rows, as_json=args.json)

@@ -1,7 +1,8 @@
 """Augmentation of whole batches of uint8 images, on any device.
 
 What happens to an image is drawn on the CPU from (seed, epoch, index) alone and then carried out in integers, so a seed gives the
-same images on any machine, in any batch, on any number of processes.
+same images on any machine, in any batch, on any number of processes. Images are uint8, shape (B, channels, height, width), until
+:func:`normalize` makes them float32.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ class Drawn:
     """Hold the random numbers of some images by augmentation, ready for use.
 
     Args:
-        there: Integers that only the device reads, and that lie there, shape (B, draws).
-        here: Numbers in [0, 1) that tell the host what to call, shape (B, draws).
+        there: Integers on the device, for operations that every image goes through, shape (B, draws).
+        here: Numbers in [0, 1) by which the host decides which operations to call, shape (B, draws).
     """
 
     there: Mapping[str, Tensor]
     here: Mapping[str, Floats]
 
     def rows(self, place: slice) -> Drawn:
-        """Return those of some of the images."""
+        """Return the random numbers of some of the images."""
         return Drawn({name: numbers[place] for name, numbers in self.there.items()},
                      {name: numbers[place] for name, numbers in self.here.items()})
 
@@ -46,9 +47,7 @@ def crop(images: Tensor, offsets: Tensor, padding: int) -> Tensor:
     """Put zeros around each image and cut the old size out again, elsewhere.
 
     Args:
-        images: uint8, shape (B, channels, height, width).
         offsets: Top and left of the window, 0 to 2 padding, int64, shape (B, 2).
-        padding: Zeros on each side.
     """
     b, c, h, w = images.shape
     wide = w + 2 * padding
@@ -66,7 +65,6 @@ def flip(images: Tensor, mirrored: Tensor) -> Tensor:
     """Mirror some images left to right.
 
     Args:
-        images: Shape (B, channels, height, width).
         mirrored: Which, 0 or 1, int64, shape (B,).
     """
     # Mirroring all and picking is 5 times quicker on a CPU than torch.where with a mask that varies by image.
@@ -91,13 +89,7 @@ def cutout(images: Tensor, centers: Tensor, side: int) -> Tensor:
 
 
 def normalize(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Scale uint8 images to [0, 1] and standardize each channel, in float32.
-
-    Args:
-        images: uint8, shape (B, channels, height, width).
-        mean: Per channel, of pixels in [0, 1].
-        std: Likewise.
-    """
+    """Scale uint8 images to [0, 1] and standardize each channel, in float32."""
     scale, shift = _scale_and_shift(tuple(mean), tuple(std), images.device)
     # One product and one sum, each rounded once: the same floats on every device, which a fused multiply-add is not.
     return images.float().mul_(scale).add_(shift)
@@ -126,8 +118,7 @@ class Augmentation:
             order of application. A window is cut out where images are decoded, so it stands first. Cutout erases with exactly the
             mean color, so it comes after normalization and stands last. Empty: normalization alone.
         padding: Zeros on each side before the crop.
-        mean: Per channel, of pixels in [0, 1].
-        std: Likewise.
+        mean: Per channel, of pixels in [0, 1]; ``std`` likewise.
         cutout_size: Side of the erased square; None for half of the image's height, the usual 16 of 32.
     """
 
@@ -163,9 +154,6 @@ class Augmentation:
         Args:
             pixels: uint8, shape (B, channels, height, width).
             indices: What names each image, integers, shape (B,).
-            seed: Of the run.
-            epoch: From 0.
-            view: From 0, where an image comes in several.
 
         Returns:
             float32, shape (B, channels, height, width), channels last in memory.
@@ -181,14 +169,7 @@ class Augmentation:
         return {name: uniform(derive_seed(name, seed, view), epoch, indices, DRAWS[name]) for name in self.names if name in DRAWS}
 
     def windows(self, indices: npt.ArrayLike, seed: int, epoch: int, view: int = 0) -> Floats | None:
-        """Return the random numbers of the windows that images are decoded from, shape (B, 22); None where whole images are.
-
-        Args:
-            indices: What names each image, integers, shape (B,).
-            seed: Of the run.
-            epoch: From 0.
-            view: From 0, where an image comes in several.
-        """
+        """Return the random numbers of the windows that images are decoded from, shape (B, 22); None where whole images are."""
         if windows.NAME not in self.names:
             return None
         return uniform(derive_seed(windows.NAME, seed, view), epoch, indices, windows.DRAWS)
@@ -198,7 +179,6 @@ class Augmentation:
 
         Args:
             uniforms: As :meth:`draw` gives them, by name, shape (N, draws).
-            pixels: Of any of the images: size and device are theirs.
         """
         scales: dict[str, int | Ints] = {"crop": 2 * self.padding + 1, "flip": 2, "cutout": np.array(pixels.shape[2:])}
         # Made integers here, on the CPU: some devices have no float64.
@@ -207,12 +187,7 @@ class Augmentation:
         return Drawn(there, {name: numbers for name, numbers in uniforms.items() if name not in scales})
 
     def apply(self, pixels: Tensor, drawn: Drawn) -> Tensor:
-        """Augment and normalize a batch, cut out of its images already, with given random numbers.
-
-        Args:
-            pixels: uint8, shape (B, channels, height, width).
-            drawn: As :meth:`ready` gives them.
-        """
+        """Augment and normalize a batch, cut out of its images already, with given random numbers."""
         if pixels.dtype != torch.uint8 or pixels.dim() != 4 or pixels.shape[1] != len(self.mean):
             raise ValueError(f"pixels must be uint8 of shape (B, {len(self.mean)}, height, width), got {pixels.dtype} "
                              f"{tuple(pixels.shape)}")

@@ -2,7 +2,7 @@
 
 Images of a batch need different operations, so a pass over the two halves of the sub-policies groups them: all warps are one
 gather with a matrix an image, and every photometric operation runs once on its group, with a strength an image. Values from
-outside an image are black.
+outside an image are black. Images are uint8, shape (B, channels, height, width).
 """
 
 from __future__ import annotations
@@ -75,13 +75,11 @@ _SIGNED = (*_WARPS, *_FACTORS)
 
 
 def strength(operation: str, magnitude: float, negative: bool, size: tuple[int, int]) -> float:
-    """Return what an operation is called with (table 6 of the paper, ten steps a range).
+    """Return the strength that an operation is called with (table 6 of the paper, ten steps a range).
 
     Args:
-        operation: One of ``OPERATIONS``.
         magnitude: 0 to 9.
         negative: Turns the direction, where there is one.
-        size: Height and width: the largest translation is 150 / 331 of the side.
     """
     part = magnitude / 9
     amount = {
@@ -98,11 +96,7 @@ def strength(operation: str, magnitude: float, negative: bool, size: tuple[int, 
 
 
 def choose(uniforms: Floats, size: tuple[int, int]) -> list[tuple[Ints, Floats]]:
-    """Turn uniform numbers into what happens to each image.
-
-    Args:
-        uniforms: In [0, 1), shape (B, 5).
-        size: Height and width.
+    """Turn uniform numbers, in [0, 1), shape (B, 5), into what happens to each image.
 
     Returns:
         For each of the two halves: the operation as a position in ``OPERATIONS`` or -1 for none, shape (B,), and its strength,
@@ -128,12 +122,7 @@ def _tables(half: int, size: tuple[int, int]) -> tuple[Ints, Floats, Floats]:
 
 
 def autoaugment(images: Tensor, uniforms: Floats) -> Tensor:
-    """Apply the policy.
-
-    Args:
-        images: uint8, shape (B, channels, height, width).
-        uniforms: In [0, 1), shape (B, 5).
-    """
+    """Apply the policy, as uniform numbers in [0, 1), shape (B, 5), say."""
     size = (images.shape[2], images.shape[3])
     images = images.clone()
     for operations, strengths in choose(uniforms, size):
@@ -145,10 +134,8 @@ def apply_each(images: Tensor, operations: Ints, strengths: Floats, size: tuple[
     """Apply an operation of its own to each image, in place.
 
     Args:
-        images: uint8, shape (B, channels, height, width).
         operations: Positions in ``OPERATIONS``, or -1 for none, shape (B,).
         strengths: As :func:`strength` gives them, shape (B,).
-        size: Height and width.
     """
     device = images.device
     warped = []

@@ -21,16 +21,13 @@ class Dataset(ABC):
 
     Attributes:
         name: The same as the spec's.
-        class_names: One name a class.
         mean: Per channel, of pixels scaled to [0, 1].
-        std: Likewise.
         image_size: Height and width after the training crop.
         crop_padding: Zeros that the ``crop`` augmentation puts around an image before it cuts the old size out again.
         resized: What the shorter side of an image file is scaled to where no window of it is taken; None where images are in
             memory, and have one size.
         max_per_class: n_max of the long-tailed construction: the images of the largest class. None where the training part
             is used as it is.
-        protocols: What ``smoke``, ``quick`` and ``common`` mean for this dataset.
         published: Images of each class as its authors give them, so that a run can be planned where the data is not; None where
             nobody gives them.
         images: Digest of the images, where the name does not say which they are, so that two sets of one name stay apart.
@@ -64,10 +61,7 @@ class Dataset(ABC):
         return len(self.mean)
 
     def at_size(self, size: int) -> Self:
-        """Return the same set with its image files decoded to another size; what surrounds a crop keeps its share.
-
-        Args:
-            size: Height and width.
+        """Return the same set with its image files decoded to another size; the padding of a crop grows with it.
 
         Raises:
             UserError: If images are in memory, in another size.
@@ -88,7 +82,6 @@ class Dataset(ABC):
 
         Args:
             root: The folder that the user keeps data in; None if none was given.
-            download: Whether the network may be used.
 
         Raises:
             MissingData: If the data is not there, saying how to get it.

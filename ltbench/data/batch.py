@@ -18,7 +18,6 @@ class Batch:
         labels: int64, shape (B,).
         targets: Weighted labels, ``[(labels (B,), weight), ...]``; a weight is a number or has shape (B,). Mixing adds to it.
         indices: Positions in the training split, int64, shape (B,).
-        views: Every view of the images, the first included.
         embedding: Cached features, shape (B, D), or None.
         global_labels: Labels of the whole global batch, shape (G,): what a weighted loss is normalized by, without any
             communication.
@@ -39,12 +38,9 @@ class Batch:
     pieces: list[Tensor] = field(default_factory=list, repr=False)
 
     def rows_of(self, everything: Tensor) -> Tensor:
-        """Return what falls to this part of a tensor that has a row for every image of the global batch, on the labels' device.
+        """Return this part's rows of a tensor with one for each image of the global batch, shape (G, ...), on the labels' device.
 
         What is drawn for every image is drawn for the whole global batch, ``len(batch.global_labels)`` rows of it, and cut by
         this: then no image's number depends on the number of processes or of accumulation steps.
-
-        Args:
-            everything: Shape (G, ...).
         """
         return everything[self.first:self.first + len(self.labels)].to(self.labels.device, non_blocking=True)

@@ -10,11 +10,7 @@ from ltbench.errors import UserError
 
 
 def check_batch_size(batch_size: int, world: int, accumulation: int) -> None:
-    """Refuse a global batch that cannot be cut into equal parts: unequal ones would weigh images differently.
-
-    Raises:
-        UserError: Naming the numbers.
-    """
+    """Refuse a global batch that cannot be cut into equal parts: unequal ones would weigh images differently."""
     if min(batch_size, world, accumulation) < 1:
         raise UserError(f"batch size, processes and accumulation steps must be >= 1, got {batch_size}, {world}, {accumulation}")
     if batch_size % (world * accumulation):
@@ -27,11 +23,6 @@ def batch_shape(draws: int, batch_size: int, chunks: int) -> tuple[int, int]:
     The incomplete last batch is left out. An order shorter than a batch makes one batch of all its images, less the few that do
     not divide by ``chunks``.
 
-    Args:
-        draws: Positions in the order.
-        batch_size: G, images in a global batch.
-        chunks: Parts that a batch is cut into.
-
     Raises:
         UserError: If there are fewer positions than parts.
     """
@@ -42,25 +33,6 @@ def batch_shape(draws: int, batch_size: int, chunks: int) -> tuple[int, int]:
     return draws // size, size
 
 
-def global_batches(order: npt.ArrayLike, batch_size: int, chunks: int) -> Ints:
-    """Cut an order into global batches, see :func:`batch_shape`.
-
-    Args:
-        order: Positions, shape (n,).
-        batch_size: G, images in a global batch.
-        chunks: Parts that a batch is cut into.
-
-    Returns:
-        Positions, shape (steps, G).
-
-    Raises:
-        UserError: If there are fewer positions than parts.
-    """
-    positions = np.asarray(order, dtype=np.int64)
-    steps, size = batch_shape(len(positions), batch_size, chunks)
-    return positions[:steps * size].reshape(steps, size)
-
-
 def chunk(step: int, rank: int, world: int, size: int) -> slice:
     """Return the part of a global batch that a process trains on in an accumulation step.
 
@@ -68,9 +40,6 @@ def chunk(step: int, rank: int, world: int, size: int) -> slice:
     gives the global batch in its own order.
 
     Args:
-        step: Of accumulation, from 0.
-        rank: Of the process.
-        world: Processes.
         size: Images in a part.
     """
     number = step * world + rank

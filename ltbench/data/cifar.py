@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from ltbench.data.base import Dataset
-from ltbench.data.fetched import require, torchvision_set
+from ltbench.data.fetched import download as fetch
+from ltbench.data.fetched import folder_of, require, torchvision_set
 from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.published import Published
 from ltbench.errors import UserError
-from ltbench.system.settings import cache_root
 from ltbench.terms.protocol import COMMON, Protocol
 
 _SIDE = 32
@@ -33,7 +33,6 @@ class Cifar(Dataset):
 
     Attributes:
         reader: torchvision's class, which knows the files, their md5 sums and where to download them.
-        label_key: Name of the labels in the files.
     """
 
     reader: ClassVar[str]
@@ -44,34 +43,15 @@ class Cifar(Dataset):
     image_size = _SIDE
 
     def load(self, root: Path | None, *, download: bool = False) -> Parts:
-        """Read both parts as uint8 tensors.
-
-        Args:
-            root: The folder that holds the set's own folder, or that folder itself; None for ltbench's cache.
-            download: Fetch what is missing.
-
-        Raises:
-            MissingData: If a file is not there.
-            UserError: If one is damaged, or cannot be downloaded.
-        """
+        """Read both parts from the set's own folder in the root, or from the root itself."""
         reader = torchvision_set(self.reader)
-        where = cache_root() / "data" if root is None else root
-        if where.name == reader.base_folder:
-            where = where.parent
-        folder = where / reader.base_folder
+        folder = folder_of(root, reader.base_folder)
         if download:
-            self._download(reader, where)
+            fetch(self.name, reader, folder.parent, [{"train": True}])  # which brings both
         files = [[require(self.name, folder / name, md5) for name, md5 in listed]
                  for listed in (reader.train_list, reader.test_list)]
         train, test = ([self._read(path) for path in paths] for paths in files)
         return Parts(_join(train), _join(test))
-
-    def _download(self, reader: Any, where: Path) -> None:
-        try:
-            where.mkdir(parents=True, exist_ok=True)
-            reader(root=str(where), train=True, download=True)
-        except (OSError, RuntimeError) as error:  # a network error is an OSError, a wrong md5 sum a RuntimeError
-            raise UserError(f"{self.name} cannot be downloaded: {error}") from error
 
     def _read(self, path: Path) -> TensorImages:
         """Read one file; only files whose md5 is the official one come here, for unpickling runs what it is given."""

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import torch
 
-from ltbench.data.lists import Listed
-from ltbench.data.own import OwnImages, own_path, safe_name
+from ltbench.data.encoded import ENDINGS
+from ltbench.data.files import FileImages
+from ltbench.data.own import ROLES, OwnImages, own_files, own_path, safe_name
 from ltbench.data.paths import Paths
 from ltbench.errors import UserError
-
-ENDINGS = (b".jpg", b".jpeg", b".png", b".webp", b".bmp")
-_ROLES = {b"train": "train", b"test": "test", b"val": "val", b"valid": "val", b"validation": "val"}
 
 
 def open_folder(typed: str) -> OwnImages:
@@ -21,9 +19,6 @@ def open_folder(typed: str) -> OwnImages:
 
     Args:
         typed: The path of the folder that holds the class folders, or parts with class folders.
-
-    Raises:
-        UserError: If there is no such folder, or a class cannot be trained or tested on.
     """
     root = own_path(typed, "folder:")
     if not root.is_dir():
@@ -45,7 +40,8 @@ def _open(root: Path) -> OwnImages:
 
 def _parts(root: Path) -> dict[str, Path]:
     """Return the folders of the parts by their roles: none where class folders lie in the root itself."""
-    found = [(_ROLES[name.lower()], root / os.fsdecode(name)) for name in _folders(root) if name.lower() in _ROLES]
+    folders = [root / os.fsdecode(name) for name in _folders(root)]
+    found = [(ROLES[folder.name.lower()], folder) for folder in folders if folder.name.lower() in ROLES]
     parts = dict(found)
     if "train" not in parts or not _folders(parts["train"]):
         return {}  # a class may be called "test", or "train"
@@ -68,11 +64,10 @@ def _images(folder: Path) -> list[bytes]:
                       and (entry.is_file() or entry.is_symlink() and not entry.is_dir()))
 
 
-def _scan(folder: Path, classes: list[bytes]) -> Listed:
+def _scan(folder: Path, classes: list[bytes]) -> FileImages:
     """List the images of a part, sorted: the file system's own order differs from disk to disk.
 
     Args:
-        folder: That holds the class folders.
         classes: Their names, in the order of the labels.
     """
     found: list[bytes] = []
@@ -88,4 +83,4 @@ def _scan(folder: Path, classes: list[bytes]) -> Listed:
             raise UserError(f"class folder {str(inside)!r} must hold images ({endings}), got none")
         found += (os.path.join(name, image) for image in images)
         labels += [numbers[name]] * len(images)
-    return Paths(folder, found), torch.tensor(labels, dtype=torch.int64)
+    return own_files((Paths(folder, found), torch.tensor(labels, dtype=torch.int64)))

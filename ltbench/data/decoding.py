@@ -49,10 +49,6 @@ def read_picture(content: Bytes, name: str) -> Picture:
     Pillow reads the header, and says what every file becomes. Plain JPEGs are left to simplejpeg where it is installed: the same
     pixels, sooner (docs/input-pipeline.md has the figures). What that refuses, Pillow decodes or refuses.
 
-    Args:
-        content: Of the file, shape (bytes,).
-        name: Of the file, for the error message.
-
     Raises:
         UserError: If it is damaged or no image, naming it.
     """
@@ -80,11 +76,6 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 def cut_window(picture: Picture, uniforms: Floats, size: int) -> Tensor:
     """Return a random window of an image, scaled.
 
-    Args:
-        picture: The image.
-        uniforms: See :func:`ltbench.data.windows.random_window`, shape (22,).
-        size: Of the result, s.
-
     Returns:
         uint8, shape (3, s, s).
     """
@@ -94,11 +85,6 @@ def cut_window(picture: Picture, uniforms: Floats, size: int) -> Tensor:
 
 def cut_middle(picture: Picture, resized: int, size: int) -> Tensor:
     """Return the middle of an image.
-
-    Args:
-        picture: The image.
-        resized: What the shorter side is scaled to before.
-        size: Of the result, s.
 
     Returns:
         uint8, shape (3, s, s).

@@ -17,13 +17,14 @@ from ltbench.data.arrays import Bytes, Floats, Ints
 from ltbench.data.decoding import cut_middle, cut_window, read_picture
 from ltbench.data.paths import Paths
 
+ENDINGS = (b".jpg", b".jpeg", b".png", b".webp", b".bmp")  # of the files that pass for images among others
+
 
 @dataclass(frozen=True, eq=False)
 class EncodedImages(ABC):
     """Decode images: gray and CMYK ones become RGB.
 
     Args:
-        paths: Names of the images.
         labels: int64, shape (N,).
         size: Height and width of what is returned, s.
         resized: What the shorter side is scaled to before the middle is cut out, where no window is given.
@@ -53,11 +54,7 @@ class EncodedImages(ABC):
 
     @abstractmethod
     def take(self, indices: Tensor) -> Self:
-        """Return some of the images.
-
-        Args:
-            indices: Positions in this part, int64, shape (B,).
-        """
+        """Return some of the images."""
 
     @abstractmethod
     def state(self) -> bytes:
@@ -67,23 +64,13 @@ class EncodedImages(ABC):
     def read(self, index: int) -> Bytes:
         """Return an image's encoded bytes, shape (bytes,).
 
-        Args:
-            index: Position in this part.
-
         Raises:
             UserError: If they cannot be had, naming the image.
         """
 
     @abstractmethod
     def stored_bytes(self, index: int) -> int:
-        """Return how many bytes an image has, without reading it.
-
-        Args:
-            index: Position in this part.
-
-        Raises:
-            OSError: If it is not there.
-        """
+        """Return how many bytes an image has, without reading it."""
 
     def fetch(self, indices: Tensor) -> Tensor:
         """Return the middles of the images at ``indices``, uint8, shape (B, 3, s, s)."""

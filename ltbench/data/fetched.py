@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from ltbench.errors import MissingData, UserError
 from ltbench.system.holder import tidy
 from ltbench.system.lease import Lease
 from ltbench.system.settings import cache_root
+
+_PARTS = ({"split": "train"}, {"split": "test"})
 
 
 def torchvision_set(name: str) -> Any:
@@ -32,7 +34,6 @@ def folder_of(root: Path | None, own: str) -> Path:
 
     Args:
         root: As the user gave it; None for ltbench's cache.
-        own: Name of the folder.
     """
     where = cache_root() / "data" if root is None else root
     return where / own if (where / own).is_dir() or where.name != own else where
@@ -43,7 +44,6 @@ def downloading(name: str, root: Path | None) -> Iterator[None]:
     """Keep other processes from fetching the same files into the same folder meanwhile; wait for one that does.
 
     Args:
-        name: Of the dataset.
         root: As the user gave it; None for ltbench's cache. Where nothing can be written, nothing will be fetched either.
     """
     leases = (cache_root() / "data" if root is None else root) / ".leases"
@@ -60,32 +60,22 @@ def downloading(name: str, root: Path | None) -> Iterator[None]:
             tidy(leases)
 
 
-def download(name: str, reader: Any, folder: Path) -> None:
-    """Fetch what torchvision's class wants, for every part.
+def download(name: str, reader: Any, folder: Path, parts: Sequence[Mapping[str, Any]] = _PARTS) -> None:
+    """Fetch what torchvision's class wants.
 
     Args:
-        name: Of the dataset.
-        reader: torchvision's class; takes ``root``, ``split`` and ``download``.
-        folder: That it writes to.
-
-    Raises:
-        UserError: If it cannot.
+        parts: How the class is told which part to fetch, one after the other.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for split in ("train", "test"):
-            reader(root=str(folder), split=split, download=True)
+        for part in parts:
+            reader(root=str(folder), download=True, **part)
     except (OSError, RuntimeError) as error:  # a network error is an OSError, a wrong md5 sum a RuntimeError
         raise UserError(f"{name} cannot be downloaded: {error}") from error
 
 
 def require(name: str, path: Path, md5: str) -> Path:
     """Return a file that is there and is the official one: stored stages and splits are named by their set, not by its pixels.
-
-    Args:
-        name: Of the dataset.
-        path: Of the file.
-        md5: Of the official one.
 
     Raises:
         MissingData: If it is not there, saying how to get it.

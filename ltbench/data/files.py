@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -10,9 +11,9 @@ from typing import Self
 import numpy as np
 from torch import Tensor
 
-from ltbench.data.arrays import Bytes
-from ltbench.data.content import sizes_and_times
+from ltbench.data.arrays import Bytes, Ints
 from ltbench.data.encoded import EncodedImages
+from ltbench.data.paths import Paths
 from ltbench.errors import UserError
 
 
@@ -28,11 +29,7 @@ class FileImages(EncodedImages):
         return np.ascontiguousarray(sizes_and_times(self.paths), dtype="<i8").tobytes()
 
     def require_ends(self) -> None:
-        """Look for the first and the last file: where a folder is missing, one of them is, and a training need not find it out.
-
-        Raises:
-            UserError: If one is not there, naming it.
-        """
+        """Look for the first and the last file, so that a missing folder is found before the training."""
         for index in (0, len(self.paths) - 1):
             path = self.paths[index]
             if not Path(path).is_file():
@@ -53,3 +50,13 @@ class FileImages(EncodedImages):
             raise UserError(f"image {path!r} is not there") from error
         except OSError as error:
             raise UserError(f"image {path!r} cannot be read ({type(error).__name__}: {error.strerror})") from error
+
+
+def sizes_and_times(paths: Paths) -> Ints:
+    """Return size in bytes and time of change in nanoseconds of every file, -1 for what is not there, shape (N, 2)."""
+    found = np.full((len(paths), 2), -1, np.int64)
+    for row, path in enumerate(paths):
+        with suppress(OSError):
+            state = os.stat(path)
+            found[row] = state.st_size, state.st_mtime_ns
+    return found

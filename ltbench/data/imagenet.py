@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from ltbench.data.cifar import Cifar100LT
 from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, WINDOWS, FileDataset
 from ltbench.data.lists import Listed
 from ltbench.data.paths import Paths
@@ -36,12 +37,7 @@ class _FolderDataset(FileDataset):
         raise self.missing("folders 'train' and 'val'", where)
 
     def test(self, folder: Path, names: list[str]) -> Listed:
-        """Return the test images.
-
-        Args:
-            folder: ``val``.
-            names: Of the classes.
-        """
+        """Return the test images."""
         return _scan(folder, names, self.inner)
 
 
@@ -116,9 +112,8 @@ class ImageNet200(_FolderDataset):
     )
     inner = "images"
     protocols = {
+        **Cifar100LT.protocols,
         "smoke": Protocol("smoke", "resnet20", epochs=2, batch_size=64, stage2_draws=1.0, stage2_batch_size=64, per_class=2),
-        "quick": Protocol("quick", "resnet32", epochs=16, lr=0.2, schedule="one_cycle", warmup=0.25),
-        COMMON: Protocol(COMMON, "resnet32", epochs=200, warmup=0.025),
     }
 
     def test(self, folder: Path, names: list[str]) -> Listed:

@@ -21,7 +21,6 @@ def jitter(images: Tensor, uniforms: Floats) -> Tensor:
     """Change colors as torchvision's ``ColorJitter(.4, .4, .4, 0)`` does on Pillow images.
 
     Args:
-        images: uint8, shape (B, channels, height, width).
         uniforms: In [0, 1): three factors and the order, shape (B, 4).
     """
     factors = torch.from_numpy((1 - STRENGTH + 2 * STRENGTH * uniforms[:, :-1]).astype(np.float32))  # (B, 3)

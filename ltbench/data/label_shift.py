@@ -23,11 +23,6 @@ def shifted_counts(test_counts: npt.ArrayLike, class_counts: npt.ArrayLike, shif
     m is the largest whole number with which no class is asked for more images than it has: a balanced test set's own number, and
     in any other the shares of the classes are still those of the formula. A class without test images takes no place; one whose
     share is below one image keeps none.
-
-    Args:
-        test_counts: Test images of each class, shape (C,).
-        class_counts: Training images of each class, shape (C,).
-        shift: Direction and ratio.
     """
     available, trained = np.asarray(test_counts, dtype=np.int64), np.asarray(class_counts, dtype=np.int64)
     tested = np.flatnonzero(available)
@@ -53,10 +48,6 @@ def build_shift(
 
     Args:
         ids: Position of each image in the whole test part, shape (N,).
-        labels: Its class, shape (N,).
-        class_counts: Training images of each class, shape (C,).
-        shift: Direction and ratio.
-        seed: Of the order.
 
     Returns:
         Whether each image is in the set, shape (N,).

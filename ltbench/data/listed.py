@@ -42,32 +42,22 @@ class FileDataset(Dataset):
 
         Args:
             root: The folder that holds the set's own folder or its pack, or one of these itself; None for ltbench's cache.
-            download: Ignored: no such set may be fetched without accepting its terms.
 
         Raises:
             MissingData: If the set is not there.
             UserError: If a list is damaged, naming its line, or cannot be read; or if the pack is.
         """
-        where = _where(root)
-        pack = find_pack(self.name, where, self._candidates(where))
-        if pack is None:
-            return self.load_files(root)
-        print(f"{self.name}: images are read from the pack {str(pack)!r}", file=sys.stderr)
-        parts = read_pack(pack, self, self.resized)
-        with self._searching(root) as (candidates, _):
+        with self._searching(root) as (candidates, where):
+            pack = find_pack(self.name, where, candidates)
+            if pack is None:
+                return self.load_files(root)
+            print(f"{self.name}: images are read from the pack {str(pack)!r}", file=sys.stderr)
+            parts = read_pack(pack, self, self.resized)
             shifts = self.find_shifts(candidates, (parts["test"].paths, parts["test"].labels))
         return Parts(**parts, shifts=shifts)
 
     def load_files(self, root: Path | None) -> Parts:
-        """Read lists or folders, whether there is a pack or not.
-
-        Args:
-            root: See :meth:`load`.
-
-        Raises:
-            MissingData: If the set is not there.
-            UserError: If a list is damaged, naming its line, or cannot be read.
-        """
+        """Read lists or folders, whether there is a pack or not."""
         with self._searching(root) as (candidates, where):
             train, test = self.find(candidates, where)
             val = self.find_val(candidates)
@@ -75,11 +65,7 @@ class FileDataset(Dataset):
         return Parts(self.part(train), self.part(test), None if val is None else self.part(val), shifts=shifts)
 
     def part(self, listed: Listed) -> FileImages:
-        """Return a part of the set.
-
-        Args:
-            listed: Its paths and labels.
-        """
+        """Return a part of the set."""
         return FileImages(*listed, size=self.image_size, resized=self.resized)
 
     @contextmanager
@@ -97,39 +83,18 @@ class FileDataset(Dataset):
 
         Args:
             candidates: Folders that are there and may hold the set, the most likely first.
-            where: That the user named.
-
-        Raises:
-            UserError: See :meth:`load`.
         """
 
     def find_shifts(self, candidates: list[Path], test: Listed) -> dict[str, Ints]:
-        """Return the published label-shifted test sets that are there, see :class:`ltbench.data.parts.Parts`: here none.
-
-        Args:
-            candidates: See :meth:`find`.
-            test: Images of the test part.
-
-        Raises:
-            UserError: See :meth:`load`.
-        """
+        """Return the published label-shifted test sets that are there, see :class:`ltbench.data.parts.Parts`: here none."""
         return {}
 
     def find_val(self, candidates: list[Path]) -> Listed | None:
-        """Return the images of the validation part, where the set has one and it is there.
-
-        Args:
-            candidates: See :meth:`find`.
-        """
+        """Return the images of the validation part, where the set has one and it is there."""
         return None
 
     def missing(self, what: str, where: Path) -> MissingData:
-        """Return the error for something that is nowhere.
-
-        Args:
-            what: Was looked for.
-            where: The user's data folder.
-        """
+        """Return the error for something that is nowhere."""
         return MissingData(f"{self.name} is not there: no {what} in {str(where)!r} or its folders {', '.join(self.folders)}; "
                            f"get it from {self.origin}, and say where it is with --data-root or LTBENCH_DATA")
 
@@ -148,8 +113,8 @@ class ListedDataset(FileDataset):
 
     Attributes:
         train_lists: File names of the training list, in order of preference.
-        val_lists: Likewise of a validation list beside the two, which no run needs.
-        test_lists: Likewise of the list that is tested on.
+        val_lists: Those of a validation list beside the two, which no run needs.
+        test_lists: Those of the list that is tested on.
         shift_lists: File name of a published label-shifted test list, with ``{shift}`` for its name; None where there are none.
     """
 
@@ -181,14 +146,9 @@ class ListedDataset(FileDataset):
 
         Args:
             names: Of its list, for example ``train_lists``.
-            root: See :meth:`load`.
 
         Returns:
             The list's file, and the images.
-
-        Raises:
-            MissingData: If there is no such list.
-            UserError: If it is damaged, naming its line.
         """
         with self._searching(root) as (candidates, where):
             file = self._file(names, candidates, where)

@@ -26,7 +26,6 @@ def read_list(file: Path, num_classes: int) -> Listed:
 
     Args:
         file: ``.json`` for iNaturalist's form, else lines of "path label".
-        num_classes: C.
 
     Returns:
         Paths relative to the list's own folder, and labels, int64, shape (N,).
@@ -45,11 +44,7 @@ def read_list(file: Path, num_classes: int) -> Listed:
 
 
 def check_label(label: int, num_classes: int, where: str) -> int:
-    """Return a label that is in range.
-
-    Raises:
-        UserError: Naming where it stands.
-    """
+    """Return a label that is in range."""
     if not 0 <= label < num_classes:
         raise UserError(f"{where} must have a label from 0 to {num_classes - 1}, got {label}")
     return label

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from torch import Tensor
 from ltbench.data.arrays import Floats, Ints
 from ltbench.data.augment import Augmentation, Drawn
 from ltbench.data.batch import Batch
-from ltbench.data.chunks import batch_shape, check_batch_size, chunk, global_batches, occurrences
+from ltbench.data.chunks import batch_shape, check_batch_size, chunk, occurrences
 from ltbench.data.parts import ImageSource, TensorImages
 from ltbench.data.stream import IN_MEMORY, Decoder, Request, Stream
 from ltbench.data.windows import NAME as WINDOW
@@ -21,16 +22,7 @@ from ltbench.system.mapped import take_rows
 
 
 class _Parts:
-    """Walk through an epoch's global batches and this process's parts of them.
-
-    Args:
-        labels: Of the training split, shape (n,).
-        batch_size: Images in a global batch.
-        device: Where batches are wanted.
-        rank: Of this process.
-        world: Processes.
-        accumulation: Parts of a global batch that one process takes, one after the other.
-    """
+    """Walk through an epoch's global batches and this process's parts of them."""
 
     def __init__(self, labels: Tensor, batch_size: int, device: torch.device | str, rank: int, world: int,
                  accumulation: int) -> None:
@@ -39,34 +31,28 @@ class _Parts:
         self._batch_size, self._device = batch_size, torch.device(device)
         self._rank, self._world, self._accumulation = rank, world, accumulation
 
-    def places(self, draws: int) -> Iterator[slice]:
-        """Yield where in an order each of this process's parts stands.
-
-        Args:
-            draws: Positions in the order.
-        """
+    def places(self, draws: int) -> Iterator[list[slice]]:
+        """Yield, for every global batch of an order of ``draws`` positions, where in it this process's parts stand."""
         chunks = self._world * self._accumulation
         batches, size = batch_shape(draws, self._batch_size, chunks)
-        for number in range(batches):
-            for step in range(self._accumulation):
-                part = chunk(step, self._rank, self._world, size // chunks)
-                yield slice(number * size + part.start, number * size + part.stop)
+        for start in range(0, batches * size, size):
+            parts = (chunk(step, self._rank, self._world, size // chunks) for step in range(self._accumulation))
+            yield [slice(start + part.start, start + part.stop) for part in parts]
 
     def walk(self, order: npt.ArrayLike) -> Iterator[list[tuple[Batch, slice]]]:
         """Yield, for every global batch, batches without contents and where in the order each stands."""
         chunks = self._world * self._accumulation
-        batches = global_batches(order, self._batch_size, chunks)
-        size = batches.shape[1]
         # Moved once an epoch: small copies cost a GPU more than steps.
-        positions = torch.from_numpy(batches).to(self._device, non_blocking=True)
+        positions = torch.from_numpy(np.asarray(order, dtype=np.int64)).to(self._device, non_blocking=True)
         labels = self._labels[positions]
-        for number in range(len(batches)):
+        _, size = batch_shape(len(positions), self._batch_size, chunks)
+        for number, places in enumerate(self.places(len(positions))):
+            start = number * size
             parts = []
-            for step in range(self._accumulation):
-                part = chunk(step, self._rank, self._world, size // chunks)
-                own = labels[number, part]
-                batch = Batch(None, own, [(own, 1.0)], positions[number, part], labels[number], chunks=chunks, first=part.start)
-                parts.append((batch, slice(number * size + part.start, number * size + part.stop)))
+            for place in places:
+                own = labels[place]
+                parts.append((Batch(None, own, [(own, 1.0)], positions[place], labels[start:start + size], chunks=chunks,
+                                    first=place.start - start), place))
             yield parts
 
 
@@ -81,10 +67,6 @@ class Loader:
         indices: Which of them are the training split, int64, shape (n,); position i of an order is image ``indices[i]``.
         views: One augmentation for each view of an image, at least one.
         batch_size: Images in a global batch; divides by ``world * accumulation``.
-        seed: Of the augmentation.
-        device: Where batches are wanted.
-        rank: Of this process.
-        world: Processes.
         accumulation: Parts of a global batch that one process takes, one after the other.
 
     Raises:
@@ -99,7 +81,8 @@ class Loader:
         self._parts = _Parts(source.labels.cpu()[self._indices], batch_size, device, rank, world, accumulation)
         self._source, self._views, self._seed, self._device = source, tuple(views), seed, torch.device(device)
         self._size = len(source.labels)
-        _check_windows(source, views)
+        if not isinstance(source, Decoder) and any(WINDOW in view.names for view in views):
+            raise UserError(IN_MEMORY)
         self._pixels: Tensor | None = None
         if isinstance(source, TensorImages):
             self._pixels = source.fetch(self._indices).to(device)
@@ -111,7 +94,6 @@ class Loader:
 
         Args:
             order: Positions in the split, in the order of training, the same on every process, int64, shape (draws,).
-            epoch: From 0.
 
         Raises:
             UserError: If the order holds fewer images than there are parts.
@@ -138,7 +120,7 @@ class Loader:
 
     def _requests(self, positions: Ints, names: Ints, epoch: int) -> Iterator[Request]:
         """Ask for this process's parts of an epoch; random numbers are drawn part by part, for windows want many."""
-        for place in self._parts.places(len(positions)):
+        for place in chain.from_iterable(self._parts.places(len(positions))):
             windows = [view.windows(names[place], self._seed, epoch, number) for number, view in enumerate(self._views)]
             yield Request(self._indices.numpy()[positions[place]], windows)
 
@@ -149,11 +131,6 @@ class Loader:
         return next(served)
 
 
-def _check_windows(source: ImageSource, views: Sequence[Augmentation]) -> None:
-    if not isinstance(source, Decoder) and any(WINDOW in view.names for view in views):
-        raise UserError(IN_MEMORY)
-
-
 class FeatureLoader:
     """Serve cached features, cut into batches as :class:`Loader` cuts images.
 
@@ -161,15 +138,7 @@ class FeatureLoader:
 
     Args:
         features: Embedding of every training image, shape (n, D).
-        labels: int64, shape (n,).
         batch_size: Samples in a global batch; divides by ``world * accumulation``.
-        device: Where batches are wanted.
-        rank: Of this process.
-        world: Processes.
-        accumulation: Parts of a global batch that one process takes, one after the other.
-
-    Raises:
-        UserError: If the batch cannot be cut into equal parts.
     """
 
     def __init__(self, features: Tensor, labels: Tensor, *, batch_size: int, device: torch.device | str = "cpu", rank: int = 0,
@@ -203,12 +172,7 @@ def evaluation_batches(source: ImageSource, indices: Tensor | npt.ArrayLike, bat
     Padding the last batch, as distributed samplers do, would count images twice.
 
     Args:
-        source: Holds the images.
         indices: Which of them to go through, int64, shape (n,).
-        batch_size: Images that one process takes at a time.
-        device: Where images are wanted.
-        rank: Of this process.
-        world: Processes.
         windows: Positions -> the random numbers of the windows that images are decoded from; None for whole images.
 
     Yields:
@@ -223,11 +187,8 @@ def batches_at(source: ImageSource, indices: Tensor | npt.ArrayLike, batches: Se
     """Yield the images of given batches.
 
     Args:
-        source: Holds the images.
         indices: Which of them positions count, int64, shape (n,).
         batches: Positions, int64, on the CPU, each of shape (B,).
-        device: Where images are wanted.
-        windows: Positions -> the random numbers of the windows that images are decoded from; None for whole images.
 
     Yields:
         Positions and images, as :func:`evaluation_batches`.

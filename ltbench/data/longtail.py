@@ -25,7 +25,6 @@ class Split:
     Args:
         indices: Positions in the training part, class by class, int64, shape (n,).
         class_counts: Realized images of each class, int64, shape (C,).
-        hash: Of the indices, as :func:`split_hash` makes it.
     """
 
     indices: Ints
@@ -34,25 +33,13 @@ class Split:
 
 
 def exponential_counts(num_classes: int, max_per_class: int, ratio: float) -> list[int]:
-    """Return ``int(max_per_class * (1 / ratio) ** (k / (C - 1)))`` for every class k: truncated, never rounded.
-
-    Args:
-        num_classes: C.
-        max_per_class: Images of class 0.
-        ratio: Largest count over smallest, at least 1.
-    """
+    """Return ``int(max_per_class * (1 / ratio) ** (k / (C - 1)))`` for every class k: truncated, never rounded."""
     last = max(num_classes - 1, 1)
     return [int(max_per_class * (1 / ratio) ** (k / last)) for k in range(num_classes)]
 
 
 def step_counts(num_classes: int, max_per_class: int, ratio: float) -> list[int]:
-    """Return ``max_per_class`` for the first half of the classes (rounded down), ``int(max_per_class / ratio)`` for the rest.
-
-    Args:
-        num_classes: C.
-        max_per_class: Images of every class in the first half.
-        ratio: Largest count over smallest, at least 1.
-    """
+    """Return ``max_per_class`` for the first half of the classes (rounded down), ``int(max_per_class / ratio)`` for the rest."""
     head = num_classes // 2
     return [max_per_class] * head + [int(max_per_class / ratio)] * (num_classes - head)
 
@@ -68,7 +55,6 @@ def select(labels: npt.ArrayLike, counts: npt.ArrayLike, split_seed: int) -> Int
     Args:
         labels: Class of every image, shape (N,).
         counts: Images to keep of each class, shape (C,).
-        split_seed: Seed of the generator, 0 to 2**32 - 1.
 
     Returns:
         Positions, class by class, int64, shape (sum of counts,).
@@ -104,12 +90,6 @@ def _largest_whole_ratio(num_classes: int, max_per_class: int, imbalance: Imbala
 def long_tailed_counts(num_classes: int, max_per_class: int, ratio: float, imbalance: Imbalance = "exp") -> list[int]:
     """Return the images of each class, shape (C,), for a ratio that makes sense.
 
-    Args:
-        num_classes: C.
-        max_per_class: Images of the largest class.
-        ratio: Largest count over smallest.
-        imbalance: ``exp`` or ``step``.
-
     Raises:
         UserError: If the ratio is not a finite number of at least 1, or leaves a class without images.
     """
@@ -137,15 +117,9 @@ def make_split(
 
     Args:
         labels: Class of every image of the training part, shape (N,).
-        num_classes: C.
         max_per_class: Images of the largest class; None for a dataset that is long-tailed by nature.
         ratio: Largest count over smallest; None takes the training part as it is.
-        imbalance: ``exp`` or ``step``.
-        split_seed: Which subset.
         per_class: At most this many images a class, or None: it cuts counts after the construction, for smoke tests.
-
-    Raises:
-        UserError: If the ratio cannot be had from these images, or a class has none.
     """
     classes = np.asarray(labels, dtype=np.int64)
     available = np.bincount(classes, minlength=num_classes)
@@ -173,13 +147,7 @@ def make_split(
 
 
 def test_indices(labels: npt.ArrayLike, num_classes: int, per_class: int | None = None) -> Ints:
-    """Return the test images to predict, in stored order: all of them, or the first ``per_class`` of each class.
-
-    Args:
-        labels: Class of every test image, shape (N,).
-        num_classes: C.
-        per_class: The cap of a smoke test, or None.
-    """
+    """Return the test images to predict, in stored order: all of them, or the first ``per_class`` of each class."""
     classes = np.asarray(labels, dtype=np.int64)
     if per_class is None:
         return np.arange(len(classes), dtype=np.int64)

@@ -18,9 +18,6 @@ def split_datasets(text: str) -> list[str]:
 
     Args:
         text: For example ``cifar100-lt@50,"folder:photos, mine"``.
-
-    Raises:
-        UserError: If a part is empty.
     """
     try:
         parts = [part.strip() for part in next(csv.reader([text], skipinitialspace=True, strict=True))]
@@ -36,8 +33,6 @@ def open_dataset(text: str, registry: Registry, ratio: str | float | None = None
     """Return a dataset's description and the imbalance ratio that it is asked for; no image is read.
 
     Args:
-        text: As typed.
-        registry: Where names are looked up.
         ratio: Typed for every dataset that has none of its own; None for the dataset's default.
 
     Raises:
@@ -55,15 +50,7 @@ def open_dataset(text: str, registry: Registry, ratio: str | float | None = None
 
 
 def dataset_of_record(name: str, registry: Registry) -> Dataset:
-    """Return the description of the dataset that a record names.
-
-    Args:
-        name: As in its task.
-        registry: Where names are looked up.
-
-    Raises:
-        UserError: If nobody offers it, or it is somebody's own images: a record does not say where they are.
-    """
+    """Return the description of the dataset that a record names."""
     entry, member = registry.dataset(name)
     if member is not None:
         raise UserError(f"{name:.80} is somebody's own images, and no record says where they are")

@@ -1,10 +1,11 @@
-"""Anybody's own images: what ``folder:`` and ``list:`` have in common."""
+"""Anybody's own images: what ``folder:``, ``list:`` and ``tar:`` have in common."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from ltbench.data.base import Dataset
 from ltbench.data.content import content_digest
+from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
 from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, LARGE_RESIZED, WINDOWS
 from ltbench.data.lists import Listed
@@ -22,6 +24,7 @@ from ltbench.terms.protocol import COMMON, Protocol
 
 _TEST_SEED = 20  # of a carved test part, for ever: another seed makes another benchmark
 _TESTED = 5  # one of how many
+ROLES = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}  # of folders, by their names
 
 # As on ImageNet-LT, but for the color jitter, and for batches that a small set can fill.
 PROTOCOLS = {
@@ -42,9 +45,8 @@ class OwnImages(Dataset):
 
     Args:
         name: Without any path.
-        class_names: One a class, in the order of the labels.
         train: Every class has an image.
-        test: Likewise; None to set a fifth of each class's training images apart.
+        test: Every class has an image; None to set a fifth of each class's training images apart.
         val: The set's own validation part, if it has one beside the test part.
 
     Raises:
@@ -55,41 +57,35 @@ class OwnImages(Dataset):
     image_size, resized = LARGE, LARGE_RESIZED
     protocols = PROTOCOLS
 
-    def __init__(self, name: str, class_names: tuple[str, ...], train: Listed, test: Listed | None,
-                 val: Listed | None = None) -> None:
+    def __init__(self, name: str, class_names: tuple[str, ...], train: EncodedImages, test: EncodedImages | None,
+                 val: EncodedImages | None = None) -> None:
         self.name, self.class_names = name, class_names
         if len(class_names) < 2:
             raise UserError(f"{name} must have at least 2 classes, got {len(class_names)}")
         if test is None:
             train, test = carve(train, class_names)
-        for part, (_, labels) in (("training", train), ("test", test)):
-            if missing := sorted(set(range(len(class_names))) - set(labels.tolist())):
+        for part, source in (("training", train), ("test", test)):
+            if missing := sorted(set(range(len(class_names))) - set(source.labels.tolist())):
                 raise UserError(f"every class of {name} must have a {part} image, class {class_names[missing[0]]!r} has none")
-        self.max_per_class = int(torch.bincount(train[1]).min())
-        self._parts = [None if part is None else (*part, content_digest(part[0])) for part in (train, test, val)]
-        parts = self.load(None)
-        assert isinstance(parts.train, FileImages) and isinstance(parts.test, FileImages)
-        self.images = hashlib.sha256(f"{parts.train.fingerprint} {parts.test.fingerprint}".encode()).hexdigest()
+        self.max_per_class = int(torch.bincount(train.labels).min())
+        train, test = (replace(part, content=content_digest(part)) for part in (train, test))
+        self._parts = train, test, val and replace(val, content=content_digest(val))
+        self.images = hashlib.sha256(f"{train.fingerprint} {test.fingerprint}".encode()).hexdigest()
 
     def load(self, root: Path | None, *, download: bool = False) -> Parts:
-        """Return the parts; no image is opened.
-
-        Args:
-            root: Ignored: a path says where the images are.
-            download: Ignored.
-        """
-        train, test, val = (part and FileImages(part[0], part[1], self.image_size, self.resized, content=part[2])
-                            for part in self._parts)
+        """Return the parts, at the size that is asked for; no image is opened, and nothing else is looked for."""
+        train, test, val = (part and replace(part, size=self.image_size, resized=self.resized) for part in self._parts)
         assert train is not None and test is not None
         return Parts(train, test, val)
 
 
-def carve(listed: Listed, class_names: tuple[str, ...]) -> tuple[Listed, Listed]:
-    """Set a fifth of each class's images apart, at least one and never all, by a fixed seed.
+def own_files(listed: Listed) -> FileImages:
+    """Return the images of a list."""
+    return FileImages(*listed, LARGE, LARGE_RESIZED)
 
-    Args:
-        listed: All images.
-        class_names: One a class.
+
+def carve(images: EncodedImages, class_names: tuple[str, ...]) -> tuple[EncodedImages, EncodedImages]:
+    """Set a fifth of each class's images apart, at least one and never all, by a fixed seed.
 
     Returns:
         Those to train on, and those to test on.
@@ -97,25 +93,17 @@ def carve(listed: Listed, class_names: tuple[str, ...]) -> tuple[Listed, Listed]
     Raises:
         UserError: If a class has one image only.
     """
-    paths, labels = listed
+    labels = images.labels
     counts = np.bincount(labels.numpy(), minlength=len(class_names))
     for k in np.flatnonzero(counts == 1)[:1]:
         raise UserError(f"class {class_names[k]!r} must have at least 2 images, one of them to test on, got 1")
     test = np.sort(select(labels, np.where(counts > 0, np.maximum(counts // _TESTED, 1), 0), _TEST_SEED))
     train = np.setdiff1d(np.arange(len(labels)), test)
-    return (paths.take(train.tolist()), labels[train]), (paths.take(test.tolist()), labels[test])
+    return images.take(torch.from_numpy(train)), images.take(torch.from_numpy(test))
 
 
 def own_path(typed: str, family: str) -> Path:
-    """Return the path behind a family's colon, with ``~`` expanded.
-
-    Args:
-        typed: What follows the colon.
-        family: With its colon.
-
-    Raises:
-        UserError: If nothing follows.
-    """
+    """Return the path behind a family's colon, with ``~`` expanded."""
     if not typed:
         raise UserError(f"{family} must be followed by a path, got nothing")
     return Path(os.path.abspath(os.path.expanduser(typed)))

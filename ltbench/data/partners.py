@@ -38,10 +38,6 @@ def draw_partners(batch: Batch, generator: torch.Generator, gather: Callable[[Te
     Args:
         batch: The part; of a global batch that is split, images and targets are taken as they were drawn.
         generator: In the same state for every part.
-        gather: Joins rows of all processes.
-
-    Raises:
-        ValueError: If there are no images.
     """
     if batch.images is None:
         raise ValueError("mixing needs images, got a batch without")

@@ -22,11 +22,7 @@ class ImageSource(Interface):
         ...
 
     def fetch(self, indices: Tensor) -> Tensor:
-        """Return images as uint8, shape (B, channels, height, width).
-
-        Args:
-            indices: Positions in this part, int64, shape (B,).
-        """
+        """Return the images at positions in this part, int64, shape (B,), as uint8, shape (B, channels, height, width)."""
         ...
 
 
@@ -80,7 +76,6 @@ class Parts:
     """Hold the parts of a dataset before any long-tailed selection.
 
     Args:
-        train: What is trained on.
         test: What is tested on, once.
         val: The set's own validation part, where it has one beside the test part; no training and no test reads it.
         shifts: Published label-shifted test sets that are there: by name (``forward50``), positions in the test part, int64.

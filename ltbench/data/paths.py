@@ -65,9 +65,7 @@ class Paths(Sequence[str]):
         """Return the paths of what :attr:`buffer` gave.
 
         Args:
-            folder: That the names are relative to.
             ends: Where each name ends, from 0 on, int64, shape (N + 1,).
-            text: All names.
         """
         paths = cls(folder, ())
         paths._ends, paths._text = ends, text

@@ -14,8 +14,6 @@ def blend(base: Tensor, images: Tensor, factors: Tensor) -> Tensor:
 
     Args:
         base: What factor 0 gives, uint8, shape (B, channels or 1, height or 1, width or 1).
-        images: What factor 1 gives, uint8, shape (B, channels, height, width).
-        factors: float32, shape (B,).
     """
     low = base.float()
     return (low + factors.view(-1, 1, 1, 1) * (images.float() - low)).clamp(0, 255).to(torch.uint8)

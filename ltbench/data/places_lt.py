@@ -5,20 +5,14 @@ Most published figures start from a ResNet-152 trained on ImageNet; the common p
 
 from __future__ import annotations
 
-from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, WINDOWS, ListedDataset
+from dataclasses import replace
+
+from ltbench.data import imagenet_lt
+from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, ListedDataset
 from ltbench.data.published import Published, Totals
-from ltbench.terms.protocol import COMMON, Protocol
+from ltbench.terms.protocol import COMMON
 
-_AUGMENTATION = (*WINDOWS, "jitter")
-
-PROTOCOLS = {
-    "smoke": Protocol("smoke", "resnet10", epochs=2, batch_size=64, augmentation=_AUGMENTATION, stage2_draws=1.0,
-                      stage2_batch_size=64, per_class=1),
-    "quick": Protocol("quick", "resnet10", epochs=16, batch_size=256, lr=0.2, schedule="one_cycle", warmup=0.25,
-                      augmentation=_AUGMENTATION, stage2_batch_size=256),
-    COMMON: Protocol(COMMON, "timm:resnet50", epochs=90, batch_size=256, lr=0.1, weight_decay=5e-4, warmup=0.0,
-                     augmentation=_AUGMENTATION, stage2_batch_size=256),
-}
+PROTOCOLS = {**imagenet_lt.PROTOCOLS, COMMON: replace(imagenet_lt.PROTOCOLS[COMMON], backbone="timm:resnet50")}
 
 
 class PlacesLT(ListedDataset):

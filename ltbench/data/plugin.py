@@ -26,6 +26,7 @@ def ltbench_datasets() -> list[DatasetSpec]:
         _files("imagenet200", "imagenet:ImageNet200", "Tiny ImageNet, 64 x 64, balanced", 200, ratio=1.0),
         _files("folder:", "class_folders:open_folder", "your own images in class folders: folder:PATH", None),
         _files("list:", "own_lists:open_list", "your own images by a list of 'path label' lines: list:FILE", None),
+        _files("tar:", "own_tars:open_tar", "your own images in tar files, WebDataset's or of class folders: tar:PATTERN", None),
     ]
 
 

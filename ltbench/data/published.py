@@ -13,9 +13,8 @@ from torch import Tensor
 from ltbench.data.arrays import Floats
 from ltbench.data.parts import Parts
 from ltbench.errors import MissingData
+from ltbench.terms.shots import FEW_BELOW, MANY_ABOVE
 
-# The classes of the field: many have more than 100 images, few fewer than 20.
-_MANY, _FEW = 100, 20
 _HALVINGS = 100
 
 
@@ -24,9 +23,6 @@ class Totals:
     """Hold what a paper prints of a part.
 
     Args:
-        images: In all.
-        largest: Images of the largest class.
-        smallest: Images of the smallest class.
         many: Classes with more than 100 images.
         medium: Classes with 20 to 100.
         few: Classes with fewer than 20.
@@ -41,13 +37,9 @@ class Totals:
 
     @classmethod
     def of(cls, counts: npt.ArrayLike) -> Totals:
-        """Return those of a part.
-
-        Args:
-            counts: Images of each class, shape (C,).
-        """
+        """Return the totals of class counts, shape (C,)."""
         images = np.asarray(counts, dtype=np.int64)
-        many, few = int((images > _MANY).sum()), int((images < _FEW).sum())
+        many, few = int((images > MANY_ABOVE).sum()), int((images < FEW_BELOW).sum())
         return cls(int(images.sum()), int(images.max()), int(images.min()), many, len(images) - many - few, few)
 
 
@@ -71,25 +63,12 @@ class Published:
 
     @classmethod
     def even(cls, num_classes: int, *, train: int, test: int) -> Published:
-        """Return the counts of a balanced set.
-
-        Args:
-            num_classes: C.
-            train: Images of every class in the training part.
-            test: Likewise in the test part.
-        """
+        """Return the counts of a balanced set."""
         return cls((train,) * num_classes, (test,) * num_classes)
 
     @classmethod
     def natural(cls, stated: Totals, *, test: int, val: int | None = None, train_digest: str | None = None) -> Published:
-        """Return the counts of a set that is long-tailed as it is, the training ones made up to what is known of them.
-
-        Args:
-            stated: Of the training part.
-            test: Images of every class in the test part.
-            val: Likewise in the validation part, where there is one.
-            train_digest: Of the true training counts, where they are known.
-        """
+        """Return the counts of a set that is long-tailed as it is, the training ones made up to what is known of them."""
         train = natural_counts(stated.images, stated.largest, stated.smallest, many=stated.many, medium=stated.medium,
                                few=stated.few)
         return cls(train, (test,) * len(train), None if val is None else (val,) * len(train), stated, train_digest)
@@ -105,23 +84,15 @@ def natural_counts(total: int, largest: int, smallest: int, *, many: int, medium
 
     Medium and few classes fall exponentially; the many-shot ones more steeply, as the total asks.
 
-    Args:
-        total: Images in all.
-        largest: Images of the largest class, more than 100.
-        smallest: Images of the smallest class, fewer than 20.
-        many: Classes with more than 100 images.
-        medium: Classes with 20 to 100.
-        few: Classes with fewer than 20.
-
     Returns:
         Shape (many + medium + few,).
     """
-    rest = np.rint(np.concatenate([np.geomspace(_MANY, _FEW, medium), np.geomspace(_FEW - 1, smallest, few)]))
+    rest = np.rint(np.concatenate([np.geomspace(MANY_ABOVE, FEW_BELOW, medium), np.geomspace(FEW_BELOW - 1, smallest, few)]))
     wanted = total - int(rest.sum())
 
     def head(steepness: float) -> Floats:
         falling = np.linspace(1, 0, many) ** steepness
-        return np.asarray((_MANY + 1) * (largest / (_MANY + 1)) ** falling, dtype=np.float64)
+        return np.asarray((MANY_ABOVE + 1) * (largest / (MANY_ABOVE + 1)) ** falling, dtype=np.float64)
 
     low, high = 1e-3, 1e3
     for _ in range(_HALVINGS):
@@ -140,7 +111,6 @@ class Unread:
     """Stand for a part whose images are not there.
 
     Args:
-        name: Of the dataset.
         labels: Class by class, int64, shape (N,).
     """
 
@@ -148,21 +118,12 @@ class Unread:
     labels: Tensor
 
     def fetch(self, indices: Tensor) -> Tensor:
-        """Refuse.
-
-        Raises:
-            MissingData: Always.
-        """
+        """Refuse."""
         raise MissingData(f"the images of {self.name} are not there: with published class counts a run can only be planned")
 
 
 def unread_parts(name: str, published: Published) -> Parts:
-    """Return both parts of a dataset, with labels and without images.
-
-    Args:
-        name: Of the dataset.
-        published: Its class counts.
-    """
+    """Return both parts of a dataset, with labels and without images."""
     train, test = (torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
                    for counts in (published.train, published.test))
     return Parts(Unread(name, train), Unread(name, test))

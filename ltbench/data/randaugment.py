@@ -26,7 +26,6 @@ def choose(uniforms: Floats, size: tuple[int, int]) -> tuple[Ints, Floats]:
 
     Args:
         uniforms: In [0, 1): which operation, and its direction, shape (B, 2).
-        size: Height and width.
 
     Returns:
         Positions in ``OPERATIONS``, or -1 for none, and strengths, shape (B,) each.
@@ -41,12 +40,7 @@ def choose(uniforms: Floats, size: tuple[int, int]) -> tuple[Ints, Floats]:
 
 
 def randaugment(images: Tensor, uniforms: Floats) -> Tensor:
-    """Apply two operations, each drawn from all with equal probability.
-
-    Args:
-        images: uint8, shape (B, channels, height, width).
-        uniforms: In [0, 1), shape (B, 4).
-    """
+    """Apply two operations, each drawn from all with equal probability by uniform numbers in [0, 1), shape (B, 4)."""
     size = (images.shape[2], images.shape[3])
     images = images.clone()
     for number in range(COUNT):

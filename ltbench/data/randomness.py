@@ -39,9 +39,7 @@ def uniform(key: int, epoch: int, indices: npt.ArrayLike, draws: int) -> Floats:
 
     Args:
         key: What the numbers are for; see :func:`derive_seed`.
-        epoch: From 0.
         indices: Of the images, integers, shape (N,).
-        draws: Numbers an image.
 
     Returns:
         float64, shape (N, draws), multiples of 2**-53.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,7 +24,6 @@ class Sampler(ABC):
 
         Args:
             labels: Class of every training image, shape (N,).
-            num_draws: How many to draw.
             generator: Seeded alike on every process.
         """
 
@@ -64,6 +63,8 @@ class InstanceBalanced(Sampler):
 class _ByClass(Sampler):
     """Draw a class first, then an image of it, each image of a class once before any comes again."""
 
+    name: ClassVar[str]
+
     @abstractmethod
     def class_weights(self, counts: Ints) -> Floats:
         """Return a number proportional to each class's probability, shape (C,), given counts (C,) that are all positive."""
@@ -97,6 +98,10 @@ class _ByClass(Sampler):
         positions[order] = image[slot_start[drawn[order]] + rank]
         return positions
 
+    def describe(self) -> dict[str, Any]:
+        """Return the name."""
+        return {"sampler": self.name}
+
 
 @dataclass(frozen=True)
 class ClassAware(_ByClass):
@@ -106,6 +111,7 @@ class ClassAware(_ByClass):
         gamma: 0 is class-balanced, 1 class-reversed, -1 instance-balanced in expectation.
     """
 
+    name: ClassVar[str] = "class_aware"
     gamma: float
 
     def __post_init__(self) -> None:
@@ -119,43 +125,37 @@ class ClassAware(_ByClass):
 
     def describe(self) -> dict[str, Any]:
         """Return the name and gamma."""
-        return {"sampler": "class_aware", "gamma": self.gamma}
+        return super().describe() | {"gamma": self.gamma}
 
 
 @dataclass(frozen=True)
 class ClassBalanced(_ByClass):
     """Draw every class equally often (in the literature also "class-aware", or "uniform")."""
 
+    name: ClassVar[str] = "class_balanced"
+
     def class_weights(self, counts: Ints) -> Floats:
         """Return ones, shape (C,)."""
         return np.ones(len(counts))
-
-    def describe(self) -> dict[str, Any]:
-        """Return the name."""
-        return {"sampler": "class_balanced"}
 
 
 @dataclass(frozen=True)
 class ClassReversed(_ByClass):
     """Draw class k with probability proportional to 1 / n_k (Zhou et al., 2020, eq. 6)."""
 
+    name: ClassVar[str] = "class_reversed"
+
     def class_weights(self, counts: Ints) -> Floats:
         """Return 1 / n_k, shape (C,)."""
         return np.asarray(1.0 / counts, dtype=np.float64)
-
-    def describe(self) -> dict[str, Any]:
-        """Return the name."""
-        return {"sampler": "class_reversed"}
 
 
 @dataclass(frozen=True)
 class SquareRoot(_ByClass):
     """Draw class k with probability proportional to the square root of n_k (Kang et al., 2020, eq. 1 with q = 1/2)."""
 
+    name: ClassVar[str] = "square_root"
+
     def class_weights(self, counts: Ints) -> Floats:
         """Return sqrt(n_k), shape (C,)."""
         return np.sqrt(counts.astype(np.float64))
-
-    def describe(self) -> dict[str, Any]:
-        """Return the name."""
-        return {"sampler": "square_root"}

@@ -24,10 +24,7 @@ def read_shifts(
 
     Args:
         pattern: Of the files' names, with ``{shift}`` for a shift's name.
-        ratios: That lists were published for.
         candidates: Folders that may hold them, the most likely first.
-        test: Paths and labels of the test part.
-        num_classes: C.
 
     Returns:
         By the shift's name, positions in the test part, rising.

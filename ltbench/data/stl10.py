@@ -5,26 +5,24 @@ Images keep their size: the papers that report long-tailed figures state no othe
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ltbench.data.base import Dataset
+from ltbench.data.cifar import Cifar10LT
 from ltbench.data.fetched import download as fetch
 from ltbench.data.fetched import folder_of, require, torchvision_set
 from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.published import Published
 from ltbench.errors import UserError
-from ltbench.terms.protocol import COMMON, Protocol
 
 _FOLDER, _SIDE = "stl10_binary", 96
 
-PROTOCOLS = {
-    "smoke": Protocol("smoke", "resnet20", epochs=2, batch_size=32, stage2_draws=1.0, per_class=10),
-    "quick": Protocol("quick", "resnet32", epochs=16, lr=0.2, schedule="one_cycle", warmup=0.25),
-    COMMON: Protocol(COMMON, "resnet32", epochs=200, warmup=0.025),
-}
+# As on CIFAR-10, with a smaller network for the smoke test.
+PROTOCOLS = {**Cifar10LT.protocols, "smoke": replace(Cifar10LT.protocols["smoke"], backbone="resnet20")}
 
 
 class Stl10LT(Dataset):
@@ -41,16 +39,7 @@ class Stl10LT(Dataset):
     published = Published.even(10, train=500, test=800)
 
     def load(self, root: Path | None, *, download: bool = False) -> Parts:
-        """Read both parts as uint8 tensors.
-
-        Args:
-            root: The folder that holds the set's own folder ``stl10_binary``, or that folder itself; None for ltbench's cache.
-            download: Fetch what is missing.
-
-        Raises:
-            MissingData: If a file is not there.
-            UserError: If one is damaged, or cannot be downloaded.
-        """
+        """Read both parts from the folder ``stl10_binary`` in the root, or from the root itself."""
         folder = folder_of(root, _FOLDER)
         reader = torchvision_set("STL10")
         if download:

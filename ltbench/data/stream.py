@@ -58,10 +58,6 @@ class Stream:
     """Serve requests in their order; what comes depends on the requests alone, not on the number of workers.
 
     Workers live as long as the stream, over any number of epochs.
-
-    Args:
-        source: Of the images.
-        device: Where views are wanted.
     """
 
     def __init__(self, source: ImageSource, device: torch.device | str = "cpu") -> None:
@@ -80,9 +76,6 @@ class Stream:
 
         Args:
             requests: Read a few ahead of what is served.
-
-        Raises:
-            UserError: If an image cannot be had.
         """
         if self._loader is None:
             yield from (self._views(self._work[request], copy=False) for request in requests)
@@ -138,7 +131,7 @@ class _Work(Dataset[Any]):
 
 
 def quiet(worker: int) -> None:
-    """Make a worker deaf to what ends the main process, which then ends the workers; they need not say so too.
+    """Let a worker ignore the signals that end the main process, which ends its workers itself.
 
     SIGTERM is left alone: it is what the main process ends them with.
     """

@@ -8,27 +8,23 @@ balanced, and a label is the image's own.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ltbench.data.base import Dataset
+from ltbench.data.cifar import Cifar10LT
 from ltbench.data.fetched import download as fetch
 from ltbench.data.fetched import folder_of, require, torchvision_set
 from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.published import Published
 from ltbench.errors import UserError
-from ltbench.terms.protocol import COMMON, Protocol
 
 _FOLDER = "svhn"
-_AUGMENTATION = ("crop",)  # no flips: a mirrored 2 is not a 2
-
-PROTOCOLS = {
-    "smoke": Protocol("smoke", "resnet32", epochs=2, batch_size=32, augmentation=_AUGMENTATION, stage2_draws=1.0, per_class=10),
-    "quick": Protocol("quick", "resnet32", epochs=16, lr=0.2, schedule="one_cycle", warmup=0.25, augmentation=_AUGMENTATION),
-    COMMON: Protocol(COMMON, "resnet32", epochs=200, warmup=0.025, augmentation=_AUGMENTATION),
-}
+# As on CIFAR-10, without flips: a mirrored 2 is not a 2.
+PROTOCOLS = {name: replace(protocol, augmentation=("crop",)) for name, protocol in Cifar10LT.protocols.items()}
 
 
 class SvhnLT(Dataset):
@@ -45,16 +41,7 @@ class SvhnLT(Dataset):
                           (1744, 5099, 4149, 2882, 2523, 2384, 1977, 2019, 1660, 1595))
 
     def load(self, root: Path | None, *, download: bool = False) -> Parts:
-        """Read both parts as uint8 tensors.
-
-        Args:
-            root: The folder that holds the set's own folder ``svhn``, or that folder itself; None for ltbench's cache.
-            download: Fetch what is missing.
-
-        Raises:
-            MissingData: If a file is not there.
-            UserError: If one is damaged, or cannot be downloaded.
-        """
+        """Read both parts from the folder ``svhn`` in the root, or from the root itself."""
         folder = folder_of(root, _FOLDER)
         reader = torchvision_set("SVHN")
         if download:

@@ -29,11 +29,8 @@ class TaskData:
     """Hold what a run reads.
 
     Args:
-        dataset: Its description.
-        parts: Both parts, whole.
-        split: Which training images are kept.
-        test_indices: Which test images are: all, but for smoke tests; int64, shape (M,).
         labels: Of the kept training images, shape (N,).
+        test_indices: Which test images are kept: all, but for smoke tests; int64, shape (M,).
         fingerprint: Digest of which images the parts hold, where lists say so; None where the dataset's name does.
         unreadable: How many images of each part were left out, and the sha256 of their names; None where none was.
     """
@@ -66,13 +63,7 @@ def load_task_data(dataset: Dataset, parts: Parts, task: Task, per_class: int | 
     """Make a task's split.
 
     Args:
-        dataset: Its description.
-        parts: As loaded.
-        task: Says ratio, kind of imbalance and split seed.
         per_class: At most this many images a class, in both parts.
-
-    Raises:
-        UserError: If the ratio empties a class or asks for more images than there are.
     """
     if task.imbalance_ratio is not None and dataset.max_per_class is None:
         raise UserError(f"dataset {dataset.name!r} takes no imbalance ratio, got {task.imbalance_ratio:g}")
@@ -98,10 +89,9 @@ def _fingerprint(parts: Parts) -> str | None:
 
 
 def check_files(parts: Parts, *, planning: bool) -> None:
-    """Refuse what decoding would stumble over in the course of a training.
+    """Check before a training what decoding needs: the number of workers, and the first and the last file of each part.
 
     Args:
-        parts: Of a dataset.
         planning: Whether no image will be opened.
 
     Raises:
@@ -118,9 +108,6 @@ def load_parts(dataset: Dataset, root: Path | None, *, download: bool, planning:
     """Read a dataset and check what it promises.
 
     Args:
-        dataset: Its description.
-        root: The folder that the user keeps data in; None if none was given.
-        download: Whether the network may be used.
         planning: Whether labels alone will do: where the data is not there, published class counts stand for it.
 
     Raises:

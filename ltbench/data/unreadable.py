@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ltbench.data.encoded import EncodedImages
-from ltbench.data.inspection.readable import unreadable
+from ltbench.data.inspection.readable import progress_bar, unreadable
 from ltbench.data.longtail import Split, split_hash
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
@@ -30,9 +30,8 @@ def find_unreadable(data: TaskData, folder: Path, *, decode: bool = True) -> dic
     """Decode every image of a task once, or remember what came of it.
 
     Args:
-        data: Of the task.
         folder: Where it is remembered, until a file changes in size or time.
-        decode: Whether images may be opened; else what nobody has looked at passes for readable.
+        decode: Whether images may be opened; if not, those that nobody has tried yet count as readable.
 
     Returns:
         Positions in the training and in the test part, sorted, under ``train`` and ``test``.
@@ -48,10 +47,6 @@ def find_unreadable(data: TaskData, folder: Path, *, decode: bool = True) -> dic
 
 def leave_out(data: TaskData, found: Positions) -> TaskData:
     """Return the data of a task without some images; its split and its fingerprint say so.
-
-    Args:
-        data: Of the task.
-        found: As :func:`find_unreadable` gives it.
 
     Raises:
         UserError: If no training image of a class is left, or no test image at all.
@@ -78,12 +73,7 @@ def leave_out(data: TaskData, found: Positions) -> TaskData:
 
 
 def tell(data: TaskData, found: Positions) -> None:
-    """Say on stderr which images are left out: how many, and the names of the first.
-
-    Args:
-        data: Of the task, whole.
-        found: As :func:`find_unreadable` gives it.
-    """
+    """Say on stderr which images are left out: how many, and the names of the first."""
     for name, part, wanted in _parts(data):
         if isinstance(part, EncodedImages) and found[name]:
             bad = found[name]
@@ -109,29 +99,11 @@ def _remembered(source: EncodedImages, folder: Path, what: str, decode: bool) ->
         return [int(index) for index in json.loads(file.read_text(encoding="utf-8"))]
     if not decode:
         return []
-    found = [index for index, _, _ in unreadable(source, data_workers(), _Progress(what, len(source.paths)))]
+    progress = progress_bar(f"decoding {what}", len(source.paths))
+    if progress is None:
+        print(f"decoding {len(source.paths)} images once ({what})", file=sys.stderr)
+    found = [index for index, _, _ in unreadable(source, data_workers(), progress)]
     with suppress(OSError):  # a cache that cannot be written is refused elsewhere, where it matters
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(found).encode(), durable=False)
     return found
-
-
-class _Progress:
-    """Show how far the decoding is: a bar on a terminal, one line elsewhere."""
-
-    def __init__(self, what: str, images: int) -> None:
-        self._bar = None
-        if sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=images, desc=f"decoding {what}", unit="image", leave=False)
-        else:
-            print(f"decoding {images} images once ({what})", file=sys.stderr)
-        self._left = images
-
-    def __call__(self, images: int) -> None:
-        self._left -= images
-        if self._bar is not None:
-            self._bar.update(images)
-            if not self._left:
-                self._bar.close()

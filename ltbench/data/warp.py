@@ -34,9 +34,7 @@ def warp(images: Tensor, walks: Tensor, fill: int = 0) -> Tensor:
     """Sample every image along its own walk.
 
     Args:
-        images: uint8, shape (B, channels, height, width).
         walks: As :func:`fixed_point` gives them, on the same device, shape (B, 6).
-        fill: Value of pixels from outside.
     """
     b, c, h, w = images.shape
     x = torch.arange(w, device=images.device)  # (w,)

@@ -22,8 +22,6 @@ def random_window(uniforms: Floats, width: int, height: int) -> Window:
 
     Args:
         uniforms: Numbers in [0, 1): an area and a shape for each attempt, then the two of the place, shape (22,).
-        width: Of the image.
-        height: Likewise.
     """
     for attempt in range(_ATTEMPTS):
         area = width * height * (_AREA[0] + float(uniforms[2 * attempt]) * (_AREA[1] - _AREA[0]))

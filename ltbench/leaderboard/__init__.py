@@ -1,7 +1,7 @@
-"""The leaderboard: from finished records to rows, tables, their statistics, and the files and the page of a board.
+"""From records to boards: rows, intervals, ranks, tables, and the page of a board.
 
-What enters here reads records and predictions, and writes nothing but a board's own files. It may import ``results`` and what is
-below it, and never runs a method.
+What enters is a function of records alone: the same records give the same bytes on any machine. Imports ``results`` and what lies
+below, but not ``running``, its neighbor on the floor.
 """
 
 FORMATS = ("md", "json", "csv", "latex")

@@ -27,3 +27,20 @@ def class_means(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
         sums.index_add_(0, where, part.double())
     counts = torch.bincount(labels, minlength=num_classes).clamp_min(1)
     return (sums / counts[:, None]).to(features.dtype)
+
+
+def class_centroids(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Return the mean feature of each class, shape (C, D), to start prototypes from.
+
+    The mean of no images would be the origin, which means nothing to a distance (and has no cosine): a class without images
+    stands in the middle of the others.
+
+    Args:
+        features: Shape (N, D).
+        labels: Shape (N,).
+        num_classes: C.
+    """
+    means = class_means(features, labels, num_classes)
+    present = torch.bincount(labels, minlength=num_classes) > 0
+    means[~present] = means[present].mean(dim=0)
+    return means

@@ -5,36 +5,36 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from typing import Protocol as Interface
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ltbench.backbones.request import feature_dim
 from ltbench.data.batch import Batch
 from ltbench.data.partners import Partners, draw_partners
 from ltbench.data.samplers import InstanceBalanced, Sampler
 from ltbench.method.values import Facts, Output, Step
 from ltbench.terms.protocol import Protocol
 
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
 
 class Combined(Interface):
-    """Speak for all methods of a stage."""
+    """Join what the methods of a stage do."""
 
     stage: int
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of every sample, shape (B,)."""
-        ...
 
     def class_weights(self, ctx: Context) -> Tensor | None:
         """Return the product of all class weights, shape (C,), or None if there are none."""
-        ...
 
     def mix(self, ctx: Context, batch: Batch) -> Batch:
         """Return the batch with mixed images and weighted targets."""
-        ...
 
 
 class StageModel(Interface):
@@ -50,15 +50,12 @@ class StageModel(Interface):
 
     def method(self, name: str) -> Any:
         """Return a method of this stage by its name."""
-        ...
 
     def output(self, batch: Batch | Tensor) -> Output:
         """Return what the model says of a batch or of images (B, channels, H, W)."""
-        ...
 
     def predict(self, batch: Batch | Tensor) -> Tensor:
         """Return the logits (B, C) whose softmax is the stage's probability."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +78,9 @@ class Context:
 
     Attributes:
         facts: Class counts, D, epochs.
-        protocol: As realized for this stage.
-        stage: From 1.
         epoch: From 0; of the current stage.
         previous: The model of the stage before, frozen and in evaluation mode; None in the first stage. Its ``head``,
             ``backbone`` and ``method(name)`` are there to read.
-        device: Where batches and the model are.
         generator: A CPU generator that is seeded anew each epoch, equally on every process. Draw from it what is random: a step
             draws the same numbers for every part of a global batch. A number for each image: :meth:`Batch.rows_of`.
     """
@@ -115,6 +109,20 @@ class Context:
             raise RuntimeError("the engine of this context is gone")
         return engine
 
+    def classifier(self, kind: type[ModuleT]) -> ModuleT:
+        """Return the classifier of this stage's head, which a method of the stage has made.
+
+        Args:
+            kind: Its class.
+
+        Raises:
+            TypeError: If it is of another one.
+        """
+        classifier = self.engine.head.classifier
+        if not isinstance(classifier, kind):
+            raise TypeError(f"the classifier must be of class {kind.__name__}, got {type(classifier).__name__}")
+        return classifier
+
     @property
     def class_counts(self) -> Tensor:
         """Realized training images of each class, int64, shape (C,), on the device."""
@@ -123,7 +131,7 @@ class Context:
     @property
     def embedding_dim(self) -> int:
         """D of the backbone as it was built: another method of the stack may have made it wider than the task's."""
-        return int(self.engine.backbone.feature_dim)  # type: ignore[arg-type]
+        return feature_dim(self.engine.backbone)
 
     @property
     def progress(self) -> float:
@@ -148,10 +156,6 @@ class Context:
         The divisor comes from the labels of the whole global batch, which every process knows, so no communication is needed and
         averaging over processes and accumulation steps gives the exact value. Where images are mixed it is that of the drawn
         labels, which mixing within a batch permutes.
-
-        Args:
-            logits: Shape (B, C).
-            batch: With weighted targets.
         """
         weights = self.class_weights()
         total = logits.new_zeros(())
@@ -177,10 +181,6 @@ class Context:
 
     def features(self, split: str = "train", view: str = "plain") -> Bank:
         """Return the embeddings of a split under the backbone as it is now; cached where the backbone is frozen.
-
-        Args:
-            split: ``train``.
-            view: ``plain``, or ``augmented`` for one training view a sample.
 
         Raises:
             ValueError: For any other split or view: a method never sees the test images.

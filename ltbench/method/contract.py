@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from ltbench.method.ranges import checked
 from ltbench.method.values import Facts, Output, Seen, Step  # at run time: hyperparameters are read off annotations
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from ltbench.data.samplers import Sampler
     from ltbench.method.context import Context
     from ltbench.method.factories import BackboneFactory, HeadFactory
-    from ltbench.method.search import Range
     from ltbench.terms.task import Task
 
 
@@ -83,7 +83,6 @@ class Method(nn.Module):
             ``tuned``; None for no opinion. The last two need ``images``.
         below: For a later stage: the expression that it stands on where the user typed none, in the common track; None for
             the base method.
-        search: Where ``ltbench tune`` looks for a hyperparameter, by its name; what is not named keeps its value.
     """
 
     name: ClassVar[str]
@@ -93,7 +92,12 @@ class Method(nn.Module):
     inputs: Literal["images", "features"] | None = None
     backbone: Literal["frozen", "drifting", "tuned"] | None = None
     below: ClassVar[str | None] = None
-    search: ClassVar[Mapping[str, Range]] = {}
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Let every constructor check its hyperparameters against their annotations before it runs."""
+        super().__init_subclass__(**keywords)
+        if "__init__" in vars(cls):
+            cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, facts: Facts) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ltbench.backbones.request import feature_dim
 from ltbench.errors import UserError
 from ltbench.method.values import Output
 
@@ -31,13 +32,7 @@ class Head(nn.Module):
 
 
 class HeadFactory:
-    """Offer the parts of a head to the method that owns it.
-
-    Args:
-        make_classifier: The stack's classifier slot.
-        feature_dim: D.
-        num_classes: C.
-    """
+    """Offer the parts of a head to the method that owns it."""
 
     def __init__(self, make_classifier: Callable[[int, int], nn.Module], feature_dim: int, num_classes: int) -> None:
         self._make_classifier = make_classifier
@@ -74,7 +69,6 @@ class BackboneFactory:
     """Offer the task's backbone, whole or in parts, to the method that owns it.
 
     Args:
-        name: For error messages.
         build: Returns a new backbone each time.
     """
 
@@ -86,7 +80,7 @@ class BackboneFactory:
     @property
     def feature_dim(self) -> int:
         """D of the whole backbone."""
-        return int(self.full().feature_dim)  # type: ignore[arg-type]
+        return feature_dim(self.full())
 
     def full(self) -> nn.Module:
         """Return the task's backbone, always the same object."""
@@ -95,11 +89,7 @@ class BackboneFactory:
         return self._full
 
     def trunk(self) -> nn.Module:
-        """Return all of the backbone but its last stage.
-
-        Raises:
-            UserError: If the backbone cannot be split.
-        """
+        """Return all of the backbone but its last stage."""
         trunk = getattr(self.full(), "trunk", None)
         if not isinstance(trunk, nn.Module):
             raise UserError(f"backbone {self._name!r} cannot be split: it has no trunk")
@@ -110,9 +100,6 @@ class BackboneFactory:
 
         Args:
             width: Of its channels, as a fraction of the backbone's own.
-
-        Raises:
-            UserError: If the backbone cannot be split.
         """
         full: Any = self.full()
         if not (hasattr(full, "make_last_stage") and hasattr(full, "pool")):

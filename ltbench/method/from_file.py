@@ -10,15 +10,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError, brief
+from ltbench.method.from_session import Offering, spec_of
 from ltbench.registry.discovery import PluginInfo, Registry, load_registry
-from ltbench.registry.hookspecs import GROUP, hookimpl
+from ltbench.registry.hookspecs import GROUP
 from ltbench.registry.specs import MethodSpec
-
-if TYPE_CHECKING:
-    from ltbench.method.contract import Method
 
 _OPTION = "--plugin"
 PREFIX = "file:"  # of what stands for the distribution, in a listing and in a record
@@ -47,10 +44,6 @@ def add_file(registry: Registry, path: Path) -> None:
     The module is called as the file is and its folder is searched last, so that worker processes find it, and so that what is
     stored and recorded names the file and its hash, and no folder.
 
-    Args:
-        registry: Of the installed plugins.
-        path: Of the file.
-
     Raises:
         UserError: If it is no such file, cannot be imported, offers nothing, or offers a name that another plugin has.
     """
@@ -59,7 +52,7 @@ def add_file(registry: Registry, path: Path) -> None:
     module = _import(path)
     distribution = f"{PREFIX}{path.name}"
     version = hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS]
-    plugin: object = module if _has_hooks(module) else _OfClasses(_specs(module, path))
+    plugin: object = module if _has_hooks(module) else Offering(_specs(module, path))
     info = PluginInfo(path.stem, distribution, version)
     registry.add(plugin, info)
     if info.error is not None:
@@ -108,23 +101,6 @@ def _specs(module: ModuleType, path: Path) -> list[MethodSpec]:
         raise UserError(f"{_OPTION} {path}: must hold a class derived from ltbench.Method with a name and stages, or a hook; "
                         "got neither")
     try:
-        return [_spec(kind) for kind in kinds]
+        return [spec_of(kind) for kind in kinds]
     except (ValueError, TypeError) as error:
         raise UserError(f"{_OPTION} {path}: {error}") from error
-
-
-def _spec(kind: type[Method]) -> MethodSpec:
-    summary = (vars(kind).get("__doc__") or "").strip().partition("\n")[0].removesuffix(".")
-    return MethodSpec(kind.name, f"{kind.__module__}:{kind.__qualname__}", summary, kind.stages, kind.reference)
-
-
-class _OfClasses:
-    """Offer methods that were found without a hook."""
-
-    def __init__(self, specs: list[MethodSpec]) -> None:
-        self._specs = specs
-
-    @hookimpl
-    def ltbench_methods(self) -> Any:
-        """Return the specs."""
-        return self._specs

@@ -11,23 +11,31 @@ from ltbench.registry.session_text import is_typed, typed_hash
 from ltbench.registry.specs import MethodSpec
 
 if TYPE_CHECKING:
+    from ltbench.method.contract import Method
     from ltbench.registry.discovery import Registry
 
 
-class _Session:
-    """Be a plugin that offers one class.
+class Offering:
+    """Be a plugin that offers methods which no hook of their own names."""
 
-    Args:
-        spec: Of the class.
-    """
-
-    def __init__(self, spec: MethodSpec) -> None:
-        self._spec = spec
+    def __init__(self, specs: list[MethodSpec]) -> None:
+        self._specs = specs
 
     @hookimpl
     def ltbench_methods(self) -> list[MethodSpec]:
-        """Return the class's spec."""
-        return [self._spec]
+        """Return the specs."""
+        return self._specs
+
+
+def spec_of(kind: type[Method]) -> MethodSpec:
+    """Describe a method by what its class says; the first line of its own docstring is the summary.
+
+    Raises:
+        ValueError: If its name or its stages cannot be.
+        TypeError: If its stages are no collection.
+    """
+    summary = (kind.__doc__ or "").strip().partition("\n")[0].removesuffix(".")
+    return MethodSpec(kind.name, f"{kind.__module__}:{kind.__qualname__}", summary, kind.stages, kind.reference)
 
 
 def register(method: type[Any], registry: Registry) -> str:
@@ -35,7 +43,6 @@ def register(method: type[Any], registry: Registry) -> str:
 
     Args:
         method: Derived from :class:`ltbench.Method`, at the top level of a module or of a notebook.
-        registry: That gets it.
 
     Raises:
         UserError: If it is no such class, its name is taken, or nothing tells what it does.
@@ -53,12 +60,11 @@ def register(method: type[Any], registry: Registry) -> str:
         raise UserError(f"{what} must stand at the top level of a module or of a notebook, got {method.__qualname__}")
     if is_typed(method):
         typed_hash(method)  # refuses what nothing could tell apart
-    summary = (method.__doc__ or method.__name__).strip().splitlines()[0]
     try:
-        spec = MethodSpec(method.name, f"{method.__module__}:{method.__name__}", summary, method.stages, method.reference)
+        spec = spec_of(method)
     except (TypeError, ValueError) as error:
         raise UserError(f"{what}: {error}") from error
     if method.name in registry.methods:
         raise UserError(f"{what} must have a name that is not taken, got {method.name!r}")
-    registry.add(_Session(spec), PluginInfo(method.name, "this session", "0"))
+    registry.add(Offering([spec]), PluginInfo(method.name, "this session", "0"))
     return str(method.name)

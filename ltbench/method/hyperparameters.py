@@ -7,10 +7,12 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
 from ltbench.errors import UserError, unknown
+from ltbench.method import ranges
 from ltbench.method.contract import Method
+from ltbench.method.search import Choice, Range, Uniform
 from ltbench.method.values import Facts
 
 
@@ -20,7 +22,7 @@ def declared(method: type[Method]) -> dict[str, tuple[Any, Any]]:
     Raises:
         TypeError: If one lacks an annotation or a default.
     """
-    hints = typing.get_type_hints(method.__init__)
+    hints = ranges.hints(method.__init__)
     found: dict[str, tuple[Any, Any]] = {}
     for name, parameter in inspect.signature(method.__init__).parameters.items():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
@@ -29,6 +31,12 @@ def declared(method: type[Method]) -> dict[str, tuple[Any, Any]]:
             raise TypeError(f"{method.__name__}.{name} must have an annotation and a default")
         found[name] = (hints[name], parameter.default)
     return found
+
+
+def search_space(method: type[Method]) -> dict[str, Range]:
+    """Return where ``ltbench tune`` looks for hyperparameters, by name: what their annotations say of it."""
+    found = {name: next(ranges.stated(annotation, Uniform | Choice), None) for name, (annotation, _) in declared(method).items()}
+    return {name: where for name, where in found.items() if where is not None}
 
 
 def resolve(method: type[Method], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +58,7 @@ def resolve(method: type[Method], given: Mapping[str, Any]) -> dict[str, Any]:
         if name in given:
             values[name] = _convert(f"{method.name}.{name}", given[name], annotation)
         else:  # 1 and 1.0 for a float are one value
-            values[name] = float(default) if annotation is float and type(default) is int else default
+            values[name] = float(default) if ranges.bare(annotation) is float and type(default) is int else default
     return values
 
 
@@ -76,23 +84,17 @@ def format_value(value: Any) -> str:
 
 
 def _convert(name: str, value: Any, annotation: Any) -> Any:
-    for option in _options(annotation):
+    for option in ranges.options(annotation):
         try:
-            return _as(value, option)
+            return _as(value, ranges.bare(option))
         except (ValueError, TypeError):
             continue
     raise UserError(f"{name} must be {describe(annotation)}, got {value!r}")
 
 
 def describe(annotation: Any) -> str:
-    """Say in words what an annotation admits."""
-    return " or ".join(_describe(option) for option in _options(annotation))
-
-
-def _options(annotation: Any) -> tuple[Any, ...]:
-    if typing.get_origin(annotation) in (Union, types.UnionType):
-        return typing.get_args(annotation)
-    return (annotation,)
+    """Say in words what type an annotation is of."""
+    return " or ".join(_describe(ranges.bare(option)) for option in ranges.options(annotation))
 
 
 def _as(value: Any, kind: Any) -> Any:

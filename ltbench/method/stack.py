@@ -58,10 +58,6 @@ def owner_of(methods: Sequence[type[Method]], slot: str) -> int | None:
 def check(methods: Sequence[type[Method]], stage: int) -> None:
     """Refuse a stack that cannot work, before any data is read.
 
-    Args:
-        methods: Classes of the stack.
-        stage: Its position, from 1.
-
     Raises:
         UserError: For a method twice, a method in a stage that it does not fit, or two owners of one slot.
     """
@@ -96,7 +92,6 @@ class Stack:
 
     Args:
         methods: In canonical order.
-        stage: From 1.
     """
 
     def __init__(self, methods: Sequence[Method], stage: int) -> None:

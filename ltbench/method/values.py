@@ -30,6 +30,17 @@ class Facts:
         """C."""
         return len(self.class_counts)
 
+    @property
+    def log_counts(self) -> Tensor:
+        """Logarithms of the class counts, float64, shape (C,); a class without images counts as one with one."""
+        return self.class_counts.double().clamp_min(1).log()
+
+    @property
+    def log_prior(self) -> Tensor:
+        """Logarithms of the class frequencies, float64, shape (C,); a class without images counts as one with one."""
+        counts = self.class_counts.double().clamp_min(1)
+        return (counts / counts.sum()).log()
+
 
 @dataclass
 class Output:

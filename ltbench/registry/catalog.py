@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ltbench.errors import UserError, brief, unknown
+from ltbench.registry.presets import preset_class
 from ltbench.registry.specs import BackboneSpec, DatasetSpec, MethodSpec, MetricSpec, load_target
 
 SpecT = TypeVar("SpecT", MethodSpec, DatasetSpec, BackboneSpec, MetricSpec)
@@ -22,13 +23,10 @@ class Registered(Generic[SpecT]):
     version: str
 
     def load(self) -> Any:
-        """Import what the spec points to.
-
-        Raises:
-            UserError: If that fails, naming the distribution.
-        """
+        """Import what the spec points to; of a preset, return its own class."""
         try:
-            return load_target(self.spec.target)
+            loaded = load_target(self.spec.target)
+            return preset_class(loaded, self.spec) if isinstance(self.spec, MethodSpec) and self.spec.is_preset else loaded
         except Exception as error:
             raise UserError(f"{self.spec.name!r} of {self.distribution} cannot be imported: {brief(error)}") from error
 

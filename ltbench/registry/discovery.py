@@ -64,9 +64,6 @@ class Registry:
 
         Returns:
             Its entry, and the member that a family is asked for; None for what is no family.
-
-        Raises:
-            UserError: If there is none of that name.
         """
         family, colon, member = name.partition(":")
         return self.datasets.get(family + colon), member if colon else None
@@ -79,9 +76,6 @@ class Registry:
 
         Returns:
             Its entry, and what its builder is asked for: the member, or the name itself.
-
-        Raises:
-            UserError: If there is none of that name.
         """
         family, colon, member = name.partition(":")
         return self.backbones.get(family + colon), member if colon else name
@@ -90,7 +84,6 @@ class Registry:
         """Take a plugin in; what is broken about it is noted, never raised.
 
         Args:
-            plugin: A module or object with hook implementations.
             info: Where it came from; its error and offers are filled in.
         """
         self.plugins.append(info)
@@ -130,11 +123,7 @@ class Registry:
         self._fail(info, brief(error))
 
     def add_commands(self, commands: argparse._SubParsersAction[Any]) -> None:
-        """Let every plugin add its verbs; one that cannot is noted, and the others work.
-
-        Args:
-            commands: Where verbs are added.
-        """
+        """Let every plugin add its verbs; one that cannot is noted, and the others work."""
         for hook in reversed(self.manager.hook.ltbench_commands.get_hookimpls()):  # registered last comes first
             try:
                 hook.function(*(commands for _ in hook.argnames))
@@ -145,11 +134,7 @@ class Registry:
                         self._fail(info, problem)
 
     def require_sound(self) -> None:
-        """Refuse any problem, for strict mode.
-
-        Raises:
-            UserError: Naming all.
-        """
+        """Refuse any problem, for strict mode."""
         if self.problems:
             raise UserError("strict mode: " + "; ".join(self.problems))
 
@@ -198,7 +183,6 @@ def load_registry(disabled: Sequence[str] = (), *, strict: bool | None = None,
     Args:
         disabled: Plugins or distributions to leave out, besides those of ``LTBENCH_DISABLE_PLUGINS`` (comma-separated).
         strict: Whether any problem is an error; None reads ``LTBENCH_STRICT``.
-        entry_points: Where to look.
 
     Raises:
         UserError: In strict mode, if any plugin has a problem; for a disabled name that no plugin has.
@@ -227,3 +211,13 @@ def load_registry(disabled: Sequence[str] = (), *, strict: bool | None = None,
     if strict:
         registry.require_sound()
     return registry
+
+
+def load_method(name: str) -> type[Any]:
+    """Return the class of an installed method, for whoever builds on a method of another plugin.
+
+    Raises:
+        UserError: If no plugin offers it, or it cannot be imported.
+    """
+    loaded: type[Any] = load_registry().methods.get(name).load()
+    return loaded

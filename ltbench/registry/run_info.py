@@ -10,11 +10,7 @@ class RunInfo:
     """Name one run: one expression on one split with one seed.
 
     Args:
-        expression: The canonical expression.
         dataset: Dataset with its ratio, for example ``cifar100-lt@100``.
-        seed: Of initialization and order.
-        number: Position in the matrix, from 1.
-        total: Runs in the matrix.
         name: Of the files that its record is written to, without an ending; no other run has it.
     """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import inspect
 import linecache
 import symtable
 import sys
@@ -27,9 +28,6 @@ def is_typed(kind: type[Any]) -> bool:
 def typed_hash(kind: type[Any]) -> str:
     """Return the sha256 of the text of a class that was typed into a session.
 
-    Args:
-        kind: See :func:`is_typed`.
-
     Raises:
         UserError: If its text is not known, or it uses what else was typed, its base classes aside.
     """
@@ -46,7 +44,8 @@ def typed_hash(kind: type[Any]) -> str:
 
 def _text(kind: type[Any]) -> str | None:
     """Return the text of a class, from the lines that the session keeps for tracebacks."""
-    files = [value.__code__.co_filename for value in vars(kind).values() if isinstance(value, FunctionType)]
+    functions = [inspect.unwrap(value) for value in vars(kind).values() if isinstance(value, FunctionType)]
+    files = [function.__code__.co_filename for function in functions]
     for file in files:
         lines = linecache.getlines(file)
         try:

@@ -33,9 +33,6 @@ def source_hashes(kind: type[Any]) -> dict[str, str]:
     """Return the sha256 of the files that a class is written in: its own module's and its bases', see :func:`module_hashes`.
 
     A class that was typed into a session, and not into a file, has the hash of its own text.
-
-    Args:
-        kind: The class.
     """
     hashes = module_hashes(base.__module__ for base in kind.__mro__)
     return hashes | {f"typed/{base.__name__}": typed_hash(base) for base in kind.__mro__ if is_typed(base)}
@@ -45,9 +42,6 @@ def module_hashes(modules: Iterable[str]) -> dict[str, str]:
     """Return the sha256 of modules and of all that they import of their own packages, imported yet or not.
 
     The core and libraries are left out: versions stand for them.
-
-    Args:
-        modules: Names.
 
     Returns:
         ``package/file.py`` -> hash; no path of a machine.

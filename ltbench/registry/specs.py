@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -39,6 +40,14 @@ def load_target(target: str) -> Any:
 class MethodSpec:
     """Describe a method without importing it.
 
+    A method that is another one with some hyperparameters fixed, or with other defaults, needs no class of its own: a spec with
+    ``fixed`` or ``defaults`` is a preset. ::
+
+        MethodSpec("warm", "my_package.method:Tempered", "tempered at 2, for good", stages, fixed={"temperature": 2.0})
+
+    It stands in listings, records and boards as a method of its own, is set by ``--set warm.KEY=VALUE`` and has the slots of its
+    class, so that two presets of one class seldom fit into one stack.
+
     Args:
         name: What the user types: lower case, digits, underscores.
         target: ``module:Class`` of the :class:`ltbench.Method`.
@@ -51,6 +60,8 @@ class MethodSpec:
             stand on a backbone alone.
         partner: Whether the conformance kit tries every other method beside or below this one: a usual companion of its kind,
             such as one mixing of images, one weighting, one extra loss and one later stage.
+        fixed: Hyperparameters of the class that the preset sets for good: they are no longer listed, and nobody sets them.
+        defaults: Hyperparameters of the class that start at another value.
     """
 
     name: str
@@ -62,6 +73,8 @@ class MethodSpec:
     base: bool = False
     needs_classifier: bool = False
     partner: bool = False
+    fixed: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.aliases):
@@ -69,6 +82,13 @@ class MethodSpec:
         object.__setattr__(self, "stages", frozenset(self.stages))
         if not self.stages or not self.stages <= {1, 2}:
             raise ValueError(f"MethodSpec.stages must be a part of {{1, 2}}, got {set(self.stages)}")
+        if both := self.fixed.keys() & self.defaults.keys():
+            raise ValueError(f"MethodSpec.defaults must be of what is not fixed, got {', '.join(sorted(both))}")
+
+    @property
+    def is_preset(self) -> bool:
+        """Whether it stands for its class with other hyperparameters."""
+        return bool(self.fixed or self.defaults)
 
 
 @dataclass(frozen=True)

@@ -14,19 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.results.predictions import Predictions
+from ltbench.terms.shots import FEW_BELOW, MANY_ABOVE
 
 Counts = npt.NDArray[np.int64]
 
 SPLITS = ("all", "many", "medium", "few")
-MANY_ABOVE = 100  # training images; the strict rule: a class of exactly 100 is medium
-FEW_BELOW = 20
 
 
 def per_class_counts(predictions: Predictions, num_classes: int) -> tuple[Counts, Counts]:
     """Count the right predictions and the images of each class.
 
     Args:
-        predictions: Of the test images.
         num_classes: C.
 
     Returns:

@@ -18,7 +18,6 @@ def expected_calibration_error(predictions: Predictions, bins: int = BINS) -> fl
     [0, 1], and is over images: a balanced test part makes it one over classes too.
 
     Args:
-        predictions: Of the test images.
         bins: How many.
 
     Returns:
@@ -40,9 +39,6 @@ def expected_calibration_error(predictions: Predictions, bins: int = BINS) -> fl
 
 def negative_log_likelihood(predictions: Predictions) -> float | None:
     """Return the mean cross-entropy of the test images in nats.
-
-    Args:
-        predictions: Of the test images.
 
     Returns:
         The loss; None without images, or where a true class got probability 0 and the mean is infinite.

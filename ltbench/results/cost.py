@@ -17,7 +17,6 @@ def inference_cost(engine: Engine, data: TaskData, plain: BackboneFacts, *, view
 
     Args:
         engine: The last stage, in evaluation mode.
-        data: Of the task.
         plain: What a backbone of the stage's name is that no method has changed.
         views: Of an image that predictions are averaged over.
 

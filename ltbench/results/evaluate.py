@@ -26,8 +26,6 @@ def predict_test(engine: Engine, data: TaskData, accelerator: Accelerator, *, fl
 
     Args:
         engine: The last stage, in evaluation mode.
-        data: Of the task.
-        accelerator: Of the process.
         flip: Whether probabilities are averaged over the image and its mirror image.
         noise: Standard deviation of the Gaussian noise on normalized images; 0 for none.
 

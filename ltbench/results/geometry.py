@@ -113,8 +113,6 @@ def test_bank(engine: Engine, data: TaskData, accelerator: Accelerator) -> Bank:
 
     Args:
         engine: Of the last stage.
-        data: Of the task.
-        accelerator: Of the process.
     """
     plain = Augmentation((), data.dataset.crop_padding, data.dataset.mean, data.dataset.std)
     embed = Embedder(engine.backbone, data, accelerator.device, data.parts.test, data.test_indices)
@@ -131,7 +129,6 @@ def plugin_figures(metrics: Iterable[Registered[MetricSpec]], tensors: Mapping[s
 
     Args:
         metrics: Registered.
-        tensors: As kept.
     """
     if not tensors:
         return {}

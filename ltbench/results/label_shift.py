@@ -32,7 +32,6 @@ def label_shift(predictions: Predictions, class_counts: npt.ArrayLike, ratios: I
     those that were: what is left of a list is no long tail.
 
     Args:
-        predictions: Of the test images.
         class_counts: Training images of each class, shape (C,).
         ratios: Of the shifts, both directions of each.
         published: By the shift's name, positions in the test part of its published set.
@@ -59,7 +58,6 @@ def recompute(claimed: Mapping[str, Figures], predictions: Predictions, class_co
 
     Args:
         claimed: As :func:`label_shift` returned it.
-        predictions: That lie next to the record.
         class_counts: Training images of each class, shape (C,).
         seed: Of the sets that were built.
 

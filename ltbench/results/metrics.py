@@ -27,7 +27,6 @@ def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike) -> d
     nats. A figure that does not exist (an empty split) is None.
 
     Args:
-        predictions: Of the test images.
         class_counts: Training images of each class, shape (C,).
 
     Raises:

@@ -17,9 +17,6 @@ def migrate(value: Any) -> Any:
     """Return a record of this version's schema; what is none, or has a version without a step, comes back as it is.
 
     Whether the result is sound is for the schema to say: a step may meet a record that somebody has damaged.
-
-    Args:
-        value: As read from JSON.
     """
     while isinstance(value, dict) and _version(value) in STEPS:
         version = _version(value)

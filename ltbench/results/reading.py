@@ -23,9 +23,6 @@ def parse(path: Path) -> Any:
     Refused is whatever two readers could read differently (a key that stands twice, NaN) and whatever breaks the code behind
     (integers and nesting without end, text that is no Unicode).
 
-    Args:
-        path: Of the file.
-
     Raises:
         UserError: If it cannot be read: one line with the file.
     """
@@ -47,7 +44,6 @@ def read_bytes(path: Path, limit: int) -> bytes:
     """Return a regular file's content; of a pipe or a device, reading might never end.
 
     Args:
-        path: Of the file.
         limit: Largest size in bytes.
 
     Raises:
@@ -64,12 +60,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 def lies_in(path: Path, folder: Path) -> bool:
-    """Tell whether a file lies below a folder once all links are followed, also those that lead in a circle.
-
-    Args:
-        path: Of the file.
-        folder: Of the folder.
-    """
+    """Tell whether a file lies below a folder once all links are followed, also those that lead in a circle."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 

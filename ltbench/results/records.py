@@ -19,9 +19,9 @@ from ltbench.results.migration import migrate
 from ltbench.results.plain import plain
 from ltbench.results.reading import lies_in, parse, read_bytes
 from ltbench.results.schema import PredictionsFile, Record
+from ltbench.results.schema.validation import BrokenRecord, validate
 from ltbench.results.tensors import entry_of, pack
 from ltbench.results.text import printable
-from ltbench.results.validation import BrokenRecord, validate
 from ltbench.system.atomic import sync, temporary_beside
 
 if TYPE_CHECKING:

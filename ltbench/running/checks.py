@@ -21,13 +21,6 @@ from ltbench.training.external import read_backbone
 def check_runs(plans: Sequence[RunPlan], data: RunData, registry: Registry, how: How, world: int) -> None:
     """Refuse a matrix that cannot run.
 
-    Args:
-        plans: The matrix.
-        data: Of its tasks.
-        registry: Where names are looked up.
-        how: How to run.
-        world: Processes.
-
     Raises:
         UserError: If the data or the backbone is not there, a user's own first stage does not fit, a batch does not divide, or
             ``LTBENCH_WORKERS`` is no number where images are decoded.
@@ -50,9 +43,6 @@ def check_budget(plan: RunPlan, data: TaskData, world: int, accumulation: int) -
     """Refuse batches that do not divide, or hold more images than an epoch draws.
 
     Args:
-        plan: Of a run.
-        data: That it trains on.
-        world: Processes.
         accumulation: Parts that each process splits its share of a global batch into.
 
     Raises:

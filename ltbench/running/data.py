@@ -23,9 +23,7 @@ class RunData:
     """Read datasets and make the splits of tasks.
 
     Args:
-        accelerator: Of the process.
         datasets: Loaded descriptions by name.
-        root: Folder of the data, or None.
         download: Whether data may be downloaded.
         planning: Whether runs are only planned: published class counts stand for data that is not there.
         looks: Folder that remembers which images cannot be decoded, where such are left out; None where they are not.
@@ -42,9 +40,6 @@ class RunData:
 
     def of(self, plan: RunPlan) -> TaskData:
         """Return the data that a plan reads; runs that differ in their seed alone share it.
-
-        Args:
-            plan: Of the run.
 
         Raises:
             UserError: If the data cannot be had.
@@ -64,11 +59,7 @@ class RunData:
         return self._tasks[key]
 
     def reading(self, name: str) -> Phases:
-        """Return how long a dataset took to be read, and how much memory.
-
-        Args:
-            name: Of the dataset.
-        """
+        """Return how long a dataset took to be read, and how much memory."""
         return self._reading.setdefault(name, Phases(self._accelerator.device))
 
     def _readable(self, data: TaskData, looks: Path) -> TaskData:

@@ -103,12 +103,7 @@ def _describe_stage(stage: StagePlan) -> RecordedStage:
 
 
 def without_paths(text: str, folders: Sequence[Path]) -> str:
-    """Leave out the folders of this run, and of other absolute paths all but the last part: a record speaks of no machine.
-
-    Args:
-        text: An error's message.
-        folders: Folders of this run.
-    """
+    """Leave out the folders of this run, and of other absolute paths all but the last part: a record speaks of no machine."""
     for folder in folders:
         for written in (str(folder), repr(str(folder))[1:-1]):  # as an error shows a name that is no text
             text = text.replace(f"{written}{os.sep}", "")

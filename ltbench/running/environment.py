@@ -47,7 +47,7 @@ def _version(name: str) -> str | None:
 
 
 def peak_memory(device: torch.device) -> dict[str, int]:
-    """Return the largest memory of the process and of the device's allocator, in bytes, since a peak was last forgotten."""
+    """Return the largest memory of the process so far, and of the device's allocator since it was last reset, in bytes."""
     peaks = {"process": usage.peak_memory()}
     if device.type == "cuda":
         peaks["device"] = torch.cuda.max_memory_allocated(device)

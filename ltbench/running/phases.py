@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import ClassVar
 
 import torch
@@ -13,15 +12,12 @@ import torch
 from ltbench.results.schema import Timing
 from ltbench.running import environment
 
-_FORGET = Path("/proc/self/clear_refs")
-_FORGET_PEAK = "5"  # proc(5): the peak of the resident memory becomes what is resident now
-
 
 class Phases:
     """Collect seconds and peaks by phase.
 
-    Peaks are of whole processes, what was there before included. They are forgotten at the start of a phase, which Linux allows;
-    where it cannot be done there is no peak by phase. The largest of all is remembered, for the process's total.
+    A phase's peak is the largest memory that the whole process has had by the phase's end: one that took less than a phase before
+    it shows that one's. On a CUDA device it is the largest during the phase, with what was there before.
 
     Attributes:
         seconds: Phase -> how long it took.
@@ -37,15 +33,16 @@ class Phases:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Measure what happens within; a phase may be entered several times, and phases do not overlap."""
-        forgotten = self._forget()
+        self._remember()
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
         started = time.perf_counter()
         try:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
             peaks = self._remember()
-            if forgotten:
-                self._note(name, peaks["process"])
+            self._note(name, peaks["process"])
             if "device" in peaks:
                 self._note(f"{name} on the device", peaks["device"])
 
@@ -67,15 +64,6 @@ class Phases:
         for name, peak in peaks.items():
             self._largest[name] = max(peak, self._largest.get(name, 0))
         return peaks
-
-    def _forget(self) -> bool:
-        self._remember()
-        if self._device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._device)
-        with suppress(OSError):
-            _FORGET.write_text(_FORGET_PEAK, encoding="ascii")
-            return True
-        return False
 
 
 def fill(timing: Timing, reading: Phases, run: Phases) -> None:

@@ -57,11 +57,8 @@ class Runner:
     """Execute planned runs one after the other.
 
     Args:
-        registry: Where names are looked up.
-        accelerator: Of the process.
         store: Of finished stages.
         datasets: Loaded descriptions by name.
-        options: How to run.
         weights: Of a frozen backbone that stands for the first stage, or None.
     """
 
@@ -81,9 +78,6 @@ class Runner:
     def run(self, plans: Sequence[RunPlan]) -> list[Record]:
         """Run what has no record yet.
 
-        Args:
-            plans: The matrix.
-
         Returns:
             One record a plan, in their order.
 
@@ -94,9 +88,6 @@ class Runner:
 
     def prepare(self, plans: Sequence[RunPlan]) -> list[RunPlan]:
         """Return the matrix with keys that name its images, when nothing speaks against running it.
-
-        Args:
-            plans: The matrix.
 
         Raises:
             UserError: See :meth:`run`.
@@ -182,9 +173,6 @@ class Runner:
 
     def check(self, plans: Sequence[RunPlan]) -> None:
         """Refuse what cannot run, before anything is trained or written.
-
-        Args:
-            plans: The matrix.
 
         Raises:
             UserError: If the data or the backbone is not there, a user's own first stage does not fit, a batch does not

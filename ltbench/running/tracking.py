@@ -21,14 +21,7 @@ _MEND = {"tensorboard": "pip install 'ltbench[track]'", "wandb": "pip install wa
 
 
 def require(tracker: str) -> None:
-    """Refuse a tracker that is not there.
-
-    Args:
-        tracker: One of :data:`.TRACKERS`.
-
-    Raises:
-        UserError: If it is not installed.
-    """
+    """Refuse a tracker that is not there."""
     if importlib.util.find_spec(tracker) is None:
         raise UserError(f"--track-with {tracker} needs {tracker}: {_MEND[tracker]}")
 
@@ -38,10 +31,6 @@ class Tracking:
 
     What was logged is noted beside it, so that a run that goes on after a kill goes on there too, and says nothing twice. A
     process logs one run at a time: wandb has one current run in each.
-
-    Args:
-        tracker: One of :data:`.TRACKERS`.
-        folder: Where it writes.
     """
 
     def __init__(self, tracker: str, folder: Path) -> None:

@@ -21,11 +21,8 @@ class Holder:
     """Say who has a lease.
 
     Args:
-        path: The owner's file.
-        owner: The process.
         stamp: Of its last sign of life, in nanoseconds.
         silent: Seconds since then.
-        held: Seconds since it took the lease.
     """
 
     path: Path
@@ -45,11 +42,7 @@ class Holder:
 
 
 def holders(folder: Path) -> dict[str, Holder]:
-    """Return who has which lease of a folder, by the names of the leases.
-
-    Args:
-        folder: Of leases.
-    """
+    """Return who has which lease of a folder, by the names of the leases."""
     try:
         now = disk_time(folder)
     except OSError:  # not there, or only to be read
@@ -59,11 +52,7 @@ def holders(folder: Path) -> dict[str, Holder]:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what killed processes left among leases, and the folder if nothing is in it.
-
-    Args:
-        folder: Of leases.
-    """
+    """Remove what killed processes left among leases, and the folder if nothing is in it."""
     with suppress(OSError):
         now = disk_time(folder)
         for place in _places(folder):
@@ -77,23 +66,14 @@ def tidy(folder: Path) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Write a time span for people.
-
-    Args:
-        seconds: How long; below 0 where a stamp lies in the future.
-    """
+    """Write a time span for people."""
     if seconds < 100:
         return f"{max(seconds, 0):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def read_holder(place: Path, now: float) -> Holder | None:
-    """Return who has a lease; None for nobody.
-
-    Args:
-        place: Of the lease.
-        now: The disk's time.
-    """
+    """Return who has a lease; None for nobody."""
     try:
         for path in place.iterdir():
             if not path.name.startswith("."):  # such as what NFS keeps of a file that is removed while it is read

@@ -29,8 +29,8 @@ from ltbench.system.holder import EXPIRY, GONE, Holder, read_holder, remove
 from ltbench.system.owner import this_process
 
 BEAT = 5.0  # seconds between two stamps
-WATCH = 15.0  # that a taker sees no stamp itself: on some disks stamps are of the clocks of the writers
-_LOOKS = 5.0  # seconds that one look counts for at most: the disk itself may have been away between two
+WATCH = 15.0  # seconds without a stamp that a taker must have watched itself: on some disks writers stamp by their own clocks
+_LOOKS = 5.0  # seconds of watching that the time between two looks counts for at most: the disk may have been away meanwhile
 _PATIENCE = 1.0  # seconds of waiting that nobody needs to hear of
 _PAUSES = 0.02, 2.0  # seconds between two tries, at first and at most
 
@@ -65,12 +65,11 @@ _heart = _Heart()
 
 
 class Lease:
-    """Take, keep and give back the right to do one thing.
+    """Take, keep and give back the right to do one thing; a folder that cannot be written is a :class:`UserError`.
 
     Args:
         folder: Of leases; made if it does not exist.
         name: Of this one: a plain file name that does not begin with a point.
-        what: Is done, for those who wait.
     """
 
     def __init__(self, folder: Path, name: str, what: str) -> None:
@@ -82,11 +81,7 @@ class Lease:
         self._watched = self._looked = 0.0
 
     def attempt(self) -> bool:
-        """Take the lease if nobody has it.
-
-        Raises:
-            UserError: If the folder cannot be written.
-        """
+        """Take the lease if nobody has it."""
         number = secrets.token_hex(8)
         claim = self._folder / f".{self._place.name}.{number}"
         try:
@@ -106,11 +101,7 @@ class Lease:
         return False
 
     def wait(self) -> None:
-        """Take the lease as soon as it can be had; a wait of more than a moment is told on stderr, once.
-
-        Raises:
-            UserError: If the folder cannot be written.
-        """
+        """Take the lease as soon as it can be had; a wait of more than a moment is told on stderr, once."""
         started, pause, told = time.monotonic(), _PAUSES[0], False
         while not self.attempt():
             if not told and self.holder and time.monotonic() - started > _PATIENCE:
@@ -121,11 +112,7 @@ class Lease:
 
     @contextmanager
     def held(self) -> Iterator[Lease]:
-        """Hold the lease, after waiting for it, while the block runs.
-
-        Raises:
-            UserError: If the folder cannot be written.
-        """
+        """Hold the lease, after waiting for it, while the block runs."""
         self.wait()
         try:
             yield self
@@ -136,9 +123,6 @@ class Lease:
         """Make sure of the lease before something is published; return whether nobody else has had it in between.
 
         A process that was suspended for long may have lost it: then it waits for whoever has it now.
-
-        Raises:
-            UserError: If the folder cannot be written.
         """
         assert self._mine is not None, "only a lease that was taken can be confirmed"
         try:

@@ -15,7 +15,7 @@ _BLOCK = 1 << 23  # bytes of a block: 1,024 rows of 2,048 features; who computes
 
 
 class _Mapping(mmap.mmap):
-    """Know a descriptor of the file that is mapped: single rows are read from it."""
+    """Hold a descriptor of the mapped file as well, to read single rows from."""
 
     descriptor: int
 
@@ -30,7 +30,6 @@ def map_rows(file: BinaryIO, width: int) -> Tensor:
 
     Args:
         file: Open for reading, at least one row long; it may be closed and removed afterwards.
-        width: D.
     """
     # A private mapping: torch warns of memory that cannot be written, and a method that did write would end the process.
     mapping = _Mapping(file.fileno(), 0, access=mmap.ACCESS_COPY)
@@ -46,9 +45,6 @@ def release(rows: Tensor) -> None:
 
     The system keeps the file's pages as long as nothing else needs the room, so reading again is cheap. Of other tensors
     nothing is released.
-
-    Args:
-        rows: Any tensor.
     """
     if rows.device.type == "cpu":
         mapping = _MAPPINGS.get(rows.untyped_storage().data_ptr())
@@ -83,9 +79,6 @@ def row_blocks(features: Tensor, labels: Tensor, rows: int | None = None) -> Ite
         features: Shape (N, D), in memory, mapped from disk, or on a device.
         labels: Shape (N,).
         rows: Of a block; None for what takes 8 MiB.
-
-    Yields:
-        Shapes (n, D) and (n,).
     """
     rows = rows or max(1, _BLOCK // max(1, features.shape[1] * features.element_size()))
     for start in range(0, len(labels), rows):

@@ -23,7 +23,6 @@ class Owner:
         pid: Its number; 0 where nobody knows.
         started: When it started, in the system's ticks: numbers are used again. None where the system does not say.
         machine: A digest that says which boot of which machine the number counts on; None where nobody knows.
-        what: What it is doing, for people.
     """
 
     pid: int = 0
@@ -69,11 +68,7 @@ class Owner:
 
 
 def this_process(what: str) -> Owner:
-    """Return the process that asks.
-
-    Args:
-        what: It is doing.
-    """
+    """Return the process that asks."""
     started = None
     with suppress(OSError, ValueError, IndexError):
         started = _status(os.getpid())[1]

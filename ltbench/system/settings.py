@@ -25,11 +25,7 @@ def cache_root(given: str | Path | None = None) -> Path:
 
 
 def parse_size(text: str) -> int:
-    """Read a size in bytes such as ``500M`` or ``20G``.
-
-    Raises:
-        UserError: If the text is no size.
-    """
+    """Read a size in bytes such as ``500M`` or ``20G``."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip().upper())
     if not match:
         raise UserError(f"a size must be a number with K, M, G or T, got {text!r}")
@@ -43,11 +39,7 @@ def cores() -> int:
 
 
 def data_workers() -> int:
-    """Return how many processes decode images: ``LTBENCH_WORKERS`` (0 for none), else this process's share of cores, at most 16.
-
-    Raises:
-        UserError: If the variable holds no number of at least 0.
-    """
+    """Return how many processes decode images: ``LTBENCH_WORKERS`` (0 for none), else a share of the cores, at most 16."""
     text = os.environ.get("LTBENCH_WORKERS")
     if text:
         if not text.isdecimal():

@@ -21,9 +21,6 @@ class Stopped(KeyboardInterrupt):
 
     It stops at once, wherever it is, as at Ctrl-C: the time between such a signal and the kill that follows may be shorter than
     an epoch. The checkpoint of the last epoch is there already.
-
-    Args:
-        number: Of the signal.
     """
 
     def __init__(self, number: int) -> None:

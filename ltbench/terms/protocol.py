@@ -24,13 +24,10 @@ class Protocol:
 
     Args:
         name: ``smoke``, ``quick``, ``common``, ``paper``, or ``custom`` once anything was changed by hand.
-        backbone: The backbone's name.
         epochs: Passes over the training set in a stage that trains the backbone.
         batch_size: Images in a global batch, over all processes and accumulation steps. The last, incomplete batch of an epoch
             is left out.
         optimizer: ``sgd`` (Nesterov off) or ``adamw``.
-        lr: Peak learning rate.
-        momentum: Of SGD.
         weight_decay: On every parameter of the stage that a method gives none of its own.
         schedule: ``constant``, ``step``, ``cosine`` (to 0) or ``one_cycle``.
         warmup: Fraction of the training with a linearly growing rate (before ``step`` and ``cosine``); the rising part of
@@ -44,8 +41,8 @@ class Protocol:
         stage2_samples: Their number, whatever the training set's size, in place of ``stage2_draws``; None for that.
         stage2_batch_size: Its global batch.
         stage2_lr: Its learning rate, where a method has none of its own.
-        stage2_weight_decay: Likewise.
-        stage2_schedule: Likewise; warm-up does not apply to it.
+        stage2_weight_decay: Its weight decay, where a method has none of its own.
+        stage2_schedule: Its schedule, where a method has none of its own; warm-up does not apply to it.
         per_class: At most this many images a class, in training and in testing; None for all. Only for smoke tests.
         image_size: Height and width that image files are decoded to; None for the dataset's own.
         eval_flip: Whether probabilities are averaged over the image and its mirror image.
@@ -103,11 +100,7 @@ class Protocol:
             raise ValueError(f"augmentation must be of {', '.join(AUGMENTATIONS)}, got {', '.join(sorted(unknown))}")
 
     def replace(self, **changes: Any) -> Protocol:
-        """Return a copy with some settings changed; it is named ``custom`` if any of them really differs.
-
-        Args:
-            changes: Field names and values.
-        """
+        """Return a copy with some settings changed; it is named ``custom`` if any of them really differs."""
         changed = dataclasses.replace(self, **changes)
         return changed if changed == self else dataclasses.replace(changed, name=changes.get("name", CUSTOM))
 

@@ -25,11 +25,7 @@ class Shift(NamedTuple):
 
 
 def parse_shift(name: str) -> Shift:
-    """Return the shift of a name.
-
-    Raises:
-        ValueError: If it is none.
-    """
+    """Return the shift of a name."""
     match = _NAME.fullmatch(name)
     if match is None:
         raise ValueError(f"a label shift must be forward or backward with a whole ratio, such as 'forward50', got {name!r:.60}")

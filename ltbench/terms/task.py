@@ -16,13 +16,9 @@ class Task:
     """Name a dataset, how it is made long-tailed, and the seeds.
 
     Args:
-        dataset: The dataset's name.
         imbalance_ratio: Largest over smallest class, at least 1; None where the data is used as it is.
-        imbalance: ``exp`` or ``step``.
         split_seed: Of the long-tailed subset.
-        seed: Of initialization and order.
         track: ``common`` (equal terms) or ``paper`` (each method's own).
-        protocol: The protocol's name.
     """
 
     dataset: str
@@ -39,15 +35,7 @@ class Task:
 
 
 def parse_ratio(text: str | float, name: str) -> float:
-    """Read an imbalance ratio.
-
-    Args:
-        text: As typed.
-        name: Of the dataset that it is for.
-
-    Raises:
-        UserError: If it is no number of at least 1.
-    """
+    """Read an imbalance ratio."""
     try:
         ratio = float(text)
     except ValueError:

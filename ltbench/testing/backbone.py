@@ -18,11 +18,7 @@ class WithoutBatchNorm(DigitsNet):
         self.trunk = _grouped(self.trunk)
 
     def make_last_stage(self, width: float = 1.0) -> nn.Sequential:
-        """Build one more last stage.
-
-        Args:
-            width: As a fraction of the ordinary width.
-        """
+        """Build one more last stage."""
         return _grouped(super().make_last_stage(width))
 
 

@@ -13,7 +13,6 @@ class Check:
 
     Args:
         run: Raises if what it is given does not pass; may return what is worth knowing.
-        mend: How others came to pass it.
     """
 
     run: Callable[[Any], str | None]

@@ -33,14 +33,7 @@ _SHARED = 0.01
 
 @dataclass
 class DatasetSubject:
-    """Hold one registered dataset with what its checks share.
-
-    Args:
-        registry: Where names are looked up.
-        spec: As registered.
-        dataset: As its callable returns it.
-        root: The folder that data is kept in, or None.
-    """
+    """Hold one registered dataset with what its checks share."""
 
     registry: Registry
     spec: DatasetSpec
@@ -183,10 +176,7 @@ def check_dataset(name: str, *, plugins: tuple[str, ...] = (), data_root: str | 
     """Run every check on one dataset, without pytest.
 
     Args:
-        name: Of the dataset, without a ratio.
-        plugins: That are not installed: modules, files or folders of distributions.
         data_root: The folder that data is kept in; None for LTBENCH_DATA.
-        only: Names of the checks to make.
     """
     registry = scene.installed(plugins)
     spec = registry.datasets.get(name).spec

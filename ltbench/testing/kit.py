@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 from ltbench.testing import shapes, specification, training
 from ltbench.testing.checks import Check
-from ltbench.testing.crowd import check_many_classes
+from ltbench.testing.many_classes import check_many_classes
 from ltbench.testing.partners import partners
 from ltbench.testing.processes import check_two_processes
 from ltbench.testing.results import Result, attempt
@@ -67,16 +66,8 @@ CHECKS = {
 }
 
 
-class Together(Protocol):
-    """Make one check of many methods in processes of its own, for to start them takes the longest."""
-
-    def __call__(self, methods: Sequence[str], *, plugins: tuple[str, ...] = (), stands_on: str | None = None,
-                 ) -> dict[str, Result]:
-        """Return one result a method."""
-        ...
-
-
-APART: dict[str, Together] = {"two_processes": check_two_processes, "many_classes": check_many_classes}
+# Checks of many methods at once in processes of their own, for to start these takes the longest; one result a method.
+APART: dict[str, Callable[..., dict[str, Result]]] = {"two_processes": check_two_processes, "many_classes": check_many_classes}
 
 
 @functools.lru_cache(maxsize=64)
@@ -89,8 +80,6 @@ def run_check(check: str, method: str, *, plugins: tuple[str, ...] = (), stands_
     """Run one check in this process.
 
     Args:
-        check: A name of ``CHECKS``.
-        method: The method's name.
         plugins: That are not installed: modules, files or folders of distributions.
         stands_on: What the method stands on as a later stage; None for the base method.
     """
@@ -102,7 +91,6 @@ def check_method(method: str, *, plugins: tuple[str, ...] = (), stands_on: str |
     """Run every check on one method, without pytest.
 
     Args:
-        method: The method's name.
         plugins: That are not installed: modules, files or folders of distributions.
         stands_on: What the method stands on as a later stage; None for the base method.
         processes: Whether to make the checks that start processes as well, which takes some seconds.

@@ -29,8 +29,6 @@ class MetricSubject:
     """Hold one registered metric, and what runs keep.
 
     Args:
-        spec: As registered.
-        compute: What the spec points to.
         kept: What a first and a later stage keep, by expression.
     """
 
@@ -107,13 +105,7 @@ CHECKS = {
 
 
 def check_metric(name: str, *, plugins: tuple[str, ...] = (), only: Collection[str] = tuple(CHECKS)) -> list[Result]:
-    """Run every check on one metric, without pytest.
-
-    Args:
-        name: Of the metric.
-        plugins: That are not installed: modules, files or folders of distributions.
-        only: Names of the checks to make.
-    """
+    """Run every check on one metric, without pytest."""
     registry = scene.installed(plugins)
     entry = registry.metrics.get(name)
     base = registry.base_method
@@ -123,12 +115,7 @@ def check_metric(name: str, *, plugins: tuple[str, ...] = (), only: Collection[s
 
 
 def kept(place: Scene, text: str) -> dict[str, Any]:
-    """Return what an expression's last stage keeps, by the names within the stage.
-
-    Args:
-        place: Where it is trained.
-        text: The expression.
-    """
+    """Return what an expression's last stage keeps, by the names within the stage."""
     with scene.scratch() as folder:
         engine = place.train(text, folder).engine
         bank: Bank = engine.ctx.features("train")

@@ -6,7 +6,6 @@ from ltbench.errors import UserError
 from ltbench.method.stack import evaluation_only
 from ltbench.registry.catalog import Registered
 from ltbench.registry.specs import MethodSpec
-from ltbench.testing import scene
 from ltbench.testing.subject import Subject
 from ltbench.testing.training import check_finite
 
@@ -21,8 +20,7 @@ def partners(subject: Subject) -> str:
             if stack is None:
                 continue
             try:
-                with scene.scratch() as folder:
-                    check_finite(stack, subject.train_anew(stack, folder))
+                check_finite(stack, subject.train_anew(stack))
             except UserError as error:
                 refused.append(f"{stack} ({error})")
             else:

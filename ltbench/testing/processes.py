@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from ltbench.testing import alone
-from ltbench.testing.alone import EARLIER
+from ltbench.testing import one_process
+from ltbench.testing.one_process import EARLIER
 from ltbench.testing.results import Result
 from ltbench.testing.scene import scratch
 from ltbench.testing.subject import Subject
@@ -35,12 +37,7 @@ def check_two_processes(methods: Sequence[str], *, plugins: tuple[str, ...] = ()
     """Train methods under two gloo processes: parameters and buffers must be equal on both, and near those of one process.
 
     Args:
-        methods: Names.
-        plugins: Modules of plugins that are not installed.
         stands_on: What a later stage stands on; None for the base method.
-
-    Returns:
-        One result a method.
     """
     results: dict[str, Result] = {}
     while waiting := [name for name in methods if name not in results]:
@@ -67,8 +64,8 @@ def _try(methods: Sequence[str], plugins: tuple[str, ...], stands_on: str | None
         results = {}
         for name in methods:
             if name in reports:
-                message = _what_is_wrong(reports[name]) or alone.difference(Subject(name, plugins, stands_on, folder / EARLIER),
-                                                                            folder)
+                subject = Subject(name, plugins, stands_on, folder / EARLIER)
+                message = _what_is_wrong(reports[name]) or one_process.difference(subject, folder)
                 results[name] = Result(name, _CHECK, "failed", message, _MEND) if message else Result(name, _CHECK)
     return results
 
@@ -85,18 +82,12 @@ def launch(command: Sequence[str], world: int, folder: Path, *, timeout: float) 
 
     Args:
         command: Of each process; rank and address stand in its environment, as torchrun has them.
-        world: Processes.
-        folder: Where ``rank-R.log`` is written.
-        timeout: Seconds after which all are ended.
 
     Returns:
         The exit codes; that of a process that had to be ended is negative.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     shared = {**one_thread(), "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1",
-              "MASTER_PORT": str(port)}
+              "MASTER_PORT": str(free_port())}
     running = []
     for rank in range(world):
         with (folder / f"rank-{rank}.log").open("wb") as log:
@@ -115,6 +106,15 @@ def launch(command: Sequence[str], world: int, folder: Path, *, timeout: float) 
                 process.kill()
             process.wait()
     return [process.returncode for process in running]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on, and that no connection is given: systems give away those from 32768 on."""
+    for port in random.SystemRandom().sample(range(20000, 32768), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port is free for the two processes to meet at")
 
 
 def one_thread() -> dict[str, str]:

@@ -25,9 +25,6 @@ class Result:
     """Hold what one check found of one method, dataset or metric.
 
     Args:
-        name: Of what was checked.
-        check: The check's name.
-        state: How it went.
         message: What is wrong, why it was skipped, or what is worth knowing; empty if nothing is.
         mend: How others came to pass the check; empty if it did not fail.
     """
@@ -53,9 +50,6 @@ def attempt(name: str, check: str, mend: str, run: Callable[[], str | None]) -> 
     """Make one check; whatever a stranger's code does, the other checks go on.
 
     Args:
-        name: Of what is checked.
-        check: The check's name.
-        mend: How others came to pass it.
         run: Raises if it does not pass; returns what is worth knowing, if anything is.
     """
     try:

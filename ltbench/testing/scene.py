@@ -86,12 +86,7 @@ class Scene:
     """Play expressions on one slice of the digits; stages before the last one are trained once and shared.
 
     Args:
-        registry: Where names are looked up.
-        ratio: The imbalance ratio.
         folder: Where earlier stages are stored; several processes must share it. None for one of this process's own.
-        precision: Of the training.
-        cpu: Whether to leave accelerators alone.
-        protocol: Of the training.
         before: Finished earlier stages by number and key: a stage that only changes predictions has the key of the one before.
     """
 
@@ -129,9 +124,7 @@ class Scene:
         """Obtain an expression's last stage.
 
         Args:
-            text: The expression.
             folder: Of the store: an empty one makes it train anew.
-            observe: Called with every epoch's row.
         """
         last, previous = self.last(text)
         return self.runner(folder).obtain(last, SEED, self.data, previous, observe)

@@ -75,8 +75,7 @@ def bf16(subject: Subject) -> None:
     """Train two steps in bfloat16 autocast; losses and predictions must be finite, and the weights stay float32."""
     place = scene.Scene(subject.registry, precision="bf16", folder=subject.usual.folder)
     for text in subject.expressions:
-        with scene.scratch() as folder:
-            trained = subject.train_anew(text, folder, place)
+        trained = subject.train_anew(text, place)
         check_finite(f"{text} in bfloat16", trained)
         _check_types(f"{text} in bfloat16", trained.engine)
 
@@ -87,8 +86,7 @@ def devices(subject: Subject) -> None:
         raise Skipped("no CUDA device is here")
     place = scene.Scene(subject.registry, cpu=False, folder=subject.usual.folder)
     for text in subject.expressions:
-        with scene.scratch() as folder:
-            trained = subject.train_anew(text, folder, place)
+        trained = subject.train_anew(text, place)
         check_finite(f"{text} on an accelerator", trained)
         for name, value in trained.engine.state_dict().items():
             if value.device.type != "cuda":

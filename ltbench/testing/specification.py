@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import typing
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from ltbench.errors import UserError
-from ltbench.method import hyperparameters
+from ltbench.method import hyperparameters, ranges
 from ltbench.method.contract import Method, PaperSetting
-from ltbench.method.search import Choice, Uniform
 from ltbench.method.values import Facts
 from ltbench.planning.expression import resolve
 from ltbench.planning.plan import plan_run
@@ -80,24 +78,21 @@ def _check_signature(method: type[Method]) -> None:
     for parameter in others:
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             raise Failure(f"hyperparameter {parameter.name!r} must be keyword-only, got {parameter.kind.description}")
+    explained = "\n".join(vars(kind).get("__doc__") or "" for kind in method.__mro__[:method.__mro__.index(Method)])
     for name in hyperparameters.declared(method):
-        if name not in (method.__doc__ or ""):
-            raise Failure(f"hyperparameter {name!r} must be explained in the docstring")
+        if name not in explained:
+            raise Failure(f"hyperparameter {name!r} must be explained in the docstring, or in that of a base class")
 
 
 def _check_search(method: type[Method]) -> None:
-    """Demand that a search space is of hyperparameters that there are, and of values that the constructor takes."""
+    """Demand that a search space is of values that the constructor takes."""
     facts = Facts(torch.tensor([8, 4, 2, 1]), feature_dim=4, epochs=1)
-    for name, where in method.search.items():
-        if name not in hyperparameters.declared(method):
-            raise Failure(f"search must name hyperparameters, got {name!r}")
-        if not isinstance(where, Uniform | Choice):
-            raise Failure(f"search[{name!r}] must be ltbench.Uniform, LogUniform or Choice, got {type(where).__name__}")
+    for name, where in hyperparameters.search_space(method).items():
         for value in where.ends:
             try:
                 hyperparameters.build(method, facts, hyperparameters.resolve(method, {name: value}))
             except UserError as error:
-                raise Failure(f"search[{name!r}] holds {value!r}, which is refused: {error}") from error
+                raise Failure(f"the search range of {name!r} holds {value!r}, which is refused: {error}") from error
 
 
 def refusals(subject: Subject) -> None:
@@ -112,8 +107,8 @@ def refusals(subject: Subject) -> None:
         understood = hyperparameters.resolve(method, {name: spelled})[name]
         if understood != default:
             raise Failure(f"the default of {name!r} must read back as it is written, got {understood!r} from {spelled!r}")
-        if annotation in (int, float):
-            _construct(method, name, annotation(_FAR_OFF))
+        if (kind := ranges.bare(annotation)) in (int, float):
+            _construct(method, name, kind(_FAR_OFF))
 
 
 def _construct(method: type[Method], name: str, value: object) -> None:
@@ -140,5 +135,4 @@ def _expect_refusal(method: type[Method], name: str, value: object) -> None:
 
 def _refusable(annotation: Any) -> bool:
     """Tell whether a nonsensical word can be of a wrong type: anything but free text."""
-    options = typing.get_args(annotation) if typing.get_origin(annotation) is not Literal else ()
-    return annotation is not str and str not in options
+    return str not in ranges.options(annotation)

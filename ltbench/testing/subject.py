@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +30,7 @@ class Subject:
     """Hold one registered method, and the expressions in which it can be tried.
 
     Args:
-        method: Its name.
-        plugins: Modules of plugins that are not installed.
         stands_on: What it stands on as a later stage; None for what the method says, or the base method.
-        folder: That several processes share, or None.
     """
 
     def __init__(self, method: str, plugins: tuple[str, ...] = (), stands_on: str | None = None,
@@ -56,16 +54,16 @@ class Subject:
     def trained(self, text: str) -> Trained:
         """Return an expression's last stage after two steps, trained once for all checks."""
         if text not in self._trained:
-            with scene.scratch() as folder:
-                self._trained[text] = self.train_anew(text, folder)
+            self._trained[text] = self.train_anew(text)
         return self._trained[text]
 
-    def train_anew(self, text: str, folder: Path, place: Scene | None = None) -> Trained:
-        """Train an expression's last stage, whatever was trained before."""
+    def train_anew(self, text: str, place: Scene | None = None, folder: Path | None = None) -> Trained:
+        """Train an expression's last stage in an empty store, or go on with what is in a folder's."""
         place = place or self.usual
-        stage = place.train(text, folder)
-        losses = [float(row["loss"]) for row in stage.curve if "loss" in row]  # what is measured at epoch 0 has none
-        return Trained(stage.engine, losses, place.logits(stage.engine))
+        with nullcontext(folder) if folder else scene.scratch() as store:
+            stage = place.train(text, store)
+            losses = [float(row["loss"]) for row in stage.curve if "loss" in row]  # what is measured at epoch 0 has none
+            return Trained(stage.engine, losses, place.logits(stage.engine))
 
 
 @functools.cache

@@ -14,8 +14,7 @@ class MethodConformance:
     """Test one registered method; derive a class whose name begins with ``Test``.
 
     Attributes:
-        method: The method's name.
-        plugins: That are not installed: modules, files or folders of distributions.
+        plugins: Modules, files or folders of distributions that are not installed.
         stands_on: What the method stands on as a later stage; None for the base method.
     """
 
@@ -99,13 +98,7 @@ class MethodConformance:
 
 
 class DatasetConformance:
-    """Test one registered dataset; derive a class whose name begins with ``Test``.
-
-    Attributes:
-        dataset: The dataset's name.
-        plugins: That are not installed: modules, files or folders of distributions.
-        data_root: The folder that data is kept in; None for LTBENCH_DATA.
-    """
+    """Test one registered dataset; derive a class whose name begins with ``Test``."""
 
     dataset: ClassVar[str]
     plugins: ClassVar[tuple[str, ...]] = ()
@@ -118,12 +111,7 @@ class DatasetConformance:
 
 
 class MetricConformance:
-    """Test one registered metric; derive a class whose name begins with ``Test``.
-
-    Attributes:
-        metric: The metric's name.
-        plugins: That are not installed: modules, files or folders of distributions.
-    """
+    """Test one registered metric; derive a class whose name begins with ``Test``."""
 
     metric: ClassVar[str]
     plugins: ClassVar[tuple[str, ...]] = ()

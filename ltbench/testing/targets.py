@@ -25,9 +25,6 @@ def with_plugins(plugins: Iterable[str]) -> Registry:
     Args:
         plugins: Modules, as an entry point would name them; paths of ``.py`` files; folders that hold a ``pyproject.toml``,
             which stand for the distribution of that name if it is installed too.
-
-    Raises:
-        UserError: If one cannot be had.
     """
     folders = {name: read_project(Path(name)) for name in plugins if is_folder(name)}
     own = {_plain(project["name"]) for project in folders.values()}
@@ -51,9 +48,6 @@ def is_folder(name: str) -> bool:
 
 def read_project(folder: Path) -> dict[str, Any]:
     """Return the ``project`` table of a distribution with plugins.
-
-    Args:
-        folder: That holds its ``pyproject.toml``.
 
     Raises:
         UserError: If it names no plugin.

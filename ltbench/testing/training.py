@@ -39,9 +39,9 @@ def deterministic(subject: Subject) -> None:
     """Train again from the same seed, with the global generators elsewhere: every bit must be the same."""
     for text in subject.expressions:
         first = subject.trained(text)
-        with scene.scratch() as folder, torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(12345)
-            again = subject.train_anew(text, folder)
+            again = subject.train_anew(text)
         _check_same(f"{text}, trained twice from one seed", first, again)
 
 
@@ -71,15 +71,14 @@ def resumes(subject: Subject) -> None:
                 subject.usual.train(text, folder, interrupt)
             except _Interrupted:
                 pass
-            resumed = subject.train_anew(text, folder)
+            resumed = subject.train_anew(text, folder=folder)
         _check_same(f"{text}, interrupted and resumed", subject.trained(text), resumed)
 
 
 def one_image(subject: Subject) -> None:
     """Train where the smallest class has a single image."""
     for text in subject.expressions:
-        with scene.scratch() as folder:
-            check_finite(f"{text} with a class of one image", subject.train_anew(text, folder, subject.one_image))
+        check_finite(f"{text} with a class of one image", subject.train_anew(text, subject.one_image))
 
 
 def one_class(subject: Subject) -> None:
@@ -106,15 +105,8 @@ def take_step(what: str, engine: Engine, runner: StageRunner, plan: StagePlan, o
     """Take one training step on given images, but for the optimizer's update; loss and gradients must be finite.
 
     Args:
-        what: Is tried.
         engine: Built and fitted; its stage trains.
-        runner: That built it.
-        plan: Of its stage.
         order: Positions in the training split, one global batch, shape (B,).
-        data: Of the task.
-
-    Raises:
-        Failure: Naming what is not finite.
     """
     engine.train()
     for method in engine.stack.methods:
@@ -142,8 +134,7 @@ def composes(subject: Subject) -> None:
         if not (later and evaluation_only(method)):  # a stage that only predicts has no training to watch
             _check_watched(subject, f"{text}+{OBSERVER}")
         if not later:
-            with scene.scratch() as folder:
-                check_finite(f"{text}/{CLASSIFIER}", subject.train_anew(f"{text}/{CLASSIFIER}", folder))
+            check_finite(f"{text}/{CLASSIFIER}", subject.train_anew(f"{text}/{CLASSIFIER}"))
 
 
 def _check_heard(subject: Subject, text: str) -> None:
@@ -151,16 +142,14 @@ def _check_heard(subject: Subject, text: str) -> None:
     for slot, probe, way in (("mix", MIXER, "ctx.mix"), ("criterion", LOSS, "ctx.loss")):
         if overrides(subject.entry.load(), slot):
             continue
-        with scene.scratch() as folder:
-            owner = subject.train_anew(f"{text}+{probe}", folder).engine.method(probe)
+        owner = subject.train_anew(f"{text}+{probe}").engine.method(probe)
         assert isinstance(owner, Counting)
         if not int(owner.calls):
             raise Failure(f"the step of {text} leaves out what others of the stack do in {slot!r}: use {way}, or own {slot!r}")
 
 
 def _check_watched(subject: Subject, text: str) -> None:
-    with scene.scratch() as folder:
-        trained = subject.train_anew(text, folder)
+    trained = subject.train_anew(text)
     check_finite(text, trained)
     observer = trained.engine.method(OBSERVER)
     assert isinstance(observer, Observer)
@@ -203,15 +192,7 @@ def _check_measuring(what: str, engine: Engine) -> None:
 
 
 def check_finite(what: str, trained: Trained) -> None:
-    """Require finite losses and predictions.
-
-    Args:
-        what: Was trained.
-        trained: The result.
-
-    Raises:
-        Failure: Naming what is not.
-    """
+    """Require finite losses and predictions."""
     for loss in trained.losses:
         if not math.isfinite(loss):
             raise Failure(f"the loss of {what} must be finite, got {loss}")
@@ -219,11 +200,7 @@ def check_finite(what: str, trained: Trained) -> None:
 
 
 def require_finite(what: str, value: Tensor) -> None:
-    """Require numbers; minus infinity is one, as a probability of zero.
-
-    Raises:
-        Failure: Saying what is none.
-    """
+    """Require numbers; minus infinity is one, as a probability of zero."""
     # It is a row without any other value than minus infinity that says nothing.
     if torch.isnan(value).any() or (value == math.inf).any() or not torch.isfinite(value).any():
         raise Failure(f"{what} must be finite")

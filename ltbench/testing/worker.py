@@ -15,7 +15,7 @@ from accelerate import InitProcessGroupKwargs, PartialState
 from torch import Tensor
 
 from ltbench.testing import scene
-from ltbench.testing.alone import EARLIER, STATE, place_of
+from ltbench.testing.one_process import EARLIER, STATE, place_of
 from ltbench.testing.results import Failure, brief
 from ltbench.testing.subject import Subject
 from ltbench.training.files import save_tensors

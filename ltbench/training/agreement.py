@@ -24,7 +24,6 @@ def require_shared(folders: Mapping[str, Path], accelerator: Accelerator) -> Non
 
     Args:
         folders: Option -> its folder.
-        accelerator: Knows the processes.
 
     Raises:
         UserError: On every process, naming one that does not.
@@ -67,10 +66,6 @@ def _appears(file: Path) -> bool:
 def require_same_plans(keys: Sequence[str], accelerator: Accelerator) -> None:
     """Check that every process has planned the same runs.
 
-    Args:
-        keys: Of the runs.
-        accelerator: Knows the processes.
-
     Raises:
         UserError: On every process, naming one whose code or arguments are others.
     """
@@ -84,13 +79,7 @@ def require_same_plans(keys: Sequence[str], accelerator: Accelerator) -> None:
 
 
 def fails_everywhere(reason: str, key: str, accelerator: Accelerator) -> bool:
-    """Tell whether a run failed for one reason on every process, so that all can go on with the next one.
-
-    Args:
-        reason: Why it failed here.
-        key: Of the run.
-        accelerator: Knows the processes, of which there are several.
-    """
+    """Tell whether a run failed for one reason on every process, so that all can go on with the next one."""
     store = _get_default_store()
     names = [f"ltbench/failed/{key}/{rank}" for rank in range(accelerator.num_processes)]
     store.set(names[accelerator.process_index], reason)

@@ -30,14 +30,7 @@ _sound: set[tuple[str, int, int, int]] = set()  # files whose digests this proce
 
 
 class BankFile:
-    """Keep the features of a whole split; one process at a time may make them, and any number may read them.
-
-    Args:
-        folder: Of the stage.
-        name: Such as ``bank-plain``.
-        rows: N.
-        width: D.
-    """
+    """Keep the features of a whole split; one process at a time may make them, and any number may read them."""
 
     def __init__(self, folder: Path, name: str, rows: int, width: int) -> None:
         self._rows_file, self._part, self._facts = (folder / f"{name}{ending}" for ending in (".rows", ".part", ".json"))
@@ -53,7 +46,8 @@ class BankFile:
     def finished_rows(self) -> int:
         """Return how many leading rows are there and sound: N of a finished bank.
 
-        Of a damaged bank nothing is kept, after one line that says so: another process may have its file mapped.
+        A damaged bank counts as empty, and one line on stderr says so. Its file is replaced, never changed: another process may
+        have it mapped.
         """
         digests = self._noted()
         if self._rows_file.is_file():
@@ -75,9 +69,6 @@ class BankFile:
             chunks: Float32, shape (CHUNK, D), the last one shorter, from the first row on that :meth:`finished_rows` did not
                 count; they are computed between writing and writing.
             confirm: Called before each is written; returns whether no other process has had the bank meanwhile.
-
-        Raises:
-            UserError: If the disk is full, or cannot be written.
         """
         self._start()
         for chunk in chunks:
@@ -150,11 +141,6 @@ def unkept(chunks: Iterator[Tensor], folder: Path, width: int) -> Tensor:
 
     Args:
         chunks: Float32, each of shape (n, D).
-        folder: Where there is room for them.
-        width: D.
-
-    Raises:
-        UserError: If the disk is full, or cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,7 @@ class Budget:
     """Say how much a stage trains.
 
     Args:
-        epochs: How many.
         draws: Samples drawn an epoch.
-        batch_size: Global.
     """
 
     epochs: int
@@ -33,11 +31,6 @@ def budget_of(protocol: Protocol, stage: int, images: int) -> Budget:
 
     A later stage draws ``stage2_samples``, or ``stage2_draws`` times the number of training images; an "epoch" of it is one
     pass's worth of draws.
-
-    Args:
-        protocol: As realized.
-        stage: From 1.
-        images: N, training images.
     """
     batch_size = terms(protocol, stage).batch_size
     if stage == 1:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ltbench.backbones.operations import count_operations
-from ltbench.backbones.request import BackboneRequest
+from ltbench.backbones.request import BackboneRequest, feature_dim
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
@@ -29,8 +29,6 @@ class BackboneFacts:
     """Hold what planning needs of a backbone.
 
     Args:
-        parameters: How many.
-        feature_dim: D.
         operations: Of its products and convolutions for one image: two for each multiplication and addition.
     """
 
@@ -43,16 +41,7 @@ _KNOWN: dict[tuple[str, BackboneRequest], BackboneFacts] = {}
 
 
 def backbone_facts(name: str, data: TaskData, registry: Registry) -> BackboneFacts:
-    """Return the facts of a registered backbone, which is built once in a process; the global generator is left as it was.
-
-    Args:
-        name: As in a protocol.
-        data: Tells channels and image size.
-        registry: Where names are looked up.
-
-    Raises:
-        UserError: See :func:`make_backbone`.
-    """
+    """Return the facts of a registered backbone, which is built once in a process; the global generator is left as it was."""
     entry, member = registry.backbone(name)
     identity = entry.spec.target, BackboneRequest(member, data.dataset.channels, data.dataset.image_size)
     if identity not in _KNOWN:
@@ -60,17 +49,12 @@ def backbone_facts(name: str, data: TaskData, registry: Registry) -> BackboneFac
             built = make_backbone(name, data, registry).eval()
             image = torch.zeros(1, data.dataset.channels, data.dataset.image_size, data.dataset.image_size)
             operations = count_operations(built, image)
-        _KNOWN[identity] = BackboneFacts(sum(p.numel() for p in built.parameters()), _feature_dim(built), operations)
+        _KNOWN[identity] = BackboneFacts(sum(p.numel() for p in built.parameters()), feature_dim(built), operations)
     return _KNOWN[identity]
 
 
 def make_backbone(name: str, data: TaskData, registry: Registry) -> nn.Module:
     """Build a registered backbone for a dataset's images.
-
-    Args:
-        name: As in a protocol; ``family:member`` for a family.
-        data: Tells channels and image size.
-        registry: Where names are looked up.
 
     Raises:
         UserError: If there is no such backbone, or it has no ``feature_dim``.
@@ -88,15 +72,6 @@ def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, regist
     """Build a stage's engine on the CPU, with its initial weights; the global generator is left as it was.
 
     Backbone, methods and head draw from seeds of their own, so that stacks which differ in one of them share the rest.
-
-    Args:
-        plan: Of the stage.
-        seed: Of the run.
-        epochs: Of the stage.
-        data: Of the task.
-        registry: Where backbones are looked up.
-        previous: The finished stage before.
-        make_context: See :class:`Engine`.
     """
     with torch.random.fork_rng(devices=[]):
         name = plan.protocol.backbone
@@ -106,8 +81,8 @@ def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, regist
             return make_backbone(name, data, registry)
 
         factory = BackboneFactory(name, fresh_backbone)
-        feature_dim = _feature_dim(previous.backbone) if previous else factory.feature_dim
-        facts = Facts(data.class_counts, feature_dim, epochs)
+        width = feature_dim(previous.backbone) if previous else factory.feature_dim
+        facts = Facts(data.class_counts, width, epochs)
         torch.manual_seed(derive_seed("methods", seed, plan.number))
         stack = Stack([hyperparameters.build(choice.method, facts, choice.values) for choice in plan.choices], plan.number)
         if previous is None:
@@ -115,13 +90,9 @@ def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, regist
             backbone = stack.owner("build_backbone").build_backbone(factory)
         else:
             backbone = copy.deepcopy(previous.backbone) if stack.backbone != "frozen" else previous.backbone
-        heads = HeadFactory(stack.owner("make_classifier").make_classifier, _feature_dim(backbone), facts.num_classes)
+        heads = HeadFactory(stack.owner("make_classifier").make_classifier, feature_dim(backbone), facts.num_classes)
         torch.manual_seed(derive_seed("head", seed, plan.number))
         head = stack.owner("build_head").build_head(heads)
     engine = Engine(backbone, head, stack, make_context)
     engine.backbone.requires_grad_(stack.backbone == "tuned")
     return engine.to(memory_format=torch.channels_last)
-
-
-def _feature_dim(backbone: nn.Module) -> int:
-    return int(backbone.feature_dim)  # type: ignore[arg-type]

@@ -35,7 +35,6 @@ def compiled(engine: Engine, cache: Path, *, alone: bool) -> Iterator[None]:
     that no gradient may wait there for another to be added to it or to be exchanged.
 
     Args:
-        engine: On its device.
         cache: Folder in whose ``compiled`` the compiler keeps what it makes, for later processes.
         alone: Whether an optimizer step is one pass in one process.
     """
@@ -74,8 +73,6 @@ class _TrainingPass:
     """Call the compiled pass in training, and the plain one elsewhere: other shapes and modes would each be compiled anew.
 
     Args:
-        part: Of a backbone.
-        compiled: Its compiled pass.
         copied: Whether results are copied out of the memory of a captured graph, which the next pass overwrites.
     """
 

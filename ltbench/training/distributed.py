@@ -21,10 +21,6 @@ def make_accelerator(precision: str = "no", *, cpu: bool) -> Accelerator:
 
     Args:
         precision: As accelerate names it: ``no``, ``bf16`` or ``fp16``.
-        cpu: Whether to leave accelerators alone.
-
-    Raises:
-        ValueError: If the precision does not work here.
     """
     # Accelerate keeps one state a process and refuses another precision than the first; each run names its own.
     AcceleratorState._reset_state(reset_partial_state=False)
@@ -81,11 +77,6 @@ def gather_rows(tensor: Tensor, accelerator: Accelerator) -> Tensor:
 
 def interleave(parts: Tensor, total: int, accelerator: Accelerator) -> Tensor:
     """Put rows back in order where rank r computed rows r, r + world, r + 2 world, ...
-
-    Args:
-        parts: This process's rows.
-        total: N, rows over all processes.
-        accelerator: Knows the processes.
 
     Returns:
         Shape (N, ...), on every process.

@@ -25,22 +25,16 @@ def evaluation_precision(accelerator: Accelerator) -> str:
     """Return the precision of the backbone on test images, ``bf16`` or ``fp32``; all behind it is at least fp32.
 
     fp16 has fewer exponents than what was trained: activations that overflow would change predictions.
-
-    Args:
-        accelerator: Of the process.
     """
     return "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
 
 
 class Embedder:
-    """Be called with images in the place of a backbone; free it afterwards, for it may hold a copy.
+    """Embed images in a backbone's place. Free it afterwards: it may hold a copy of the backbone.
 
     Args:
         backbone: In evaluation mode; it is not changed.
-        data: Of the task.
-        device: Of the backbone.
         source: The part whose first images a folded copy is checked on: the same ones on every process, so that all decide alike.
-        indices: Which images of it there are.
         precision: Of the backbone, ``fp32`` or ``bf16``.
     """
 
@@ -69,12 +63,7 @@ class Embedder:
 
 @contextmanager
 def embedding_with(engine: Engine, embedder: Embedder) -> Iterator[None]:
-    """Let an engine, or the one that speaks for it, read images through an embedder for a while.
-
-    Args:
-        engine: In evaluation mode.
-        embedder: Of its backbone.
-    """
+    """Let an engine, or the one that speaks for it, read images through an embedder for a while."""
     trained = engine.trained
     trained.embedder = embedder
     try:

@@ -29,9 +29,6 @@ class Engine(nn.Module):
     backbone any number of times and distributed training still sees one forward and one backward pass.
 
     Args:
-        backbone: Images -> embedding (B, D).
-        head: Embedding -> :class:`Output`.
-        stack: The stage's methods.
         make_context: Returns what the methods of this engine see while they work.
     """
 
@@ -86,9 +83,6 @@ class Engine(nn.Module):
     def forward(self, batches: Mapping[str, Batch]) -> StepResult:
         """Do one training step's forward pass.
 
-        Args:
-            batches: One batch a stream.
-
         Returns:
             The loss, figures to log, and what :class:`Seen` needs.
         """
@@ -114,11 +108,7 @@ class Engine(nn.Module):
         return {name: value for name, value in self.state_dict().items() if not name.startswith(left_out)}
 
     def load_trained_state(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take back what :meth:`trained_state` gave.
-
-        Raises:
-            RuntimeError: If the names differ.
-        """
+        """Take back what :meth:`trained_state` gave."""
         differing = sorted(self.trained_state().keys() ^ tensors.keys())
         if differing:
             raise RuntimeError(f"the stored stage does not fit: {len(differing)} tensors differ, first {differing[0]!r}")

@@ -24,11 +24,7 @@ class NoHead(nn.Module):
     """Stand where a checkpoint brought no classifier; later stages may not need one."""
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """Refuse.
-
-        Raises:
-            UserError: Always.
-        """
+        """Refuse."""
         raise UserError("the --stage1 file holds no classifier that fits, so its own stage cannot be evaluated; add a second one")
 
 
@@ -37,10 +33,6 @@ def load_external(engine: Engine, path: Path) -> None:
 
     Files written by ltbench and bare state dicts of the same backbone are read (safetensors, or torch files without pickled
     code).
-
-    Args:
-        engine: Of the first stage.
-        path: The file.
 
     Raises:
         UserError: If it cannot be read or does not fit, naming the first tensors that differ.
@@ -61,10 +53,6 @@ def load_weights(engine: Engine, weights: Weights) -> None:
 
     Args:
         engine: Of the first stage; its backbone is one of timm's, for images of the weights' size.
-        weights: Read when first wanted.
-
-    Raises:
-        UserError: If they cannot be read or do not fit.
     """
     engine.backbone.load_state_dict({f"model.{name}": value for name, value in weights.tensors().items()})
     engine.backbone = Resized(engine.backbone, weights.input.size)
@@ -72,15 +60,7 @@ def load_weights(engine: Engine, weights: Weights) -> None:
 
 
 def read_backbone(path: Path, backbone: nn.Module) -> dict[str, Tensor]:
-    """Load a backbone from a file, and return all tensors of the file.
-
-    Args:
-        path: The file.
-        backbone: Gets the weights.
-
-    Raises:
-        UserError: If the file cannot be read or does not fit.
-    """
+    """Load a backbone from a file, and return all tensors of the file."""
     tensors = {_bare(name): value for name, value in _read(path).items()}
     own = {name.removeprefix("backbone."): value for name, value in tensors.items()}
     wanted = backbone.state_dict()

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from ltbench.backbones.request import feature_dim
 from ltbench.data.augment import Augmentation
 from ltbench.data.loader import batches_at
 from ltbench.data.randomness import derive_seed
@@ -33,12 +34,7 @@ class FeatureReader:
     """Compute banks, and keep those of a frozen backbone.
 
     Args:
-        engine: Whose backbone embeds.
-        data: Of the task.
         protocol: Names the training augmentation.
-        seed: Of the augmented view.
-        accelerator: Of the process.
-        store: Of finished stages.
         key: Of the stage that the frozen backbone was trained in, where its banks are kept; None where there is none.
     """
 
@@ -53,15 +49,7 @@ class FeatureReader:
         self._banks: dict[str, Bank] = {}
 
     def read(self, split: str, view: str) -> Bank:
-        """Return a bank.
-
-        Args:
-            split: ``train``.
-            view: ``plain`` or ``augmented``.
-
-        Raises:
-            ValueError: For any other split or view.
-        """
+        """Return a bank."""
         if split != "train":
             raise ValueError(f"split must be 'train', got {split!r}: a method never sees other images")
         if view not in ("plain", "augmented"):
@@ -76,7 +64,7 @@ class FeatureReader:
         return self._banks[view]
 
     def finished(self, *, keep: bool) -> Bank:
-        """Return the plain training images under a backbone that is trained, from the store if they are there.
+        """Return the embeddings of the plain training images under this stage's finished backbone, stored or computed.
 
         Args:
             keep: Whether to store them: a stage above that leaves the backbone frozen reads them there.
@@ -93,7 +81,7 @@ class FeatureReader:
         if folder is None or not keep or not folder.is_dir():  # such as one that was pruned meanwhile
             return self._computed(engine, view)
         names = "" if view == "plain" else "-" + "-".join(self._protocol.augmentation) + f"-{self._seed}"
-        file = BankFile(folder, f"bank-{view}{names}", len(self._data.labels), _width(engine))
+        file = BankFile(folder, f"bank-{view}{names}", len(self._data.labels), feature_dim(engine.backbone))
         main = self._accelerator.is_main_process
         # Held while others read too: nobody prunes what they are about to open.
         with self._store.lock(folder.name) if main else nullcontext():
@@ -119,7 +107,7 @@ class FeatureReader:
 
     def _computed(self, engine: Engine, view: str) -> Bank:
         """Return a bank that is not stored: small ones in memory, others on disk until nobody reads them any more."""
-        width = _width(engine)
+        width = feature_dim(engine.backbone)
         chunks = self._chunks(engine, view, 0)
         if 4 * len(self._data.labels) * width <= IN_MEMORY:
             return self._bank(torch.cat(list(chunks)))
@@ -157,13 +145,10 @@ class FeatureReader:
         try:
             embed = Embedder(engine.backbone, self._data, accelerator.device, self._data.parts.train, self._data.indices)
             for size, batches in zip(sizes, own, strict=True):
-                rows = [torch.empty(0, _width(engine), device=accelerator.device)]  # a process may have no image at all
+                # A process may have no image at all.
+                rows = [torch.empty(0, feature_dim(engine.backbone), device=accelerator.device)]
                 for positions, pixels in islice(served, len(batches)):
                     rows.append(embed(augment(pixels, positions, seed, 0)))
                 yield interleave(torch.cat(rows), size, accelerator)
         finally:
             engine.backbone.train(was_training)
-
-
-def _width(engine: Engine) -> int:
-    return int(engine.backbone.feature_dim)  # type: ignore[arg-type]

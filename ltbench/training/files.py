@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -25,9 +24,6 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, A
     """Write tensors and JSON metadata to one safetensors file, atomically.
 
     Args:
-        path: The file.
-        tensors: By name.
-        meta: Anything that JSON holds.
         durable: Whether a power loss must not cut it short; what it leaves is found to be damaged, and is made again.
 
     Raises:
@@ -43,42 +39,29 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, A
 
 
 def not_written(path: Path, error: Exception) -> UserError:
-    """Return what to tell a user whose file could not be written.
-
-    Args:
-        path: The file.
-        error: Of the system.
-    """
+    """Return what to tell a user whose file could not be written."""
     if getattr(error, "errno", None) == errno.ENOSPC or "os error 28" in str(error):
         return UserError(f"no space is left for {path}: free some, or run 'ltbench cache prune'")
     return UserError(f"{path} cannot be written: {error}")
 
 
-def load_tensors(path: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what :func:`save_tensors` wrote.
-
-    Raises:
-        UserError: If the file is damaged.
-    """
-    with _opened(path, device) as file:
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`save_tensors` wrote."""
+    with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
         return tensors, json.loads((file.metadata() or {}).get("ltbench", "{}"))
 
 
 def check_tensors(path: Path) -> None:
-    """Check that a file is whole, by its header alone.
-
-    Raises:
-        UserError: If the file is damaged.
-    """
-    with _opened(path, "cpu"):
+    """Check that a file is whole, by its header alone."""
+    with _opened(path):
         pass
 
 
 @contextmanager
-def _opened(path: Path, device: torch.device | str) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[Any]:
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
+        with safe_open(path, framework="pt") as file:
             yield file
     except FileNotFoundError:
         raise

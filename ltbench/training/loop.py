@@ -34,7 +34,6 @@ def measured(engine: Engine, taken: Mapping[str, float] | None = None) -> dict[s
     """Return what the methods of a stage measure now, by name.
 
     Args:
-        engine: Of the stage.
         taken: The other figures of the row.
 
     Raises:
@@ -62,7 +61,6 @@ class BatchLoader(Interface):
 
     def epoch(self, order: np.ndarray[Any, np.dtype[np.int64]], epoch: int) -> Iterator[list[Batch]]:
         """Yield, for every global batch, this process's part of it: one batch an accumulation step."""
-        ...
 
 
 class Loop:
@@ -72,14 +70,8 @@ class Loop:
     equals an uninterrupted one.
 
     Args:
-        engine: Built, on the device.
-        budget: Of the stage.
         make_loader: Stream name -> its loader.
         labels: Of the training split, shape (N,), for the samplers.
-        seed: Of the run.
-        accelerator: Knows device, processes and precision.
-        checkpoint: The file to resume from and to write.
-        observe: Called on the main process with each finished epoch's row.
     """
 
     def __init__(self, engine: Engine, budget: Budget, make_loader: Callable[[str], BatchLoader], labels: Tensor, seed: int,
@@ -102,11 +94,7 @@ class Loop:
         self._optimizer = self._optimization.optimizer if accelerator.scaler is None else scaled
 
     def run(self) -> None:
-        """Train to the last epoch.
-
-        Raises:
-            Diverged: If the loss stops being finite.
-        """
+        """Train to the last epoch."""
         first = self._resume()
         if first == 0:
             self.curve = first_row(self.engine)
@@ -144,10 +132,6 @@ class Loop:
 
     def _steps(self, iterators: Mapping[str, Iterator[list[Batch]]], epoch: int) -> tuple[dict[str, Tensor], float]:
         """Take the steps of an epoch, in which nothing may wait for the device.
-
-        Args:
-            iterators: Stream name -> global batches.
-            epoch: From 0.
 
         Returns:
             Each figure's sum over the steps, and the last factor of the schedule.

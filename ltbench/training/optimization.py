@@ -16,13 +16,7 @@ from ltbench.training.engine import Engine
 
 @dataclass(frozen=True)
 class StageTerms:
-    """Hold what a protocol says of one stage.
-
-    Args:
-        lr: Peak learning rate.
-        weight_decay: Of parameters without their own.
-        batch_size: Global.
-    """
+    """Hold what a protocol says of one stage."""
 
     lr: float
     weight_decay: float
@@ -41,11 +35,8 @@ class Optimization:
 
     Args:
         engine: Its trainable parameters are optimized; methods' own groups first, the rest by the protocol.
-        protocol: As realized for the stage.
-        total_steps: Of the stage.
 
     Raises:
-        UserError: If nothing can be trained.
         ValueError: If a parameter stands in two groups.
     """
 
@@ -55,7 +46,7 @@ class Optimization:
         self._follow = schedules.for_stage(protocol, stage, total_steps)
         self._clip = protocol.grad_clip
         self._clips: list[float | None] = []
-        self._base: list[tuple[float, bool]] = []
+        self._base: list[tuple[float, bool]] = []  # peak rate of each group, and whether it follows the schedule
         groups: list[dict[str, Any]] = []
         taken: set[int] = set()
         for method in engine.stack.methods:

@@ -18,11 +18,9 @@ def schedule(name: str, total: int, *, warmup: float = 0.0, milestones: tuple[fl
     """Return the factor on the peak learning rate at each step.
 
     Args:
-        name: ``constant``, ``step``, ``cosine`` or ``one_cycle``.
         total: Steps of the whole training.
         warmup: Fraction of them with a growing rate.
         milestones: Fractions at which ``step`` decays.
-        gamma: By what it multiplies.
     """
     rising = round(warmup * total)
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +43,7 @@ class Stage:
 
     Args:
         engine: Frozen, in evaluation mode.
-        curve: One row an epoch.
         seconds: That its training took, wherever it was done.
-        reused: Whether it came from the store.
     """
 
     engine: Engine
@@ -54,31 +52,23 @@ class Stage:
     reused: bool = False
 
 
+@dataclass(eq=False)
 class StageRunner:
     """Train stages, or find them done.
 
     Args:
-        accelerator: Of the process.
-        store: Of finished stages.
-        registry: Where backbones are looked up.
         accumulation: Parts that each process splits its share of a global batch into.
-        stage1: A user's own first stage, instead of training one.
-        weights: Of a frozen backbone, likewise.
-        sync_batch_norm: Whether batch norm looks at the images of all processes.
-        compiles: Whether training steps are compiled.
     """
 
-    def __init__(self, accelerator: Accelerator, store: StageStore, registry: Registry, *, accumulation: int = 1,
-                 stage1: Path | None = None, weights: Weights | None = None, sync_batch_norm: bool = False,
-                 compiles: bool = False) -> None:
-        self.accelerator = accelerator
-        self.store = store
-        self.registry = registry
-        self.accumulation = accumulation
-        self.stage1 = stage1
-        self.weights = weights
-        self.sync_batch_norm = sync_batch_norm
-        self.compiles = compiles
+    accelerator: Accelerator
+    store: StageStore
+    registry: Registry
+    _: KW_ONLY
+    accumulation: int = 1
+    stage1: Path | None = None
+    weights: Weights | None = None
+    sync_batch_norm: bool = False
+    compiles: bool = False
 
     @property
     def given(self) -> bool:
@@ -88,13 +78,6 @@ class StageRunner:
     def obtain(self, plan: StagePlan, seed: int, data: TaskData, previous: Stage | None,
                observe: Callable[[Row], None] = lambda row: None) -> Stage:
         """Return a stage's result.
-
-        Args:
-            plan: Of the stage.
-            seed: Of the run.
-            data: Of the task.
-            previous: The stage before.
-            observe: Called with every finished epoch's row.
 
         Raises:
             Diverged: If training stops being finite.
@@ -135,14 +118,7 @@ class StageRunner:
             self.store.discard(key)
 
     def build(self, plan: StagePlan, seed: int, data: TaskData, previous: Engine | None) -> Engine:
-        """Return a stage's engine with its context, set up and not yet trained.
-
-        Args:
-            plan: Of the stage.
-            seed: Of the run.
-            data: Of the task.
-            previous: The finished stage before.
-        """
+        """Return a stage's engine with its context, set up and not yet trained."""
         epochs = budget_of(plan.protocol, plan.number, len(data.labels)).epochs
         bank_key = self._bank_key(plan.previous, data) if plan.previous else None
 
@@ -165,10 +141,6 @@ class StageRunner:
         """Return the embeddings of the plain training images under a finished stage.
 
         Args:
-            plan: Of the stage.
-            engine: Finished.
-            seed: Of the run.
-            data: Of the task.
             keep: Whether to store what is computed, for the stages above.
         """
         reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store, self._bank_key(plan, data))
@@ -178,10 +150,6 @@ class StageRunner:
         """Return the key that the banks of a stage's backbone are kept under: of the stage that trained it, or of its weights.
 
         Weights are the same for every seed and method, so their features of a split are computed once.
-
-        Args:
-            plan: Of the stage.
-            data: Of the task.
         """
         if self.weights is None:
             return _trained_in(plan)
@@ -196,18 +164,7 @@ class StageRunner:
 
     def train(self, engine: Engine, plan: StagePlan, seed: int, data: TaskData,
               observe: Callable[[Row], None] = lambda row: None) -> None:
-        """Fit and train an engine from its start or from its checkpoint, and store the result.
-
-        Args:
-            engine: As :meth:`build` gives it.
-            plan: Of the stage.
-            seed: Of the run.
-            data: Of the task.
-            observe: Called with every finished epoch's row.
-
-        Raises:
-            Diverged: If training stops being finite.
-        """
+        """Fit and train an engine from its start or from its checkpoint, and store the result."""
         budget = budget_of(plan.protocol, plan.number, len(data.labels))
         folder = self.store.path(plan.key)
         checkpoint = folder / CHECKPOINT
@@ -244,15 +201,7 @@ class StageRunner:
             checkpoint.unlink(missing_ok=True)  # another process finished the stage while this one was suspended
 
     def loaders(self, engine: Engine, plan: StagePlan, budget: Budget, seed: int, data: TaskData) -> Callable[[str], BatchLoader]:
-        """Return what makes the loader of a stream: of images, or of cached features where the stage trains on them.
-
-        Args:
-            engine: Of the stage.
-            plan: Of the stage.
-            budget: Its batch size counts.
-            seed: Of the run.
-            data: Of the task.
-        """
+        """Return what makes the loader of a stream: of images, or of cached features where the stage trains on them."""
         accelerator = self.accelerator
         places: dict[str, Any] = {"batch_size": budget.batch_size, "device": accelerator.device,
                                   "rank": accelerator.process_index, "world": accelerator.num_processes,

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,9 +27,6 @@ class Entry:
     """Describe one stored stage.
 
     Args:
-        key: Its content key.
-        path: Its folder.
-        size: Bytes.
         used: When it was last read, in seconds since 1970.
         meta: What it is; empty while it is unfinished.
     """
@@ -49,7 +45,6 @@ class StageStore:
     folder holds its lease.
 
     Args:
-        root: The cache folder.
         limit: Bytes that finished stages may take; the least recently used go first.
     """
 
@@ -60,11 +55,7 @@ class StageStore:
         self._held: dict[str, Lease] = {}
 
     def require_writable(self) -> None:
-        """Make the folders.
-
-        Raises:
-            UserError: If one cannot be written.
-        """
+        """Make the folders."""
         try:
             for folder in (self.root, self._leases):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -102,12 +93,7 @@ class StageStore:
 
     @contextmanager
     def lock(self, key: str, what: str = "") -> Iterator[None]:
-        """Hold a stage against other processes; wait for the one that has it.
-
-        Args:
-            key: Of the stage.
-            what: Is done with it, for those who wait.
-        """
+        """Hold a stage against other processes; wait for the one that has it."""
         with Lease(self._leases, key, what or f"stored stage {key[:12]}").held() as lease:
             self.path(key).mkdir(parents=True, exist_ok=True)
             self._held[key] = lease
@@ -135,13 +121,7 @@ class StageStore:
         return _read_meta(self.path(key))
 
     def finish(self, key: str, meta: dict[str, Any], *, durable: bool = True) -> None:
-        """Mark a stage as finished, whose engine file has been written, and make room.
-
-        Args:
-            key: Of the stage.
-            meta: What it is.
-            durable: Whether it must survive a power loss.
-        """
+        """Mark a stage as finished, whose engine file has been written, and make room."""
         folder = self.path(key)
         write_whole(folder / META, json.dumps(meta, sort_keys=True).encode(), durable=durable)
         if durable:
@@ -165,22 +145,16 @@ class StageStore:
                 continue
         return sorted(found, key=lambda entry: entry.used)
 
-    def prune(self, limit: int, *, keep: set[str] | None = None, older_than: float = 0.0) -> list[Entry]:
-        """Remove the least recently used stages until the rest fits; a stage that somebody holds stays.
+    def prune(self, limit: int, *, keep: set[str] | None = None) -> list[Entry]:
+        """Remove the least recently used stages until the rest takes ``limit`` bytes; return what was removed.
 
-        Args:
-            limit: Bytes that may stay.
-            keep: Keys that must stay.
-            older_than: Seconds since the last use below which a stage stays.
-
-        Returns:
-            What was removed.
+        Stages to ``keep`` stay, and those that somebody holds.
         """
         entries = self.entries()
         size = sum(entry.size for entry in entries)
         removed = []
         for entry in entries:
-            if size <= limit or time.time() - entry.used < older_than:
+            if size <= limit:
                 break
             if entry.key in (keep or ()):
                 continue

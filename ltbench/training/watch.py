@@ -37,9 +37,6 @@ class Watch:
     """Watch the launcher and, once they have met, the other processes of the run.
 
     Args:
-        rank: Of this process.
-        world: Processes.
-        launcher: Process id of the launcher.
         end: Called with an exit code from the watching thread.
     """
 
@@ -131,7 +128,6 @@ def watching(launcher: int, *, debug: bool) -> Iterator[Watch | None]:
 
     Args:
         launcher: Process id of this process's parent when it began.
-        debug: Whether tracebacks are shown.
 
     Yields:
         The watch; None for a process that is alone.

@@ -15,7 +15,7 @@ from ltbench.errors import UserError
 from ltbench.results import records
 from ltbench.results.reading import lies_in
 from ltbench.results.schema import Record
-from ltbench.trust.finding import Finding, error, warning
+from ltbench.trust.remark import Remark, error, warning
 
 if TYPE_CHECKING:
     from ltbench.results.predictions import Predictions
@@ -23,12 +23,8 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-4  # of float32 logarithms; a forged confidence is off by more
 
 
-def read_predictions(path: Path, record: Record) -> tuple[Predictions | None, list[Finding]]:
+def read_predictions(path: Path, record: Record) -> tuple[Predictions | None, list[Remark]]:
     """Read a record's predictions and recompute its figures from them.
-
-    Args:
-        path: Of the record.
-        record: As read.
 
     Returns:
         The predictions, None where there are none to go on with, and what is wrong.
@@ -42,13 +38,13 @@ def read_predictions(path: Path, record: Record) -> tuple[Predictions | None, li
     found = [error(*mismatch) for mismatch in records.verify(record, predictions)]
     if not len(predictions):
         found.append(error("predictions", "must hold at least one image, got none"))
-    elif not any(finding.field == "predictions" for finding in found):  # a label that is no class: nothing can be computed
+    elif not any(remark.field == "predictions" for remark in found):  # a label that is no class: nothing can be computed
         found += _probabilities(predictions, len(record.split.class_counts))
         found += _images(predictions, record)
     return predictions, found
 
 
-def _probabilities(predictions: Predictions, num_classes: int) -> Iterator[Finding]:
+def _probabilities(predictions: Predictions, num_classes: int) -> Iterator[Remark]:
     """Demand what holds for the largest of C probabilities and for that of the true class, whichever they are."""
     with np.errstate(divide="ignore"):
         largest = np.log(predictions.confidence.astype(np.float64))  # (N,)
@@ -68,7 +64,7 @@ def _probabilities(predictions: Predictions, num_classes: int) -> Iterator[Findi
         yield error("predictions", f"confidence must be at least 1/{num_classes}, got {lowest:g} for image {first}")
 
 
-def _images(predictions: Predictions, record: Record) -> Iterator[Finding]:
+def _images(predictions: Predictions, record: Record) -> Iterator[Remark]:
     """Demand every position up to the last one, unless the protocol takes a few images a class."""
     if record.protocol.per_class is not None:
         return
@@ -80,13 +76,8 @@ def _images(predictions: Predictions, record: Record) -> Iterator[Finding]:
         yield place("predictions", f"{absent} test images are missing before the last one")
 
 
-def check_geometry(path: Path, record: Record) -> Iterator[Finding]:
-    """Yield what is wrong with the tensors that a record keeps.
-
-    Args:
-        path: Of the record.
-        record: As read.
-    """
+def check_geometry(path: Path, record: Record) -> Iterator[Remark]:
+    """Yield what is wrong with the tensors that a record keeps."""
     entry = record.geometry
     if entry is None:
         return

@@ -12,7 +12,7 @@ from ltbench.errors import UserError
 from ltbench.method.hyperparameters import format_value
 from ltbench.planning.expression import parse
 from ltbench.results.schema import Record, RecordedStage
-from ltbench.trust.finding import Finding, error, warning
+from ltbench.trust.remark import Remark, error, warning
 from ltbench.trust.tuning import check_trials
 
 _LONGEST = 2_000  # characters of a stage's expression: patterns are slow on endless ones
@@ -21,7 +21,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SEEDED = re.compile(r"_s(\d{1,19})_[0-9a-f]{8}\.npz")
 
 
-def check_fields(record: Record) -> Iterator[Finding]:
+def check_fields(record: Record) -> Iterator[Remark]:
     """Yield what is wrong with a record that the schema admits."""
     yield from _unprintable(record.as_dict(), "")
     yield from _status(record)
@@ -31,7 +31,7 @@ def check_fields(record: Record) -> Iterator[Finding]:
     yield from _flags(record)
 
 
-def _unprintable(value: Any, path: str) -> Iterator[Finding]:
+def _unprintable(value: Any, path: str) -> Iterator[Remark]:
     """Find text that would move a terminal's cursor. What a method threw may hold a tab."""
     if isinstance(value, dict):
         for name, item in value.items():
@@ -46,7 +46,7 @@ def _unprintable(value: Any, path: str) -> Iterator[Finding]:
         yield say(path, f"must be printable, got {ascii(value):.60}")
 
 
-def _status(record: Record) -> Iterator[Finding]:
+def _status(record: Record) -> Iterator[Remark]:
     if record.status == "completed":
         if record.reason is not None:
             yield error("reason", f"must be null for a completed run, got {record.reason!r:.60}")
@@ -56,7 +56,7 @@ def _status(record: Record) -> Iterator[Finding]:
             yield error(name, f"must be null for a {record.status} run: status or {name} was changed")
 
 
-def _curve(record: Record) -> Iterator[Finding]:
+def _curve(record: Record) -> Iterator[Remark]:
     """Demand that each stage's epochs count up, to their end in a completed run, with a loss that is a number.
 
     Epoch 0 is what a method measures before the first one: it has no loss.
@@ -82,7 +82,7 @@ def _curve(record: Record) -> Iterator[Finding]:
             yield error(place, f"must be {epoch}, the last epoch of a completed stage, got {epochs}")
 
 
-def _identity(record: Record) -> Iterator[Finding]:
+def _identity(record: Record) -> Iterator[Remark]:
     """Recompute what names the methods: the hash from the hyperparameters, the expression from its stages."""
     if not record.stages:
         yield error("stages", "must hold at least one stage, got none")
@@ -108,7 +108,7 @@ def _identity(record: Record) -> Iterator[Finding]:
         yield error("task.seed", f"must be {found[1]} as in predictions.file, got {record.task.seed}")
 
 
-def _stage_text(stage: RecordedStage, place: str) -> Iterator[Finding]:
+def _stage_text(stage: RecordedStage, place: str) -> Iterator[Remark]:
     """Demand that a stage's part of the expression names its methods, and no option otherwise than they have it."""
     try:
         if len(stage.expression) > _LONGEST:
@@ -128,7 +128,7 @@ def _stage_text(stage: RecordedStage, place: str) -> Iterator[Finding]:
                 yield error(field, f"must be {text:.60} as the expression says, got {values.get(name, 'none'):.60}")
 
 
-def _flags(record: Record) -> Iterator[Finding]:
+def _flags(record: Record) -> Iterator[Remark]:
     core = record.core
     if core.dirty:
         yield warning("core.dirty", "its code had changes that no commit holds: nobody else can run it")

@@ -14,16 +14,16 @@ from ltbench.leaderboard.tuned import tuning_terms
 from ltbench.registry.discovery import Registry
 from ltbench.results.reading import parse
 from ltbench.results.records import Stored, is_record
-from ltbench.trust.finding import Finding, error, refused, warning
 from ltbench.trust.ground import Ground
 from ltbench.trust.record import check_record
+from ltbench.trust.remark import Remark, error, refused, warning
 
 RESULTS = "results"  # of a board: what else lies in it is made from them
 _DEEPEST = 32
 _ENDINGS = (".json", ".npz", ".safetensors")
 
 
-def record_files(folder: Path, *, strict: bool = False, depth: int = 0) -> Iterator[tuple[Path, list[Finding]]]:
+def record_files(folder: Path, *, strict: bool = False, depth: int = 0) -> Iterator[tuple[Path, list[Remark]]]:
     """Yield every file below a folder that is, or claims to be, a record, and why it must not be opened.
 
     Hidden files are left alone, links are not followed. Of a board, only ``results`` is looked at, and all JSON there must be
@@ -60,7 +60,7 @@ def record_files(folder: Path, *, strict: bool = False, depth: int = 0) -> Itera
             yield path, [error("", f"cannot be read: {problem.strerror}")]
 
 
-def check_records(paths: list[tuple[Path, list[Finding]]], registry: Registry, ground: Ground) -> dict[Path, list[Finding]]:
+def check_records(paths: list[tuple[Path, list[Remark]]], registry: Registry, ground: Ground) -> dict[Path, list[Remark]]:
     """Check records, each alone and against the others.
 
     Args:
@@ -69,7 +69,7 @@ def check_records(paths: list[tuple[Path, list[Finding]]], registry: Registry, g
     Returns:
         What was found, by file.
     """
-    found: dict[Path, list[Finding]] = {}
+    found: dict[Path, list[Remark]] = {}
     sound: list[Stored] = []
     for path, problems in paths:
         if problems:

@@ -18,19 +18,14 @@ from ltbench.errors import UserError
 from ltbench.registry.discovery import Registry
 from ltbench.results.schema import Record
 from ltbench.terms.task import Task
-from ltbench.trust.finding import Finding, error, note
+from ltbench.trust.remark import Remark, error, note
 
 if TYPE_CHECKING:
     from ltbench.results.predictions import Predictions
 
 
 class Ground:
-    """Hold the datasets that records are checked against, each read once.
-
-    Args:
-        registry: Where names are looked up.
-        data_root: Folder of the data, or None.
-    """
+    """Hold the datasets that records are checked against, each read once."""
 
     def __init__(self, registry: Registry, data_root: Path | None) -> None:
         self._registry = registry
@@ -38,12 +33,8 @@ class Ground:
         self._parts = functools.cache(self._load)
         self._splits = functools.lru_cache(maxsize=16)(self._split)
 
-    def find(self, record: Record) -> tuple[TaskData | None, list[Finding]]:
-        """Return the data of a record's task; None, and what is wrong, where it cannot be had.
-
-        Args:
-            record: As read.
-        """
+    def find(self, record: Record) -> tuple[TaskData | None, list[Remark]]:
+        """Return the data of a record's task; None, and what is wrong, where it cannot be had."""
         name = record.task.dataset
         if record.split.unreadable:
             return None, [note("split", "not rebuilt: images that could not be read were left out, and here they may be whole")]
@@ -71,13 +62,8 @@ class Ground:
         return load_task_data(*self._parts(task.dataset), task, per_class)
 
 
-def check_split(record: Record, data: TaskData) -> Iterator[Finding]:
-    """Yield where the split that a record names is not the one that its task makes.
-
-    Args:
-        record: As read.
-        data: Of its task.
-    """
+def check_split(record: Record, data: TaskData) -> Iterator[Remark]:
+    """Yield where the split that a record names is not the one that its task makes."""
     split = record.split
     tested = np.bincount(data.parts.test.labels[data.test_indices].numpy(), minlength=data.dataset.num_classes).tolist()
     for name, stated, counts in (("class_counts", split.class_counts, data.class_counts.tolist()),
@@ -91,13 +77,8 @@ def check_split(record: Record, data: TaskData) -> Iterator[Finding]:
         yield error("split.hash", f"must be {data.split.hash[:12]}... as the dataset's split has it, got {split.hash:.12}...")
 
 
-def check_images(predictions: Predictions, data: TaskData) -> Iterator[Finding]:
-    """Yield which test images have no prediction, which predictions have no test image, and labels that are not the dataset's.
-
-    Args:
-        predictions: Of a record.
-        data: Of its task.
-    """
+def check_images(predictions: Predictions, data: TaskData) -> Iterator[Remark]:
+    """Yield which test images have no prediction, which predictions have no test image, and labels that are not the dataset's."""
     expected = data.test_indices.numpy()  # (M,)
     for what, ids in (("test images have no prediction", np.setdiff1d(expected, predictions.ids)),
                       ("predictions are of no test image", np.setdiff1d(predictions.ids, expected))):

@@ -9,24 +9,19 @@ from ltbench.registry.discovery import Registry
 from ltbench.results.migration import migrate
 from ltbench.results.reading import parse
 from ltbench.results.schema import SCHEMA, Record
-from ltbench.results.validation import BrokenRecord, validate
+from ltbench.results.schema.validation import BrokenRecord, validate
 from ltbench.trust.beside import check_geometry, read_predictions
 from ltbench.trust.fields import check_fields
-from ltbench.trust.finding import LEVELS, Finding, error, note, refused
 from ltbench.trust.ground import Ground, check_images, check_split
+from ltbench.trust.remark import LEVELS, Remark, error, note, refused
 from ltbench.trust.terms import check_terms
 from ltbench.trust.tuning import check_validation
 
 _SHOWN = 5  # fields that break the schema
 
 
-def check_record(path: Path, registry: Registry, ground: Ground) -> tuple[Record | None, list[Finding]]:
+def check_record(path: Path, registry: Registry, ground: Ground) -> tuple[Record | None, list[Remark]]:
     """Check a record and what lies beside it; nothing is written and nothing of it is run.
-
-    Args:
-        path: Of the JSON file.
-        registry: Where names are looked up.
-        ground: Where datasets are.
 
     Returns:
         The record, None where it cannot be read or breaks the schema, and what was found, errors first.
@@ -41,17 +36,17 @@ def check_record(path: Path, registry: Registry, ground: Ground) -> tuple[Record
     except BrokenRecord as broken:
         more = [error("", f"and {len(broken.problems) - _SHOWN} more fields")] if len(broken.problems) > _SHOWN else []
         return None, [*(error("", problem) for problem in broken.problems[:_SHOWN]), *more]
-    findings = [] if migrated is value else [note("schema", f"{value['schema']}, read as {SCHEMA}")]
-    findings += check_fields(record)
+    remarks = [] if migrated is value else [note("schema", f"{value['schema']}, read as {SCHEMA}")]
+    remarks += check_fields(record)
     predictions, found = read_predictions(path, record)
-    findings += found
-    if not refused(findings):  # what contradicts itself says nothing that could be looked up
-        findings += check_geometry(path, record)
+    remarks += found
+    if not refused(remarks):  # what contradicts itself says nothing that could be looked up
+        remarks += check_geometry(path, record)
         data, found = ground.find(record)
-        findings += found
+        remarks += found
         if data is not None:
-            findings += check_split(record, data)
-            findings += check_validation(record, data)
-            findings += [] if predictions is None else check_images(predictions, data)
-        findings += check_terms(record, registry, data)
-    return record, sorted(findings, key=lambda finding: LEVELS.index(finding.level))
+            remarks += check_split(record, data)
+            remarks += check_validation(record, data)
+            remarks += [] if predictions is None else check_images(predictions, data)
+        remarks += check_terms(record, registry, data)
+    return record, sorted(remarks, key=lambda remark: LEVELS.index(remark.level))

@@ -15,20 +15,15 @@ from ltbench.results.plain import plain
 from ltbench.results.schema import Record
 from ltbench.terms.protocol import CUSTOM, PAPER, Protocol
 from ltbench.terms.task import TRACKS
-from ltbench.trust.finding import Finding, Level, error, note, warning
+from ltbench.trust.remark import Level, Remark, error, note, warning
 from ltbench.trust.replan import changed_settings, changed_sources, replan
 from ltbench.trust.tuning import check_space
 
 
-def check_terms(record: Record, registry: Registry, data: TaskData | None) -> Iterator[Finding]:
+def check_terms(record: Record, registry: Registry, data: TaskData | None) -> Iterator[Remark]:
     """Yield where a record's settings are not those of its protocol, its methods and its key.
 
     What a plugin of today cannot confirm because its files are not those of the record is a warning: nobody can tell any more.
-
-    Args:
-        record: As read.
-        registry: Where names are looked up.
-        data: Of its task, if it is there.
     """
     if record.track not in TRACKS:
         yield error("track", f"must be one of {', '.join(TRACKS)}, got {record.track!r:.40}")
@@ -58,7 +53,7 @@ def _protocols(record: Record) -> list[tuple[str, dict[str, Any] | None]]:
     return [("protocol", record.protocol.as_dict()), *stages]
 
 
-def _protocol(record: Record, dataset: Dataset) -> Iterator[Finding]:
+def _protocol(record: Record, dataset: Dataset) -> Iterator[Remark]:
     """Compare a protocol with the registered one of its name, noise on test images aside: that has a column of its own."""
     for place, stated in _protocols(record):
         try:
@@ -82,7 +77,7 @@ def _protocol(record: Record, dataset: Dataset) -> Iterator[Finding]:
         yield from _differences("protocol", registered, protocol, said, "error")
 
 
-def _plan(record: Record, registry: Registry, data: TaskData | None, level: Level) -> Iterator[Finding]:
+def _plan(record: Record, registry: Registry, data: TaskData | None, level: Level) -> Iterator[Remark]:
     """Plan the run again by its command, and compare."""
     try:
         found = replan(record, registry)
@@ -90,13 +85,13 @@ def _plan(record: Record, registry: Registry, data: TaskData | None, level: Leve
         if record.external is not None or record.protocol.name == CUSTOM:  # which no command may be able to say
             yield note("key", f"not recomputed: {problem}")
         else:
-            yield Finding(level, "expression", f"cannot be planned again: {problem}")
+            yield Remark(level, "expression", f"cannot be planned again: {problem}")
         return
     except Exception as problem:  # a stranger's values in a method's code
-        yield Finding(level, "expression", f"cannot be planned again: {type(problem).__name__}")
+        yield Remark(level, "expression", f"cannot be planned again: {type(problem).__name__}")
         return
     plan = found.plan if data is None else found.plan.on(data.fingerprint)
-    settings = [Finding(level, place, message) for place, message in changed_settings(record, plan)]
+    settings = [Remark(level, place, message) for place, message in changed_settings(record, plan)]
     yield from settings
     if settings:
         return
@@ -107,7 +102,7 @@ def _plan(record: Record, registry: Registry, data: TaskData | None, level: Leve
     for number, (stage, planned) in enumerate(zip(record.stages, plan.stages, strict=True)):
         overrides = plain(planned.overrides)
         if "protocol_overrides" in stage.model_fields_set and stage.protocol_overrides != overrides:
-            yield Finding(level, f"stages[{number}].protocol_overrides", f"must be {overrides} as its methods declare")
+            yield Remark(level, f"stages[{number}].protocol_overrides", f"must be {overrides} as its methods declare")
     if data is None and found.dataset.max_per_class is None:
         yield note("key", "not recomputed: it may name images that are not here")
     elif level == "error" and plan.key != record.key:
@@ -124,7 +119,7 @@ def _read(stated: Mapping[str, Any]) -> Protocol:
     return Protocol.from_dict({name: value for name, value in stated.items() if name in fields})
 
 
-def _differences(place: str, expected: Protocol, stated: Protocol, said: str, level: Level) -> Iterator[Finding]:
+def _differences(place: str, expected: Protocol, stated: Protocol, said: str, level: Level) -> Iterator[Remark]:
     for name, value in expected.as_dict().items():
         if stated.as_dict().get(name) != value:
-            yield Finding(level, f"{place}.{name}", f"must be {value!r} {said}, got {stated.as_dict().get(name)!r:.60}")
+            yield Remark(level, f"{place}.{name}", f"must be {value!r} {said}, got {stated.as_dict().get(name)!r:.60}")

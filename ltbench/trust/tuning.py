@@ -7,19 +7,16 @@ from typing import Any
 
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
+from ltbench.method.hyperparameters import search_space
 from ltbench.method.search import Range, range_from
 from ltbench.registry.discovery import Registry
 from ltbench.results.schema import Record, Trial
 from ltbench.running.tuning.validation import OWN, trial_data
-from ltbench.trust.finding import Finding, Level, error
+from ltbench.trust.remark import Level, Remark, error
 
 
-def check_trials(record: Record) -> Iterator[Finding]:
-    """Yield where trials, their space and what was chosen do not fit each other.
-
-    Args:
-        record: That the schema admits.
-    """
+def check_trials(record: Record) -> Iterator[Remark]:
+    """Yield where trials, their space and what was chosen do not fit each other."""
     tuning, claimed = record.tuning, record.tuning_trials
     if tuning is None:
         if claimed:
@@ -44,32 +41,25 @@ def check_trials(record: Record) -> Iterator[Finding]:
         yield from _chosen(record, trials[best].values)
 
 
-def check_space(record: Record, registry: Registry, level: Level) -> Iterator[Finding]:
+def check_space(record: Record, registry: Registry, level: Level) -> Iterator[Remark]:
     """Yield where the space is not the one that the methods declare.
 
     Args:
-        record: Of methods that are installed.
-        registry: Where they are looked up.
         level: Of what is found: nobody can tell whether a file that has changed since said otherwise.
     """
     for name, stated in (record.tuning.space if record.tuning else {}).items():
         method, _, key = name.partition(".")
         try:
-            declared = registry.methods.get(method).load().search.get(key)
+            declared = search_space(registry.methods.get(method).load()).get(key)
         except UserError as problem:
-            yield Finding(level, f"tuning.space.{name}", str(problem))
+            yield Remark(level, f"tuning.space.{name}", str(problem))
             continue
         if declared is None or declared.as_dict() != stated.as_dict():
-            yield Finding(level, f"tuning.space.{name}", f"must be {declared or 'left out'}, as {method} declares it")
+            yield Remark(level, f"tuning.space.{name}", f"must be {declared or 'left out'}, as {method} declares it")
 
 
-def check_validation(record: Record, data: TaskData) -> Iterator[Finding]:
-    """Yield where the validation images are not those that the task has.
-
-    Args:
-        record: Whose split is that of the data.
-        data: Of its task.
-    """
+def check_validation(record: Record, data: TaskData) -> Iterator[Remark]:
+    """Yield where the validation images are not those that the task has."""
     if (tuning := record.tuning) is None:
         return
     stated = tuning.validation
@@ -87,7 +77,7 @@ def check_validation(record: Record, data: TaskData) -> Iterator[Finding]:
             yield error(f"tuning.validation.{name}", f"must be {expected[name]!r:.60} as the task has it, got {value!r:.60}")
 
 
-def _values(trial: Trial, space: dict[str, Range], place: str) -> Iterator[Finding]:
+def _values(trial: Trial, space: dict[str, Range], place: str) -> Iterator[Remark]:
     if trial.values.keys() != space.keys():
         yield error(f"{place}.values", f"must be of {', '.join(space)}, got {', '.join(trial.values)!r:.80}")
         return
@@ -99,7 +89,7 @@ def _values(trial: Trial, space: dict[str, Range], place: str) -> Iterator[Findi
                     else "must be null for values that a method refused")
 
 
-def _chosen(record: Record, values: dict[str, Any]) -> Iterator[Finding]:
+def _chosen(record: Record, values: dict[str, Any]) -> Iterator[Remark]:
     """Demand that the run has the values that were chosen, where the expression as tuned did not set them."""
     found: dict[str, list[Any]] = {}
     for stage in record.stages:

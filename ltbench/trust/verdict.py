@@ -80,8 +80,6 @@ def judge(record: Record, again: Record, others: Sequence[Record]) -> Verdict:
     the row's other seeds expect one more run.
 
     Args:
-        record: That is claimed.
-        again: Of the second run.
         others: Completed records of the same row with other seeds.
     """
     differing = [path for path in equal(record, again) if not path.startswith(_ORIGIN)]
@@ -109,11 +107,7 @@ def judge(record: Record, again: Record, others: Sequence[Record]) -> Verdict:
 
 
 def describe(verdict: Verdict) -> Iterator[str]:
-    """Yield a verdict as lines for a person.
-
-    Args:
-        verdict: As :func:`judge` gives it.
-    """
+    """Yield a verdict as lines for a person."""
     more = f" and {len(verdict.differing) - 5} more" if len(verdict.differing) > 5 else ""
     differing = ", ".join(verdict.differing[:5]) + more
     yield f"records equal: {f'no, they differ in {differing}' if differing else 'yes'}"

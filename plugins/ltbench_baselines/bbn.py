@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 import ltbench
 
-ADAPTORS = ("parabolic", "linear", "cosine", "increment", "equal", "beta")
+Adaptor = Literal["parabolic", "linear", "cosine", "increment", "equal", "beta"]
 _BETA = 0.2  # both parameters of the Beta distribution that the paper tries as an adaptor
 
 
-def alpha_at(adaptor: str, progress: float) -> float:
+def alpha_at(adaptor: Adaptor, progress: float) -> float:
     """Return the weight of the conventional branch (cumulative learning, section 4.3, and the alternatives that the paper tries).
 
     Args:
-        adaptor: One of ``ADAPTORS`` but ``beta``, which is drawn.
+        adaptor: Any but ``beta``, which is drawn.
         progress: T / T_max, from 0 to below 1.
     """
     return {
@@ -50,7 +50,7 @@ class BranchBackbone(nn.Module):
     Args:
         trunk: Images (B, channels, H, W) -> maps.
         conventional: Maps -> features (B, d).
-        rebalancing: Likewise, with weights of its own.
+        rebalancing: The same, with weights of its own.
         branch_dim: d.
     """
 
@@ -83,15 +83,10 @@ class BilateralBranch(ltbench.Method):
     name = "bbn"
     stages = frozenset({1})
 
-    def __init__(self, facts: ltbench.Facts, *,
-                 adaptor: Literal["parabolic", "linear", "cosine", "increment", "equal", "beta"] = "parabolic",
+    def __init__(self, facts: ltbench.Facts, *, adaptor: Adaptor = "parabolic",
                  branch: Literal["block", "stage"] = "block") -> None:
         super().__init__(facts)
-        if adaptor not in ADAPTORS:
-            raise ValueError(f"adaptor must be one of {', '.join(ADAPTORS)}, got {adaptor}")
-        if branch not in ("block", "stage"):
-            raise ValueError(f"branch must be block or stage, got {branch}")
-        self.adaptor = adaptor
+        self.adaptor: Adaptor = adaptor
         self.branch = branch
 
     @classmethod

@@ -6,11 +6,7 @@ import ltbench
 
 
 def setting(task: ltbench.Task) -> ltbench.PaperSetting | None:
-    """Return the setting: step decay by 0.01 at 160 and 180 of 200 epochs, weight decay 2e-4; None off CIFAR.
-
-    Args:
-        task: The task.
-    """
+    """Return the setting: step decay by 0.01 at 160 and 180 of 200 epochs, weight decay 2e-4; None off CIFAR."""
     if task.dataset not in ("cifar10-lt", "cifar100-lt"):
         return None
     return ltbench.PaperSetting(protocol={

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 import ltbench
+
+Beta = Annotated[float, ltbench.Interval(ge=0, lt=1)]
+TunedBeta = Annotated[Beta, ltbench.Choice(0.9, 0.99, 0.999, 0.9999)]
 
 
 def effective_number_weights(class_counts: Tensor, beta: float) -> Tensor:
@@ -16,12 +20,7 @@ def effective_number_weights(class_counts: Tensor, beta: float) -> Tensor:
     Args:
         class_counts: Training images of each class, shape (C,); a class without any counts as one with one.
         beta: From 0 (all classes alike) to below 1 (towards inverse frequency).
-
-    Raises:
-        ValueError: If beta is out of range.
     """
-    if not 0 <= beta < 1:
-        raise ValueError(f"beta must be in [0, 1), got {beta}")
     counts = class_counts.double().clamp_min(1)
     # 1 - beta^n by expm1: in float32 it loses all but three digits at beta = .9999 and n = 1.
     effective = -torch.expm1(counts * math.log(beta)) if beta > 0 else torch.ones_like(counts)
@@ -38,10 +37,9 @@ class ClassBalancedWeights(ltbench.Method):
 
     name = "cb"
     stages = frozenset({1, 2})
-    search = {"beta": ltbench.Choice(0.9, 0.99, 0.999, 0.9999)}
     weights: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, beta: float = 0.9999) -> None:
+    def __init__(self, facts: ltbench.Facts, *, beta: TunedBeta = 0.9999) -> None:
         super().__init__(facts)
         self.register_buffer("weights", effective_number_weights(facts.class_counts, beta))  # (C,)
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_baselines.reused_classifier import ReusedClassifier
 
 _CONFIDENCE_WEIGHT = 0.1  # where the public code starts every weight of the confidence layer
 
 
-def generalized_weights(class_counts: Tensor, rho: float) -> Tensor:
+def generalized_weights(log_counts: Tensor, rho: float) -> Tensor:
     """Return (1 / r_k)^rho, r the class frequencies, scaled to sum C, shape (C,).
 
     Args:
-        class_counts: Training images of each class, shape (C,); a class without any counts as one with one.
+        log_counts: Logarithms of each class's training images, shape (C,).
         rho: 0 weighs all classes alike, 1 by inverse frequency.
     """
-    logs = -rho * class_counts.double().clamp_min(1).log()
-    return (logs.softmax(dim=0) * len(logs)).float()
+    return ((-rho * log_counts).softmax(dim=0) * len(log_counts)).float()
 
 
 class CalibratedClassifier(nn.Module):
@@ -56,7 +53,7 @@ class CalibratedClassifier(nn.Module):
         return (1 + confidence * magnitude) * logits + confidence * self.margin
 
 
-class DistributionAlignment(ReusedClassifier):
+class DistributionAlignment(ltbench.ReusedClassifier):
     """Learn how to change the earlier classifier's logits: a magnitude and a margin by class, a confidence by image.
 
     Its loss weighs classes by a power of their inverse frequency; backbone and classifier stay as they are.
@@ -65,22 +62,17 @@ class DistributionAlignment(ReusedClassifier):
         rho: Power of the inverse class frequency in the loss weights.
         form: ``additive``, as the public code for classification computes; ``interpolated`` between calibrated and earlier
             logits, which starts at the earlier ones. Both reach the same functions.
-        inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
     """
 
     name = "disalign"
     weights: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, rho: float = 1.2, form: Literal["additive", "interpolated"] = "additive",
+    def __init__(self, facts: ltbench.Facts, *, rho: ltbench.NonNegative = 1.2,
+                 form: Literal["additive", "interpolated"] = "additive",
                  inputs: Literal["features", "images"] = "features") -> None:
-        super().__init__(facts)
-        if not 0 <= rho < math.inf:
-            raise ValueError(f"rho must be >= 0 and finite, got {rho}")
-        if form not in ("additive", "interpolated"):
-            raise ValueError(f"form must be additive or interpolated, got {form}")
+        super().__init__(facts, inputs=inputs)
         self.form = form
-        self.inputs = "images" if inputs == "images" else None  # features are a stage's default
-        self.register_buffer("weights", generalized_weights(facts.class_counts, rho))  # (C,)
+        self.register_buffer("weights", generalized_weights(facts.log_counts, rho))  # (C,)
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -10,8 +9,6 @@ import torch
 from torch import Tensor, nn
 
 import ltbench
-
-RADII = ("learned", "free", "shared", "counts")
 
 
 def robustness_loss(embedding: Tensor, labels: Tensor, centroids: Tensor, radius: Tensor, temperature: float = 1.0) -> Tensor:
@@ -60,19 +57,10 @@ class DistributionalRobustness(ltbench.Method):
     shares: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, radius: Literal["learned", "free", "shared", "counts"] = "learned",
-                 epsilon: float = 0.5, weight: float = 1.0, temperature: float = 1.0, start: float = 0.7,
+                 epsilon: ltbench.NonNegative = 0.5, weight: ltbench.NonNegative = 1.0, temperature: ltbench.Positive = 1.0,
+                 start: ltbench.Fraction = 0.7,
                  sampler: Literal["balanced", "instance"] = "balanced") -> None:
         super().__init__(facts)
-        for key, value, known in (("radius", radius, RADII), ("sampler", sampler, ("balanced", "instance"))):
-            if value not in known:
-                raise ValueError(f"{key} must be one of {', '.join(known)}, got {value}")
-        for key, number in (("epsilon", epsilon), ("weight", weight)):
-            if not 0 <= number < math.inf:
-                raise ValueError(f"{key} must be >= 0 and finite, got {number}")
-        if not 0 < temperature < math.inf:
-            raise ValueError(f"temperature must be > 0 and finite, got {temperature}")
-        if not 0 <= start <= 1:
-            raise ValueError(f"start must be in [0, 1], got {start}")
         self.weight = weight
         self.temperature = temperature
         self.start = start
@@ -93,7 +81,7 @@ class DistributionalRobustness(ltbench.Method):
 
     def setup(self, ctx: ltbench.Context) -> None:
         """Make room for centroids of the width that the backbone has here: experts and branches change it."""
-        self.centroids = self.centroids.new_zeros(self.facts.num_classes, int(ctx.engine.backbone.feature_dim))  # type: ignore[arg-type]
+        self.centroids = self.centroids.new_zeros(self.facts.num_classes, ctx.embedding_dim)
 
     def start_epoch(self, ctx: ltbench.Context) -> None:
         """Compute the centroids of the training images under the backbone as it is now."""

@@ -18,10 +18,8 @@ class DeferredResampling(ltbench.Method):
     name = "drs"
     stages = frozenset({1, 2})
 
-    def __init__(self, facts: ltbench.Facts, *, start: float = 0.8) -> None:
+    def __init__(self, facts: ltbench.Facts, *, start: ltbench.Fraction = 0.8) -> None:
         super().__init__(facts)
-        if not 0 <= start <= 1:
-            raise ValueError(f"start must be in [0, 1], got {start}")
         self.start = start
 
     @classmethod

@@ -6,7 +6,7 @@ from torch import Tensor
 
 import ltbench
 from ltbench_baselines import cao_2019
-from ltbench_baselines.cb import ClassBalancedWeights
+from ltbench_baselines.cb import ClassBalancedWeights, TunedBeta
 
 
 class DeferredReweighting(ClassBalancedWeights):
@@ -19,10 +19,8 @@ class DeferredReweighting(ClassBalancedWeights):
 
     name = "drw"
 
-    def __init__(self, facts: ltbench.Facts, *, beta: float = 0.9999, start: float = 0.8) -> None:
+    def __init__(self, facts: ltbench.Facts, *, beta: TunedBeta = 0.9999, start: ltbench.Fraction = 0.8) -> None:
         super().__init__(facts, beta=beta)
-        if not 0 <= start <= 1:
-            raise ValueError(f"start must be in [0, 1], got {start}")
         self.start = start
 
     @classmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,12 +22,9 @@ class Focal(ltbench.Method):
 
     name = "focal"
     stages = frozenset({1, 2})
-    search = {"gamma": ltbench.Uniform(0.0, 5.0)}
 
-    def __init__(self, facts: ltbench.Facts, *, gamma: float = 2.0) -> None:
+    def __init__(self, facts: ltbench.Facts, *, gamma: Annotated[ltbench.NonNegative, ltbench.Uniform(0.0, 5.0)] = 2.0) -> None:
         super().__init__(facts)
-        if not gamma >= 0:
-            raise ValueError(f"gamma must be >= 0, got {gamma}")
         self.gamma = gamma
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:

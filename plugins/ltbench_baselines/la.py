@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -17,15 +19,11 @@ class LogitAdjustment(ltbench.Method):
 
     name = "la"
     stages = frozenset({1, 2})
-    search = {"tau": ltbench.Uniform(0.0, 3.0)}
     shift: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, tau: float = 1.0) -> None:
+    def __init__(self, facts: ltbench.Facts, *, tau: Annotated[ltbench.NonNegative, ltbench.Uniform(0.0, 3.0)] = 1.0) -> None:
         super().__init__(facts)
-        if not tau >= 0:
-            raise ValueError(f"tau must be >= 0, got {tau}")
-        counts = facts.class_counts.double().clamp_min(1)  # a class without images must not get an infinite shift
-        self.register_buffer("shift", (tau * (counts / counts.sum()).log()).float())  # (C,)
+        self.register_buffer("shift", (tau * facts.log_prior).float())  # (C,)
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the cross-entropy of the shifted logits, shape (B,)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,15 +22,11 @@ class LDAM(ltbench.Method):
 
     name = "ldam"
     stages = frozenset({1, 2})
-    search = {"max_margin": ltbench.Uniform(0.1, 1.0)}
     shift: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, max_margin: float = 0.5, scale: float = 30.0) -> None:
+    def __init__(self, facts: ltbench.Facts, *, max_margin: Annotated[ltbench.NonNegative, ltbench.Uniform(0.1, 1.0)] = 0.5,
+                 scale: ltbench.Positive = 30.0) -> None:
         super().__init__(facts)
-        if not max_margin >= 0:
-            raise ValueError(f"max_margin must be >= 0, got {max_margin}")
-        if not scale > 0:
-            raise ValueError(f"scale must be > 0, got {scale}")
         self.scale = scale
         margins = facts.class_counts.double().clamp_min(1) ** -0.25  # margins proportional to n_k^(-1/4)
         margins = margins * (max_margin / margins.max())

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_baselines.reused_classifier import ReusedClassifier
 
 
 class ScaledClassifier(nn.Module):
@@ -33,20 +31,10 @@ class ScaledClassifier(nn.Module):
         return self.scales * logits
 
 
-class LearnableWeightScaling(ReusedClassifier):
-    """Learn one scale a class on class-balanced samples; the directions of the earlier classifier stay.
-
-    Args:
-        inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
-    """
+class LearnableWeightScaling(ltbench.ReusedClassifier):
+    """Learn one scale a class on class-balanced samples; the directions of the earlier classifier stay."""
 
     name = "lws"
-
-    def __init__(self, facts: ltbench.Facts, *, inputs: Literal["features", "images"] = "features") -> None:
-        super().__init__(facts)
-        if inputs not in ("features", "images"):
-            raise ValueError(f"inputs must be features or images, got {inputs}")
-        self.inputs = "images" if inputs == "images" else None  # features are a stage's default
 
     def reuse(self, linear: nn.Linear) -> nn.Module:
         """Return the scaled classifier."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
 from torch import nn
@@ -51,10 +52,9 @@ class ManifoldMixup(Mixup):
     name = "manifold_mixup"
     stages = frozenset({1})
 
-    def __init__(self, facts: ltbench.Facts, *, alpha: float = 2.0, deepest: int = 2) -> None:
+    def __init__(self, facts: ltbench.Facts, *, alpha: ltbench.Positive = 2.0,
+                 deepest: Annotated[int, ltbench.Interval(ge=0)] = 2) -> None:
         super().__init__(facts, alpha=alpha)
-        if not deepest >= 0:
-            raise ValueError(f"deepest must be >= 0, got {deepest}")
         self.deepest = deepest
 
     def setup(self, ctx: ltbench.Context) -> None:

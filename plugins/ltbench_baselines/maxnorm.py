@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_baselines.cb import effective_number_weights
-from ltbench_baselines.reused_classifier import ReusedClassifier
+from ltbench_baselines.cb import Beta, effective_number_weights
 from ltbench_baselines.wd import WeightDecay
 
 
@@ -24,7 +23,7 @@ def project_rows(weight: Tensor, radius: Tensor) -> Tensor:
     return weight * (radius / norms).clamp_max(1)
 
 
-class MaxNorm(ReusedClassifier):
+class MaxNorm(ltbench.ReusedClassifier):
     """Fine-tune the earlier classifier with class-balanced weights, its weight vectors kept in a ball.
 
     After every step each vector that left the ball is put back on its surface: large classes are held, small ones may grow.
@@ -32,20 +31,16 @@ class MaxNorm(ReusedClassifier):
     Args:
         radius_fraction: Where the radius lies between the smallest (0) and the largest (1) norm of the earlier classifier.
         beta: Of the class-balanced loss weights.
-        inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
     """
 
     name = "maxnorm"
     weights: Tensor
     radius: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, radius_fraction: float = 0.1, beta: float = 0.9999,
-                 inputs: Literal["features", "images"] = "features") -> None:
-        super().__init__(facts)
-        if not 0 <= radius_fraction <= 1:
-            raise ValueError(f"radius_fraction must be in [0, 1], got {radius_fraction}")
+    def __init__(self, facts: ltbench.Facts, *, radius_fraction: ltbench.Fraction = 0.1,
+                 beta: Beta = 0.9999, inputs: Literal["features", "images"] = "features") -> None:
+        super().__init__(facts, inputs=inputs)
         self.radius_fraction = radius_fraction
-        self.inputs = "images" if inputs == "images" else None
         self.register_buffer("weights", effective_number_weights(facts.class_counts, beta))  # (C,)
         self.register_buffer("radius", torch.zeros(()))
 
@@ -80,7 +75,4 @@ class MaxNorm(ReusedClassifier):
 
     @staticmethod
     def _weight(ctx: ltbench.Context) -> Tensor:
-        linear = ctx.engine.head.classifier
-        if not isinstance(linear, nn.Linear):
-            raise TypeError(f"the classifier must be linear, got {type(linear).__name__}")
-        return linear.weight.detach()  # shares memory with the parameter
+        return ctx.classifier(nn.Linear).weight.detach()  # shares memory with the parameter

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 from torch import Tensor
 
@@ -23,10 +22,8 @@ class Mixup(ltbench.Method):
     stages = frozenset({1, 2})
     inputs = "images"
 
-    def __init__(self, facts: ltbench.Facts, *, alpha: float = 1.0) -> None:
+    def __init__(self, facts: ltbench.Facts, *, alpha: ltbench.Positive = 1.0) -> None:
         super().__init__(facts)
-        if not 0 < alpha < math.inf:
-            raise ValueError(f"alpha must be > 0 and finite, got {alpha}")
         self.alpha = alpha
 
     def mix(self, ctx: ltbench.Context, batch: ltbench.Batch) -> ltbench.Batch:
@@ -45,9 +42,8 @@ def blend(batch: ltbench.Batch, images: Tensor, partners: ltbench.Partners, prop
     """Return the batch with mixed images and every target split in two.
 
     Args:
-        batch: The part of a global batch.
         images: Its images, or hidden states of them, shape (B, ...).
-        partners: Likewise.
+        partners: What each of them is mixed with, in the same form.
         proportion: Of the batch's own.
     """
     targets = [(labels, proportion * weight) for labels, weight in batch.targets]

@@ -20,11 +20,8 @@ class SquaredError(ltbench.Method):
     name = "mse"
     stages = frozenset({1, 2})
 
-    def __init__(self, facts: ltbench.Facts, *, target: float = 1.0, own_weight: float = 1.0) -> None:
+    def __init__(self, facts: ltbench.Facts, *, target: ltbench.Positive = 1.0, own_weight: ltbench.Positive = 1.0) -> None:
         super().__init__(facts)
-        for key, value in (("target", target), ("own_weight", own_weight)):
-            if not value > 0:
-                raise ValueError(f"{key} must be > 0, got {value}")
         self.target = target
         self.own_weight = own_weight
 

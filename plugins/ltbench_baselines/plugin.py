@@ -36,8 +36,9 @@ def ltbench_methods() -> Iterable[MethodSpec]:
               aliases=("logit_adjustment",)),
         _spec("post_la", "post_la:PostHocLogitAdjustment", "subtracts the log class prior from the logits at evaluation",
               "Menon et al., 2021", aliases=("post_hoc_logit_adjustment",)),
-        _spec("balanced_softmax", "balanced_softmax:BalancedSoftmax", "softmax with terms multiplied by the class sizes",
-              "Ren et al., 2020"),
+        # Its factors n_k differ from the class prior by a constant that a softmax cancels; the paper's meta-sampler is left out.
+        MethodSpec("balanced_softmax", "ltbench_baselines.la:LogitAdjustment", "softmax with terms multiplied by the class sizes",
+                   _BOTH, "Ren et al., 2020", fixed={"tau": 1.0}),
         _spec("mse", "mse:SquaredError", "squared error between logits and one-hot labels", "Hui & Belkin, 2021",
               aliases=("squared_error",)),
         _spec("mixup", "mixup:Mixup", "trains on convex combinations of pairs of images", "Zhang et al., 2018", partner=True),

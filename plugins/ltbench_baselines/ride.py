@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -76,19 +77,10 @@ class RoutedExperts(ltbench.Method):
     stages = frozenset({1})
     temperatures: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, experts: int = 3, width: float = 0.75, diversity: float = 0.2,
-                 temperature: float = 1.0, awareness: float = 0.05, aware_from: float = 0.8) -> None:
+    def __init__(self, facts: ltbench.Facts, *, experts: Annotated[int, ltbench.Interval(ge=2)] = 3,
+                 width: ltbench.Positive = 0.75, diversity: ltbench.NonNegative = 0.2, temperature: ltbench.Positive = 1.0,
+                 awareness: ltbench.Fraction = 0.05, aware_from: ltbench.Fraction = 0.8) -> None:
         super().__init__(facts)
-        if not experts >= 2:
-            raise ValueError(f"experts must be >= 2, got {experts}")
-        for key, value in (("width", width), ("temperature", temperature)):
-            if not value > 0:
-                raise ValueError(f"{key} must be > 0, got {value}")
-        if not diversity >= 0:
-            raise ValueError(f"diversity must be >= 0, got {diversity}")
-        for key, value in (("awareness", awareness), ("aware_from", aware_from)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"{key} must be in [0, 1], got {value}")
         self.experts = experts
         self.width = width
         self.diversity = diversity

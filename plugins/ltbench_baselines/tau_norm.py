@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import nn
 
 import ltbench
-from ltbench_baselines.reused_classifier import ReusedClassifier
 
 
-class TauNormalization(ReusedClassifier):
+class TauNormalization(ltbench.ReusedClassifier):
     """Divide each class's weight vector by its norm to the power tau, and drop the bias; nothing is trained.
 
     Args:
@@ -18,12 +19,9 @@ class TauNormalization(ReusedClassifier):
 
     name = "tau_norm"
     trains = False
-    search = {"tau": ltbench.Uniform(0.0, 1.0)}
 
-    def __init__(self, facts: ltbench.Facts, *, tau: float = 1.0) -> None:
+    def __init__(self, facts: ltbench.Facts, *, tau: Annotated[ltbench.NonNegative, ltbench.Uniform(0.0, 1.0)] = 1.0) -> None:
         super().__init__(facts)
-        if not tau >= 0:
-            raise ValueError(f"tau must be >= 0, got {tau}")
         self.tau = tau
 
     def reuse(self, linear: nn.Linear) -> nn.Module:

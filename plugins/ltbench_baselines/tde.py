@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -68,17 +68,11 @@ class TotalDirectEffect(ltbench.Method):
     stages = frozenset({1})
     mean_feature: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, alpha: float = 1.5, heads: int = 2, scale: float = 16.0,
-                 norm_margin: float = 1 / 32, momentum: float = 0.9) -> None:
+    def __init__(self, facts: ltbench.Facts, *, alpha: ltbench.NonNegative = 1.5,
+                 heads: Annotated[int, ltbench.Interval(gt=0)] = 2, scale: ltbench.Positive = 16.0,
+                 norm_margin: ltbench.NonNegative = 1 / 32,
+                 momentum: Annotated[float, ltbench.Interval(ge=0, lt=1)] = 0.9) -> None:
         super().__init__(facts)
-        for name, value in (("alpha", alpha), ("norm_margin", norm_margin)):
-            if not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be >= 0 and finite, got {value}")
-        for name, value in (("heads", heads), ("scale", scale)):
-            if not 0 < value < math.inf:
-                raise ValueError(f"{name} must be > 0 and finite, got {value}")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {momentum}")
         self.alpha = alpha
         self.heads = heads
         self.scale = scale
@@ -110,8 +104,7 @@ class TotalDirectEffect(ltbench.Method):
 
     def setup(self, ctx: ltbench.Context) -> None:
         """Start the mean at zero, as wide as the classifier: a backbone with branches gives more than the task's own."""
-        weight = cast(MultiHeadClassifier, ctx.engine.head.classifier).weight
-        self.mean_feature = torch.zeros_like(weight[0]).detach()
+        self.mean_feature = torch.zeros_like(ctx.classifier(MultiHeadClassifier).weight[0]).detach()
 
     def after_step(self, ctx: ltbench.Context, seen: ltbench.Seen) -> None:
         """Move the mean feature as the optimizer's momentum moves; only its direction counts."""
@@ -119,7 +112,7 @@ class TotalDirectEffect(ltbench.Method):
 
     def predict(self, ctx: ltbench.Context, output: ltbench.Output) -> Tensor:
         """Return the logits of what is left without the common direction, head by head, shape (B, C)."""
-        classifier = cast(MultiHeadClassifier, ctx.engine.head.classifier)
+        classifier = ctx.classifier(MultiHeadClassifier)
         directions = classifier.directions(output.features)  # (B, K, d / K)
         common = classifier.directions(self.mean_feature[None])  # (1, K, d / K)
         cosines = (directions * common).sum(dim=2, keepdim=True)  # (B, K, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import ltbench
 
@@ -17,12 +17,10 @@ class WeightDecay(ltbench.Method):
 
     name = "wd"
     stages = frozenset({1, 2})
-    search = {"weight_decay": ltbench.LogUniform(1e-4, 1e-1)}
 
-    def __init__(self, facts: ltbench.Facts, *, weight_decay: float = 5e-3) -> None:
+    def __init__(self, facts: ltbench.Facts, *,
+                 weight_decay: Annotated[ltbench.NonNegative, ltbench.LogUniform(1e-4, 1e-1)] = 5e-3) -> None:
         super().__init__(facts)
-        if not weight_decay >= 0:
-            raise ValueError(f"weight_decay must be >= 0, got {weight_decay}")
         self.weight_decay = weight_decay
 
     @classmethod

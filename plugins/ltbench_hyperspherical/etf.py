@@ -9,9 +9,8 @@ from torch import Tensor
 
 import ltbench
 from ltbench_hyperspherical import setting
-from ltbench_hyperspherical.fixed import FixedPrototypes, classifier_of
+from ltbench_hyperspherical.fixed import Dimension, FixedPrototypes
 from ltbench_hyperspherical.prototypes import orthogonal_simplices
-from ltbench_hyperspherical.spread import largest_cosine
 
 # d of tables 2, 4, 5 and 6; the classes' number elsewhere.
 _DIMENSIONS: Mapping[str, int] = {"cifar10-lt": 64, "svhn-lt": 64, "stl10-lt": 64, "cifar100-lt": 128, "imagenet-lt": 4096}
@@ -30,11 +29,10 @@ class SimplexETF(FixedPrototypes):
     name = "etf"
     stages = frozenset({1})
 
-    def __init__(self, facts: ltbench.Facts, *, dim: int | None = None, prototype_seed: int = 0) -> None:
+    def __init__(self, facts: ltbench.Facts, *, dim: Dimension = None, prototype_seed: int = 0) -> None:
         if dim is not None and dim < facts.num_classes - 1:
             raise ValueError(f"dim must be >= {facts.num_classes - 1}, the number of classes - 1, to hold a simplex, got {dim}")
-        super().__init__(facts, facts.num_classes if dim is None else dim)
-        self.prototype_seed = prototype_seed
+        super().__init__(facts, dim=dim, prototype_seed=prototype_seed)
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
@@ -45,7 +43,3 @@ class SimplexETF(FixedPrototypes):
     def prototypes(self, ctx: ltbench.Context) -> Tensor:
         """Return the simplex, shape (C, d)."""
         return orthogonal_simplices(self.dim, self.facts.num_classes, torch.Generator().manual_seed(self.prototype_seed))
-
-    def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
-        """Return the cosine of every pair."""
-        return {"largest_cosine": largest_cosine(classifier_of(ctx).prototypes)}

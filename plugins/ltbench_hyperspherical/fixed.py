@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 import ltbench
+from ltbench_hyperspherical.spread import largest_cosine
+
+Dimension = Annotated[int, ltbench.Interval(ge=2)] | None
 
 
 class UnitPrototypes(nn.Module):
@@ -42,15 +48,14 @@ class FixedPrototypes(ltbench.Method):
     The projection is linear and always there: behind its last ReLU an embedding reaches one orthant of the sphere only.
 
     Args:
-        facts: What is known of the task.
-        dim: d.
+        dim: d; none for C.
+        prototype_seed: Of the prototypes.
     """
 
-    def __init__(self, facts: ltbench.Facts, dim: int) -> None:
+    def __init__(self, facts: ltbench.Facts, *, dim: Dimension = None, prototype_seed: int = 0) -> None:
         super().__init__(facts)
-        if dim < 2:
-            raise ValueError(f"dim must be >= 2, got {dim}")
-        self.dim = dim
+        self.dim = facts.num_classes if dim is None else dim
+        self.prototype_seed = prototype_seed
 
     def prototypes(self, ctx: ltbench.Context) -> Tensor:
         """Return the unit prototypes that the method stands on, shape (C, d)."""
@@ -66,16 +71,12 @@ class FixedPrototypes(ltbench.Method):
 
     def setup(self, ctx: ltbench.Context) -> None:
         """Set the prototypes; what is restored into a stage later is what they were."""
-        classifier_of(ctx).prototypes.copy_(self.prototypes(ctx))
+        ctx.classifier(UnitPrototypes).prototypes.copy_(self.prototypes(ctx))
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return L_IPM = (z w - 1)^2 / 2 of every sample (eq. 6), shape (B,)."""
         return 0.5 * (1 - logits.gather(1, labels[:, None])[:, 0]).square()
 
-
-def classifier_of(ctx: ltbench.Context) -> UnitPrototypes:
-    """Return the stage's fixed classifier."""
-    classifier = ctx.engine.head.classifier
-    if not isinstance(classifier, UnitPrototypes):
-        raise TypeError(f"the classifier must be UnitPrototypes, got {type(classifier).__name__}")
-    return classifier
+    def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
+        """Return the cosine of the closest pair of prototypes."""
+        return {"largest_cosine": largest_cosine(ctx.classifier(UnitPrototypes).prototypes)}

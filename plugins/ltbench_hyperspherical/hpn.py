@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +10,7 @@ from torch import Tensor
 
 import ltbench
 from ltbench_hyperspherical import setting
-from ltbench_hyperspherical.fixed import FixedPrototypes, classifier_of
-from ltbench_hyperspherical.spread import largest_cosine
+from ltbench_hyperspherical.fixed import FixedPrototypes
 
 _STEPS = 1000
 _RATE = 0.1
@@ -45,18 +43,11 @@ class HypersphericalPrototypeNetwork(FixedPrototypes):
     """Pull features to prototypes whose nearest neighbors were pushed apart, by the squared cosine distance.
 
     Class names' word vectors, by which the original places related classes side by side, are not used: a dataset has none.
-
-    Args:
-        dim: d; none for C, where table 2 has its best.
-        prototype_seed: Of the prototypes.
+    Its best d in table 2 is the default, C.
     """
 
     name = "hpn"
     stages = frozenset({1})
-
-    def __init__(self, facts: ltbench.Facts, *, dim: int | None = None, prototype_seed: int = 0) -> None:
-        super().__init__(facts, facts.num_classes if dim is None else dim)
-        self.prototype_seed = prototype_seed
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
@@ -70,7 +61,3 @@ class HypersphericalPrototypeNetwork(FixedPrototypes):
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return (1 - cos)^2 of every sample, shape (B,)."""
         return (1 - logits.gather(1, labels[:, None])[:, 0]).square()
-
-    def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
-        """Return the largest cosine between prototypes."""
-        return {"largest_cosine": largest_cosine(classifier_of(ctx).prototypes)}

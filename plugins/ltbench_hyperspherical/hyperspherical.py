@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +12,10 @@ from torch import Tensor
 import ltbench
 from ltbench_hyperspherical import setting
 from ltbench_hyperspherical.assignment import assign, objective, update_means
-from ltbench_hyperspherical.fixed import FixedPrototypes, classifier_of
+from ltbench_hyperspherical.fixed import Dimension, FixedPrototypes, UnitPrototypes
 from ltbench_hyperspherical.prototypes import Recipe, estimate
-from ltbench_hyperspherical.spread import largest_cosine
+
+Momentum = Annotated[float, ltbench.Interval(ge=0, lt=1)]
 
 
 class Hyperspherical(FixedPrototypes):
@@ -37,19 +39,17 @@ class Hyperspherical(FixedPrototypes):
     means: Tensor
     before: Tensor
     steps: Tensor
+    estimate = staticmethod(estimate)  # for whoever draws prototypes and assignments without training
+    assign = staticmethod(assign)
 
-    def __init__(self, facts: ltbench.Facts, *, dim: int | None = None, dynamic: bool = True, reassign_every: int = 0,
-                 momentum: float = 0.9, renormalize: bool = False, prototype_seed: int = 0, recipe: Recipe = "best") -> None:
-        super().__init__(facts, max(2, facts.num_classes // 2) if dim is None else dim)
-        if reassign_every < 0:
-            raise ValueError(f"reassign_every must be >= 0, got {reassign_every}")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {momentum}")
+    def __init__(self, facts: ltbench.Facts, *, dim: Dimension = None, dynamic: bool = True,
+                 reassign_every: Annotated[int, ltbench.Interval(ge=0)] = 0, momentum: Momentum = 0.9, renormalize: bool = False,
+                 prototype_seed: int = 0, recipe: Recipe = "best") -> None:
+        super().__init__(facts, dim=max(2, facts.num_classes // 2) if dim is None else dim, prototype_seed=prototype_seed)
         self.dynamic = dynamic
         self.reassign_every = reassign_every
         self.momentum = momentum
         self.renormalize = renormalize
-        self.prototype_seed = prototype_seed
         self.recipe: Recipe = recipe
         self._taken = 0
         self.register_buffer("means", torch.zeros(facts.num_classes, self.dim))  # Q, (C, d)
@@ -67,7 +67,7 @@ class Hyperspherical(FixedPrototypes):
 
     def start_epoch(self, ctx: ltbench.Context) -> None:
         """Remember the assignment, for the churn, and the steps taken: reading them every step would wait for the device."""
-        self.before.copy_(classifier_of(ctx).assignment)
+        self.before.copy_(ctx.classifier(UnitPrototypes).assignment)
         self._taken = int(self.steps)
 
     def after_step(self, ctx: ltbench.Context, seen: ltbench.Seen) -> None:
@@ -86,12 +86,12 @@ class Hyperspherical(FixedPrototypes):
 
     def _reassign(self, ctx: ltbench.Context) -> None:
         if self.dynamic:
-            classifier = classifier_of(ctx)
+            classifier = ctx.classifier(UnitPrototypes)
             classifier.assignment.copy_(assign(self.means, classifier.prototypes, classifier.assignment))
 
     def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
         """Return the share of labels that moved in the epoch (figure 4b), eq. 9's mean, and the prototypes' largest cosine."""
-        classifier = classifier_of(ctx)
+        classifier = ctx.classifier(UnitPrototypes)
         return {"churn": float((classifier.assignment != self.before).float().mean()),
                 "objective": float(objective(self.means, classifier.prototypes, classifier.assignment)),
-                "largest_cosine": largest_cosine(classifier.prototypes)}
+                **super().measure(ctx)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 import ltbench
 from ltbench_hyperspherical import setting
-from ltbench_hyperspherical.hyperspherical import Hyperspherical
+from ltbench_hyperspherical.fixed import Dimension
+from ltbench_hyperspherical.hyperspherical import Hyperspherical, Momentum
 
 
 class TrainedPrototypes(Hyperspherical):
@@ -20,9 +21,6 @@ class TrainedPrototypes(Hyperspherical):
         dim: d, the width of the vectors below; none for that of the embedding.
         restart: Whether the network starts from new weights, as in the paper; false goes on from those below.
         dynamic: Whether labels are reassigned; false keeps each label's own vector.
-        reassign_every: Optimizer steps between assignments; 0 for once an epoch.
-        momentum: alpha of the running class means.
-        renormalize: Whether running means are brought back to length 1 after every batch.
     """
 
     name = "hyperspherical_psc"
@@ -31,8 +29,9 @@ class TrainedPrototypes(Hyperspherical):
     backbone = "tuned"
     below: ClassVar[str | None] = "psc"
 
-    def __init__(self, facts: ltbench.Facts, *, dim: int | None = None, restart: bool = True, dynamic: bool = True,
-                 reassign_every: int = 0, momentum: float = 0.9, renormalize: bool = False) -> None:
+    def __init__(self, facts: ltbench.Facts, *, dim: Dimension = None, restart: bool = True, dynamic: bool = True,
+                 reassign_every: Annotated[int, ltbench.Interval(ge=0)] = 0, momentum: Momentum = 0.9,
+                 renormalize: bool = False) -> None:
         super().__init__(facts, dim=facts.feature_dim if dim is None else dim, dynamic=dynamic, reassign_every=reassign_every,
                          momentum=momentum, renormalize=renormalize)
         self.restart = restart

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import ltbench
 from ltbench_hyperspherical import setting
+from ltbench_hyperspherical.fixed import Dimension
 from ltbench_hyperspherical.prototypes import estimate
 from ltbench_hyperspherical.spread import largest_cosine, uniformity
 
@@ -32,13 +33,9 @@ class ParametricSoftmax(ltbench.Method):
     name = "psc"
     stages = frozenset({1})
 
-    def __init__(self, facts: ltbench.Facts, *, dim: int | None = None, uniformity: float = 0.0,
+    def __init__(self, facts: ltbench.Facts, *, dim: Dimension = None, uniformity: ltbench.NonNegative = 0.0,
                  prototypes: Literal["learned", "fixed"] = "learned", prototype_seed: int = 0) -> None:
         super().__init__(facts)
-        if dim is not None and dim < 2:
-            raise ValueError(f"dim must be >= 2 or none, got {dim}")
-        if not uniformity >= 0:
-            raise ValueError(f"uniformity must be >= 0, got {uniformity}")
         if uniformity > 0 and prototypes == "fixed":
             raise ValueError(f"uniformity must be 0 with fixed prototypes, got {uniformity}")
         self.dim = dim
@@ -62,7 +59,7 @@ class ParametricSoftmax(ltbench.Method):
     def setup(self, ctx: ltbench.Context) -> None:
         """Set fixed prototypes."""
         if self.fixed:
-            weight = _weight(ctx)
+            weight = ctx.classifier(nn.Linear).weight
             with torch.no_grad():
                 weight.copy_(estimate(weight.shape[1], weight.shape[0], self.prototype_seed))
 
@@ -70,7 +67,7 @@ class ParametricSoftmax(ltbench.Method):
         """Return lambda L_uni of the classifier's weight vectors (eq. 5; table 8's PSC*)."""
         if self.uniformity == 0:
             return {}
-        weight = _weight(ctx)
+        weight = ctx.classifier(nn.Linear).weight
         rows = None
         if len(weight) > _SUBSET:
             rows = torch.randperm(len(weight), generator=ctx.generator)[:_SUBSET].to(weight.device, non_blocking=True)
@@ -78,11 +75,4 @@ class ParametricSoftmax(ltbench.Method):
 
     def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
         """Return the largest cosine between weight vectors."""
-        return {"largest_cosine": largest_cosine(_weight(ctx))}
-
-
-def _weight(ctx: ltbench.Context) -> Tensor:
-    classifier = ctx.engine.head.classifier
-    if not isinstance(classifier, nn.Linear):
-        raise TypeError(f"the classifier must be linear, got {type(classifier).__name__}")
-    return classifier.weight
+        return {"largest_cosine": largest_cosine(ctx.classifier(nn.Linear).weight)}

@@ -27,11 +27,7 @@ _BACKBONES: Mapping[str, Mapping[str, Any]] = {"timm:resnet101": {},
 
 
 def protocol(task: ltbench.Task) -> dict[str, Any] | None:
-    """Return the changes to a dataset's common protocol; None where the paper has no row.
-
-    Args:
-        task: The task.
-    """
+    """Return the changes to a dataset's common protocol; None where the paper has no row."""
     known = {"cifar100": _BALANCED, "imagenet200": _BALANCED, "imagenet1k": _IMAGENET, "imagenet-lt": _IMAGENET_LT,
              **dict.fromkeys(("cifar10-lt", "svhn-lt", "stl10-lt", "cifar100-lt"), _LONG_TAILED)}
     found = known.get(task.dataset)
@@ -39,12 +35,7 @@ def protocol(task: ltbench.Task) -> dict[str, Any] | None:
 
 
 def of(task: ltbench.Task, hyperparameters: Mapping[str, Any] | None = None) -> ltbench.PaperSetting | None:
-    """Return the setting of a first-stage method; None where the paper has no row.
-
-    Args:
-        task: The task.
-        hyperparameters: The method's own on this dataset.
-    """
+    """Return the setting of a first-stage method; None where the paper has no row."""
     changes = protocol(task)
     if changes is None:
         return None

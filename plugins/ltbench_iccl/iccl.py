@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,8 @@ import ltbench
 from ltbench_iccl import setting
 from ltbench_iccl.centroids import retrieval_losses, updated_centroids
 from ltbench_iccl.head import ProjectingHead
+
+BelowOne = Annotated[float, ltbench.Interval(ge=0, lt=1)]
 
 
 class ICCL(ltbench.Method):
@@ -41,24 +42,13 @@ class ICCL(ltbench.Method):
     stages = frozenset({1})
     centroids: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, uniform_weight: float = 0.0, interpolative_weight: float = 1.0,
-                 ce_it: bool = True, cc_it: bool = True, warmup: float = 0.4, alpha: float = 1.0, beta: float = 1.0,
-                 sampler: Literal["class_aware", "class_agnostic"] = "class_aware", gamma: float = 0.0,
-                 temperature: float = 0.3, momentum: float = 0.99, projection_dim: int = 32) -> None:
+    def __init__(self, facts: ltbench.Facts, *, uniform_weight: ltbench.NonNegative = 0.0,
+                 interpolative_weight: ltbench.Positive = 1.0, ce_it: bool = True, cc_it: bool = True, warmup: BelowOne = 0.4,
+                 alpha: ltbench.Positive = 1.0, beta: ltbench.Positive = 1.0,
+                 sampler: Literal["class_aware", "class_agnostic"] = "class_aware",
+                 gamma: Annotated[float, ltbench.Interval()] = 0.0, temperature: ltbench.Positive = 0.3,
+                 momentum: BelowOne = 0.99, projection_dim: Annotated[int, ltbench.Interval(gt=0)] = 32) -> None:
         super().__init__(facts)
-        for name, value in (("interpolative_weight", interpolative_weight), ("alpha", alpha), ("beta", beta),
-                            ("temperature", temperature), ("projection_dim", projection_dim)):
-            if not 0 < value < math.inf:
-                raise ValueError(f"{name} must be > 0 and finite, got {value}")
-        for name, value in (("warmup", warmup), ("momentum", momentum)):
-            if not 0 <= value < 1:
-                raise ValueError(f"{name} must be in [0, 1), got {value}")
-        if not 0 <= uniform_weight < math.inf:
-            raise ValueError(f"uniform_weight must be >= 0 and finite, got {uniform_weight}")
-        if not math.isfinite(gamma):
-            raise ValueError(f"gamma must be a finite number, got {gamma}")
-        if sampler not in ("class_aware", "class_agnostic"):
-            raise ValueError(f"sampler must be class_aware or class_agnostic, got {sampler}")
         if not (ce_it or uniform_weight):
             raise ValueError(f"ce_it must be true where uniform_weight is 0, or nothing trains the classifier, got {ce_it}")
         if not (ce_it or cc_it):
@@ -99,11 +89,9 @@ class ICCL(ltbench.Method):
         plain = batches["main"]
         if self._warms_up(ctx):
             output = ctx.forward(plain)
-            loss = ctx.loss(output.logits, plain) + self._retrieval(output, plain, plain.labels)
+            loss = ctx.loss(output.logits, plain) + self._retrieval(output, plain)
             return ltbench.Step(loss, output, plain)
-        other = batches["class_aware"]
-        share = self.draw_share(ctx)
-        return self.interpolate(ctx, plain, other, share)
+        return self.interpolate(ctx, plain, batches["class_aware"], self.draw_share(ctx))
 
     def draw_share(self, ctx: ltbench.Context) -> float:
         """Return lambda for a whole batch, the same on every process."""
@@ -112,38 +100,49 @@ class ICCL(ltbench.Method):
     def interpolate(self, ctx: ltbench.Context, plain: ltbench.Batch, other: ltbench.Batch, share: float) -> ltbench.Step:
         """Return eq. 8's loss.
 
-        Plain images and mixtures pass through the network together, so that batch norm sees one distribution.
-
         Args:
             ctx: The context.
             plain: x^h, from the class-agnostic stream.
             other: x^t, from the class-aware stream.
             share: lambda.
         """
-        if plain.images is None or other.images is None:
-            raise ValueError("mixing needs images, got a batch without")
-        mixtures = share * plain.images + (1 - share) * other.images  # eq. 3
-        size = len(plain.labels)
-        if self.uniform_weight or self.cc_it:  # centroids are means of plain images, whether these are classified or not
-            both = ctx.forward(torch.cat([plain.images, mixtures]))
-            output, mixed = _rows(both, slice(size)), _rows(both, slice(size, None))
-            step = ltbench.Step(self.uniform_weight * ctx.loss(output.logits, plain), output, plain)
-        else:
-            mixed = ctx.forward(mixtures)
-            targets = [(labels, share * weight) for labels, weight in plain.targets]
-            targets += [(labels, (1 - share) * weight) for labels, weight in other.targets]
-            step = ltbench.Step(mixed.logits.new_zeros(()), mixed, dataclasses.replace(plain, images=mixtures, targets=targets))
+        step, mixed = self._forward(ctx, plain, other, share)
         loss = step.loss
-        if self.ce_it:  # eq. 7
-            classified = share * ctx.loss(mixed.logits, plain) + (1 - share) * ctx.loss(mixed.logits, other)
-            loss = loss + self.interpolative_weight * classified
-        if self.cc_it:  # eq. 5
-            retrieved = share * self._retrieval(mixed, plain, plain.labels) \
-                + (1 - share) * self._retrieval(mixed, other, other.labels)
-            loss = loss + self.interpolative_weight * retrieved
+        if self.ce_it:
+            loss = loss + self.interpolative_weight * self.classification(ctx, mixed, plain, other, share)
+        if self.cc_it:
+            loss = loss + self.interpolative_weight * self.retrieval(mixed, plain, other, share)
         else:  # distributed training waits for a gradient of every parameter, the projector's too
             loss = loss + 0.0 * mixed.extra["projection"].sum()
         return dataclasses.replace(step, loss=loss)
+
+    def _forward(self, ctx: ltbench.Context, plain: ltbench.Batch, other: ltbench.Batch,
+                 share: float) -> tuple[ltbench.Step, ltbench.Output]:
+        """Return the step with the loss on plain images, and the output for the mixtures.
+
+        Plain images and mixtures pass through the network together, so that batch norm sees one distribution. Where nothing reads
+        plain images, the mixtures pass alone, and the step is theirs. Centroids are means of plain images: they read them.
+        """
+        mixtures = interpolated(plain, other, share)
+        if self.uniform_weight or self.cc_it:
+            size = len(plain.labels)
+            both = ctx.forward(torch.cat([_images(plain), mixtures]))
+            output, mixed = _rows(both, slice(size)), _rows(both, slice(size, None))
+            return ltbench.Step(self.uniform_weight * ctx.loss(output.logits, plain), output, plain), mixed
+        mixed = ctx.forward(mixtures)
+        targets = [(labels, share * weight) for labels, weight in plain.targets]
+        targets += [(labels, (1 - share) * weight) for labels, weight in other.targets]
+        batch = dataclasses.replace(plain, images=mixtures, targets=targets)
+        return ltbench.Step(mixed.logits.new_zeros(()), mixed, batch), mixed
+
+    def classification(self, ctx: ltbench.Context, mixed: ltbench.Output, plain: ltbench.Batch, other: ltbench.Batch,
+                       share: float) -> Tensor:
+        """Return eq. 7's loss: mixtures are classified as both their classes."""
+        return share * ctx.loss(mixed.logits, plain) + (1 - share) * ctx.loss(mixed.logits, other)
+
+    def retrieval(self, mixed: ltbench.Output, plain: ltbench.Batch, other: ltbench.Batch, share: float) -> Tensor:
+        """Return eq. 5's loss: mixtures retrieve the centroids of both their classes."""
+        return share * self._retrieval(mixed, plain) + (1 - share) * self._retrieval(mixed, other)
 
     def after_step(self, ctx: ltbench.Context, seen: ltbench.Seen) -> None:
         """Move the centroids by the plain images of the global batch (eq. 1), as long as a loss reads them.
@@ -157,10 +156,21 @@ class ICCL(ltbench.Method):
     def _warms_up(self, ctx: ltbench.Context) -> bool:
         return ctx.epoch < self.warmup_epochs
 
-    def _retrieval(self, output: ltbench.Output, batch: ltbench.Batch, labels: Tensor) -> Tensor:
-        """Return eq. 4's loss for one label of each image, averaged over the global batch."""
-        losses = retrieval_losses(output.extra["projection"], self.centroids, labels, self.temperature)
+    def _retrieval(self, output: ltbench.Output, batch: ltbench.Batch) -> Tensor:
+        """Return eq. 4's loss for the label of each image of a batch, averaged over the global batch."""
+        losses = retrieval_losses(output.extra["projection"], self.centroids, batch.labels, self.temperature)
         return losses.sum() * batch.chunks / len(batch.global_labels)
+
+
+def interpolated(plain: ltbench.Batch, other: ltbench.Batch, share: float) -> Tensor:
+    """Return eq. 3's mixtures of x^h and x^t, whose share lambda is that of x^h, shape (B, channels, H, W)."""
+    return share * _images(plain) + (1 - share) * _images(other)
+
+
+def _images(batch: ltbench.Batch) -> Tensor:
+    if batch.images is None:
+        raise ValueError("mixing needs images, got a batch without")
+    return batch.images
 
 
 def _rows(output: ltbench.Output, rows: slice) -> ltbench.Output:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_baselines.reused_classifier import ReusedClassifier
 from ltbench_iccl import setting
 
 
@@ -29,7 +27,7 @@ def distillation_losses(teacher: Tensor, student: Tensor, temperature: float) ->
     return temperature**2 * F.kl_div(log_student, log_teacher, reduction="none", log_target=True).sum(dim=1)
 
 
-class ICCLRebalancing(ReusedClassifier):
+class ICCLRebalancing(ltbench.ReusedClassifier):
     """Fine-tune the earlier classifier on class-aware samples, held back by what the earlier stage said.
 
     The earlier head's projection beside the classifier, if it has one, is left behind.
@@ -49,29 +47,19 @@ class ICCLRebalancing(ReusedClassifier):
     name = "iccl_rebalance"
     below = "iccl"
 
-    def __init__(self, facts: ltbench.Facts, *, gamma: float = 1.0, distill_weight: float = 0.5,
-                 distill_temperature: float = 10.0, encoder: Literal["frozen", "tuned"] = "frozen", lr: float = 0.01,
-                 encoder_lr: float | None = None, classifier: Literal["reused", "new"] = "reused",
+    def __init__(self, facts: ltbench.Facts, *, gamma: Annotated[float, ltbench.Interval()] = 1.0,
+                 distill_weight: Annotated[float, ltbench.Interval(ge=0, lt=1)] = 0.5,
+                 distill_temperature: ltbench.Positive = 10.0, encoder: Literal["frozen", "tuned"] = "frozen",
+                 lr: ltbench.Positive = 0.01, encoder_lr: ltbench.Positive | None = None,
+                 classifier: Literal["reused", "new"] = "reused",
                  inputs: Literal["features", "images"] = "features") -> None:
         super().__init__(facts)
-        if not math.isfinite(gamma):
-            raise ValueError(f"gamma must be a finite number, got {gamma}")
-        if not 0 <= distill_weight < 1:
-            raise ValueError(f"distill_weight must be in [0, 1), got {distill_weight}")
-        rate = lr if encoder_lr is None else encoder_lr
-        for name, value in (("distill_temperature", distill_temperature), ("lr", lr), ("encoder_lr", rate)):
-            if not 0 < value < math.inf:
-                raise ValueError(f"{name} must be > 0 and finite, got {value}")
-        for name, word, known in (("encoder", encoder, ("frozen", "tuned")), ("classifier", classifier, ("reused", "new")),
-                                  ("inputs", inputs, ("features", "images"))):
-            if word not in known:
-                raise ValueError(f"{name} must be {' or '.join(known)}, got {word}")
         self.gamma = gamma
         self.distill_weight = distill_weight
         self.distill_temperature = distill_temperature
         self.backbone = encoder
         self.lr = lr
-        self.encoder_lr = rate
+        self.encoder_lr = lr if encoder_lr is None else encoder_lr
         self.classifier = classifier
         self.inputs = "images" if inputs == "images" or encoder == "tuned" else None  # features are a stage's default
 

@@ -38,9 +38,6 @@ def representation(task: ltbench.Task) -> ltbench.PaperSetting | None:
     """Return the first stage's setting; a baseline's later stage stands on it too.
 
     On CIFAR those baselines follow Kang et al. (2020), who keep the rate; elsewhere a tenth was found better (section 4.3).
-
-    Args:
-        task: The task.
     """
     if task.dataset not in FIRST_STAGES:
         return None
@@ -50,11 +47,7 @@ def representation(task: ltbench.Task) -> ltbench.PaperSetting | None:
 
 
 def rebalancing(task: ltbench.Task) -> ltbench.PaperSetting | None:
-    """Return the second stage's setting: on CIFAR it tunes the encoder, elsewhere it freezes it.
-
-    Args:
-        task: The task.
-    """
+    """Return the second stage's setting: on CIFAR it tunes the encoder, elsewhere it freezes it."""
     if task.dataset not in FIRST_STAGES:
         return None
     first = FIRST_STAGES[task.dataset]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -25,14 +26,9 @@ class CenterLoss(ltbench.Method):
     stages = frozenset({1})
     centers: nn.Parameter
 
-    def __init__(self, facts: ltbench.Facts, *, weight: float = 0.003, rate: float = 0.5, start: float = 0.0) -> None:
+    def __init__(self, facts: ltbench.Facts, *, weight: ltbench.NonNegative = 0.003,
+                 rate: Annotated[float, ltbench.Interval(gt=0, le=1)] = 0.5, start: ltbench.Fraction = 0.0) -> None:
         super().__init__(facts)
-        if not weight >= 0:
-            raise ValueError(f"weight must be >= 0, got {weight}")
-        if not 0 < rate <= 1:
-            raise ValueError(f"rate must be in (0, 1], got {rate}")
-        if not 0 <= start <= 1:
-            raise ValueError(f"start must be in [0, 1], got {start}")
         self.weight = weight
         self.rate = rate
         self.start = start

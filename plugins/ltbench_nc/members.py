@@ -43,11 +43,7 @@ class Members:
 
 
 def members_of(step: ltbench.Step) -> Members:
-    """Return the members of this process's part of a step.
-
-    Args:
-        step: Its output's features belong row by row to its batch's targets.
-    """
+    """Return the members of this process's part of a step."""
     targets = step.batch.targets
     experts = step.output.extra.get(EXPERT_FEATURES)
     each = (step.output.features,) if experts is None else experts.unbind(dim=1)
@@ -58,12 +54,7 @@ def members_of(step: ltbench.Step) -> Members:
 
 
 def everywhere(members: Members, gather: Callable[[Tensor], Tensor]) -> Members:
-    """Return the members of all processes' parts of a step; gradients reach the features of each.
-
-    Args:
-        members: Of this process's part.
-        gather: Joins rows of all processes.
-    """
+    """Return the members of all processes' parts of a step; gradients reach the features of each."""
     return Members(tuple(gather(part) for part in members.features), gather(members.labels), gather(members.shares))
 
 
@@ -71,22 +62,14 @@ def sizes_in_batch(members: Members, step: ltbench.Step) -> Tensor:
     """Return how many images of the global batch are of each entry's class, shape (S,): of mixed images, their shares.
 
     Mixing permutes labels within the global batch, so a class keeps the total share that it was drawn with.
-
-    Args:
-        members: Of the step.
-        step: Its batch knows the labels of the whole global batch.
     """
     return (members.labels[:, None] == step.batch.global_labels).sum(dim=1)
 
 
 def feature_width(ctx: ltbench.Context) -> int:
-    """Return d, the width of the features that the stage's classifier reads, of all experts together.
-
-    Args:
-        ctx: Of a stage that is built.
-    """
+    """Return d, the width of the features that the stage's classifier reads, of all experts together."""
     engine = ctx.engine
-    embedding = torch.zeros(1, int(engine.backbone.feature_dim), device=ctx.device)  # type: ignore[arg-type]
+    embedding = torch.zeros(1, ctx.embedding_dim, device=ctx.device)
     training = engine.head.training
     engine.head.eval()  # a batch norm in a projection must not count this
     with torch.no_grad():

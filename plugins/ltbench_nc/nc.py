@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,22 +33,16 @@ class NeuralCollapse(ltbench.Method):
 
     name = "nc"
     stages = frozenset({1})
-    search = {"within_weight": ltbench.LogUniform(1e-3, 1.0), "between_weight": ltbench.LogUniform(1e-2, 1.0)}
     sums: Tensor
     counts: Tensor
     class_means: nn.Parameter | None
 
-    def __init__(self, facts: ltbench.Facts, *, within_weight: float = 0.01, between_weight: float = 0.5, start: float = 0.5,
-                 means: Literal["batch", "learned"] = "batch", class_sizes: Literal["training", "batch"] = "training",
-                 means_lr: float = 0.5) -> None:
+    def __init__(self, facts: ltbench.Facts, *,
+                 within_weight: Annotated[ltbench.NonNegative, ltbench.LogUniform(1e-3, 1.0)] = 0.01,
+                 between_weight: Annotated[ltbench.NonNegative, ltbench.LogUniform(1e-2, 1.0)] = 0.5,
+                 start: ltbench.Fraction = 0.5, means: Literal["batch", "learned"] = "batch",
+                 class_sizes: Literal["training", "batch"] = "training", means_lr: ltbench.Positive = 0.5) -> None:
         super().__init__(facts)
-        for key, value in (("within_weight", within_weight), ("between_weight", between_weight)):
-            if not value >= 0:
-                raise ValueError(f"{key} must be >= 0, got {value}")
-        if not 0 <= start <= 1:
-            raise ValueError(f"start must be in [0, 1], got {start}")
-        if not means_lr > 0:
-            raise ValueError(f"means_lr must be > 0, got {means_lr}")
         if means == "learned" and within_weight == 0:  # nothing else ties learned means to the features
             raise ValueError("within_weight must be > 0 where means are learned, got 0")
         self.within_weight = within_weight

@@ -1,4 +1,4 @@
-"""Empirical centroids and variances of classes (Learned NCM paper, eq. 1): what every method here starts from."""
+"""Variances of classes about their centroids (Learned NCM paper, eq. 1)."""
 
 from __future__ import annotations
 
@@ -10,23 +10,6 @@ from torch import Tensor
 import ltbench
 
 _ROWS = 4096
-
-
-def class_centroids(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Return the mean feature of each class, shape (C, D).
-
-    The mean of no images would be the origin, which means nothing to a distance (and has no cosine): a class without images
-    stands in the middle of the others.
-
-    Args:
-        features: Shape (N, D).
-        labels: Shape (N,).
-        num_classes: C.
-    """
-    means = ltbench.class_means(features, labels, num_classes)
-    present = torch.bincount(labels, minlength=num_classes) > 0
-    means[~present] = means[present].mean(dim=0)
-    return means
 
 
 def class_variance(features: Tensor, labels: Tensor, centroids: Tensor,

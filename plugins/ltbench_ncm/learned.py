@@ -11,25 +11,29 @@ from torch import Tensor
 import ltbench
 from ltbench_ncm.setting import setting
 
+Inputs = Literal["features", "images"]
+
 
 class LearnedDistance(ltbench.Method):
-    """Learn what a distance classifier is made of, on class-balanced samples over a frozen backbone."""
+    """Learn what a distance classifier is made of, on class-balanced samples over a frozen backbone.
+
+    Args:
+        tau: Weight of the logit adjustment in training (eq. 9); 0 for none.
+        lr: Of all that is learned.
+        clip_norm: Largest norm of the gradient on all of it together.
+        inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
+    """
 
     stages = frozenset({2})
     shift: Tensor
 
-    def __init__(self, facts: ltbench.Facts, tau: float, lr: float, clip_norm: float,
-                 inputs: Literal["features", "images"]) -> None:
+    def __init__(self, facts: ltbench.Facts, *, tau: ltbench.NonNegative = 0.0, lr: ltbench.Positive = 5.0,
+                 clip_norm: ltbench.Positive = 0.1, inputs: Inputs = "features") -> None:
         super().__init__(facts)
-        if not tau >= 0:
-            raise ValueError(f"tau must be >= 0, got {tau}")
-        for key, value in (("lr", lr), ("clip_norm", clip_norm)):
-            if not value > 0:
-                raise ValueError(f"{key} must be > 0, got {value}")
         self.lr = lr
         self.clip_norm = clip_norm
         self.inputs = "images" if inputs == "images" else None  # features are a stage's default
-        self.register_buffer("shift", (tau * facts.class_counts.double().clamp_min(1).log()).float())  # tau log N_y, (C,)
+        self.register_buffer("shift", (tau * facts.log_counts).float())  # tau log N_y, (C,)
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:

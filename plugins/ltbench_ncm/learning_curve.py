@@ -41,9 +41,8 @@ def split_accuracy(correct: Tensor, class_counts: Tensor) -> dict[str, float]:
         In percent.
     """
     accuracy = 100 * correct / class_counts.clamp_min(1)
-    splits = {"train_many": class_counts > 100, "train_medium": (class_counts >= 20) & (class_counts <= 100),
-              "train_few": (class_counts > 0) & (class_counts < 20)}
-    return {name: float(accuracy[where].mean()) for name, where in splits.items() if where.any()}
+    splits = ltbench.shot_splits(class_counts)
+    return {f"train_{name}": float(accuracy[where].mean()) for name, where in splits.items() if where.any()}
 
 
 def _predict(ctx: ltbench.Context, embedding: Tensor, labels: Tensor) -> Tensor:

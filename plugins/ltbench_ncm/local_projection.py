@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_ncm.centroids import class_centroids
 from ltbench_ncm.class_blocks import in_class_blocks, projected_difference
-from ltbench_ncm.learned import LearnedDistance
+from ltbench_ncm.ranked import RankedClassifier, RankedDistance
 
 
-class LocalProjectionClassifier(nn.Module):
+class LocalProjectionClassifier(RankedClassifier):
     """Score a class by minus half of (x - c)^T Q diag(sigmoid(w)) Q^T (x - c).
 
     The columns of Q are the eigenvectors of the class's covariance. Where only the r largest are kept, all other directions
     share one more weight: Q diag Q^T is then s I + U diag(s_i - s) U^T, and no basis of the rest is needed.
 
-    Args:
-        features: d.
-        classes: C.
-        rank: r, directions of each class.
-
     Attributes:
         prototypes: c, fixed, shape (C, d).
-        bases: Q^T, fixed, shape (C, r, d): rows by increasing eigenvalue.
+        metric: Q^T, fixed, shape (C, r, d): rows by increasing eigenvalue.
         weights: w before the sigmoid, shape (C, r), in the same order; 0 at the start.
         rest: The weight of all other directions, shape (C,); None if r = d.
     """
 
-    prototypes: Tensor
-    bases: Tensor
     rest: nn.Parameter | None
 
     def __init__(self, features: int, classes: int, rank: int) -> None:
-        super().__init__()
+        super().__init__(features, classes, rank)
         self.register_buffer("prototypes", torch.zeros(classes, features))
-        self.register_buffer("bases", torch.eye(features)[-rank:].expand(classes, -1, -1).contiguous())
+        self.register_buffer("metric", torch.eye(features)[-rank:].expand(classes, -1, -1).contiguous())
         self.weights = nn.Parameter(torch.zeros(classes, rank))
         self.register_parameter("rest", nn.Parameter(torch.zeros(classes)) if rank < features else None)
 
@@ -51,9 +41,9 @@ class LocalProjectionClassifier(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             x, share = features.float(), self.weights.sigmoid()
             if self.rest is None:
-                return in_class_blocks(_within, x, (self.prototypes, self.bases, share), share.shape[1])
+                return in_class_blocks(_within, x, (self.prototypes, self.metric, share), share.shape[1])
             common = self.rest.sigmoid()
-            within = in_class_blocks(_within, x, (self.prototypes, self.bases, share - common[:, None]), share.shape[1])
+            within = in_class_blocks(_within, x, (self.prototypes, self.metric, share - common[:, None]), share.shape[1])
             # A sum of shares of the squared distance, all positive: below 0 is rounding.
             return (within + common * ltbench.pairwise_squared_distance(x, self.prototypes)).clamp_min(0)
 
@@ -66,46 +56,25 @@ def _within(x: Tensor, centroids: Tensor, bases: Tensor, share: Tensor) -> Tenso
     return (projected_difference(x, centroids, bases).square() * share).sum(dim=2)
 
 
-class LocalProjection(LearnedDistance):
+class LocalProjection(RankedDistance):
     """Learn how much each eigendirection of each class counts, around fixed centroids.
 
     A tool to look into features more than a classifier: directions of large variance that are spurious get a small weight.
 
     Args:
         rank: Eigendirections of each class that have weights of their own, the largest ones; none for all.
-        tau: Weight of the logit adjustment in training (eq. 9); 0 for none.
-        lr: Of the weights.
-        clip_norm: Largest norm of the gradient on all weights.
-        inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
     """
 
     name = "local_projection"
+    kind = LocalProjectionClassifier
 
-    def __init__(self, facts: ltbench.Facts, *, rank: int | None = None, tau: float = 0.0, lr: float = 5.0,
-                 clip_norm: float = 0.1, inputs: Literal["features", "images"] = "features") -> None:
-        super().__init__(facts, tau, lr, clip_norm, inputs)
-        if rank is not None and rank < 1:
-            raise ValueError(f"rank must be >= 1, got {rank}")
-        self.rank = rank
-
-    def build_head(self, make: ltbench.HeadFactory) -> nn.Module:
-        """Return the head with eq. 4's classifier."""
-        rank = min(self.rank or make.feature_dim, make.feature_dim)
-        return make.head(LocalProjectionClassifier(make.feature_dim, make.num_classes, rank))
-
-    def fit(self, ctx: ltbench.Context) -> None:
-        """Take the empirical centroids and the eigenvectors of the classes' covariances."""
-        bank = ctx.features("train")
-        classifier = ctx.engine.head.classifier
-        if not isinstance(classifier, LocalProjectionClassifier):
-            raise TypeError(f"the classifier must be a LocalProjectionClassifier, got {type(classifier).__name__}")
-        classifier.prototypes.copy_(class_centroids(bank.embedding, bank.labels, self.facts.num_classes))
+    def orient(self, classifier: RankedClassifier, bank: ltbench.Bank) -> None:
+        """Take the eigenvectors of the classes' covariances."""
         order = bank.labels.argsort(stable=True)
         counts = torch.bincount(bank.labels, minlength=self.facts.num_classes).tolist()
         for k, rows in enumerate(torch.split(order, counts)):
             members = bank.embedding[rows.to(bank.embedding.device)].to(rows.device)  # a large bank is not on the device
-            centered = members - classifier.prototypes[k]
-            classifier.bases[k] = eigenvectors(centered, classifier.bases.shape[1])
+            classifier.metric[k] = eigenvectors(members - classifier.prototypes[k], classifier.metric.shape[1])
 
 
 def eigenvectors(centered: Tensor, count: int) -> Tensor:

@@ -1,16 +1,16 @@
-"""Nearest of several centroids a class, Multi-NCM (Learned NCM paper, section 4.4), and with logit adjustment."""
+"""Nearest of several centroids a class, Multi-NCM (Learned NCM paper, section 4.4)."""
 
 from __future__ import annotations
 
 import copy
-from typing import Literal
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 import ltbench
 from ltbench_ncm.centroids import class_variance
-from ltbench_ncm.learned import LearnedDistance
+from ltbench_ncm.learned import Inputs, LearnedDistance
 from ltbench_ncm.multi_distance import nearest_displaced_distance
 from ltbench_ncm.setting import setting
 
@@ -45,24 +45,17 @@ class MultiNCM(LearnedDistance):
 
     Args:
         displacements: How many are learned; the null one, which is fixed, comes on top.
-        tau: Weight of the logit adjustment in training (eq. 9); 0 for none.
-        lr: Of the displacements.
-        clip_norm: Largest norm of the gradient on all displacements.
         start_scale: Length of a displacement at the start, as a multiple of a channel's root-mean-square deviation within a
             class. A displacement that is nearest to no feature learns nothing, and neither does one of length 0.
-        inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
     """
 
     name = "multi_ncm"
     below = "lncm"
 
-    def __init__(self, facts: ltbench.Facts, *, displacements: int = 20, tau: float = 0.0, lr: float = 5.0,
-                 clip_norm: float = 0.1, start_scale: float = 1.0, inputs: Literal["features", "images"] = "features") -> None:
-        super().__init__(facts, tau, lr, clip_norm, inputs)
-        if displacements < 1:
-            raise ValueError(f"displacements must be >= 1, got {displacements}")
-        if not start_scale > 0:
-            raise ValueError(f"start_scale must be > 0, got {start_scale}")
+    def __init__(self, facts: ltbench.Facts, *, displacements: Annotated[int, ltbench.Interval(ge=1)] = 20,
+                 tau: ltbench.NonNegative = 0.0, lr: ltbench.Positive = 5.0, clip_norm: ltbench.Positive = 0.1,
+                 start_scale: ltbench.Positive = 1.0, inputs: Inputs = "features") -> None:
+        super().__init__(facts, tau=tau, lr=lr, clip_norm=clip_norm, inputs=inputs)
         self.displacements = displacements
         self.start_scale = start_scale
 
@@ -98,12 +91,9 @@ class MultiNCM(LearnedDistance):
     def fit(self, ctx: ltbench.Context) -> None:
         """Start the displacements in random directions, short enough that every one is the nearest for some features."""
         bank = ctx.features("train")
-        head = ctx.engine.head
-        classifier = head.classifier
-        if not isinstance(classifier, MultiCentroidClassifier):
-            raise TypeError(f"the classifier must be a MultiCentroidClassifier, got {type(classifier).__name__}")
+        classifier = ctx.classifier(MultiCentroidClassifier)
         with torch.no_grad():
-            projection = head.projection
+            projection = ctx.engine.head.projection
             if not isinstance(projection, nn.Module):
                 raise TypeError(f"the head's projection must be a module, got {type(projection).__name__}")
             # Not head(...): its logits would be (N, C).
@@ -119,24 +109,3 @@ class MultiNCM(LearnedDistance):
         projection = ctx.engine.head.projection
         if isinstance(projection, nn.Module):
             projection.eval()
-
-
-class AdjustedMultiNCM(MultiNCM):
-    """Learn shared displacements with logit adjustment, around centroids that were learned without.
-
-    Args:
-        displacements: How many are learned; the null one, which is fixed, comes on top.
-        tau: Weight of the logit adjustment in training (eq. 9).
-        lr: Of the displacements.
-        clip_norm: Largest norm of the gradient on all displacements.
-        start_scale: Length of a displacement at the start, as a multiple of a channel's root-mean-square deviation within a
-            class.
-        inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
-    """
-
-    name = "multi_ncm_la"
-
-    def __init__(self, facts: ltbench.Facts, *, displacements: int = 20, tau: float = 0.125, lr: float = 5.0,
-                 clip_norm: float = 0.1, start_scale: float = 1.0, inputs: Literal["features", "images"] = "features") -> None:
-        super().__init__(facts, displacements=displacements, tau=tau, lr=lr, clip_norm=clip_norm, start_scale=start_scale,
-                         inputs=inputs)

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 import ltbench
-from ltbench_ncm.centroids import class_centroids
 from ltbench_ncm.setting import setting
 
 
@@ -39,8 +38,6 @@ class NearestClassMean(ltbench.Method):
     def fit(self, ctx: ltbench.Context) -> None:
         """Take the class means."""
         bank = ctx.features("train")
-        classifier = ctx.engine.head.classifier
-        if not isinstance(classifier, ltbench.DistanceClassifier):
-            raise TypeError(f"the classifier must be a DistanceClassifier, got {type(classifier).__name__}")
+        centroids = ltbench.class_centroids(bank.embedding, bank.labels, self.facts.num_classes)
         with torch.no_grad():
-            classifier.prototypes.copy_(class_centroids(bank.embedding, bank.labels, self.facts.num_classes))
+            ctx.classifier(ltbench.DistanceClassifier).prototypes.copy_(centroids)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 from ltbench import MethodSpec, hookimpl
 
-
-def _spec(name: str, target: str, summary: str, aliases: tuple[str, ...] = ()) -> MethodSpec:
-    return MethodSpec(name, f"ltbench_prototype.{target}", summary, frozenset({2}), "Sharma et al., 2023", aliases)
+_NO_TEMPERATURES = {"cdt": False, "temperature_lr": 0.005, "temperature_weight_decay": 0.0}
+_PUBLIC = {"tau": 1 / 3.8, "lr": 4.2, "temperature_weight_decay": 2e-4, "centroid_view": "augmented"}
 
 
 @hookimpl
 def ltbench_methods() -> Iterable[MethodSpec]:
     """Describe the prototype classifier, its ablation, and its public code's choices."""
+    spec = functools.partial(MethodSpec, stages=frozenset({2}), paper="Sharma et al., 2023")
+    target = "ltbench_prototype.prototype:PrototypeClassifier"
     return [
-        _spec("prototype", "prototype:PrototypeClassifier", "learns one prototype a class by its distance to features",
-              aliases=("pc_cdt_la",)),
-        _spec("pc", "pc:PrototypesOnly", "learns prototypes without channel temperatures and logit adjustment"),
-        _spec("pc_cdt", "pc_cdt:PrototypesWithTemperatures", "learns prototypes and channel temperatures"),
-        _spec("pc_la", "pc_la:AdjustedPrototypes", "learns prototypes with logit adjustment"),
-        _spec("prototype_public", "prototype_public:PublicPrototypeClassifier",
-              "the prototype classifier with the choices of its public code"),
+        spec("prototype", target, "learns one prototype a class by its distance to features", aliases=("pc_cdt_la",)),
+        # The rows of table 1.
+        spec("pc", target, "learns prototypes without channel temperatures and logit adjustment",
+             fixed={**_NO_TEMPERATURES, "tau": 0.0}),
+        spec("pc_cdt", target, "learns prototypes and channel temperatures", fixed={"cdt": True, "tau": 0.0}),
+        spec("pc_la", target, "learns prototypes with logit adjustment", fixed=_NO_TEMPERATURES),
+        spec("prototype_public", "ltbench_prototype.prototype:PublicPrototypeClassifier",
+             "the prototype classifier with the choices of its public code", defaults=_PUBLIC,
+             fixed={"draws": None, "mirror": None}),
     ]

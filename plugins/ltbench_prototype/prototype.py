@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ class PrototypeClassifier(ltbench.Method):
         tau: Weight of the logit adjustment in training (eq. 5); 0 for none.
         lr: Of the prototypes.
         temperature_lr: Of the channel temperatures.
-        temperature_weight_decay: Likewise; it draws temperatures to 1.
+        temperature_weight_decay: Of the channel temperatures; it draws them to 1.
         inputs: ``features`` trains on cached embeddings of plain images; ``images`` on embeddings of augmented ones.
         centroid_view: Whether the centroids to start from are those of ``plain`` or of ``augmented`` images.
         draws: Samples drawn in all, in place of the protocol's; None for the protocol's.
@@ -40,19 +40,12 @@ class PrototypeClassifier(ltbench.Method):
     stages = frozenset({2})
     shift: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, distance: Distance = "euclidean", cdt: bool = True, tau: float = 0.25,
-                 lr: float = 4.0, temperature_lr: float = 0.005, temperature_weight_decay: float = 0.0,
-                 inputs: Inputs = "features", centroid_view: View = "plain", draws: int | None = None,
+    def __init__(self, facts: ltbench.Facts, *, distance: Distance = "euclidean", cdt: bool = True,
+                 tau: ltbench.NonNegative = 0.25, lr: ltbench.Positive = 4.0, temperature_lr: ltbench.Positive = 0.005,
+                 temperature_weight_decay: ltbench.NonNegative = 0.0, inputs: Inputs = "features",
+                 centroid_view: View = "plain", draws: Annotated[int, ltbench.Interval(ge=1)] | None = None,
                  mirror: bool | None = None) -> None:
         super().__init__(facts)
-        for key, value in (("tau", tau), ("temperature_weight_decay", temperature_weight_decay)):
-            if not value >= 0:
-                raise ValueError(f"{key} must be >= 0, got {value}")
-        for key, value in (("lr", lr), ("temperature_lr", temperature_lr)):
-            if not value > 0:
-                raise ValueError(f"{key} must be > 0, got {value}")
-        if draws is not None and draws < 1:
-            raise ValueError(f"draws must be >= 1 or none, got {draws}")
         self.distance = distance
         self.cdt = cdt
         self.lr = lr
@@ -62,7 +55,7 @@ class PrototypeClassifier(ltbench.Method):
         self.centroid_view = centroid_view
         self.draws = draws
         self.mirror = mirror
-        self.register_buffer("shift", (tau * facts.class_counts.double().clamp_min(1).log()).float())  # tau log N_y, (C,)
+        self.register_buffer("shift", (tau * facts.log_counts).float())  # tau log N_y, (C,)
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
@@ -81,12 +74,9 @@ class PrototypeClassifier(ltbench.Method):
     def fit(self, ctx: ltbench.Context) -> None:
         """Start from the class centroids."""
         bank = ctx.features("train", self.centroid_view)
-        centroids = ltbench.class_means(bank.embedding, bank.labels, self.facts.num_classes)
-        # The centroid of no images would be the origin, where a cosine has no meaning: such a class starts in the middle.
-        present = torch.bincount(bank.labels, minlength=len(centroids)) > 0
-        centroids[~present] = centroids[present].mean(dim=0)
+        centroids = ltbench.class_centroids(bank.embedding, bank.labels, self.facts.num_classes)
         with torch.no_grad():
-            self._classifier(ctx).prototypes.copy_(centroids)
+            ctx.classifier(ltbench.DistanceClassifier).prototypes.copy_(centroids)
 
     def streams(self, ctx: ltbench.Context) -> Mapping[str, ltbench.Sampler]:
         """Return the class-balanced stream."""
@@ -98,7 +88,7 @@ class PrototypeClassifier(ltbench.Method):
 
     def parameter_groups(self, ctx: ltbench.Context) -> list[ltbench.ParameterGroup]:
         """Return the prototypes, which weight decay would draw to an arbitrary origin, and the temperatures."""
-        classifier = self._classifier(ctx)
+        classifier = ctx.classifier(ltbench.DistanceClassifier)
         groups = [ltbench.ParameterGroup([classifier.prototypes], lr=self.lr, weight_decay=0.0)]
         if classifier.log_temperatures is not None:
             groups.append(ltbench.ParameterGroup([classifier.log_temperatures], lr=self.temperature_lr,
@@ -107,11 +97,17 @@ class PrototypeClassifier(ltbench.Method):
 
     def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
         """Return figure 3: mean distance and mean cosine of prototypes by pairs of head and tail classes."""
-        return separation(self._classifier(ctx).prototypes.detach(), ctx.class_counts)
+        return separation(ctx.classifier(ltbench.DistanceClassifier).prototypes.detach(), ctx.class_counts)
 
-    @staticmethod
-    def _classifier(ctx: ltbench.Context) -> ltbench.DistanceClassifier:
-        classifier = ctx.engine.head.classifier
-        if not isinstance(classifier, ltbench.DistanceClassifier):
-            raise TypeError(f"the classifier must be a DistanceClassifier, got {type(classifier).__name__}")
-        return classifier
+
+class PublicPrototypeClassifier(PrototypeClassifier):
+    """Learn prototypes as the paper's public code does, where that differs from the print; its options are in the plugin's list.
+
+    In the paper track it also draws 50,000 samples and averages over the mirror image, as that code always does; in the common
+    track all methods have the same draws and views.
+    """
+
+    @classmethod
+    def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
+        """Return the setting of the public code, on CIFAR-100."""
+        return setting(task, public=True)

@@ -16,7 +16,7 @@ _PAIRS = (("all", "all"), ("head", "head"), ("head", "tail"), ("tail", "tail"))
 def separation(prototypes: Tensor, class_counts: Tensor) -> dict[str, float]:
     """Average the Euclidean distance and the cosine over pairs of different classes.
 
-    The paper does not say what head and tail are: here the classes of more than 100 training images and of fewer than 20.
+    The paper does not say what head and tail are: here the many- and the few-shot classes.
 
     Args:
         prototypes: Shape (C, d).
@@ -26,8 +26,8 @@ def separation(prototypes: Tensor, class_counts: Tensor) -> dict[str, float]:
         ``separation_head_euclidean``, ``separation_head_cosine`` and so on, for ``all``, ``head``, ``head_tail`` and ``tail``
         pairs; without those of which there are none.
     """
-    present = class_counts > 0
-    members = torch.stack([present, class_counts > 100, present & (class_counts < 20)], dim=1).double()  # (C, 3)
+    splits = ltbench.shot_splits(class_counts)
+    members = torch.stack([class_counts > 0, splits["many"], splits["few"]], dim=1).double()  # (C, 3)
     sizes = members.sum(dim=0)
     pairs = sizes.outer(sizes) - members.T @ members  # (3, 3), without a class and itself
     found = {"euclidean": _distances(prototypes, members), "cosine": _cosines(prototypes, members)}

@@ -95,6 +95,7 @@ def test_timms_own_weights_come_from_its_cache(capsys: pytest.CaptureFixture[str
         raise AssertionError("the network was touched")
 
     monkeypatch.setattr("socket.socket.connect", forbidden)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # it would try for 20 seconds
     monkeypatch.setattr("ltbench.backbones.timm_weights.try_to_load_from_cache", lambda hub, file: None)
     told = refusal(capsys, *RESNET, "--weights", "timm", "--methods", "ncm")
     assert "(timm/test_resnet.r160_in1k) are not in the local cache: add --download" in told
@@ -106,6 +107,7 @@ def test_timms_own_weights_come_from_its_cache(capsys: pytest.CaptureFixture[str
     assert weights.source == "timm" and weights.file == tmp_path / "resnet.safetensors"
 
 
+@pytest.mark.slow
 def test_a_record_says_what_the_weights_are_and_their_features_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     run = [*RUN, *RESNET, "--weights", "resnet.safetensors"]
     assert main([*run, "--methods", "ncm"]) == 0

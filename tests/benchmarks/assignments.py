@@ -1,6 +1,6 @@
 """Ways to assign labels to prototypes, and the class means of a training to try them on.
 
-``python -m tests.benchmarks.assignments 8142`` prints the table of docs/performance-heads.md: seconds of every way at each epoch.
+``python -m tests.benchmarks.assignments 8142`` prints the table of docs/appendix.md: seconds of every way at each epoch.
 """
 
 from __future__ import annotations

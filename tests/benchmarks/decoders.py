@@ -134,8 +134,6 @@ class Windows(Dataset[Pixels]):
     """One window of each file, made one way.
 
     Args:
-        files: Paths.
-        way: How.
         drawn: The windows' random numbers, shape (N, 22).
     """
 

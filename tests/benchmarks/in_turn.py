@@ -27,7 +27,6 @@ def measure(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, 
 
     Args:
         ways: By name; each returns when its work is done. All are called once before, so that nothing is new to them.
-        rounds: How many.
     """
     for work in ways.values():
         work()
@@ -44,9 +43,6 @@ def replay(benchmark: BenchmarkFixture, seconds: list[float], *, reference: bool
     """Give a benchmark times that were measured before.
 
     Args:
-        benchmark: Of a test whose ``timer`` is :func:`clock`.
-        seconds: Of its way.
-        reference: Whether others are compared with it.
         goal: How many times as fast as the reference it should be.
     """
     def advance() -> None:

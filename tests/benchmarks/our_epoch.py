@@ -26,12 +26,7 @@ def loop(data: TaskData, backbone: str, budget: Budget, folder: Path, *, precisi
     """Set a training of cross-entropy up, on the device that there is.
 
     Args:
-        data: Of the task.
-        backbone: Its name.
         budget: Of the training: one epoch is measured again and again.
-        folder: Of the store.
-        precision: As accelerate names it.
-        compiles: Whether the backbone is compiled.
     """
     registry = load_registry()
     protocol = data.dataset.protocols["quick"].replace(backbone=backbone, batch_size=budget.batch_size, schedule="constant")

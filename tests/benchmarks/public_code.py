@@ -40,8 +40,6 @@ def loader(data: TaskData, batch_size: int, workers: int = WORKERS, images: int 
     """Return the loader of an epoch.
 
     Args:
-        data: Of the task.
-        batch_size: Of a step.
         workers: Processes; they live on, which is kinder than most codes are.
         images: Only the first ones of the split; None for all.
     """
@@ -50,13 +48,7 @@ def loader(data: TaskData, batch_size: int, workers: int = WORKERS, images: int 
 
 
 def epoch(model: nn.Module, batches: DataLoader[tuple[Tensor, int]], device: torch.device) -> Callable[[], float]:
-    """Return what trains an epoch and returns its mean loss.
-
-    Args:
-        model: Images -> logits, on the device.
-        batches: Of the epoch.
-        device: Where to train.
-    """
+    """Return what trains an epoch and returns its mean loss."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=2e-4)
 
     def train() -> float:

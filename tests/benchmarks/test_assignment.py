@@ -1,7 +1,7 @@
 """Time of a label-to-prototype assignment after the second epoch of a training (figure 3c of Saadabadi et al., 2024).
 
 ``make bench`` measures, at up to 10,000 classes; in the ordinary tests each way runs once on few classes, to show that it works.
-The table of docs/performance-heads.md is what ``python -m tests.benchmarks.assignments`` prints.
+The table of docs/appendix.md is what ``python -m tests.benchmarks.assignments`` prints.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import pytest
 from torch import Tensor
 
 from tests.benchmarks import assignments
+
+pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture

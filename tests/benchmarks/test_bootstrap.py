@@ -16,6 +16,8 @@ import pytest
 from ltbench.leaderboard.bootstrap import resample
 from ltbench.leaderboard.outcomes import Outcomes
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 

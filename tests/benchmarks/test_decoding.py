@@ -14,6 +14,8 @@ import pytest
 
 from tests.benchmarks import decoders
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 

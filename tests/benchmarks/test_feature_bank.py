@@ -16,6 +16,8 @@ from ltbench.data.loader import FeatureLoader
 from tests.benchmarks import feature_bank
 from tests.support.banks import engine_of, made_up, reader_of
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 

@@ -15,6 +15,8 @@ from ltbench.data.loader import Loader
 from ltbench.data.task_data import TaskData
 from tests.benchmarks import in_turn, public_code
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 

@@ -19,6 +19,8 @@ from ltbench.data.task_data import TaskData
 from ltbench.training.budget import Budget
 from tests.benchmarks import our_epoch
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 

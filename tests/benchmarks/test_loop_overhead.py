@@ -18,6 +18,8 @@ from ltbench.training.budget import Budget
 from ltbench.training.loop import Loop
 from tests.benchmarks import in_turn, our_epoch
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 

@@ -18,6 +18,8 @@ from ltbench.training.optimization import Optimization
 from ltbench_prototype.prototype import PrototypeClassifier
 from tests.support.stages import PROTOCOL, facts, later_stage
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 

@@ -17,6 +17,8 @@ from torch import Tensor
 from ltbench.method.distances import cosine_distance, euclidean_distance, pairwise_squared_distance
 from ltbench_ncm.multi_distance import nearest_displaced_distance
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 

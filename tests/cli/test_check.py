@@ -34,12 +34,14 @@ def test_a_sound_folder(smoke_runs: Path, capsys: pytest.CaptureFixture[str]) ->
     assert fingerprint(smoke_runs) == before
 
 
+@pytest.mark.slow
 def test_boards_without_data_are_checked_as_far_as_they_go(capsys: pytest.CaptureFixture[str]) -> None:
     code, lines = _out(capsys, ROOT / "leaderboards" / "cifar100-lt")
     assert code == 0, lines
     assert sum("note: split: not rebuilt: " in line for line in lines) == int(lines[-1].split()[0]) >= 54
 
 
+@pytest.mark.slow
 def test_boards_with_data(cifar100_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     board = ROOT / "leaderboards" / "cifar100-lt"
     code, lines = _out(capsys, board, "--data-root", cifar100_root)

@@ -51,11 +51,13 @@ def fake_package(folder: Path, name: str, code: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PYTHONPATH", str(folder))
 
 
+@pytest.mark.slow
 def test_the_installed_pair_fits() -> None:
     state, problems = inspection.torch_state(VERSIONS)
     assert problems == [] and state["problem"] is None and state["torchvision_problem"] is None
 
 
+@pytest.mark.slow
 def test_a_torchvision_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "raise RuntimeError('operator torchvision::nms does not exist\\nmore lines')"
     fake_package(tmp_path, "torchvision", code, monkeypatch)

@@ -40,6 +40,7 @@ def test_an_edited_accuracy_is_told_apart(copy: Copy, tmp_path: Path, capsys: py
     assert out.endswith("not reproduced: equal predictions do not give metrics.accuracy.all as the record has it\n")
 
 
+@pytest.mark.slow
 def test_other_predictions_without_other_seeds_are_not_reproduced(copy: Copy, smoke_runs: Path, tmp_path: Path,
                                                                   capsys: pytest.CaptureFixture[str]) -> None:
     """The record of another seed, passed off as this one's: alone it is refuted, beside its row it may be chance."""

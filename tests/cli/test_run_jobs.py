@@ -114,7 +114,7 @@ def test_processes_that_die_lose_nothing(quiet: Path, tmp_path: Path) -> None:
         time.sleep(moments.uniform(0.0, 0.3))
         for pid in {"launcher": [process.pid], "all": [*found, process.pid], "one": found[:1]}[victims]:
             os.kill(pid, number)
-        _, err = process.communicate(timeout=240)
+        _, err = process.communicate(timeout=900)
         assert process.returncode == code, err
         assert "Traceback" not in err and "failed" not in err
         if victims == "all":
@@ -128,7 +128,7 @@ def test_processes_that_are_killed_at_their_start_lose_nothing(victims: int, qui
     process = begin(tmp_path)
     for pid in until_it_has_children(process)[:victims]:
         os.kill(pid, signal.SIGKILL)
-    _, err = process.communicate(timeout=240)
+    _, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
     same(quiet, tmp_path)
 

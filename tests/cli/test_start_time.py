@@ -29,6 +29,7 @@ def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
     assert done.stdout.splitlines()[-1] == f"imported: [] {expected}"
 
 
+@pytest.mark.slow
 def test_the_probe_sees_what_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", PROBE, "methods", "ce"], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1].startswith("imported: ['torch'")

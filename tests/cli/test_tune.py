@@ -95,22 +95,18 @@ def test_more_trials_go_on_from_fewer(capsys: pytest.CaptureFixture[str]) -> Non
     assert sorted(map(len, trials)) == [3, 5] and all(longer[:3] == few for longer in trials)
 
 
-@pytest.mark.parametrize(("search", "message"), [
-    ("{'size': ltbench.Uniform(1, 4)}", "search of method 'whole': whole.size must be an integer, got 1.954929658551372"),
-    ("{'sise': ltbench.Uniform(1, 4)}", "search of method 'whole': unknown hyperparameter of 'whole' 'sise'; "
-                                        "did you mean 'size'? Known: size"),
-    ("{'size': (1, 4)}", "search of method 'whole': size must be ltbench.Uniform, LogUniform or Choice, got (1, 4)"),
-])
 def test_a_space_that_every_trial_would_refuse_is_refused_before_the_first(
-        search: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "whole_search", raising=False)
     file = tmp_path / "whole_search.py"
-    file.write_text("import ltbench\n\n\nclass Whole(ltbench.Method):\n    \"\"\"Have a size.\"\"\"\n\n    name = 'whole'\n"
-                    f"    stages = frozenset({{1}})\n    search = {search}\n\n    def __init__(self, facts, *, size: int = 1):\n"
+    file.write_text("from typing import Annotated\n\nimport ltbench\n\n\nclass Whole(ltbench.Method):\n"
+                    "    \"\"\"Have a size.\"\"\"\n\n    name = 'whole'\n    stages = frozenset({1})\n\n"
+                    "    def __init__(self, facts, *, size: Annotated[int, ltbench.Uniform(1, 4)] = 1):\n"
                     "        super().__init__(facts)\n")
     assert main(["tune", "ce/tau_norm,whole", "--plugin", str(file), *SMOKE]) == 2
-    assert capsys.readouterr().err.endswith(f"\nltbench: {message}\n")
+    assert capsys.readouterr().err.endswith("\nltbench: search of method 'whole': whole.size must be an integer, got "
+                                            "1.954929658551372\n")
     assert not Path("runs").exists()
 
 
@@ -133,7 +129,7 @@ def test_trials_may_have_a_protocol_of_their_own() -> None:
 def test_two_processes_try_the_same(tmp_path: Path) -> None:
     arguments = ["tune", "ce/tau_norm", *SMOKE]
     command = [sys.executable, "-m", "ltbench.cli.main", *arguments, "--out", "two", "--cache", "cache-of-two"]
-    assert launch(command, 2, tmp_path, timeout=120) == [0, 0], last_words(tmp_path, 2)
+    assert launch(command, 2, tmp_path, timeout=300) == [0, 0], last_words(tmp_path, 2)
     assert main([*arguments, "--out", "one"]) == 0
     one, two = (next(Path(folder, "tuning").iterdir()).read_text() for folder in ("one", "two"))
     assert one == two
@@ -142,7 +138,7 @@ def test_two_processes_try_the_same(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_of_two_processes_the_main_one_says_that_nothing_was_tuned(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ltbench.cli.main", "tune", "la", *SMOKE, "--trials", "1", "--lr", "1e30"]
-    assert launch(command, 2, tmp_path, timeout=120) == [1, 0], last_words(tmp_path, 2)
+    assert launch(command, 2, tmp_path, timeout=300) == [1, 0], last_words(tmp_path, 2)
     said = [(tmp_path / f"rank-{rank}.log").read_text() for rank in range(2)]
     assert ["failed: tuning of la" in each for each in said] == [True, False]
 

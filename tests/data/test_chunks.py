@@ -3,19 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ltbench.data.chunks import check_batch_size, chunk, global_batches, occurrences
+from ltbench.data.chunks import batch_shape, check_batch_size, chunk, occurrences
 from ltbench.errors import UserError
 
 
 def test_incomplete_batch_is_left_out() -> None:
-    assert global_batches(np.arange(11) * 10, 4, 2).tolist() == [[0, 10, 20, 30], [40, 50, 60, 70]]
+    assert batch_shape(11, 4, 2) == (2, 4)
 
 
 def test_short_order_makes_one_batch() -> None:
-    assert global_batches([5, 6, 7], 8, 1).tolist() == [[5, 6, 7]]
-    assert global_batches([5, 6, 7], 8, 2).tolist() == [[5, 6]]
+    assert batch_shape(3, 8, 1) == (1, 3)
+    assert batch_shape(3, 8, 2) == (1, 2)
     with pytest.raises(UserError, match="at least one image for each of 4 processes and accumulation steps, got 3"):
-        global_batches([5, 6, 7], 8, 4)
+        batch_shape(3, 8, 4)
 
 
 def test_parts_join_to_the_batch_in_its_order() -> None:

@@ -3,7 +3,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ltbench.data.content import content_digest, sizes_and_times
+import torch
+
+from ltbench.data import content as digests
+from ltbench.data.files import FileImages, sizes_and_times
 from ltbench.data.paths import Paths
 
 
@@ -12,6 +15,10 @@ def write(folder: Path, contents: list[bytes]) -> Paths:
     for number, content in enumerate(contents):
         (folder / str(number)).write_bytes(content)
     return Paths(folder, [str(number).encode() for number in range(len(contents))])
+
+
+def content_digest(paths: Paths) -> str:
+    return digests.content_digest(FileImages(paths, torch.zeros(len(paths), dtype=torch.int64), 8, 8))
 
 
 def test_copies_have_one_digest_and_changes_another(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from ltbench.system.lease import Lease
 def test_two_processes_do_not_download_into_one_folder_at_once(tmp_path: Path) -> None:
     other = Lease(tmp_path / ".leases", "download-svhn-lt", "the download of svhn-lt")
     assert other.attempt()
-    threading.Timer(0.2, other.release).start()
     started = time.monotonic()
+    threading.Timer(0.2, other.release).start()
     with downloading("svhn-lt", tmp_path):
         assert time.monotonic() - started >= 0.2
         with downloading("cifar10-lt", tmp_path):  # another set

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shlex
@@ -27,9 +28,13 @@ def words(command: str) -> list[str]:
     return shlex.split(command)
 
 
+@pytest.fixture(scope="module")
+def parser() -> argparse.ArgumentParser:
+    return program.build_parser(load_registry(strict=False))
+
+
 @pytest.mark.parametrize("page", pages())
-def test_commands_are_ones_that_ltbench_takes(page: str) -> None:
-    parser = program.build_parser(load_registry(strict=False))
+def test_commands_are_ones_that_ltbench_takes(page: str, parser: argparse.ArgumentParser) -> None:
     for block in blocks_of(page):
         for command in block.commands if block.language in SHELL else []:
             if words(command)[0] == "ltbench":
@@ -57,7 +62,7 @@ def folder(page: str, tmp_path: Path, digits_batch: tuple[object, object], monke
         for part, kept in (("train", files[::2]), ("test", files[1::2])):
             (pets.parent / f"mine_{part}.txt").write_text("".join(f"{file} {file.parent.name}\n" for file in kept))
     if "my_la.py" in text:
-        (method,) = (block for block in blocks_of("docs/tutorial.md") if block.title == "my_la.py")
+        (method,) = (block for block in blocks_of("docs/writing-a-method.md") if block.title == "my_la.py")
         (tmp_path / "my_la.py").write_text(method.text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))

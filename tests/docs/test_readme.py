@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
+
+import pytest
 
 from ltbench.cli import main as program
 from ltbench.registry.discovery import load_registry
@@ -23,6 +26,41 @@ def test_the_methods_code_is_logit_adjustment(tmp_path: Path) -> None:
     runs = {item.record.expression: item.record for item in stored}
     assert problems == [] and len(runs) == 4
     assert runs["my_la"].metrics == runs["la"].metrics
+
+
+def test_the_table_is_the_boards() -> None:
+    """Every row holds the figures of the board's row of three seeds, in the board's order."""
+    terms = "## cifar100-lt@100, common track, quick protocol, resnet32, 16 epochs, 10,847 training images, fp32\n"
+    board = (ROOT / "leaderboards/cifar100-lt/README.md").read_text(encoding="utf-8").split(terms)[1]
+    ranked = (line for line in board.splitlines() if re.match(r"\| +\d+ \|", line))
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in ranked]
+    rows = {name: [*figures, seeds] for _, name, *figures, _, _, _, seeds, _ in cells}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = {name: figures.split(" | ") for name, figures in re.findall(r"^\| `([^`]+)` \| [^|]+ \| (\d.*±.*) \|$", readme, re.M)}
+    assert len(shown) >= 5
+    for name, figures in shown.items():
+        assert [*figures, "3"] == rows[name], name
+    assert list(shown) == [name for name in rows if name in shown]
+
+
+def without_numbers(text: str) -> str:
+    """Return a text with every number, and the spaces and dashes that align tables, made one."""
+    return re.sub(r"[ -]+", " ", re.sub(r"\d+(\.\d+)?", "0", text))
+
+
+@pytest.mark.slow
+def test_the_command_says_what_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = (block for block in blocks_of("README.md") if block.language == "console")
+    command = block.commands[-1]
+    shown = block.text.split(f"$ {command}\n")[1]
+    last_run, tables = shown.removeprefix("...\n").split("\n", 1)
+    assert program.main([*shlex.split(command)[1:], "--out", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]) == 0
+    said = capsys.readouterr()
+    assert without_numbers(said.err.splitlines()[-1]) == without_numbers(last_run)
+    assert without_numbers(said.out) == without_numbers(tables)
+    for theirs, ours in zip(tables.splitlines()[4:], said.out.splitlines()[4:], strict=True):
+        accuracies = [[float(figure) for figure in re.findall(r"([\d.]+) ±", line)][:4] for line in (theirs, ours)]
+        assert accuracies[1] == pytest.approx(accuracies[0], abs=5)  # other processors round otherwise, and training amplifies it
 
 
 def test_options_exist() -> None:

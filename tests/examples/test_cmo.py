@@ -72,7 +72,7 @@ def test_foregrounds_are_drawn_by_the_inverse_of_the_class_size() -> None:
 
 
 @pytest.mark.parametrize(("values", "message"), [
-    ({"alpha": 0.0}, "alpha must be > 0 and finite, got 0.0"),
+    ({"alpha": 0.0}, "alpha must be > 0, got 0.0"),
     ({"probability": 1.5}, r"probability must be in \[0, 1\], got 1.5"),
 ])
 def test_refuses(values: dict[str, float], message: str) -> None:

@@ -71,7 +71,7 @@ def test_a_part_of_a_batch_is_mixed_as_in_the_whole() -> None:
 
 
 @pytest.mark.parametrize(("values", "message"), [
-    ({"alpha": 0.0}, "alpha must be > 0 and finite, got 0.0"), ({"kappa": 0.5}, "kappa must be >= 1, got 0.5"),
+    ({"alpha": 0.0}, "alpha must be > 0, got 0.0"), ({"kappa": 0.5}, "kappa must be >= 1, got 0.5"),
     ({"kappa": float("nan")}, "kappa must be >= 1, got nan"), ({"tau": 1.5}, r"tau must be in \[0, 1\], got 1.5"),
 ])
 def test_refuses(values: dict[str, float], message: str) -> None:

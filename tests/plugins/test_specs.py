@@ -18,6 +18,7 @@ from ltbench.method.stack import check
 from ltbench.registry.specs import MethodSpec
 from ltbench.terms.protocol import Protocol
 from ltbench.terms.task import Task
+from tests.support.methods import named
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = {
@@ -47,13 +48,13 @@ def test_all_are_there_and_no_name_is_taken_twice() -> None:
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 def test_spec_says_what_its_class_says(spec: MethodSpec) -> None:
-    module, _, name = spec.target.partition(":")
-    method = getattr(importlib.import_module(module), name)
+    method = named(spec.name)
     assert issubclass(method, ltbench.Method)
     assert (method.name, method.stages) == (spec.name, spec.stages)
-    assert method.__doc__ and importlib.import_module(module).__doc__
+    assert method.__doc__ and importlib.import_module(method.__module__).__doc__
+    explained = "\n".join(vars(kind)["__doc__"] for kind in method.__mro__[:method.__mro__.index(ltbench.Method)])
     for option in hyperparameters.declared(method):
-        assert re.search(rf"^        {option}: ", method.__doc__, re.MULTILINE), f"{option} is not in the docstring"
+        assert re.search(rf"^        {option}: ", explained, re.MULTILINE), f"{option} is not in the docstring"
     assert hyperparameters.resolve(method, {}) == {key: default for key, (_, default) in hyperparameters.declared(method).items()}
     built = hyperparameters.build(method, FACTS, hyperparameters.resolve(method, {}))
     check([type(built)], min(spec.stages))
@@ -61,8 +62,7 @@ def test_spec_says_what_its_class_says(spec: MethodSpec) -> None:
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 def test_paper_settings_are_realizable(spec: MethodSpec) -> None:
-    module, _, name = spec.target.partition(":")
-    method: type[ltbench.Method] = getattr(importlib.import_module(module), name)
+    method: type[ltbench.Method] = named(spec.name)
     assert method.paper(Task("digits-lt", 20.0)) is None
     names = {name for other in SPECS for name in (other.name, *other.aliases)}
     for dataset in ("cifar10-lt", "cifar100-lt"):
@@ -78,8 +78,7 @@ def test_paper_settings_by_the_papers() -> None:
     task = Task("cifar100-lt", 100.0)
     settings = {}
     for spec in SPECS:
-        module, _, name = spec.target.partition(":")
-        setting = getattr(importlib.import_module(module), name).paper(task)
+        setting = named(spec.name).paper(task)
         if setting is not None:
             settings[spec.name] = setting
     on_wd = {"maxnorm", *EXPECTED["ltbench_prototype"]}

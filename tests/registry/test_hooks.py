@@ -74,7 +74,7 @@ class Diary:
 def test_events_come_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     diary = Diary()
 
-    def loaded(no_plugins: object) -> Registry:
+    def loaded(disabled: object) -> Registry:
         registry = load_registry(strict=False)
         registry.add(diary, PluginInfo("diary", "tests", "0"))
         return registry

@@ -74,6 +74,7 @@ def test_whatever_an_import_does_the_program_goes_on(tmp_path: Path, source: str
     assert listed["lt-broken"]["state"] not in ("ok", "disabled") and listed["baselines"]["state"] == "ok"
 
 
+@pytest.mark.slow
 def test_two_distributions_with_one_method_name_are_both_named(tmp_path: Path) -> None:
     distribution(tmp_path, "lt-one", GOOD.format(name="wanted_by_two"))
     distribution(tmp_path, "lt-two", GOOD.format(name="wanted_by_two"))
@@ -86,6 +87,7 @@ def test_two_distributions_with_one_method_name_are_both_named(tmp_path: Path) -
     assert "wanted_by_two" in names
 
 
+@pytest.mark.slow
 def test_a_distribution_cannot_take_a_built_in_name(tmp_path: Path) -> None:
     distribution(tmp_path, "lt-thief", GOOD.format(name="ce"))
     done = ltbench(tmp_path, "run", "--methods", "ce", "--dry-run")

@@ -26,12 +26,8 @@ class Block:
     """Hold one block.
 
     Args:
-        page: From the root of the repository.
-        line: From 1.
-        language: As the fence names it.
         title: Name of the file that it is, if any.
         mark: ``planned``, ``fails``, ``not run`` or nothing.
-        text: Between the fences.
     """
 
     page: str

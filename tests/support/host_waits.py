@@ -39,11 +39,7 @@ def mark(value: object) -> None:
 
 
 class Waits(TorchFunctionMode):
-    """Write down every wait, as the line of code that causes it.
-
-    Args:
-        found: Is added to.
-    """
+    """Write down every wait, as the line of code that causes it."""
 
     def __init__(self, found: list[str]) -> None:
         super().__init__()
@@ -89,11 +85,7 @@ class Waits(TorchFunctionMode):
 
 
 class _Kernels(TorchDispatchMode):
-    """Write down the kernels that read values, wherever they are called from.
-
-    Args:
-        waits: Knows what runs.
-    """
+    """Write down the kernels that read values, wherever they are called from."""
 
     def __init__(self, waits: Waits) -> None:
         super().__init__()

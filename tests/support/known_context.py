@@ -20,11 +20,7 @@ SIDE = 8
 
 
 class FirstPixels(nn.Module):
-    """Be a network whose logits are an image's first pixels.
-
-    Args:
-        classes: C.
-    """
+    """Be a network whose logits are an image's first pixels."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -35,13 +31,7 @@ class FirstPixels(nn.Module):
 
 
 def context(counts: Sequence[int], seed: int = 0, others: Sequence[Method] = ()) -> Context:
-    """Return the context of a stack with cross-entropy, on a network that is known.
-
-    Args:
-        counts: Training images of each class.
-        seed: Of its generator.
-        others: Methods of the stack.
-    """
+    """Return the context of a stack with cross-entropy, on a network that is known."""
     stack = Stack([CrossEntropy(facts(counts)), *others], 1)
     nothing = Bank(torch.zeros(0, 1), torch.zeros(0, dtype=torch.int64))
     engine = Engine(FirstPixels(len(counts)), Head(nn.Identity()), stack,

@@ -21,7 +21,6 @@ def write_list(file: Path, pattern: str, counts: Sequence[int]) -> None:
     """Write "path label" lines.
 
     Args:
-        file: To write.
         pattern: Of a path, with ``{k}`` for the class and ``{i}`` for the image's number in it.
         counts: Images of each class, shape (C,).
     """
@@ -32,14 +31,7 @@ def write_list(file: Path, pattern: str, counts: Sequence[int]) -> None:
 
 
 def write_lists(root: Path) -> Path:
-    """Write the lists of imagenet-lt, inat18 and places-lt, without any image, in folders of their own.
-
-    Args:
-        root: Of the data.
-
-    Returns:
-        The root.
-    """
+    """Write the lists of imagenet-lt, inat18 and places-lt, without any image, in folders of their own."""
     for dataset in LISTED:
         assert dataset.published is not None
         for files, counts in ((dataset.train_lists, dataset.published.train), (dataset.test_lists, dataset.published.test)):
@@ -75,9 +67,7 @@ def write_svhn(root: Path, train: npt.NDArray[np.int64], test: npt.NDArray[np.in
     """Write SVHN's two files: every pixel of an image is ten times its digit, so that an image tells its label.
 
     Args:
-        root: Of the data.
         train: Digits 0 to 9, shape (N,).
-        test: Likewise.
     """
     from scipy.io import savemat
 
@@ -93,7 +83,6 @@ def write_stl10(root: Path, train: npt.NDArray[np.uint8], labels: npt.NDArray[np
     """Write STL-10's files; the test part repeats the training part.
 
     Args:
-        root: Of the data.
         train: Images, shape (N, 3, 96, 96).
         labels: From 0, shape (N,).
     """
@@ -121,11 +110,7 @@ def write_jpegs(folder: Path, images: npt.NDArray[np.uint8]) -> list[str]:
     """Write gray images as JPEG files.
 
     Args:
-        folder: For the files.
         images: Shape (N, height, width).
-
-    Returns:
-        The files' names.
     """
     from PIL import Image
 

@@ -10,17 +10,7 @@ from PIL import Image
 
 
 def write_classes(root: Path, counts: Mapping[str, int], size: int = 12, ending: str = "png") -> Path:
-    """Write images that tell class and number by their color.
-
-    Args:
-        root: For the class folders.
-        counts: Images of each class.
-        size: Height and width.
-        ending: Of the files.
-
-    Returns:
-        The root.
-    """
+    """Write images that tell class and number by their color."""
     for k, (name, count) in enumerate(counts.items()):
         (root / name).mkdir(parents=True, exist_ok=True)
         for number in range(count):
@@ -32,8 +22,6 @@ def write_digits(root: Path, digits_batch: tuple[object, object], per_class: int
     """Write scikit-learn's digits, four times as large, into class folders.
 
     Args:
-        root: For the class folders.
-        digits_batch: The fixture.
         per_class: The first so many of each class; None for all.
     """
     images, labels = (np.asarray(part) for part in digits_batch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -18,19 +18,9 @@ class WideSearch(ltbench.Method):
 
     name = "planted_wide_search"
     stages = frozenset({1})
-    search: ClassVar[Any] = {"tau": ltbench.Uniform(-1.0, 1.0)}
 
-    def __init__(self, facts: ltbench.Facts, *, tau: float = 1.0) -> None:
+    def __init__(self, facts: ltbench.Facts, *, tau: Annotated[ltbench.NonNegative, ltbench.Uniform(-1.0, 1.0)] = 1.0) -> None:
         super().__init__(facts)
-        if tau < 0:
-            raise ValueError(f"tau must be >= 0, got {tau}")
-
-
-class LostSearch(WideSearch):
-    """Look for something else than ``tau``."""
-
-    name = "planted_lost_search"
-    search = {"tua": ltbench.Uniform(0.0, 1.0)}
 
 
 class FractionSearch(ltbench.Method):
@@ -38,17 +28,9 @@ class FractionSearch(ltbench.Method):
 
     name = "planted_fraction_search"
     stages = frozenset({1})
-    search = {"size": ltbench.Uniform(1, 4)}
 
-    def __init__(self, facts: ltbench.Facts, *, size: int = 1) -> None:
+    def __init__(self, facts: ltbench.Facts, *, size: Annotated[int, ltbench.Uniform(1, 4)] = 1) -> None:
         super().__init__(facts)
-
-
-class OddSearch(WideSearch):
-    """Look for ``tau`` in a pair of numbers."""
-
-    name = "planted_odd_search"
-    search = {"tau": (0.0, 1.0)}
 
 
 class Doubled(ltbench.Method):

@@ -17,10 +17,8 @@ from tests.support.planted_claims import (
     Endless,
     FractionSearch,
     HalfPrecision,
-    LostSearch,
     Misquoting,
     Nameless,
-    OddSearch,
     Pairwise,
     Stubborn,
     Unmixed,
@@ -239,7 +237,7 @@ class Rootless(ltbench.Method):
 METHODS = (Unseeded, Forgetful, ForgetfulPredictor, NotANumber, VarianceOfOne, BetweenClasses, LocalMean, HalfTheRows,
            Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless, Doubled,
            Averaged, HalfPrecision, Stubborn, Careless, Nameless, Pairwise, Endless, Verbose,
-           WideSearch, LostSearch, FractionSearch, OddSearch, Misquoting, Deaf, Unmixed)
+           WideSearch, FractionSearch, Misquoting, Deaf, Unmixed)
 
 
 @ltbench.hookimpl

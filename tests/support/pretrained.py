@@ -25,10 +25,7 @@ def train(name: str, file: Path, *, steps: int, lr: float) -> None:
     """Train a timm model on the first half of the digits' training pool, and write its weights, classifier included.
 
     Args:
-        name: timm's.
-        file: safetensors.
         steps: Batches of 32 images.
-        lr: Of AdamW.
     """
     part = DigitsLT().load(None).train
     half = len(part.labels) // 2

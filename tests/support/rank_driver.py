@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
@@ -29,6 +28,7 @@ import torch._dynamo  # every optimizer imports it, which takes seconds
 
 from ltbench.cli.main import main
 from ltbench.running import runner
+from ltbench.testing.processes import free_port
 from ltbench.training.loop import Loop
 from ltbench.training.watch import Watch
 
@@ -47,7 +47,7 @@ def arm(rank: int, step: int, kind: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
             if kind == "launcher":
                 os.kill(os.getppid(), signal.SIGKILL)
-                time.sleep(30)  # far longer than it takes to notice
+                time.sleep(300)  # far longer than it takes to notice
             raise MemoryError if kind == "memory" else ArithmeticError("as planned")
         return real(self, parts)
 
@@ -67,9 +67,7 @@ def fork_rank(rank: int, world: int, port: int, fault: list[Any] | None, argumen
 
 def launch(world: int, fault: list[Any] | None, patience: float, told: int, arguments: list[str]) -> int:
     """Be the launcher; return its exit code."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     running = {fork_rank(rank, world, port, fault, arguments): rank for rank in range(world)}
     os.write(told, json.dumps(list(running)).encode() + b"\n")
     failed: float | None = None

@@ -92,8 +92,9 @@ def fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         state = path.lstat()
-        content = path.read_bytes() if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK) else b""
-        digest.update(repr((str(path), state.st_mode, state.st_size, state.st_mtime_ns, content)).encode())
+        digest.update(repr((str(path), state.st_mode, state.st_size, state.st_mtime_ns)).encode())
+        if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

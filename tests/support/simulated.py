@@ -14,7 +14,6 @@ def simulated(rng: np.random.Generator, *, methods: int, runs: int, of_seed: flo
     """Toss every image of ten classes: right with probability one half, plus what its run and its image give a method.
 
     Args:
-        rng: Of the truth.
         methods: M.
         runs: S.
         of_seed: Standard deviation of a method's probability over runs.

@@ -39,13 +39,7 @@ def make_environment(folder: Path, sources: Sequence[Path]) -> None:
 
 
 def run_program(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of an environment, away from the checkout.
-
-    Args:
-        folder: Of :func:`make_environment`.
-        name: Of the program.
-        arguments: Its arguments.
-    """
+    """Run a program of an environment, away from the checkout."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     environment |= {"LTBENCH_STRICT": "1", "LTBENCH_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
     command = [str(folder / "env" / "bin" / name), *arguments]

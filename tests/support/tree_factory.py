@@ -27,7 +27,6 @@ def write_pool(folder: Path, images: npt.NDArray[np.uint8], labels: npt.NDArray[
     """Write images as JPEG files.
 
     Args:
-        folder: For the files.
         images: Shape (N, height, width, 3).
         labels: Shape (N,).
 
@@ -51,12 +50,7 @@ def write_tree(root: Path, name: str, train: Sequence[int], test: Sequence[int],
     """Lay out a set with its lists: class k shows images of the pool's class k modulo the number of these.
 
     Args:
-        root: Of the data.
-        name: Of the set.
-        train: Training images of each class, shape (C,).
-        test: Likewise test images.
         pool: Files for training, class by class, on the same disk as the root.
-        other: Files for testing.
     """
     dataset = SETS[name]
     folder = root / dataset.folders[0]

@@ -55,7 +55,9 @@ def test_a_killed_process_blocks_nobody(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_process_of_another_machine_that_dies_blocks_nobody(short: None, tmp_path: Path) -> None:
+def test_a_process_of_another_machine_that_dies_blocks_nobody(short: None, tmp_path: Path,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "EXPIRY", 3.0)  # longer than a busy machine keeps its stamps waiting
     apart = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]  # where process numbers mean others
     if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True).returncode:
         pytest.skip("there can be no process apart from this one's")
@@ -69,7 +71,7 @@ def test_a_process_of_another_machine_that_dies_blocks_nobody(short: None, tmp_p
     owner.kill()
     killed = time.monotonic()
     mine.wait()
-    assert time.monotonic() - killed > 0.3  # it was silent for 0.5 s, of which 0.1 s may have passed before it died
+    assert time.monotonic() - killed > 0.3  # most of the time that it must be silent
     mine.release()
     owner.communicate()
 

@@ -8,7 +8,7 @@ from ltbench.registry.discovery import load_registry
 from ltbench.testing import CHECKS, check_dataset, check_many_classes, check_metric, check_two_processes
 from ltbench.testing.kit import run_check
 
-COSTLY = {"bf16", "partners"}
+COSTLY = {"bf16", "composes", "partners"}
 REGISTRY = load_registry(strict=False)
 METHODS, DATASETS, METRICS = list(REGISTRY.methods), list(REGISTRY.datasets), list(REGISTRY.metrics)
 

@@ -59,13 +59,19 @@ def test_what_a_planted_method_is_told(method: str, check: str, message: str) ->
     assert (result.state, told, result.mend) == ("failed", message, CHECKS[check].mend)
 
 
-@pytest.mark.parametrize("method", sorted(EXPECTED))
-def test_a_planted_method_fails_its_check_and_no_other(method: str) -> None:
-    found = {check: run_check(check, method, plugins=PLANTED) for check in sorted(set(CHECKS) - {"bf16", "partners"})}
-    assert {check for check, result in found.items() if not result.ok} == set(EXPECTED[method])
+@pytest.mark.parametrize("method", [name for name in sorted(EXPECTED) if EXPECTED[name]])
+def test_a_planted_method_fails_its_check(method: str) -> None:
     for check, word in EXPECTED[method].items():
-        assert word in found[check].message
-        assert found[check].mend in str(found[check])
+        result = run_check(check, method, plugins=PLANTED)
+        assert not result.ok and word in result.message and result.mend in str(result)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", sorted(EXPECTED))
+def test_a_planted_method_fails_no_other_check(method: str) -> None:
+    results = [run_check(check, method, plugins=PLANTED)
+               for check in sorted(set(CHECKS) - {"bf16", "partners"} - EXPECTED[method].keys())]
+    assert [str(result) for result in results if not result.ok] == []
 
 
 def test_a_stage_below_that_does_not_exist_is_found() -> None:
@@ -74,18 +80,17 @@ def test_a_stage_below_that_does_not_exist_is_found() -> None:
 
 
 @pytest.mark.parametrize(("method", "message"), [
-    ("planted_lost_search", "search must name hyperparameters, got 'tua'"),
-    ("planted_wide_search", "search['tau'] holds -1.0, which is refused: method 'planted_wide_search': tau must be >= 0, got "
-                            "-1.0"),
-    ("planted_fraction_search", "search['size'] holds 1.954929658551372, which is refused: planted_fraction_search.size must be "
-                                "an integer, got 1.954929658551372"),
-    ("planted_odd_search", "search['tau'] must be ltbench.Uniform, LogUniform or Choice, got tuple"),
+    ("planted_wide_search", "the search range of 'tau' holds -1.0, which is refused: method 'planted_wide_search': tau must "
+                            "be >= 0, got -1.0"),
+    ("planted_fraction_search", "the search range of 'size' holds 1.954929658551372, which is refused: "
+                                "planted_fraction_search.size must be an integer, got 1.954929658551372"),
 ])
 def test_a_search_space_that_the_constructor_does_not_take_is_found(method: str, message: str) -> None:
     result = run_check("spec", method, plugins=PLANTED)
     assert not result.ok and result.message == message
 
 
+@pytest.mark.slow
 def test_two_processes_show_what_one_process_alone_keeps() -> None:
     found = check_two_processes(["planted_local_mean", "planted_one_image"], plugins=PLANTED)
     assert found["planted_one_image"].ok

@@ -19,7 +19,7 @@ import pytest
 from ltbench.method.stack import overrides
 from ltbench.results import records
 from ltbench.testing import scene
-from ltbench.testing.alone import close
+from ltbench.testing.one_process import close
 from ltbench.testing.processes import last_words, launch
 from ltbench.training.files import load_tensors
 from ltbench.training.store import ENGINE

@@ -70,7 +70,7 @@ def test_a_pack_takes_the_place_of_the_files(small: Path, tmp_path: Path, monkey
     monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LTBENCH_WORKERS", "2")
     assert run(small, tmp_path / "a") == 0
-    pack = small / "inat18.ltpack"
+    pack = small / "inat18.tars"
     assert main(["data", "pack", "inat18", "--data-root", str(small), "--out", str(pack)]) == 0
     assert "packed " in capsys.readouterr().out
     (small / "inat18").rename(small / "elsewhere")

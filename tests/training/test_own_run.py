@@ -132,9 +132,9 @@ def test_unreadable_images_are_left_out_and_counted(run: Run, tmp_path: Path, da
 
 @pytest.mark.parametrize(("backbone", "size", "refused"), [
     ("resnet20", "20", ""),
-    ("resnet10", "48", ""),
-    ("timm:resnet10t", "48", ""),
-    ("timm:vit_tiny_patch16_224", "32", ""),
+    pytest.param("resnet10", "48", "", marks=pytest.mark.slow),
+    pytest.param("timm:resnet10t", "48", "", marks=pytest.mark.slow),
+    pytest.param("timm:vit_tiny_patch16_224", "32", "", marks=pytest.mark.slow),
     ("timm:vit_tiny_patch16_224", "8", "timm:vit_tiny_patch16_224 cannot read images of 8 x 8 pixels"),
 ])
 def test_every_backbone_takes_the_size(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], backbone: str, size: str,

@@ -72,7 +72,7 @@ def test_a_rank_that_fails_ends_all(quiet: Path, tmp_path: Path) -> None:
     assert lines[2] == ("ltbench: rank 0 of 2: another process is gone, killed or out of memory (the launcher or the system's "
                         f"log says which); {PROMISE}")
     assert sorted(lines[3:]) == [f"ltbench: rank {rank} of 2: the launcher is gone; {PROMISE}" for rank in (0, 1)]
-    assert found[3]["orphans"] < 10
+    assert found[3]["orphans"] < 60
     check_same(quiet, tmp_path / "runs", 2)
 
 

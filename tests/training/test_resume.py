@@ -43,6 +43,7 @@ def run(folder: Path, kills: list[Any]) -> tuple[list[int], dict[str, int]]:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
+@pytest.mark.slow
 def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     codes, steps = run(tmp_path / "quiet", [None])
     assert codes == [0] and steps == {"1": 3 * EPOCHS * STEPS, "2": 2 * 10 * STEPS}

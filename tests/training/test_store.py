@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from safetensors import SafetensorError
 from ltbench.errors import UserError
 from ltbench.training.files import load_tensors, save_tensors
 from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
+
+LEASE_PROCESS = Path(__file__).resolve().parents[1] / "support" / "lease_process.py"
 
 
 def meta_of(key: str) -> dict[str, object]:
@@ -108,22 +110,12 @@ def test_what_killed_processes_left_half_written_is_tidied_away(tmp_path: Path) 
     assert not (store.path("aa1") / CHECKPOINT).exists() and store.partial("bb2") is not None
 
 
-def _hold(root: Path, ready: object) -> None:
-    with StageStore(root, 0).lock("aa1"):
-        ready.set()  # type: ignore[attr-defined]
-        time.sleep(60)
-
-
 def test_a_killed_owner_blocks_nobody(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    ready = context.Event()
-    process = context.Process(target=_hold, args=(tmp_path, ready))
-    process.start()
-    assert ready.wait(60)
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    with StageStore(tmp_path, 0).lock("aa1"):
+    command = [sys.executable, str(LEASE_PROCESS), "hold", str(tmp_path / "leases")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        process.kill()
+    with StageStore(tmp_path, 0).lock("one"):
         pass
 
 

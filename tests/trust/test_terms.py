@@ -25,8 +25,8 @@ def _record() -> dict[str, Any]:
 
 
 def _lines(record: dict[str, Any]) -> list[str]:
-    findings = check_terms(Record.model_validate(record), REGISTRY, None)
-    return [f"{finding.level} {finding.field}: {finding.message}" for finding in findings]
+    remarks = check_terms(Record.model_validate(record), REGISTRY, None)
+    return [f"{remark.level} {remark.field}: {remark.message}" for remark in remarks]
 
 
 def test_a_papers_own_settings_pass() -> None:
@@ -59,7 +59,7 @@ def test_changed_sources_make_it_a_warning() -> None:
     assert not any(line.startswith("error") for line in lines)
 
 
-def test_a_methods_code_that_breaks_on_a_strangers_values_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_methods_code_that_breaks_on_a_strangers_values_is_a_remark(monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 

@@ -13,7 +13,7 @@ from ltbench.data.digits import DigitsLT
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.registry.discovery import load_registry
 from ltbench.results.schema import Record
-from ltbench.results.validation import BrokenRecord, validate
+from ltbench.results.schema.validation import BrokenRecord, validate
 from ltbench.running.tuning.validation import held_out_counts, trial_data
 from ltbench.terms.task import Task
 from ltbench.trust.tuning import check_space, check_trials, check_validation
@@ -46,8 +46,8 @@ def record(data: TaskData) -> dict[str, Any]:
 
 def lines(record: dict[str, Any], data: TaskData) -> list[str]:
     record = Record.model_validate(record)
-    findings = [*check_trials(record), *check_space(record, REGISTRY, "error"), *check_validation(record, data)]
-    return [f"{finding.field}: {finding.message}" for finding in findings]
+    remarks = [*check_trials(record), *check_space(record, REGISTRY, "error"), *check_validation(record, data)]
+    return [f"{remark.field}: {remark.message}" for remark in remarks]
 
 
 def test_a_sound_record_passes(record: dict[str, Any], data: TaskData) -> None:

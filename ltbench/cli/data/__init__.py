@@ -28,14 +28,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 
 
 def existing_root(given: str | None) -> Path | None:
-    """Return the folder of data sets; None if none was named.
-
-    Args:
-        given: ``--data-root``.
-
-    Raises:
-        UserError: If it is not there.
-    """
+    """Return the folder of data sets; None if none was named."""
     root = data_root(given)
     if root is not None and not root.is_dir():
         raise UserError(f"the folder of data sets (--data-root, LTBENCH_DATA) must exist, got {str(root)!r}")

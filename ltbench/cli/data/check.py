@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
-from typing import TYPE_CHECKING
 
 from ltbench.cli.data import add_common_options, existing_root
 from ltbench.system.settings import data_workers
-
-if TYPE_CHECKING:
-    from ltbench.data.inspection.readable import Progress
 
 
 def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,12 +26,13 @@ def run(args: argparse.Namespace) -> int:
     """Check and report."""
     from ltbench.cli.data.report import as_json, as_text, exit_code
     from ltbench.data.inspection.check import check
+    from ltbench.data.inspection.readable import progress_bar
     from ltbench.data.naming import open_dataset
     from ltbench.system.memory import peak_memory
 
     started = time.perf_counter()
     dataset, _ = open_dataset(args.name, args.registry)
-    report = check(dataset, existing_root(args.data_root), full=args.full, workers=data_workers(), make_progress=_bar)
+    report = check(dataset, existing_root(args.data_root), full=args.full, workers=data_workers(), make_progress=progress_bar)
     report.seconds["total"] = time.perf_counter() - started
     memory = peak_memory()
     if args.json:
@@ -44,19 +40,3 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n".join(as_text(report, dataset, memory)))
     return exit_code(report)
-
-
-def _bar(step: str, images: int) -> Progress | None:
-    """Return what moves a bar on a terminal; nothing where nobody watches."""
-    if not sys.stderr.isatty():
-        return None
-    from tqdm import tqdm
-
-    bar = tqdm(total=images, desc=step, unit="image", leave=False)
-
-    def move(count: int) -> None:
-        bar.update(count)
-        if bar.n >= images:
-            bar.close()
-
-    return move

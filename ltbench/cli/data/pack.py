@@ -1,9 +1,10 @@
-"""``ltbench data pack``: one file of all images, for disks where small files are slow."""
+"""``ltbench data pack``: all images in a few tar files, for disks where small files are slow."""
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
 from pathlib import Path
 
 from ltbench.system.settings import data_root
@@ -11,25 +12,22 @@ from ltbench.system.settings import data_root
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the action."""
-    parser = commands.add_parser("pack", help="write all images of a set into one file",
-                                 description="Write all images of a set into one file, byte by byte. A file NAME.ltpack in the "
-                                             "data folder, or in the set's own, is read in place of the images.")
+    parser = commands.add_parser("pack", help="write all images of a set into tar shards",
+                                 description="Write all images of a set into tar shards, byte by byte, and an index beside "
+                                             "them. A folder NAME.tars in the data folder, or in the set's own, is read in place "
+                                             "of the images.")
     parser.add_argument("name", metavar="NAME", help="of the dataset")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="to write; its name ends with .ltpack")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write; its name ends with .tars")
     parser.add_argument("--data-root", metavar="DIR", help="folder of the data (also LTBENCH_DATA)")
-    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+    parser.add_argument("--force", action="store_true", help="replace what is there")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the pack and say what it holds.
-
-    Raises:
-        UserError: If it cannot be written, or an image cannot be read.
-    """
+    """Write the pack and say what it holds."""
     from ltbench.data.listed import FileDataset
     from ltbench.data.naming import open_dataset
-    from ltbench.data.pack_format import ENDING
+    from ltbench.data.packed import ENDING
     from ltbench.data.packing import write_pack
     from ltbench.errors import UserError
 
@@ -42,8 +40,11 @@ def run(args: argparse.Namespace) -> int:
     # The files themselves: an older pack of the set must not be packed again.
     parts = dataset.load_files(root) if isinstance(dataset, FileDataset) else dataset.load(root)
     start = time.perf_counter()
-    counts = write_pack(args.out, dataset.name, parts, replace=args.force)
+    shards = write_pack(args.out, dataset.name, parts, replace=args.force)
+    counts = Counter[str]()
+    for shard in shards:
+        counts[shard.part] += len(shard.names)
     told = ", ".join(f"{count:,} of {part}" for part, count in counts.items())
-    print(f"packed {sum(counts.values()):,} images ({told}) in {time.perf_counter() - start:.1f} s: {args.out}, "
-          f"{args.out.stat().st_size / 1e6:,.1f} MB")
+    print(f"packed {counts.total():,} images ({told}) in {time.perf_counter() - start:.1f} s: {args.out}, {len(shards)} "
+          f"shard{'s' if len(shards) > 1 else ''} of {sum(shard.bytes for shard in shards) / 1e6:,.1f} MB")
     return 0

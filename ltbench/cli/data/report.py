@@ -26,8 +26,6 @@ def as_text(report: Report, dataset: Dataset, memory: int) -> Iterator[str]:
     """Yield the report line by line; what is wrong comes last, where the eye is.
 
     Args:
-        report: From :func:`ltbench.data.inspection.check.check`.
-        dataset: That was checked.
         memory: Peak of the process in bytes.
     """
     from tabulate import tabulate
@@ -64,13 +62,7 @@ def _totals(part: str, totals: Totals) -> dict[str, int]:
 
 
 def as_json(report: Report, dataset: Dataset, memory: int) -> dict[str, Any]:
-    """Return the whole report as JSON types.
-
-    Args:
-        report: From :func:`ltbench.data.inspection.check.check`.
-        dataset: That was checked.
-        memory: Peak of the process in bytes.
-    """
+    """Return the whole report as JSON types."""
     parts = {}
     for name, part in report.parts.items():
         published = expected(name, dataset.published)

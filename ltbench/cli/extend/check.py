@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ltbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from ltbench.testing.everything import Checked
+    from ltbench.testing.offered import Checked
 
 
 def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +31,7 @@ def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(args: argparse.Namespace) -> int:
     """Check and report."""
-    from ltbench.testing.everything import NAMES, Offered, check_offered, find_offered
+    from ltbench.testing.offered import NAMES, Offered, check_offered, find_offered
 
     only = None if args.only is None else {name.strip() for name in args.only.split(",")}
     for name in sorted(only or ()):

@@ -41,7 +41,7 @@ def add_matrix(parser: argparse.ArgumentParser) -> None:
 def add_task(matrix: argparse._ArgumentGroup) -> None:
     """Add on which data, and with which hyperparameters."""
     matrix.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME[@RATIO],...",
-                        help=f"default: {DEFAULT_DATASET}; your own images: folder:PATH, list:FILE")
+                        help=f"default: {DEFAULT_DATASET}; your own images: folder:PATH, list:FILE, tar:PATTERN")
     matrix.add_argument("--imbalance-ratio", metavar="R", help="of every dataset that is named without @RATIO")
     matrix.add_argument("--seeds", default=SEEDS, metavar="S,...", help=f"of initialization and order (default: {SEEDS})")
     matrix.add_argument("--split-seeds", default="0", metavar="S,...", help="of the long-tailed subset (default: 0)")
@@ -102,7 +102,7 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
     """Add what spreads a matrix over processes and machines."""
-    cluster = parser.add_argument_group("several runs at once (docs/cluster.md)")
+    cluster = parser.add_argument_group("several runs at once (docs/scale.md)")
     cluster.add_argument("--jobs", type=int, default=1, metavar="N",
                          help="runs at once on this machine; they share its cores and its device (default: 1)")
     cluster.add_argument("--shard", metavar="I/N", help="run the I-th of N parts of the matrix, counted from 1 (for job arrays)")

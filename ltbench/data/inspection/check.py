@@ -11,7 +11,7 @@ import numpy as np
 
 from ltbench.data.arrays import Ints
 from ltbench.data.base import Dataset
-from ltbench.data.files import FileImages
+from ltbench.data.encoded import EncodedImages
 from ltbench.data.inspection.compare import compare
 from ltbench.data.inspection.contents import between_parts, digests, within_part
 from ltbench.data.inspection.counts import class_counts
@@ -29,7 +29,6 @@ class Checked:
     """Hold what was found out about one part.
 
     Attributes:
-        source: Its images.
         file: The list that says which they are, where there is one.
         counts: Images of each class, int64, shape (C,).
         found: How many of its files are there; None where its images are in memory.
@@ -46,9 +45,7 @@ class Report:
     """Hold what was found out about a dataset.
 
     Attributes:
-        parts: Those that could be read, by name.
         absent: Why a part is not there, one line each.
-        findings: What is wrong.
         unreadable: Images that cannot be had, by the part's name.
         notes: What is worth knowing and nobody's mistake, one line each.
         seconds: That each step took, by its name.
@@ -66,8 +63,6 @@ def check(dataset: Dataset, root: Path | None, *, full: bool, workers: int, make
     """Look at a dataset as it lies on the disk, before any long-tailed selection.
 
     Args:
-        dataset: Its description.
-        root: The folder that the user keeps data in; None if none was given.
         full: Whether to decode and to digest every image.
         workers: Processes that decode, and threads that digest.
         make_progress: Given a step's name and its images, what to call as they are done.
@@ -79,7 +74,7 @@ def check(dataset: Dataset, root: Path | None, *, full: bool, workers: int, make
     for part in open_parts(dataset, root):
         _open(part, dataset, report)
     sources = {name: part.source for name, part in report.parts.items()}
-    files = {name: source for name, source in sources.items() if isinstance(source, FileImages)}
+    files = {name: source for name, source in sources.items() if isinstance(source, EncodedImages)}
     _check_lists(dataset, report, files)
     clock.stop("lists", report)
     looks = {name: look(source) for name, source in files.items()}
@@ -116,7 +111,7 @@ def _open(part: Opened, dataset: Dataset, report: Report) -> None:
         report.findings.append(Finding("list", str(part.error)))
 
 
-def _check_lists(dataset: Dataset, report: Report, files: dict[str, FileImages]) -> None:
+def _check_lists(dataset: Dataset, report: Report, files: dict[str, EncodedImages]) -> None:
     report.findings += compare({name: part.counts for name, part in report.parts.items()}, dataset)
     for name, part in report.parts.items():
         if name != "val":

@@ -20,10 +20,6 @@ def compare(counts: Mapping[str, Ints], dataset: Dataset) -> list[Finding]:
 
     A training part of which a paper prints no more is compared by its total, largest and smallest class and many, medium and
     few; any other part class by class.
-
-    Args:
-        counts: Images of each class by the name of the part, each of shape (C,).
-        dataset: Its description.
     """
     published = dataset.published
     if published is None:
@@ -39,12 +35,7 @@ def compare(counts: Mapping[str, Ints], dataset: Dataset) -> list[Finding]:
 
 
 def expected(part: str, published: Published | None) -> Totals | None:
-    """Return the published totals of a part; None where there are none.
-
-    Args:
-        part: ``train``, ``val`` or ``test``.
-        published: Of the dataset.
-    """
+    """Return the published totals of a part; None where there are none."""
     if published is None:
         return None
     if part == "train" and published.stated is not None:

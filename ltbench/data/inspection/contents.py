@@ -12,38 +12,32 @@ import numpy as np
 import torch
 
 from ltbench.data.arrays import Ints
-from ltbench.data.files import FileImages
+from ltbench.data.encoded import EncodedImages
 from ltbench.data.inspection.findings import Finding
 from ltbench.data.parts import ImageSource
+from ltbench.errors import UserError
 
 _CHUNK = 256  # images in memory, or file names given to a thread, at a time
 _BYTES = 8  # of a digest: two files of ten million share theirs by accident once in 400,000 times
 
 
 class Digests(NamedTuple):
-    """Hold what tells the images of a part apart.
+    """Hold what tells the images of a part apart."""
 
-    Args:
-        indices: Which images, int64, shape (M,).
-        values: The digest of each, int64, shape (M,).
-    """
-
-    indices: Ints
-    values: Ints
+    indices: Ints  # which images, shape (M,)
+    values: Ints  # the digest of each, shape (M,)
 
 
 def digests(sources: Mapping[str, ImageSource], sizes: Mapping[str, Ints], threads: int, *, full: bool) -> dict[str, Digests]:
     """Digest the images of every part: files by their bytes, images in memory by their pixels.
 
     Args:
-        sources: The images of each part by its name.
         sizes: Bytes of the files of each part, -1 where there is none, shape (N,); parts in memory have no entry.
-        threads: That read files.
         full: Whether to read every file; else only those whose size a file of another part has, for no others can agree.
     """
     found = {}
     for part, source in sources.items():
-        if isinstance(source, FileImages):
+        if isinstance(source, EncodedImages):
             others = [size for name, size in sizes.items() if name != part]
             wanted = sizes[part] > 0
             if not full:
@@ -60,10 +54,6 @@ def between_parts(sources: Mapping[str, ImageSource], found: Mapping[str, Digest
     """Report each image of a part that an earlier part holds too.
 
     One file that two lists name is left out: it is reported as such.
-
-    Args:
-        sources: The images of each part by its name.
-        found: From :func:`digests`.
     """
     findings = []
     for one, other in combinations(found, 2):
@@ -73,20 +63,14 @@ def between_parts(sources: Mapping[str, ImageSource], found: Mapping[str, Digest
         for place in np.flatnonzero(ends > starts):
             name = _name(sources[other], found[other].indices[place])
             same = (_name(sources[one], found[one].indices[index]) for index in order[starts[place]:ends[place]])
-            match = next((twin for twin in same if twin != name or not isinstance(sources[one], FileImages)), None)
+            match = next((twin for twin in same if twin != name or not isinstance(sources[one], EncodedImages)), None)
             if match is not None:
                 findings.append(Finding("duplicate", f"{other} image {name} has the content of {one} image {match}"))
     return findings
 
 
 def within_part(part: str, source: ImageSource, found: Digests) -> str | None:
-    """Say how many images of a part repeat an earlier one of it; None if none does.
-
-    Args:
-        part: Its name.
-        source: Its images.
-        found: From :func:`digests`.
-    """
+    """Say how many images of a part repeat an earlier one of it; None if none does."""
     order = np.argsort(found.values, kind="stable")
     again = np.flatnonzero(found.values[order][1:] == found.values[order][:-1])
     if not len(again):
@@ -104,17 +88,16 @@ def _of_pixels(source: ImageSource) -> Iterator[tuple[int, int]]:
                     for index, image in zip(indices.tolist(), pixels, strict=True))
 
 
-def _of_files(source: FileImages, indices: Ints, threads: int) -> Iterator[tuple[int, int]]:
+def _of_files(source: EncodedImages, indices: Ints, threads: int) -> Iterator[tuple[int, int]]:
     with ThreadPool(max(1, threads)) as pool:  # reading waits for the disk, and digesting lets other threads run
-        read = pool.imap(lambda index: _file_digest(source.paths[index]), indices.tolist(), _CHUNK)
+        read = pool.imap(lambda index: _content_digest(source, index), indices.tolist(), _CHUNK)
         yield from ((index, digest) for index, digest in zip(indices.tolist(), read, strict=True) if digest is not None)
 
 
-def _file_digest(path: str) -> int | None:
+def _content_digest(source: EncodedImages, index: int) -> int | None:
     try:
-        with open(path, "rb") as file:
-            return _number(hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_BYTES)).digest())
-    except OSError:  # reported where files are looked for and decoded
+        return _number(hashlib.blake2b(source.read(index).data, digest_size=_BYTES).digest())
+    except UserError:  # reported where files are looked for and decoded
         return None
 
 
@@ -123,4 +106,4 @@ def _number(digest: bytes) -> int:
 
 
 def _name(source: ImageSource, index: int) -> str:
-    return repr(source.paths[index]) if isinstance(source, FileImages) else str(index)
+    return repr(source.paths[index]) if isinstance(source, EncodedImages) else str(index)

@@ -21,11 +21,6 @@ GINI = "mean absolute difference of two classes' images, over twice the mean cou
 def class_counts(labels: Tensor, num_classes: int, part: str) -> tuple[Ints, list[Finding]]:
     """Count the images of each class; one whose label is no class is counted nowhere and reported.
 
-    Args:
-        labels: int64, shape (N,).
-        num_classes: C.
-        part: For the reports.
-
     Returns:
         Images of each class, int64, shape (C,), and what is wrong.
     """
@@ -50,13 +45,7 @@ def gini(counts: npt.ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class Bin:
-    """Hold one bar of a histogram.
-
-    Args:
-        low: Fewest images of a class in it.
-        high: Most.
-        classes: How many classes have that many.
-    """
+    """Hold one bar of a histogram."""
 
     low: int
     high: int
@@ -65,9 +54,6 @@ class Bin:
 
 def histogram(counts: npt.ArrayLike) -> list[Bin]:
     """Sort classes by their images into bins of equal width on a logarithmic scale.
-
-    Args:
-        counts: Images of each class, shape (C,).
 
     Returns:
         From few images to many; the first bin holds the classes without any, where there are some.
@@ -87,11 +73,7 @@ def histogram(counts: npt.ArrayLike) -> list[Bin]:
 
 
 def draw_histogram(bins: Sequence[Bin]) -> list[str]:
-    """Return a histogram as lines of text.
-
-    Args:
-        bins: From :func:`histogram`.
-    """
+    """Return a histogram as lines of text."""
     most = max((part.classes for part in bins), default=0)
     names = [f"{part.low:,}" if part.low == part.high else f"{part.low:,} to {part.high:,}" for part in bins]
     width = max(map(len, names), default=0)

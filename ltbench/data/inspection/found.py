@@ -22,7 +22,6 @@ class Sight:
     """Hold what was seen of a dataset.
 
     Args:
-        name: Of the dataset.
         state: ``found``, ``lists`` where its lists are there and its images are not, ``absent``, ``damaged``, or
             ``broken`` where its plugin is.
         line: The state in one line: ``found``, or why it is not.
@@ -38,12 +37,7 @@ class Sight:
 
 
 def see(entry: Any, root: Path | None) -> Sight:
-    """Try to read a dataset, without opening an image of it that lies in a file.
-
-    Args:
-        entry: The :class:`ltbench.registry.catalog.Registered` dataset.
-        root: The folder that the user keeps data in; None if none was given.
-    """
+    """Try to read a dataset, without opening an image of it that lies in a file."""
     name = entry.spec.name
     try:
         parts: Parts = entry.load()().load(root, download=False)

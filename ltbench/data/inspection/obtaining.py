@@ -14,12 +14,7 @@ EMBEDDED, DOWNLOAD = "embedded", "download"
 
 
 def in_short(name: str, source: str) -> str:
-    """Say in a few words how to get a dataset.
-
-    Args:
-        name: Of the dataset.
-        source: Of its :class:`ltbench.DatasetSpec`.
-    """
+    """Say in a few words how to get a dataset."""
     if source == EMBEDDED:
         return "nothing to get"
     return f"{'downloaded' if source == DOWNLOAD else 'explained'} by: ltbench data get {name}"
@@ -28,15 +23,8 @@ def in_short(name: str, source: str) -> str:
 def fetch(dataset: Dataset, root: Path | None) -> dict[str, int]:
     """Download what is missing of a dataset.
 
-    Args:
-        dataset: Its description.
-        root: The folder that the user keeps data in; None for ltbench's cache.
-
     Returns:
         The images of each part, by its name.
-
-    Raises:
-        UserError: If it cannot be had, in one line.
     """
     try:
         with downloading(dataset.name, root):
@@ -47,15 +35,7 @@ def fetch(dataset: Dataset, root: Path | None) -> dict[str, int]:
 
 
 def instructions(dataset: Dataset, root: Path | None) -> Iterator[str]:
-    """Yield the steps by which a person gets a dataset.
-
-    Args:
-        dataset: Its description.
-        root: The folder that the user keeps data in; None if none was given.
-
-    Raises:
-        UserError: If its plugin gives no steps.
-    """
+    """Yield the steps by which a person gets a dataset."""
     if not dataset.steps:
         raise UserError(f"{dataset.name} must be got by hand, and its plugin does not say how")
     if root is None:

@@ -18,8 +18,6 @@ class Opened:
     """Hold one part, or why it cannot be had.
 
     Args:
-        name: ``train``, ``val`` or ``test``.
-        source: Its images.
         file: The list that says which they are, where there is one.
         error: One line instead of the images.
     """
@@ -38,15 +36,8 @@ class Opened:
 def open_parts(dataset: Dataset, root: Path | None) -> list[Opened]:
     """Open what there is of a dataset, without opening an image.
 
-    Args:
-        dataset: Its description.
-        root: The folder that the user keeps data in; None if none was given.
-
     Returns:
         In the order train, val, test; without the validation part where the set has none.
-
-    Raises:
-        UserError: If nothing of it is there.
     """
     if isinstance(dataset, ListedDataset):
         opened = [_listed(dataset, name, root) for name in PARTS if name != "val" or dataset.val_lists]

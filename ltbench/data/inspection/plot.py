@@ -18,11 +18,7 @@ _GROUPS = (("many", "#4c72b0"), ("medium", "#dd8452"), ("few", "#55a868"))
 
 
 def check_plot_file(file: Path) -> str:
-    """Return the format that a file's name asks for.
-
-    Raises:
-        UserError: If it is none of ``FORMATS``.
-    """
+    """Return the format that a file's name asks for."""
     kind = file.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise UserError(f"--plot must name a file that ends with .{' or .'.join(FORMATS)}, got {str(file)!r}")
@@ -30,12 +26,7 @@ def check_plot_file(file: Path) -> str:
 
 
 def draw(shown: Spread, kind: str) -> bytes:
-    """Draw the class counts on a logarithmic scale, with the many, medium and few classes shaded.
-
-    Args:
-        shown: What is drawn.
-        kind: ``png`` or ``svg``.
-    """
+    """Draw the class counts on a logarithmic scale, with the many, medium and few classes shaded."""
     import matplotlib.style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

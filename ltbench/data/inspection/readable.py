@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,6 @@ def unreadable(source: EncodedImages, workers: int, progress: Progress | None = 
     """Decode every image once and return those that fail, in order.
 
     Args:
-        source: Of the images.
         workers: Processes that decode, 0 for this one.
         progress: Called with the number of images that were tried since the last call.
     """
@@ -43,6 +43,22 @@ def unreadable(source: EncodedImages, workers: int, progress: Progress | None = 
         if progress is not None:
             progress(len(piece))
     return found
+
+
+def progress_bar(step: str, images: int) -> Progress | None:
+    """Return what moves a bar on a terminal; None where nobody watches."""
+    if not sys.stderr.isatty():
+        return None
+    from tqdm import tqdm
+
+    bar = tqdm(total=images, desc=step, unit="image", leave=False)
+
+    def move(count: int) -> None:
+        bar.update(count)
+        if bar.n >= images:
+            bar.close()
+
+    return move
 
 
 class _Trial(Dataset[Any]):
@@ -71,7 +87,6 @@ class Presence:
 
     Args:
         sizes: Of the files in bytes, -1 where there is none, int64, shape (N,).
-        problems: Files that are not there, or are empty.
     """
 
     sizes: Ints
@@ -83,30 +98,30 @@ class Presence:
         return int((self.sizes >= 0).sum())
 
 
-def look(source: FileImages) -> Presence:
-    """Ask the file system for every file, without opening it.
-
-    Args:
-        source: Of the images.
-    """
+def look(source: EncodedImages) -> Presence:
+    """Ask the file system for every file, without opening it; what lies in a tar is known to be there."""
     sizes = np.full(len(source.paths), -1, dtype=np.int64)
-    problems = list(_look(source, sizes))
+    problems = []
+    for index in range(len(sizes)):
+        sizes[index], reason = _state(source, index)
+        if reason is not None:
+            path = source.paths[index]
+            problems.append((index, path, f"image {path!r} {reason}"))
     return Presence(sizes, problems)
 
 
-def _look(source: FileImages, sizes: Ints) -> Iterator[Unreadable]:
-    for index in range(len(sizes)):
-        path = source.paths[index]
-        try:
-            state = os.stat(path)
-        except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-            gone = isinstance(error, (FileNotFoundError, NotADirectoryError))
-            reason = "is not there" if gone else f"cannot be read ({getattr(error, 'strerror', None) or error})"
-            yield index, path, f"image {path!r} {reason}"
-            continue
-        if not stat.S_ISREG(state.st_mode):
-            yield index, path, f"image {path!r} is no file"
-            continue
-        sizes[index] = state.st_size
-        if state.st_size == 0:
-            yield index, path, f"image {path!r} is empty"
+def _state(source: EncodedImages, index: int) -> tuple[int, str | None]:
+    """Return an image's bytes, -1 where it is not there, and what is wrong with it."""
+    try:
+        if not isinstance(source, FileImages):
+            size = source.stored_bytes(index)
+        else:
+            state = os.stat(source.paths[index])
+            if not stat.S_ISREG(state.st_mode):
+                return -1, "is no file"
+            size = state.st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return -1, "is not there"
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        return -1, f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    return size, None if size else "is empty"

@@ -8,16 +8,12 @@ from itertools import combinations
 import numpy as np
 
 from ltbench.data.arrays import Ints
-from ltbench.data.files import FileImages
+from ltbench.data.encoded import EncodedImages
 from ltbench.data.inspection.findings import Finding
 
 
-def repeated(sources: Mapping[str, FileImages]) -> list[Finding]:
-    """Report files that one list names more than once, or the lists of two parts.
-
-    Args:
-        sources: The images of each part by its name.
-    """
+def repeated(sources: Mapping[str, EncodedImages]) -> list[Finding]:
+    """Report files that one list names more than once, or the lists of two parts."""
     hashes = {name: _hashes(source) for name, source in sources.items()}
     found = [finding for name, source in sources.items() for finding in _listed_twice(name, source, hashes[name])]
     for one, other in combinations(sources, 2):
@@ -26,7 +22,7 @@ def repeated(sources: Mapping[str, FileImages]) -> list[Finding]:
     return found
 
 
-def _listed_twice(part: str, source: FileImages, hashes: Ints) -> Iterator[Finding]:
+def _listed_twice(part: str, source: EncodedImages, hashes: Ints) -> Iterator[Finding]:
     order = np.argsort(hashes, kind="stable")  # of equal names the first in the list comes first
     again = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])
     for index, before in sorted(zip(order[again + 1].tolist(), order[again].tolist(), strict=True)):
@@ -35,7 +31,7 @@ def _listed_twice(part: str, source: FileImages, hashes: Ints) -> Iterator[Findi
         yield Finding("listed twice", f"{part}: image {source.paths[index]!r} is listed twice{differ}")
 
 
-def _hashes(source: FileImages) -> Ints:
+def _hashes(source: EncodedImages) -> Ints:
     """Return 64 bits for each path, shape (N,): a set of half a million strings would take 100 MB.
 
     Two names of ten million share theirs by accident once in 400,000 times.

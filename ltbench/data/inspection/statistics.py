@@ -19,11 +19,8 @@ class Spread:
     """Hold the realized class counts of a task.
 
     Args:
-        task: Of the dataset, its ratio and its split seed.
-        class_names: One a class.
         train: Training images of each class, int64, shape (C,).
         test: Test images of each class, int64, shape (C,).
-        split_hash: As records have it.
     """
 
     task: Task
@@ -53,14 +50,7 @@ def spread(dataset: Dataset, ratio: float | None, root: Path | None, *, imbalanc
     """Draw the split of a task and count.
 
     Args:
-        dataset: Its description.
         ratio: Largest class over smallest; None for a set that is used as it is.
-        root: The folder that the user keeps data in; None if none was given.
-        imbalance: ``exp`` or ``step``.
-        split_seed: Which subset.
-
-    Raises:
-        UserError: If the data cannot be had, or the ratio cannot be had from it.
     """
     task = Task(dataset.name, ratio, imbalance, split_seed)
     data = load_task_data(dataset, load_parts(dataset, root, download=False), task, per_class=None)

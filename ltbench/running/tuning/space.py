@@ -8,8 +8,8 @@ from typing import Any
 
 from ltbench.errors import UserError
 from ltbench.method.contract import Method
-from ltbench.method.hyperparameters import format_value, resolve
-from ltbench.method.search import Choice, Range, Uniform
+from ltbench.method.hyperparameters import format_value, resolve, search_space
+from ltbench.method.search import Range
 from ltbench.planning.plan import RunPlan
 
 
@@ -20,22 +20,20 @@ def space_of(plan: RunPlan) -> dict[str, Range]:
         plan: Of the expression as typed; what the user set in it, or by ``--set``, keeps its value.
 
     Raises:
-        UserError: If a method declares a hyperparameter that it lacks, or values of another type than it takes: every trial would
-            be refused, after hours of other methods' trials.
+        UserError: If a method declares values of another type than it takes: every trial would be refused, after hours of other
+            methods' trials.
     """
     space: dict[str, Range] = {}
     for stage in plan.stages:
         for choice in stage.choices:
-            for name in sorted(choice.method.search.keys() - choice.given):
-                _require_usable(choice.method, name)
-                space[f"{choice.method.name}.{name}"] = choice.method.search[name]
+            for name, where in sorted(search_space(choice.method).items()):
+                if name not in choice.given:
+                    _require_usable(choice.method, name, where)
+                    space[f"{choice.method.name}.{name}"] = where
     return space
 
 
-def _require_usable(method: type[Method], name: str) -> None:
-    where = method.search[name]
-    if not isinstance(where, Uniform | Choice):
-        raise UserError(f"search of method {method.name!r}: {name} must be ltbench.Uniform, LogUniform or Choice, got {where!r}")
+def _require_usable(method: type[Method], name: str, where: Range) -> None:
     for value in where.ends:
         try:
             resolve(method, {name: value})

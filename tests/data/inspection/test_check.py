@@ -112,12 +112,14 @@ def test_a_file_that_is_not_the_official_one(tmp_path: Path) -> None:
         run(Cifar10LT(), tmp_path / "cifar-10-batches-py" / "gone")
 
 
+@pytest.mark.slow
 def test_the_authors_duplicates_are_no_fault(cifar100_root: Path) -> None:
     report = run(Cifar100LT(), cifar100_root)
     assert lines(report) == []
     assert report.notes[0].startswith("10 images of the published files stand in two parts, the first: test image ")
 
 
+@pytest.mark.slow
 def test_places_lts_lists(lists: Path) -> None:
     report = run(PlacesLT(), lists)
     assert lines(report) == [] and report.notes == [LISTS_ONLY]
@@ -125,6 +127,7 @@ def test_places_lts_lists(lists: Path) -> None:
     assert [int(report.parts[name].counts.sum()) for name in ("val", "test")] == [7_300, 36_500]
 
 
+@pytest.mark.slow
 def test_imagenet_lts_lists_and_true_counts(lists: Path, tmp_path: Path) -> None:
     folder = lists / "lt-lists" / "imagenet_lt"
     with (folder / "imagenet_lt_train_class_counts.csv").open(encoding="utf-8") as stream:
@@ -141,6 +144,7 @@ def test_imagenet_lts_lists_and_true_counts(lists: Path, tmp_path: Path) -> None
     assert lines(run(ImageNetLT(), tmp_path)) == ["train: images must be 115,846, got 115,845 (-1)"]
 
 
+@pytest.mark.slow
 def test_inat18_at_its_real_size(tmp_path: Path) -> None:
     assert INat18.published is not None
     write_list(tmp_path / "iNaturalist18_train.txt", "train_val2018/{k}/{i}.jpg", INat18.published.train)

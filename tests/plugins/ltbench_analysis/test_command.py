@@ -25,6 +25,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     return lines[0]
 
 
+@pytest.mark.slow
 def test_the_same_bytes_for_the_same_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = write(tmp_path, "run", layer(means=torch.eye(4), weight=torch.eye(4), bias=torch.zeros(4)))
     for out in ("a", "b"):

@@ -10,8 +10,8 @@ import torch
 
 import ltbench
 from ltbench.cli.main import main
+from ltbench.method.class_distances import class_distance_normalized_variance
 from ltbench.results.records import load_predictions
-from ltbench_ncm.cdnv import class_distance_normalized_variance
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,7 @@ def test_metrics_stand_in_the_record(folder: Path) -> None:
     assert extra["collapse"]["cdnv_prototypes"] == pytest.approx(record.curve[-1].as_dict()["cdnv"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_figures(folder: Path, tmp_path: Path) -> None:
     assert main(["analyze", str(folder), "--figure", "prototype.2,learned-ncm.2,learned-ncm.6,iccl.2,nc.2,nc.3,neural-collapse",
                  "--out", str(tmp_path)]) == 0

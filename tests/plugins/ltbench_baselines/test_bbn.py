@@ -142,7 +142,7 @@ def test_streams_and_conflicts() -> None:
         Stack([method, Mixup(facts(COUNTS))], 1)
     with pytest.raises(ValueError, match="adaptor must be one of parabolic"):
         BilateralBranch(facts(COUNTS), adaptor="square")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="branch must be block or stage"):
+    with pytest.raises(ValueError, match="branch must be one of block, stage"):
         BilateralBranch(facts(COUNTS), branch="trunk")  # type: ignore[arg-type]
 
 

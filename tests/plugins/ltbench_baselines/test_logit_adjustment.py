@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from ltbench.method.stack import evaluation_only
-from ltbench_baselines.balanced_softmax import BalancedSoftmax
 from ltbench_baselines.la import LogitAdjustment
 from ltbench_baselines.post_la import PostHocLogitAdjustment
+from tests.support.methods import named
 from tests.support.stages import at_progress, facts
 
 COUNTS = [500, 100, 16, 1]
@@ -35,12 +35,12 @@ def test_la_pairwise_form() -> None:
 def test_la_is_balanced_softmax_at_tau_one() -> None:
     logits, labels = torch.randn(50, 4), torch.randint(4, (50,))
     torch.testing.assert_close(LogitAdjustment(facts(COUNTS)).criterion(logits, labels),
-                               BalancedSoftmax(facts(COUNTS)).criterion(logits, labels))
+                               named("balanced_softmax")(facts(COUNTS)).criterion(logits, labels))
 
 
 def test_balanced_softmax_by_hand() -> None:
     # 3 e^0 / (3 e^0 + 1 e^(log 2)) = 3/5
-    losses = BalancedSoftmax(facts([3, 1])).criterion(torch.tensor([[0.0, math.log(2)]] * 2), torch.tensor([0, 1]))
+    losses = named("balanced_softmax")(facts([3, 1])).criterion(torch.tensor([[0.0, math.log(2)]] * 2), torch.tensor([0, 1]))
     torch.testing.assert_close(losses, torch.tensor([math.log(5 / 3), math.log(5 / 2)]))
 
 

@@ -37,5 +37,5 @@ def test_what_it_trains_on() -> None:
     plain, images = LearnableWeightScaling(known), LearnableWeightScaling(known, inputs="images")
     assert [(Stack([m], 2).inputs, Stack([m], 2).backbone) for m in (plain, images)] == [
         ("features", "frozen"), ("images", "frozen")]
-    with pytest.raises(ValueError, match="inputs must be features or images, got pixels"):
+    with pytest.raises(ValueError, match="inputs must be one of features, images, got pixels"):
         LearnableWeightScaling(known, inputs="pixels")  # type: ignore[arg-type]

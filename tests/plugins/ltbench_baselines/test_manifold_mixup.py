@@ -99,7 +99,7 @@ def test_layers_are_drawn_alike_and_can_be_limited(digits_batch: tuple[Tensor, T
         engine = first_stage([ManifoldMixup(KNOWN, deepest=deepest)], _Linear).requires_grad_(False)
         ctx = at_epoch(engine, 0)
         plain = torch.tensor([torch.equal(step.batch.images, images) for step in (  # type: ignore[arg-type]
-            engine.method("manifold_mixup").step(ctx, {"main": batch_of(images, labels)}) for _ in range(400))])
+            engine.method("manifold_mixup").step(ctx, {"main": batch_of(images, labels)}) for _ in range(200))])
         assert float(plain.float().mean()) == pytest.approx(1 - 1 / layers, abs=0.08)  # a hidden layer leaves the images plain
 
 
@@ -108,7 +108,7 @@ def test_stands_alone_in_its_slots() -> None:
         Stack([ManifoldMixup(KNOWN), Mixup(KNOWN)], 1)
     with pytest.raises(UserError, match="fits the first stage only"):
         Stack([ManifoldMixup(KNOWN)], 2)
-    with pytest.raises(ValueError, match="alpha must be > 0 and finite"):
+    with pytest.raises(ValueError, match="alpha must be > 0, got 0"):
         ManifoldMixup(KNOWN, alpha=0.0)
     with pytest.raises(ValueError, match="deepest must be >= 0"):
         ManifoldMixup(KNOWN, deepest=-1)

@@ -57,7 +57,7 @@ def test_proportions_follow_the_beta_distribution(alpha: float) -> None:
 
 def test_refuses_bad_values_and_features() -> None:
     for alpha in (0.0, -1.0, float("inf"), float("nan")):
-        with pytest.raises(ValueError, match="alpha must be > 0 and finite"):
+        with pytest.raises(ValueError, match=f"alpha must be > 0{' and finite' if alpha > 1 else ''}, got {alpha}"):
             Mixup(facts([1, 1]), alpha=alpha)
     labels = torch.arange(2)
     with pytest.raises(ValueError, match="needs images"):

@@ -97,5 +97,5 @@ print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru
 def test_ten_thousand_classes() -> None:
     done = subprocess.run([sys.executable, "-c", TEN_THOUSAND], capture_output=True, text=True, check=True)
     seconds, gibibytes = map(float, done.stdout.split())
-    assert seconds < 120  # 5 on two cores: docs/performance-heads.md
+    assert seconds < 120  # 5 on two cores: docs/appendix.md
     assert gibibytes < 2.5

@@ -19,7 +19,7 @@ from ltbench.training.files import load_tensors
 from ltbench_baselines.mixup import Mixup
 from ltbench_baselines.rw import InverseFrequencyWeights
 from ltbench_hyperspherical.assignment import assign
-from ltbench_hyperspherical.fixed import UnitPrototypes, classifier_of
+from ltbench_hyperspherical.fixed import UnitPrototypes
 from ltbench_hyperspherical.hyperspherical import Hyperspherical
 from ltbench_hyperspherical.prototypes import Recipe, estimate
 from tests.support.stages import PROTOCOL, facts, random_bank, train
@@ -70,7 +70,7 @@ def test_weighted_and_mixed_loss_equals_a_loop() -> None:
     known = facts([40, 10, 2, 1], feature_dim=3)
     method = Hyperspherical(known, dim=3)
     engine = first_stage(method, InverseFrequencyWeights(known))
-    classifier_of(engine.ctx).assignment.copy_(torch.tensor([2, 0, 3, 1]))
+    engine.ctx.classifier(UnitPrototypes).assignment.copy_(torch.tensor([2, 0, 3, 1]))
     labels, partners, share = torch.tensor([0, 1, 3]), torch.tensor([2, 2, 0]), 0.3
     embedding = torch.randn(3, 3)
     batch = Batch(None, labels, [(labels, share), (partners, 1 - share)], torch.arange(3), labels, embedding=embedding)
@@ -99,7 +99,7 @@ def test_it_learns_and_assigns_one_to_one() -> None:
         method.end_epoch(engine.ctx)
         after = method.measure(engine.ctx)
         assert after["objective"] <= before
-        assignment = classifier_of(engine.ctx).assignment
+        assignment = engine.ctx.classifier(UnitPrototypes).assignment
         assert sorted(assignment.tolist()) == list(range(6))
         assert after["churn"] == pytest.approx(float((assignment != method.before).float().mean()))
     assert accuracy(engine, bank) > 0.9
@@ -136,11 +136,11 @@ def test_churn_by_hand() -> None:
     method = Hyperspherical(facts([4] * 4, feature_dim=4), dim=4)
     engine = first_stage(method)
     method.start_epoch(engine.ctx)
-    prototypes = classifier_of(engine.ctx).prototypes
+    prototypes = engine.ctx.classifier(UnitPrototypes).prototypes
     method.after_step(engine.ctx, seen(prototypes[[1, 0, 2, 3]], [0, 1, 2, 3]))
     assert method.measure(engine.ctx)["churn"] == 0
     method.end_epoch(engine.ctx)
-    assert classifier_of(engine.ctx).assignment.tolist() == [1, 0, 2, 3]
+    assert engine.ctx.classifier(UnitPrototypes).assignment.tolist() == [1, 0, 2, 3]
     figures = method.measure(engine.ctx)
     assert figures == {"churn": 0.5, "objective": pytest.approx(-1), "largest_cosine": pytest.approx(-1 / 3)}
 
@@ -149,23 +149,23 @@ def test_a_fixed_assignment_stays() -> None:
     method = Hyperspherical(facts([4] * 4, feature_dim=4), dim=4, dynamic=False)
     engine = first_stage(method)
     method.start_epoch(engine.ctx)
-    method.after_step(engine.ctx, seen(classifier_of(engine.ctx).prototypes[[1, 0, 3, 2]], [0, 1, 2, 3]))
+    method.after_step(engine.ctx, seen(engine.ctx.classifier(UnitPrototypes).prototypes[[1, 0, 3, 2]], [0, 1, 2, 3]))
     method.end_epoch(engine.ctx)
-    assert classifier_of(engine.ctx).assignment.tolist() == [0, 1, 2, 3]
+    assert engine.ctx.classifier(UnitPrototypes).assignment.tolist() == [0, 1, 2, 3]
 
 
 def test_reassignment_every_so_many_steps_whatever_the_epochs() -> None:
     method = Hyperspherical(facts([4] * 4, feature_dim=4), dim=4, momentum=0.0, reassign_every=3)
     engine = first_stage(method)
-    prototypes = classifier_of(engine.ctx).prototypes
+    prototypes = engine.ctx.classifier(UnitPrototypes).prototypes
     moved = []
     for step in range(6):
         if step in (0, 2):  # epochs of two steps, then of four: the count goes on
             method.start_epoch(engine.ctx)
         order = [(label + step) % 4 for label in range(4)]
-        before = classifier_of(engine.ctx).assignment.tolist()
+        before = engine.ctx.classifier(UnitPrototypes).assignment.tolist()
         method.after_step(engine.ctx, seen(prototypes[order], [0, 1, 2, 3]))
-        moved.append(classifier_of(engine.ctx).assignment.tolist() != before)
+        moved.append(engine.ctx.classifier(UnitPrototypes).assignment.tolist() != before)
         method.end_epoch(engine.ctx)
     assert moved == [False, False, True, False, False, True]
 
@@ -187,8 +187,8 @@ def test_prototypes_depend_on_dimension_number_and_their_own_seed_alone() -> Non
     torch.manual_seed(2)
     second = first_stage(Hyperspherical(facts([2, 2, 2], feature_dim=7), dim=4))
     other = first_stage(Hyperspherical(facts([2, 2, 2], feature_dim=7), dim=4, prototype_seed=1))
-    assert torch.equal(classifier_of(first.ctx).prototypes, classifier_of(second.ctx).prototypes)
-    assert not torch.equal(classifier_of(first.ctx).prototypes, classifier_of(other.ctx).prototypes)
+    assert torch.equal(first.ctx.classifier(UnitPrototypes).prototypes, second.ctx.classifier(UnitPrototypes).prototypes)
+    assert not torch.equal(first.ctx.classifier(UnitPrototypes).prototypes, other.ctx.classifier(UnitPrototypes).prototypes)
 
 
 def test_half_precision_keeps_the_digits_near_one() -> None:
@@ -232,13 +232,13 @@ def test_defaults_of_the_paper() -> None:
 @pytest.mark.parametrize("recipe", ["best", "paper"])
 def test_the_recipe_is_honored(recipe: Recipe) -> None:
     engine = first_stage(Hyperspherical(facts([2] * 8), dim=3, recipe=recipe))
-    assert torch.equal(classifier_of(engine.ctx).prototypes, estimate(3, 8, recipe=recipe))
+    assert torch.equal(engine.ctx.classifier(UnitPrototypes).prototypes, estimate(3, 8, recipe=recipe))
     assert not torch.equal(estimate(3, 8, recipe="best"), estimate(3, 8, recipe="paper"))
     assert Hyperspherical(facts([2] * 8)).recipe == "best"
 
 
 @pytest.mark.parametrize(("options", "told"), [
-    ({"dim": 1}, "dim must be >= 2, got 1"), ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
+    ({"dim": 1}, "dim must be >= 2 or none, got 1"), ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
     ({"reassign_every": -1}, "reassign_every must be >= 0, got -1")])
 def test_what_it_refuses(options: dict[str, float], told: str) -> None:
     with pytest.raises(ValueError, match=told):

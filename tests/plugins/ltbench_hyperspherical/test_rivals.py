@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ltbench_hyperspherical.etf import SimplexETF
-from ltbench_hyperspherical.fixed import classifier_of
+from ltbench_hyperspherical.fixed import UnitPrototypes
 from ltbench_hyperspherical.hpn import HypersphericalPrototypeNetwork, separate
 from ltbench_hyperspherical.spread import largest_cosine, smallest_cosine
 from tests.plugins.ltbench_hyperspherical.test_hyperspherical import first_stage
@@ -17,7 +17,7 @@ from tests.support.stages import facts
 @pytest.mark.parametrize("dim", [None, 5, 6, 40])
 def test_every_pair_of_a_simplex_has_one_angle(dim: int | None) -> None:
     engine = first_stage(SimplexETF(facts([9, 5, 4, 3, 2, 1], feature_dim=3), dim=dim))
-    prototypes = classifier_of(engine.ctx).prototypes
+    prototypes = engine.ctx.classifier(UnitPrototypes).prototypes
     assert prototypes.shape == (6, dim or 6)
     cosines = (prototypes @ prototypes.T)[~torch.eye(6, dtype=torch.bool)]
     torch.testing.assert_close(cosines, torch.full((30,), -1 / 5))
@@ -35,7 +35,7 @@ def test_its_loss_is_the_dot_regression() -> None:
     embedding, label = torch.randn(1, 2), 2
     output = engine.output(embedding)
     # (w h - sqrt(E_W E_H))^2 / (2 sqrt(E_W E_H)) with features of length sqrt(E_H) and vertices of sqrt(E_W), all 1
-    dot = float(F.normalize(output.features[0], dim=0) @ classifier_of(engine.ctx).prototypes[label])
+    dot = float(F.normalize(output.features[0], dim=0) @ engine.ctx.classifier(UnitPrototypes).prototypes[label])
     assert float(method.criterion(output.logits, torch.tensor([label]))) == pytest.approx((dot - 1) ** 2 / 2, rel=1e-5)
     assert method.measure(engine.ctx) == {"largest_cosine": pytest.approx(-1 / 3)}
 

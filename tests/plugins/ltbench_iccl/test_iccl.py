@@ -251,7 +251,7 @@ def test_what_it_stands_with() -> None:
     ({"uniform_weight": -0.1}, "uniform_weight must be >= 0"),
     ({"projection_dim": 0}, "projection_dim must be > 0"), ({"momentum": 1.0}, "momentum must be in"),
     ({"warmup": 1.0}, "warmup must be in"), ({"gamma": float("nan")}, "gamma must be a finite number"),
-    ({"sampler": "tail"}, "sampler must be class_aware or class_agnostic"),
+    ({"sampler": "tail"}, "sampler must be one of class_aware, class_agnostic"),
     ({"ce_it": False}, "ce_it must be true where uniform_weight is 0"),
     ({"ce_it": False, "cc_it": False, "uniform_weight": 1.0}, "cc_it must be true where ce_it is not")])
 def test_refusals(options: dict[str, Any], message: str) -> None:

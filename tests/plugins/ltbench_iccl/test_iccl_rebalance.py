@@ -187,8 +187,9 @@ def test_what_it_stands_on_and_with() -> None:
 @pytest.mark.parametrize(("options", "message"), [
     ({"gamma": math.inf}, "gamma must be a finite number"), ({"distill_weight": 1.0}, r"distill_weight must be in \[0, 1\)"),
     ({"distill_temperature": 0.0}, "distill_temperature must be > 0"), ({"lr": 0.0}, "lr must be > 0"),
-    ({"encoder_lr": -1.0}, "encoder_lr must be > 0"), ({"encoder": "slow"}, "encoder must be frozen or tuned"),
-    ({"classifier": "old"}, "classifier must be reused or new"), ({"inputs": "pixels"}, "inputs must be features or images")])
+    ({"encoder_lr": -1.0}, "encoder_lr must be > 0"), ({"encoder": "slow"}, "encoder must be one of frozen, tuned"),
+    ({"classifier": "old"}, "classifier must be one of reused, new"),
+    ({"inputs": "pixels"}, "inputs must be one of features, images")])
 def test_refusals(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ICCLRebalancing(facts(COUNTS), **options)

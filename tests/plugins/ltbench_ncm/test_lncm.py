@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from ltbench.data.samplers import ClassBalanced
+from ltbench.method.class_distances import class_distance_normalized_variance
 from ltbench.method.context import Bank
 from ltbench.method.heads import DistanceClassifier
 from ltbench.training.engine import Engine
-from ltbench_ncm.cdnv import class_distance_normalized_variance
-from ltbench_ncm.lncm import AdjustedLearnedNCM, LearnedNCM
+from ltbench_ncm.lncm import LearnedNCM
 from ltbench_ncm.ncm import NearestClassMean
+from tests.support.methods import named
 from tests.support.stages import facts, later_stage, random_bank, softmax_loss
 from tests.support.steps import optimize
 
@@ -35,7 +36,7 @@ def test_by_hand() -> None:
 
 def test_logit_adjustment_by_hand() -> None:
     # Eq. 9 with tau = 1/8: log(256) / 8 = log 2 is added to the first logit, 0 to the second.
-    method = AdjustedLearnedNCM(facts([256, 1]))
+    method = named("lncm_la")(facts([256, 1]))
     logits = torch.tensor([[-2.5, -0.5], [-2.5, -0.5]])
     expected = [softmax_loss([-2.5 + math.log(2), -0.5], k) for k in (0, 1)]
     torch.testing.assert_close(method.criterion(logits, torch.tensor([0, 1])), torch.tensor(expected))
@@ -45,7 +46,7 @@ def test_logit_adjustment_by_hand() -> None:
 
 def test_adjustment_is_for_training_only() -> None:
     bank = random_bank(3, 4)
-    engine = later_stage(AdjustedLearnedNCM(facts([500, 50, 5], 4), tau=1.0), bank)
+    engine = later_stage(named("lncm_la")(facts([500, 50, 5], 4), tau=1.0), bank)
     assert torch.equal(engine.predict(bank.embedding), engine.output(bank.embedding).logits)
 
 

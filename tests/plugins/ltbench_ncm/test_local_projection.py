@@ -35,7 +35,7 @@ def test_by_hand() -> None:
     bank = Bank(torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0], [9.0, 9.0]]), torch.tensor([0, 0, 0, 0, 1]))
     engine = later_stage(LocalProjection(facts([4, 1])), bank)
     classifier = classifier_of(engine)
-    torch.testing.assert_close(classifier.bases[0].abs(), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    torch.testing.assert_close(classifier.metric[0].abs(), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
     x = torch.tensor([[4.0, 2.0]])
     assert float(engine.predict(x)[0, 0]) == pytest.approx(-5.0)  # all weights 1/2: -(16 + 4) / 2 / 2
     classifier.weights.data[0] = torch.tensor([0.0, -100.0])  # the wide direction is thrown away
@@ -88,9 +88,9 @@ def test_only_the_weights_are_learned() -> None:
     bank = random_bank(3, 4)
     engine = later_stage(LocalProjection(facts([8] * 3, 4)), bank)
     classifier = classifier_of(engine)
-    fixed = [classifier.prototypes.clone(), classifier.bases.clone()]
+    fixed = [classifier.prototypes.clone(), classifier.metric.clone()]
     train(engine, bank, 10)
-    assert torch.equal(classifier.prototypes, fixed[0]) and torch.equal(classifier.bases, fixed[1])
+    assert torch.equal(classifier.prototypes, fixed[0]) and torch.equal(classifier.metric, fixed[1])
     assert classifier.weights.detach().abs().max() > 0
     assert [name for name, p in engine.named_parameters() if p.requires_grad] == ["head.classifier.weights"]
 
@@ -116,5 +116,5 @@ def test_awkward_data() -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match="rank must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="rank must be >= 1 or none, got 0"):
         LocalProjection(facts([1, 1]), rank=0)

@@ -11,8 +11,9 @@ from ltbench.method.context import Bank
 from ltbench.method.contract import Method
 from ltbench_ncm.class_blocks import in_class_blocks, local_distance
 from ltbench_ncm.lncm import LearnedNCM
-from ltbench_ncm.lncm_global import GlobalMetricClassifier, GlobalMetricNCM, principal_axes
+from ltbench_ncm.lncm_global import GlobalMetricClassifier, GlobalMetricNCM
 from ltbench_ncm.lncm_local import LocalMetricClassifier, LocalMetricNCM
+from ltbench_ncm.ranked import principal_axes
 from tests.support.stages import facts, later_stage, random_bank, train
 
 BOTH = (GlobalMetricNCM, LocalMetricNCM)
@@ -29,9 +30,9 @@ def test_distances_by_hand() -> None:
     shared.metric.data = torch.tensor([[2.0, 0.0], [0.0, 0.0]])
     torch.testing.assert_close(shared(x), torch.tensor([[-3.0, -3.0]]))  # |(6, 0)| / 2
     own = LocalMetricClassifier(2, 2, 2)
-    own.metrics.data[1] = torch.tensor([[0.0, 3.0], [0.0, 0.0]])
+    own.metric.data[1] = torch.tensor([[0.0, 3.0], [0.0, 0.0]])
     torch.testing.assert_close(own(x), torch.tensor([[-2.5, -6.0]]))  # |(3, 4)| / 2 and |(12, 0)| / 2
-    torch.testing.assert_close(local_distance(x, c, own.metrics), torch.tensor([[5.0, 12.0]]))
+    torch.testing.assert_close(local_distance(x, c, own.metric), torch.tensor([[5.0, 12.0]]))
 
 
 def test_equal_a_slow_form_with_gradients() -> None:
@@ -49,7 +50,7 @@ def test_equal_a_slow_form_with_gradients() -> None:
 def test_a_global_metric_is_a_local_one_that_all_share() -> None:
     shared, own = GlobalMetricClassifier(4, 3, 2), LocalMetricClassifier(4, 3, 2)
     shared.prototypes.data, shared.metric.data = torch.randn(3, 4), torch.randn(2, 4)
-    own.prototypes.data, own.metrics.data = shared.prototypes.data, shared.metric.data.expand(3, 2, 4)
+    own.prototypes.data, own.metric.data = shared.prototypes.data, shared.metric.data.expand(3, 2, 4)
     x = torch.randn(5, 4)
     torch.testing.assert_close(shared(x), own(x))
 
@@ -108,5 +109,5 @@ def test_awkward_data(method: type[Method]) -> None:
 
 @pytest.mark.parametrize("method", BOTH)
 def test_refuses(method: Any) -> None:
-    with pytest.raises(ValueError, match="rank must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="rank must be >= 1 or none, got 0"):
         method(facts([1, 1]), rank=0)

@@ -11,7 +11,8 @@ from ltbench.method.context import Bank
 from ltbench.method.heads import DistanceClassifier
 from ltbench.training.engine import Engine
 from ltbench_ncm.multi_distance import nearest_displaced_distance
-from ltbench_ncm.multi_ncm import AdjustedMultiNCM, MultiCentroidClassifier, MultiNCM
+from ltbench_ncm.multi_ncm import MultiCentroidClassifier, MultiNCM
+from tests.support.methods import named
 from tests.support.stages import facts, later_stage, previous_stage, random_bank, softmax_loss, train
 from tests.support.steps import optimize
 
@@ -148,8 +149,8 @@ def test_learning_helps_on_digits(digits_batch: tuple[Tensor, Tensor]) -> None:
 def test_adjusted_by_hand() -> None:
     logits = torch.tensor([[-2.5, -0.5]])
     expected = softmax_loss([-2.5 + math.log(2), -0.5], 0)  # log(256) / 8 = log 2
-    assert float(AdjustedMultiNCM(facts([256, 1])).criterion(logits, torch.tensor([0]))) == pytest.approx(expected)
-    assert (MultiNCM.below, AdjustedMultiNCM.below) == ("lncm", "lncm")
+    assert float(named("multi_ncm_la")(facts([256, 1])).criterion(logits, torch.tensor([0]))) == pytest.approx(expected)
+    assert (MultiNCM.below, named("multi_ncm_la").below) == ("lncm", "lncm")
 
 
 def test_it_reads_features_through_the_earlier_projection() -> None:

@@ -5,9 +5,9 @@ import pytest
 from ltbench.planning.papers import apply_papers
 from ltbench.registry.discovery import load_registry
 from ltbench.terms.task import Task
-from ltbench_ncm.multi_ncm import AdjustedMultiNCM
 from ltbench_ncm.ncm import NearestClassMean
 from ltbench_ncm.setting import setting
+from tests.support.methods import named
 
 
 def stages(text: str, dataset: str, paper: str | None = None) -> list[tuple[str, object]]:
@@ -36,7 +36,7 @@ def test_what_stands_on_what() -> None:
         assert stages("ce/bn_stats/lncm", dataset) == [("ce", backbone), ("bn_stats", backbone), ("lncm", backbone)]
         assert stages("ce/crt", dataset, paper="lncm") == [("ce", backbone), ("crt", backbone)]  # the row "Decoupling"
         assert stages("ce", dataset, paper="lncm") == [("ce", backbone)]  # "Softmax"
-    assert AdjustedMultiNCM.paper(Task("cifar10-lt", 10.0)).stage1 == "lncm"  # type: ignore[union-attr]
+    assert named("multi_ncm_la").paper(Task("cifar10-lt", 10.0)).stage1 == "lncm"
 
 
 def test_the_plain_ncm_follows_this_paper_and_another_on_demand() -> None:

@@ -8,15 +8,12 @@ import torch
 from ltbench.method import hyperparameters
 from ltbench.method.heads import DistanceClassifier
 from ltbench.method.values import Facts
-from ltbench_prototype.pc import PrototypesOnly
-from ltbench_prototype.pc_cdt import PrototypesWithTemperatures
-from ltbench_prototype.pc_la import AdjustedPrototypes
 from ltbench_prototype.prototype import PrototypeClassifier
-from ltbench_prototype.prototype_public import PublicPrototypeClassifier
+from tests.support.methods import named
 from tests.support.stages import facts, later_stage, random_bank, train
 
 COUNTS = [16, 1]
-VARIANTS = [(PrototypesOnly, False, False), (PrototypesWithTemperatures, True, False), (AdjustedPrototypes, False, True),
+VARIANTS = [(named("pc"), False, False), (named("pc_cdt"), True, False), (named("pc_la"), False, True),
             (PrototypeClassifier, True, True)]
 
 
@@ -50,15 +47,15 @@ def test_options_reach_the_method() -> None:
         method = hyperparameters.build(kind, known, hyperparameters.resolve(kind, options))
         assert isinstance(method, PrototypeClassifier)
         assert {name: getattr(method, name) for name in options} == options
-    for adjusted in (AdjustedPrototypes, PrototypeClassifier, PublicPrototypeClassifier):
+    for adjusted in (named("pc_la"), PrototypeClassifier, named("prototype_public")):
         torch.testing.assert_close(adjusted(known, tau=0.5).shift, torch.tensor([4.0, 1.0]).log())
-    for tempered in (PrototypesWithTemperatures, PrototypeClassifier, PublicPrototypeClassifier):
+    for tempered in (named("pc_cdt"), PrototypeClassifier, named("prototype_public")):
         method = tempered(known, temperature_lr=0.1, temperature_weight_decay=0.2)
         assert (method.temperature_lr, method.temperature_weight_decay) == (0.1, 0.2)
 
 
 def test_public_codes_choices() -> None:
-    method = PublicPrototypeClassifier(facts([round(2.718281828 ** 3.8), 1]))
+    method = named("prototype_public")(facts([round(2.718281828 ** 3.8), 1]))
     assert (method.lr, method.temperature_lr, method.temperature_weight_decay) == (4.2, 0.005, 2e-4)
     assert method.cdt and method.centroid_view == "augmented"
     torch.testing.assert_close(method.shift, torch.tensor([1.0, 0.0]), atol=0.01, rtol=0)

@@ -15,8 +15,8 @@ from ltbench.method.heads import DistanceClassifier
 from ltbench.training.engine import Engine
 from ltbench.training.optimization import Optimization
 from ltbench_ncm.ncm import NearestClassMean
-from ltbench_prototype.pc import PrototypesOnly
 from ltbench_prototype.prototype import PrototypeClassifier
+from tests.support.methods import named
 from tests.support.stages import PROTOCOL, facts, later_stage, random_bank, train
 
 COUNTS = [9, 4, 2]
@@ -132,7 +132,7 @@ def test_learning_separates_prototypes_more_than_centroids(digits_batch: tuple[T
     # Section 4.6, on real images: mean distance grows and mean cosine falls.
     images, labels = digits_batch
     bank = Bank(4 * images.flatten(1), labels)
-    engine = later_stage(PrototypesOnly(facts(torch.bincount(labels).tolist(), 64)), bank)
+    engine = later_stage(named("pc")(facts(torch.bincount(labels).tolist(), 64)), bank)
     (method,) = engine.stack.methods
     before = method.measure(engine.ctx)
     train(engine, bank, 60, batch_size=128)

@@ -11,11 +11,8 @@ class Kind:
     """Describe one kind; its code stands in the folder of templates with its name.
 
     Args:
-        summary: One line for listings.
         first: What its author will change first.
-        stages: Of a method.
         paper: Authors and year, or nothing.
-        noun: What it registers.
     """
 
     summary: str

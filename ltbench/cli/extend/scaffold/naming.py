@@ -46,16 +46,7 @@ class Names:
 
 
 def choose_names(typed: str, kind: Kind, registry: Registry) -> Names:
-    """Return what is called how.
-
-    Args:
-        typed: By the user.
-        kind: Of plugin.
-        registry: Holds the names that are taken.
-
-    Raises:
-        UserError: If the name cannot be one, or is taken.
-    """
+    """Return what is called how."""
     if not _NAME.fullmatch(typed) or len(typed) > _LONGEST:
         raise UserError(f"NAME must be lower-case words of letters and digits with _ or - between them, {_LONGEST} characters at "
                         f"most, got {typed!r}")

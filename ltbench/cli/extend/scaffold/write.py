@@ -25,16 +25,6 @@ _VERBS = {"method": "", "dataset": "holds ", "metric": "measures the "}
 def write_plugin(folder: Path, name_of_kind: str, kind: Kind, names: Names, base_method: str) -> list[Path]:
     """Write a whole distribution.
 
-    Args:
-        folder: To make; it must not be there.
-        name_of_kind: Its folder of templates.
-        kind: Of plugin.
-        names: Of everything in it.
-        base_method: For the commands that are shown.
-
-    Returns:
-        The files, within the folder.
-
     Raises:
         UserError: If the folder is there, or cannot be made, or the files use the name for something else.
     """
@@ -53,12 +43,7 @@ def write_plugin(folder: Path, name_of_kind: str, kind: Kind, names: Names, base
 
 
 def _require_free(texts: Mapping[Path, str], made: str) -> None:
-    """Refuse a name that the files have another use for: an import or a helper of that name would be hidden, or hide it.
-
-    Args:
-        texts: Of the files.
-        made: The class or function that the plugin is about.
-    """
+    """Refuse a name that the files have another use for: an import or a helper of that name would be hidden, or hide it."""
     for path, text in texts.items():
         tree = ast.parse(text) if path.suffix == ".py" else ast.Module([], [])
         bound = [alias.asname or alias.name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)

@@ -17,7 +17,7 @@ from ltbench.cli.extend.scaffold.naming import Names, choose_names
 from ltbench.cli.extend.scaffold.write import render, requirement, write_plugin
 from ltbench.errors import UserError
 from ltbench.registry.discovery import Registry
-from ltbench.testing.everything import check_offered, find_offered
+from ltbench.testing.offered import check_offered, find_offered
 
 ROOT = Path(__file__).resolve().parents[4]
 

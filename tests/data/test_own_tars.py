@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ltbench.cli.main import main
+from ltbench.data.class_folders import open_folder
+from ltbench.data.encoded import EncodedImages
+from ltbench.data.inat18 import INat18
+from ltbench.data.own import OwnImages
+from ltbench.data.own_tars import open_tar
+from ltbench.data.packing import write_pack
+from ltbench.data.parts import Parts
+from ltbench.data.tar_images import TarImages
+from ltbench.errors import UserError
+from tests.support.list_factory import write_jpegs
+from tests.support.own_images import write_classes, write_digits
+
+FORMATS = {"gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT, "ustar": tarfile.USTAR_FORMAT}
+
+
+def write_tar(file: Path, members: Iterable[tuple[str, bytes]], form: int = tarfile.USTAR_FORMAT) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(file, "w", format=form) as tar:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return file
+
+
+def samples(labels: Iterable[object], start: int = 0, label_as: str = "cls") -> list[tuple[str, bytes]]:
+    """Return the members of a shard as WebDataset writes them, image and class in turn."""
+    found = []
+    for row, label in enumerate(labels, start=start):
+        text = json.dumps({"label": label, "more": 1}) if label_as == "json" else str(label)
+        found += [(f"{row:05d}.png", f"image {row}".encode()), (f"{row:05d}.{label_as}", text.encode())]
+    return found
+
+
+def names(part: object) -> list[str]:
+    assert isinstance(part, TarImages)
+    return [os.path.relpath(path, part.paths.folder) for path in part.paths]
+
+
+def contents(part: object) -> list[tuple[bytes, int]]:
+    assert isinstance(part, TarImages)
+    return [(part.read(row).tobytes(), label) for row, label in enumerate(part.labels.tolist())]
+
+
+def everything(parts: Parts) -> dict[str, torch.Tensor]:
+    """Return all images of both parts by their files' names."""
+    found = {}
+    for part in (parts.train, parts.test):
+        assert isinstance(part, EncodedImages)
+        found |= {Path(path).name: part.fetch(torch.tensor([row])) for row, path in enumerate(part.paths)}
+    return found
+
+
+def counts(dataset: OwnImages) -> list[list[int] | None]:
+    parts = dataset.load(None)
+    return [None if part is None else torch.bincount(part.labels).tolist() for part in (parts.train, parts.test, parts.val)]
+
+
+def test_shards_of_webdataset_are_a_set(tmp_path: Path) -> None:
+    write_tar(tmp_path / "pets" / "train-000.tar", samples([0, 1, 0]))
+    write_tar(tmp_path / "pets" / "train-001.tar", samples([1, 0], start=3))
+    write_tar(tmp_path / "pets" / "test-000.tar", samples([1, 0]))
+    dataset = open_tar(str(tmp_path / "pets"))
+    assert (dataset.name, dataset.class_names, dataset.max_per_class) == ("tar:pets", ("0", "1"), 2)
+    parts = dataset.load(None)
+    assert contents(parts.train) == [(f"image {row}".encode(), label) for row, label in enumerate([0, 1, 0, 1, 0])]
+    assert contents(parts.test) == [(b"image 0", 1), (b"image 1", 0)]
+    assert names(parts.train)[2:4] == ["train-000.tar/00002.png", "train-001.tar/00003.png"]
+
+
+@pytest.mark.parametrize(("pattern", "expected"), [
+    ("", ("tar:pets", [[3, 3], [1, 1], [1, 1]])),
+    ("*.tar", ("tar:pets", [[3, 3], [1, 1], [1, 1]])),
+    ("{train-{000..001},val-0}.tar", ("tar:pets", [[3, 3], [1, 1], None])),
+    ("train-{000..001}.tar", ("tar:pets", [[2, 2], [1, 1], None])),  # nothing to test on but a fifth
+    ("train-00[0].tar", ("tar:pets", [[1, 1], [1, 1], None])),
+    ("train-000.tar", ("tar:train-000", [[1, 1], [1, 1], None])),
+    ("{val-0,test-0}.tar", ("tar:pets", [[1, 1], [1, 1], None])),  # none says train: what they say is a name
+])
+def test_patterns_and_parts(tmp_path: Path, pattern: str, expected: tuple[str, object]) -> None:
+    root = tmp_path / "pets"
+    write_tar(root / "train-000.tar", samples([0, 1, 0, 1]))
+    write_tar(root / "train-001.tar", samples([0, 1]))
+    write_tar(root / "test-0.tar", samples([0, 1]))
+    write_tar(root / "val-0.tar", samples([1, 0]))
+    dataset = open_tar(f"{root}/{pattern}")
+    assert (dataset.name, counts(dataset)) == expected
+
+
+@pytest.mark.parametrize("where", ["on the disk", "in the tar", "in the name"])
+def test_folders_may_tell_the_parts(tmp_path: Path, where: str) -> None:
+    for part, labels in (("train", [0, 1, 1]), ("Test", [0, 1])):
+        if where == "in the tar":
+            write_tar(tmp_path / "pets" / f"{ord(part[0])}.tar", [(f"./x/{part}/{name}", held) for name, held in samples(labels)])
+        elif where == "in the name":
+            write_tar(tmp_path / "pets" / f"pets-{part}-00.tar", samples(labels))
+        else:
+            write_tar(tmp_path / "pets" / part / "0.tar", samples(labels))
+    assert counts(open_tar(str(tmp_path / "pets"))) == [[1, 2], [1, 1], None]
+
+
+@pytest.mark.parametrize(("labels", "label_as", "classes", "wanted"), [
+    ([0, 1, 2, 0, 1, 2], "json", ("0", "1", "2"), [0, 1, 2, 0, 1, 2]),
+    (["07", "6", 7, "06", 5, 4, 3, 2, 1, 0] * 2, "cls", tuple("01234567"), [7, 6, 7, 6, 5, 4, 3, 2, 1, 0] * 2),
+    (["dog", "Ant", "cat"] * 2, "cls", ("Ant", "cat", "dog"), [2, 0, 1] * 2),
+    (["dog", "1", "cät\n"] * 2, "json", ("1", "cät", "dog"), [2, 0, 1] * 2),
+])
+def test_a_class_has_a_number_or_a_name(tmp_path: Path, labels: list[object], label_as: str, classes: tuple[str, ...],
+                                        wanted: list[int]) -> None:
+    labels = [label.strip() if label_as == "json" and isinstance(label, str) else label for label in labels]
+    write_tar(tmp_path / "train.tar", samples(labels, label_as=label_as))
+    write_tar(tmp_path / "test.tar", samples(labels, label_as=label_as))
+    dataset = open_tar(str(tmp_path / "*.tar"))
+    assert dataset.class_names == classes
+    assert dataset.load(None).train.labels.tolist() == wanted
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_tar_of_class_folders_is_the_folder(tmp_path: Path, digits_batch: tuple[object, object], form: str) -> None:
+    root = write_digits(tmp_path / "digits", digits_batch, per_class=10)
+    with tarfile.open(tmp_path / "digits.tar", "w", format=FORMATS[form]) as tar:
+        for k in range(10):  # in another order within
+            tar.add(root / str(k), f"./{k}")
+    folder, packed = open_folder(str(root)), open_tar(str(tmp_path / "digits.tar"))
+    assert (packed.name, packed.class_names) == ("tar:digits", folder.class_names)
+    assert counts(packed) == counts(folder) == [[8] * 10, [2] * 10, None]
+    small, plain = (everything(dataset.at_size(16).load(None)) for dataset in (packed, folder))
+    assert small.keys() == plain.keys()
+    assert all(torch.equal(small[name], plain[name]) for name in plain)
+
+
+@pytest.mark.parametrize("form", ["gnu", "pax"])
+def test_long_and_foreign_names(tmp_path: Path, form: str) -> None:
+    deep = "/".join(["very long folder"] * 12)
+    members = [(f"{deep}/{name}/{'ß' * 60}{row}.png", f"{name}{row}".encode()) for name in ("cät", "dog") for row in range(2)]
+    file = write_tar(tmp_path / "x.tar", [*members, ("dog/\udcff.JPG", b"raw")], FORMATS[form])
+    dataset = open_tar(str(file))
+    assert dataset.class_names == ("cät", "dog") and dataset.max_per_class == 1
+    parts = dataset.load(None)
+    held = {content for part in (parts.train, parts.test) for content, _ in contents(part)}
+    assert held == {*(content for _, content in members), b"raw"}
+
+
+def test_only_images_count(tmp_path: Path) -> None:
+    images = [(f"{name}/{row}.png", b"x") for name in "ab" for row in range(2)]
+    more = [("a/notes.txt", b""), ("a/.hidden.png", b""), ("._a/x.png", b""), ("a/info.json", b'{"license": 1}'), ("README", b""),
+            ("a/A.JPG", b""), ("a/b.v2.Jpeg", b""), ("a/b.v3.webp", b""), ("meta.json", b"[1, 2]"), ("top.tiff", b"")]
+    file = write_tar(tmp_path / "x.tar", [*images, *more])
+    with tarfile.open(file, "a") as tar:
+        folder = tarfile.TarInfo("a/folder.png")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+    assert counts(open_tar(str(file))) == [[4, 1], [1, 1], None]
+
+
+def test_of_a_key_with_a_class_the_plain_ending_is_the_image(tmp_path: Path) -> None:
+    mask = [(f"{row:05d}.mask.png", b"mask") for row in range(4)]
+    write_tar(tmp_path / "x.tar", [*samples([0, 1, 0, 1]), *mask, ("00000.json", b'{"label": 5}'), ("00007.cls", b"5")])
+    dataset = open_tar(str(tmp_path / "x.tar"))
+    assert counts(dataset) == [[1, 1], [1, 1], None]  # and a .cls goes before a .json
+    assert all(content.startswith(b"image ") for content, _ in contents(dataset.load(None).train))
+
+
+def test_one_key_in_two_shards_is_two_images(tmp_path: Path) -> None:
+    for name in ("a.tar", "b.tar"):
+        write_tar(tmp_path / name, samples([0, 1]))
+    assert counts(open_tar(str(tmp_path))) == [[1, 1], [1, 1], None]
+
+
+def test_what_files_hold_tells_sets_apart_and_where_they_lie_does_not(tmp_path: Path) -> None:
+    made = [write_tar(tmp_path / where / "x.tar", [(name, held + end) for name, held in samples([0, 1, 0, 1])], form)
+            for where, end, form in (("1", b"", FORMATS["ustar"]), ("2", b"", FORMATS["pax"]), ("3", b"\n", FORMATS["gnu"]))]
+    images = [open_tar(str(file)).images for file in made]
+    assert images[0] == images[1] != images[2]
+
+
+def test_an_index_beside_tells_what_the_headers_tell(tmp_path: Path, digits: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = digits.train.fetch(torch.arange(12))[:, 0].numpy()
+    for part in ("train", "val"):
+        written = write_jpegs(tmp_path / "inat18" / part, images)
+        lines = "".join(f"{part}/{file} {row % 3}\n" for row, file in enumerate(written))
+        (tmp_path / "inat18" / f"iNaturalist18_{part}.txt").write_text(lines, encoding="utf-8")
+    monkeypatch.setattr(INat18, "class_names", ("a", "b", "c"))
+    pack = tmp_path / "inat.tars"
+    write_pack(pack, "inat18", INat18().load_files(tmp_path))
+    indexed = open_tar(str(pack))
+    assert counts(indexed) == [[4, 4, 4], [4, 4, 4], None]
+    for damage in (b"", None):  # an index that cannot be used is left aside
+        if damage is None:
+            (pack / "index.jsonl").unlink()
+        else:
+            (pack / "index.jsonl").write_bytes(damage)
+        scanned = open_tar(str(pack))
+        assert scanned.images == indexed.images
+        for ours, theirs in zip((scanned.load(None).train, scanned.load(None).test),
+                                (indexed.load(None).train, indexed.load(None).test), strict=True):
+            assert names(ours) == names(theirs) and contents(ours) == contents(theirs)
+
+
+def test_a_run_on_a_tar(tmp_path: Path, digits_batch: tuple[object, object], monkeypatch: pytest.MonkeyPatch,
+                        capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_digits(tmp_path / "digits", digits_batch, per_class=25)
+    with tarfile.open(tmp_path / "digits.tar", "w") as tar:
+        tar.add(root, "digits")
+    monkeypatch.setenv("LTBENCH_WORKERS", "2")
+    monkeypatch.setenv("LTBENCH_CACHE", str(tmp_path / "cache"))
+    arguments = ["run", "--dataset", f"tar:{tmp_path}/digits.tar@5", "--methods", "ce", "--protocol", "smoke",
+                 "--image-size", "16", "--backbone", "resnet20", "--seeds", "0", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    (file,) = (tmp_path / "out").rglob("*.json")
+    record = json.loads(file.read_text(encoding="utf-8"))
+    assert record["status"] == "completed" and record["task"]["dataset"] == "tar:digits"
+    class_counts = record["split"]["class_counts"]
+    assert (class_counts[0], class_counts[-1]) == (10, 4)  # of 20, a fifth of 25 set apart; 10 by the protocol's cap
+    capsys.readouterr()
+    assert main([*arguments, "--dry-run"]) == 0
+    assert "0 of 1 runs and 0 stages to do" in capsys.readouterr().out
+
+
+def test_a_tar_is_checked_like_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_classes(tmp_path / "x", {"a": 3, "b": 2})
+    (root / "b" / "000.png").write_bytes(b"\x89PNG cut")
+    held = [(f"{file.parent.name}/{file.name}", file.read_bytes()) for file in sorted(root.rglob("*.png"))]
+    write_tar(tmp_path / "t" / "train.tar", held)
+    write_tar(tmp_path / "t" / "test.tar", [("a/1.png", held[1][1]), ("b/1.png", b"")])
+    assert main(["data", "check", f"tar:{tmp_path}/t", "--full", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    found = {(problem["kind"], problem["line"].replace(str(tmp_path), "").partition(" (")[0]) for problem in report["problems"]}
+    assert found == {("duplicate", "test image '/t/test.tar/a/1.png' has the content of train image '/t/train.tar/a/001.png'"),
+                     ("unreadable", "train: image '/t/train.tar/b/000.png' cannot be read"),
+                     ("unreadable", "test: image '/t/test.tar/b/1.png' cannot be read")}
+    assert (report["parts"]["train"]["files_found"], report["parts"]["train"]["class_counts"]) == (5, [3, 2])
+
+
+def links(file: Path) -> Path:
+    with tarfile.open(file, "w") as tar:
+        link = tarfile.TarInfo("a/0.png")
+        link.type, link.linkname = tarfile.LNKTYPE, "a/1.png"
+        tar.addfile(link)
+    return file
+
+
+@pytest.mark.parametrize(("members", "message"), [
+    ([], "tar:x must hold images (.jpg, .jpeg, .png, .webp, .bmp), got none"),
+    ([("0.txt", b""), ("0.cls", b"1")], "tar:x must hold images (.jpg, .jpeg, .png, .webp, .bmp), got none"),
+    (samples([0, 0]), "tar:x must have at least 2 classes, got 1"),
+    (samples([0, 1, 0]), "class '1' must have at least 2 images, one of them to test on, got 1"),
+    (samples([0, 2, 0]), "tar:x must have a training image of every class from 0 to 2, got none of 1"),
+    (samples([1, 2, 1]), "tar:x must have a training image of every class from 0 to 2, got none of 0"),
+    (samples([0, 1, -1]), "tar:x must have a training image of every class from 0 to 1, got -1"),
+    ([*samples([0, 1]), ("a/9.png", b"")],
+     "image 'a/9.png' of '{}' must have its class beside it, in a .cls or as 'label' in a .json"),
+    ([("9.png", b"")],
+     "image '9.png' of '{}' must have its class beside it, in a .cls or as 'label' in a .json, or lie in a folder of its class"),
+    ([*samples([0]), ("00000.jpg", b"")], "key '00000' of '{}' must have one image, got '00000.png' and '00000.jpg'"),
+    ([("a/0.png", b""), ("./a/0.png", b"")], "'{}' must hold 'a/0.png' once"),
+    ([("0.png", b""), ("0.cls", b"")], "member '0.cls' of '{}' must hold the number or the name of a class, got ''"),
+    ([("0.png", b""), ("0.json", b'{"label": 1.5}')],
+     "member '0.json' of '{}' must hold the number or the name of a class, got '1.5'"),
+    ([("0.png", b""), ("0.json", b'{"label": true}')],
+     "member '0.json' of '{}' must hold the number or the name of a class, got 'True'"),
+    ([("0.png", b""), ("0.json", b"{")],
+     "member '0.json' of '{}' must hold the class of an image as text, or JSON (Expecting property name enclosed in double "
+     "quotes: line 1 column 2 (char 1))"),
+    ([("0.png", b""), ("0.cls", b"\xff")],
+     "member '0.cls' of '{}' must hold the class of an image as text, or JSON ('utf-8' codec can't decode byte 0xff in position "
+     "0: invalid start byte)"),
+    ([("train/a/0.png", b""), ("train/b/0.png", b""), ("test/c/0.png", b"")],
+     "'{}' must hold no class that the training part lacks, got 'c'"),
+    ([("train/a/0.png", b""), ("train/b/0.png", b""), ("test/b/0.png", b"")],
+     "every class of tar:x must have a test image, class 'a' has none"),
+    ([("train/a/0.png", b""), ("train/b/0.png", b""), ("more/b/0.png", b"")],
+     "where the name of a shard or a folder says 'train', all must say train, test or val, got 'more/b/0.png' of '{}'"),
+])
+def test_refusals(tmp_path: Path, members: list[tuple[str, bytes]], message: str) -> None:
+    file = write_tar(tmp_path / "x.tar", members)
+    with pytest.raises(UserError) as caught:
+        open_tar(str(file))
+    assert str(caught.value) == message.replace("{}", str(file))
+
+
+def test_what_is_no_whole_tar(tmp_path: Path) -> None:
+    whole = write_tar(tmp_path / "whole.tar", samples([0, 1, 0, 1])).read_bytes()
+    broken: Mapping[str, bytes] = {
+        "empty": b"", "text": b"no tar" * 1000, "gzip": b"\x1f\x8b" + bytes(1000), "within a header": whole[:1100],
+        "within an image": whole[:520], "between two": whole[:1024], "damaged": whole[:1024] + b"x" * 512 + whole[1536:],
+        "size": whole[:124] + b"77777777777 " + whole[136:],
+    }
+    for name, content in broken.items():
+        file = tmp_path / "x.tar"
+        file.write_bytes(content)
+        with pytest.raises(UserError) as caught:
+            open_tar(str(file))
+        assert str(caught.value).startswith(f"{str(file)!r} must be a whole, uncompressed tar: "), name
+        assert "\n" not in str(caught.value), name
+    with pytest.raises(UserError, match=r"^member 'a/0.png' of '.*' must be a file of its own, got a link or a file with holes$"):
+        open_tar(str(links(tmp_path / "links.tar")))
+
+
+def test_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tar(tmp_path / "a-0.tar", samples([0, 1]))
+    (tmp_path / "empty").mkdir()
+    for typed, lacking in (("none.tar", f"{str(tmp_path / 'none.tar')!r}"), ("*.zip", f"{str(tmp_path / '*.zip')!r}"),
+                           ("a-{0..1}.tar", f"{str(tmp_path / 'a-1.tar')!r}"), ("empty", "*.tar there")):
+        with pytest.raises(UserError) as caught:
+            open_tar(typed)
+        assert str(caught.value) == f"tar: must be followed by the path of tar files, got {typed!r}: no {lacking}"
+    (tmp_path / "folder.tar").mkdir()
+    with pytest.raises(UserError, match="^tar: must be followed by a path, got nothing$"):
+        open_tar("")
+
+
+def test_images_of_any_size_are_read_in_any_order(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    held = [random.bytes(int(size)) for size in random.integers(0, 3000, 20)]
+    file = write_tar(tmp_path / "x.tar", [(f"{'ab'[row % 2]}/{row:02d}.jpg", content) for row, content in enumerate(held)])
+    parts = open_tar(str(file)).load(None)
+    for part in (parts.train, parts.test):
+        assert isinstance(part, TarImages)
+        for row in random.permutation(len(part.paths)).tolist():
+            assert part.read(row).tobytes() == held[int(Path(part.paths[row]).stem)]
+            assert part.stored_bytes(row) == len(held[int(Path(part.paths[row]).stem)])
