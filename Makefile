@@ -40,6 +40,7 @@ docs: test-environment
 lint: test-environment
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 environment:
 	@$(PYTHON) tools/environment.py $(VENV)
@@ -48,4 +49,4 @@ test-environment:
 	@$(PYTHON) tools/environment.py $(VENV) --extra test
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.data.samplers import SquareRoot as SquareRoot
     from ltbench.errors import MissingData as MissingData
     from ltbench.errors import UserError as UserError
+    from ltbench.method.class_distances import class_distance_normalized_variance as class_distance_normalized_variance
     from ltbench.method.class_means import class_centroids as class_centroids
     from ltbench.method.class_means import class_means as class_means
     from ltbench.method.context import Bank as Bank
@@ -56,6 +57,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.method.values import Output as Output
     from ltbench.method.values import Seen as Seen
     from ltbench.method.values import Step as Step
+    from ltbench.registry.discovery import load_method as load_method
     from ltbench.registry.hookspecs import hookimpl as hookimpl
     from ltbench.registry.run_info import RunInfo as RunInfo
     from ltbench.registry.specs import BackboneSpec as BackboneSpec
@@ -122,9 +124,11 @@ _HOMES = {
     "Uniform": "ltbench.method.search",
     "UserError": "ltbench.errors",
     "class_centroids": "ltbench.method.class_means",
+    "class_distance_normalized_variance": "ltbench.method.class_distances",
     "class_means": "ltbench.method.class_means",
     "euclidean_distance": "ltbench.method.distances",
     "hookimpl": "ltbench.registry.hookspecs",
+    "load_method": "ltbench.registry.discovery",
     "mean_interval": "ltbench.results.interval",
     "pairwise_squared_distance": "ltbench.method.distances",
     "read_geometry": "ltbench.results.records",

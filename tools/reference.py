@@ -205,6 +205,8 @@ def parts_of(model: griffe.Class) -> dict[str, griffe.Class]:
                  for word in re.findall(r"\w+", str(field.annotation))]
         for word in words:
             part = kind.module.members.get(word)
+            if isinstance(part, griffe.Alias) and part.target_path.startswith("ltbench."):
+                part = part.final_target
             if isinstance(part, griffe.Class) and word not in found:
                 found[word] = part
                 todo.append(part)

@@ -70,9 +70,9 @@ def _name(pattern: Path) -> str:
 
 
 def _files(pattern: Path, typed: str) -> list[Path]:
-    if pattern.is_dir():
+    if os.path.isdir(pattern):
         found = {file for folder in ("*.tar", "*/*.tar") for file in pattern.glob(folder)}
-    elif pattern.exists():
+    elif os.path.exists(pattern):
         found = {pattern}
     else:
         found = set()
@@ -152,6 +152,7 @@ def _source(files: list[Path], images: list[_Image], classes: dict[str, int]) ->
         if image.label not in classes:
             raise UserError(f"{str(files[image.shard])!r} must hold no class that the training part lacks, got {image.label!r}")
         labels.append(classes[image.label])
-    names = (os.fsencode(os.path.join(os.path.relpath(files[image.shard], folder), image.member.name)) for image in images)
+    shown = [os.path.relpath(file, folder) for file in files]
+    names = (os.fsencode(f"{shown[image.shard]}/{image.member.name}") for image in images)
     places = np.array([(image.shard, image.member.offset, image.member.size) for image in images], dtype=np.int64)
     return TarImages(Paths(folder, names), torch.tensor(labels, dtype=torch.int64), LARGE, LARGE_RESIZED, Shards(files), places)

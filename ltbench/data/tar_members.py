@@ -116,10 +116,10 @@ def _key(name: str) -> str:
 
 def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, where: str) -> str | None:
     """Return the class that a file holds; None for JSON that holds none."""
-    stream = tar.extractfile(member)
-    assert stream is not None  # a regular file
+    assert tar.fileobj is not None
+    tar.fileobj.seek(member.offset_data)
     try:
-        text = stream.read().decode("utf-8").strip()
+        text = tar.fileobj.read(member.size).decode("utf-8").strip()
         held = text if member.name.lower().endswith(_LABELS[0]) else json.loads(text)
     except ValueError as error:
         raise UserError(f"{where} must hold the class of an image as text, or JSON ({error})") from error

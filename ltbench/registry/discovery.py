@@ -211,3 +211,13 @@ def load_registry(disabled: Sequence[str] = (), *, strict: bool | None = None,
     if strict:
         registry.require_sound()
     return registry
+
+
+def load_method(name: str) -> type[Any]:
+    """Return the class of an installed method, for whoever builds on a method of another plugin.
+
+    Raises:
+        UserError: If no plugin offers it, or it cannot be imported.
+    """
+    loaded: type[Any] = load_registry().methods.get(name).load()
+    return loaded

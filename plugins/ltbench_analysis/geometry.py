@@ -86,6 +86,16 @@ def smallest_angle(vectors: Tensor) -> float:
     return math.degrees(math.acos(max(float(pairs.max()) for pairs in _pairs(vectors))))
 
 
+def mean_cosines(vectors: Tensor) -> Tensor:
+    """Return the mean cosine of each vector with the others, float64, shape (C,).
+
+    Args:
+        vectors: Shape (C, d), C at least 2.
+    """
+    unit = F.normalize(vectors.double(), dim=1)
+    return (unit @ unit.sum(dim=0) - unit.square().sum(dim=1)) / (len(unit) - 1)
+
+
 def angles(vectors: Tensor) -> Tensor:
     """Return the angle of every pair in degrees, float64, shape (C, C); 0 on the diagonal."""
     unit = F.normalize(vectors.double(), dim=1)

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+import ltbench
 from ltbench_analysis.collapse import statistics_figures
 from ltbench_analysis.geometry import centered, coefficient_of_variation, lengths, smallest_angle
 from ltbench_analysis.layer import read_layer
-from ltbench_ncm.cdnv import class_distance_normalized_variance
 
 
 def norms(geometry: Mapping[str, Tensor]) -> dict[str, float]:
@@ -45,10 +45,10 @@ def collapse(geometry: Mapping[str, Tensor]) -> dict[str, float]:
     layer = read_layer(geometry)
     if len(layer.classes) < 2:
         return {}
-    found = {"cdnv": class_distance_normalized_variance(layer.means, layer.variance), **statistics_figures(layer)}
+    found = {"cdnv": ltbench.class_distance_normalized_variance(layer.means, layer.variance), **statistics_figures(layer)}
     if layer.points and layer.vectors is not None and layer.vectors.shape == layer.means.shape:
         # The variances stay and the prototypes stand in the place of the means.
-        found["cdnv_prototypes"] = class_distance_normalized_variance(layer.vectors, layer.variance)
+        found["cdnv_prototypes"] = ltbench.class_distance_normalized_variance(layer.vectors, layer.variance)
     return _finite(found)
 
 

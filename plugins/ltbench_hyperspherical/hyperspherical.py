@@ -39,6 +39,8 @@ class Hyperspherical(FixedPrototypes):
     means: Tensor
     before: Tensor
     steps: Tensor
+    estimate = staticmethod(estimate)  # for whoever draws prototypes and assignments without training
+    assign = staticmethod(assign)
 
     def __init__(self, facts: ltbench.Facts, *, dim: Dimension = None, dynamic: bool = True,
                  reassign_every: Annotated[int, ltbench.Interval(ge=0)] = 0, momentum: Momentum = 0.9, renormalize: bool = False,

@@ -58,27 +58,6 @@ def smallest_cosine(prototypes: Tensor) -> float:
     return float(torch.stack([cosines.masked_fill_(own, 2).amin() for cosines, own in _cosines(prototypes)]).amin())
 
 
-def average_cosines(prototypes: Tensor) -> Tensor:
-    """Return the mean cosine of each prototype with the others, shape (C,) (figure 3a).
-
-    Args:
-        prototypes: Shape (C, d), C at least 2.
-    """
-    return torch.cat([cosines.masked_fill_(own, 0).sum(dim=1) for cosines, own in _cosines(prototypes)]) / (len(prototypes) - 1)
-
-
-def average_pairwise_angle(prototypes: Tensor) -> float:
-    """Return APAD, the mean angle of a pair in radians (figure 2a).
-
-    It says little of uniformity: random directions, and even two antipodal clusters, come near its largest value.
-
-    Args:
-        prototypes: Shape (C, d), C at least 2.
-    """
-    total = sum(float(cosines.clamp_(-1, 1).arccos_().masked_fill_(own, 0).sum()) for cosines, own in _cosines(prototypes))
-    return total / (len(prototypes) * (len(prototypes) - 1))
-
-
 def cosine_bound(dim: int, count: int) -> float:
     """Return a proved lower bound on the largest cosine of unit vectors, whatever their configuration.
 

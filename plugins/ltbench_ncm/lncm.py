@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_ncm.cdnv import class_distance_normalized_variance
 from ltbench_ncm.centroids import class_variance
 from ltbench_ncm.learned import LearnedDistance
 
@@ -49,7 +48,7 @@ class LearnedNCM(LearnedDistance):
         now = ctx.classifier(ltbench.DistanceClassifier).prototypes[present]
         figures = {"displacement": float((now - self.start[present]).norm(dim=1).mean())}
         if len(now) > 1:
-            cdnv = class_distance_normalized_variance(now, self.variance[present])
+            cdnv = ltbench.class_distance_normalized_variance(now, self.variance[present])
             if math.isfinite(cdnv):  # two classes in one point have none
                 figures["cdnv"] = cdnv
         return figures

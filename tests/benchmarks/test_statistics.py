@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ltbench.data.inat18 import INat18
-from ltbench_ncm.cdnv import class_distance_normalized_variance
-from ltbench_ncm.variance import intra_class_variance
+from ltbench.method.class_distances import class_distance_normalized_variance
+from ltbench_analysis.variance import intra_class_variance
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,8 @@ class Timing(Part):
     seconds: dict[str, Amount | None]
     """Phase -> seconds; a stage says how long its training took, wherever that was."""
     peak_memory_bytes: dict[str, Count | None]
-    """Phase -> largest memory in bytes, and that of the whole ``process``."""
+    """Phase -> the process's largest memory in bytes until the phase's end, and that of the whole ``process``; on a GPU also the
+    device's, during the phase (``stage 1 on the device``) and at most (``device``)."""
     reused: dict[str, Boolean] = Field(default_factory=dict)
     """Stage -> whether its result was found rather than trained by this run."""
 

@@ -9,12 +9,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+import ltbench
 from ltbench_analysis.drawing import Drawing, Panel, Series
 from ltbench_analysis.figures import hyperspherical
 from ltbench_analysis.figures.common import accuracies, option, over_training, sweep, using
 from ltbench_analysis.runs import Lacking, Run, groups
-from ltbench_hyperspherical.assignment import assign
-from ltbench_hyperspherical.prototypes import estimate
 
 _METHOD = "hyperspherical"
 _SIZES = (100, 200, 500, 1000)
@@ -45,15 +44,16 @@ def seconds(runs: Sequence[Run]) -> Drawing:
     Class means are nearly parallel, as early in training, which is the slow case.
     """
     del runs
+    method = ltbench.load_method(_METHOD)
     values = []
     for classes in _SIZES:
         generator = torch.Generator().manual_seed(classes)
         dim = max(2, classes // 2)
         means = F.normalize(torch.ones(classes, dim) + 0.01 * torch.randn(classes, dim, generator=generator), dim=1)
-        prototypes = estimate(dim, classes)
+        prototypes = method.estimate(dim, classes)
         started = time.perf_counter()
         for _ in range(_TIMES):
-            assign(means, prototypes, torch.arange(classes))
+            method.assign(means, prototypes, torch.arange(classes))
         values.append((time.perf_counter() - started) / _TIMES)
     series = [Series("", [float(size) for size in _SIZES], list(values))]
     return Drawing([Panel("c) time of an assignment", "classes", "seconds", series, scale="log")], {"mean over": _TIMES}, [])

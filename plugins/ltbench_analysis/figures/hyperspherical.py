@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import ltbench
 from ltbench_analysis.drawing import Drawing, Panel, Series
-from ltbench_analysis.geometry import pair_cosines
+from ltbench_analysis.geometry import mean_cosines, pair_cosines
 from ltbench_analysis.runs import Group, Lacking, Run, groups
-from ltbench_hyperspherical.prototypes import estimate
-from ltbench_hyperspherical.spread import average_cosines, average_pairwise_angle, largest_cosine
 
 _SIGMAS = (0.1, 1.0, 10.0)  # of the Gaussians that random prototypes are drawn from; their directions do not depend on it
 
@@ -29,8 +29,10 @@ def spread(runs: Sequence[Run]) -> Drawing:
     for number, sigma in enumerate(_SIGMAS):
         found[f"random, sigma {sigma:g}"] = sigma * torch.randn(classes, dim, generator=torch.Generator().manual_seed(number))
     names = list(found)
-    apad = [average_pairwise_angle(vectors) for vectors in found.values()]
-    distance = [1 - largest_cosine(vectors) for vectors in found.values()]
+    pairs = [pair_cosines(vectors) for vectors in found.values()]
+    apad = [math.radians(each.mean_angle) for each in pairs]
+    distance = [1 - each.largest for each in pairs]
+    estimate = ltbench.load_method("hyperspherical").estimate
     sphere = {"optimized": estimate(3, classes), "random": torch.randn(classes, 3, generator=torch.Generator().manual_seed(0))}
     return Drawing([
         Panel("mean pairwise angle", "", "APAD in radians", [Series("", names, apad, None, "bars")]),
@@ -51,7 +53,7 @@ def cosines(runs: Sequence[Run]) -> Drawing:
     series, summary = [], {}
     given = _by_label(runs)
     for group, vectors in given:
-        values = average_cosines(vectors)
+        values = mean_cosines(vectors)
         pairs = pair_cosines(vectors)
         series.append(Series(group.label, [float(i) for i in range(len(values))], values.tolist()))
         summary[group.label] = {"largest cosine": pairs.largest, "smallest cosine": pairs.smallest,

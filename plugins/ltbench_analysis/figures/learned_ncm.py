@@ -16,7 +16,7 @@ from ltbench_analysis.embedding import map_points
 from ltbench_analysis.figures.common import INDEX, SPLITS, by_class, cloud, images_of, option, over_training, sweep, using
 from ltbench_analysis.geometry import lengths
 from ltbench_analysis.runs import Lacking, Run, groups, members_of
-from ltbench_ncm.variance import ESTIMATORS, Estimator, intra_class_variance
+from ltbench_analysis.variance import ESTIMATORS, Estimator, intra_class_variance
 
 _LEARNED = ("lncm", "lncm_la")
 _CLASS_LIMIT = 500  # points of a class in a map: t-SNE of all of a head class takes minutes and shows no more

@@ -25,8 +25,8 @@ from ltbench.data.inat18 import INat18
 from ltbench.results.geometry import class_statistics
 from ltbench_analysis import collapse
 from ltbench_analysis.geometry import centered
-from ltbench_ncm.cdnv import class_distance_normalized_variance
-from ltbench_ncm.variance import intra_class_variance
+from ltbench.method.class_distances import class_distance_normalized_variance
+from ltbench_analysis.variance import intra_class_variance
 def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 counts = torch.tensor(INat18.published.train)

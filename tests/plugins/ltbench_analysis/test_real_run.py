@@ -10,8 +10,8 @@ import torch
 
 import ltbench
 from ltbench.cli.main import main
+from ltbench.method.class_distances import class_distance_normalized_variance
 from ltbench.results.records import load_predictions
-from ltbench_ncm.cdnv import class_distance_normalized_variance
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from ltbench_analysis.geometry import mean_cosines, pair_cosines
 from ltbench_hyperspherical import spread
 from ltbench_hyperspherical.prototypes import estimate
 
@@ -15,8 +16,8 @@ def test_by_hand() -> None:
     square = torch.tensor([[1.0, 0.0], [0.0, 2.0], [-1.0, 0.0], [0.0, -3.0]])  # lengths do not count
     assert spread.largest_cosine(square) == pytest.approx(0)
     assert spread.smallest_cosine(square) == pytest.approx(-1)
-    assert spread.average_pairwise_angle(square) == pytest.approx(2 * math.pi / 3)  # two right angles and a straight one
-    torch.testing.assert_close(spread.average_cosines(square), torch.full((4,), -1 / 3, dtype=torch.float64))
+    assert math.radians(pair_cosines(square).mean_angle) == pytest.approx(2 * math.pi / 3)  # two right angles and a straight one
+    torch.testing.assert_close(mean_cosines(square), torch.full((4,), -1 / 3, dtype=torch.float64))
     # eq. 5 with t = 2: each meets itself (potential 1), two at squared distance 2 and one at 4
     expected = math.log(1 + 2 * math.exp(-4) + math.exp(-8))
     assert float(spread.uniformity(square)) == pytest.approx(expected, rel=1e-5)
@@ -29,8 +30,8 @@ def test_figures_equal_a_loop_over_pairs(monkeypatch: pytest.MonkeyPatch) -> Non
     cosines = [float(unit[i] @ unit[j]) for i, j in itertools.combinations(range(8), 2)]
     assert spread.largest_cosine(vectors) == pytest.approx(max(cosines))
     assert spread.smallest_cosine(vectors) == pytest.approx(min(cosines))
-    assert spread.average_pairwise_angle(vectors) == pytest.approx(sum(map(math.acos, cosines)) / len(cosines))
-    assert float(spread.average_cosines(vectors).mean()) == pytest.approx(sum(cosines) / len(cosines))
+    assert math.radians(pair_cosines(vectors).mean_angle) == pytest.approx(sum(map(math.acos, cosines)) / len(cosines))
+    assert float(mean_cosines(vectors).mean()) == pytest.approx(sum(cosines) / len(cosines))
 
 
 @pytest.mark.parametrize("rows", [None, [4, 1, 2]])
@@ -67,5 +68,5 @@ def test_no_bound_without_a_sphere_or_a_pair(dim: int, count: int) -> None:
 
 def test_average_angles_do_not_tell_random_from_even() -> None:
     even, random = estimate(50, 100), torch.randn(100, 50)  # figure 2
-    assert spread.average_pairwise_angle(random) == pytest.approx(spread.average_pairwise_angle(even), rel=0.02)
+    assert math.radians(pair_cosines(random).mean_angle) == pytest.approx(math.radians(pair_cosines(even).mean_angle), rel=0.02)
     assert spread.largest_cosine(random) > spread.largest_cosine(even) + 0.3

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from ltbench.data.samplers import ClassBalanced
+from ltbench.method.class_distances import class_distance_normalized_variance
 from ltbench.method.context import Bank
 from ltbench.method.heads import DistanceClassifier
 from ltbench.training.engine import Engine
-from ltbench_ncm.cdnv import class_distance_normalized_variance
 from ltbench_ncm.lncm import LearnedNCM
 from ltbench_ncm.ncm import NearestClassMean
 from tests.support.methods import named

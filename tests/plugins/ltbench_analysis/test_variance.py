@@ -8,8 +8,8 @@ from sklearn.covariance import OAS, EmpiricalCovariance, LedoitWolf
 from torch import Tensor
 
 from ltbench.method.class_means import class_centroids
+from ltbench_analysis.variance import ESTIMATORS, Estimator, intra_class_variance
 from ltbench_ncm.centroids import class_variance
-from ltbench_ncm.variance import ESTIMATORS, Estimator, intra_class_variance
 
 THEIRS = {"empirical": EmpiricalCovariance, "ledoit_wolf": LedoitWolf, "oas": OAS}
 
