@@ -18,6 +18,7 @@ from ltbench.planning.request import Request
 from ltbench.registry.discovery import load_registry
 from ltbench.running import jobs
 from ltbench.system.stopping import Stopped
+from tests.support import record_factory
 
 TYPED = ["run", "--methods", "ce,ncm", "--out", "somewhere", "--jobs", "4"]
 
@@ -101,9 +102,9 @@ def test_bars_of_several_runs_stand_side_by_side(monkeypatch: pytest.MonkeyPatch
     for run in runs:
         progress.ltbench_epoch_end(run, 1, 1, 9, {"loss": 1.0})
     assert [bar[0] for bar in progress._bars] == runs
-    record = {"timing": {"seconds": {"stage 1": 2.0, "data": 9.0}}, "status": "completed", "metrics": {"accuracy": {"all": 12.5}}}
+    record = record_factory.model(timing__seconds={"stage 1": 2.0, "data": 9.0})
     progress.ltbench_run_end(runs[0], record)
     assert [bar[0] for bar in progress._bars] == runs[1:]
     progress.ltbench_run_end(runs[1], record)
     assert progress._bars == {}
-    assert "[1/2] ce on digits-lt@20, seed 0: 12.50 % (2.0 s)\n" in capsys.readouterr().err
+    assert "[1/2] ce on digits-lt@20, seed 0: 50.00 % (2.0 s)\n" in capsys.readouterr().err
