@@ -65,6 +65,7 @@ class DistributionAlignment(ltbench.ReusedClassifier):
     """
 
     name = "disalign"
+    leaves = "CalibratedClassifier"
     weights: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, rho: ltbench.NonNegative = 1.2,

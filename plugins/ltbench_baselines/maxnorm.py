@@ -34,6 +34,7 @@ class MaxNorm(ltbench.ReusedClassifier):
     """
 
     name = "maxnorm"
+    leaves = "linear"
     weights: Tensor
     radius: Tensor
 

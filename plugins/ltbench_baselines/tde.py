@@ -66,6 +66,7 @@ class TotalDirectEffect(ltbench.Method):
 
     name = "tde"
     stages = frozenset({1})
+    leaves = "MultiHeadClassifier"
     mean_feature: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, alpha: ltbench.NonNegative = 1.5,

@@ -52,6 +52,8 @@ class FixedPrototypes(ltbench.Method):
         prototype_seed: Of the prototypes.
     """
 
+    leaves = "UnitPrototypes"
+
     def __init__(self, facts: ltbench.Facts, *, dim: Dimension = None, prototype_seed: int = 0) -> None:
         super().__init__(facts)
         self.dim = facts.num_classes if dim is None else dim

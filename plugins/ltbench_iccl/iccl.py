@@ -39,6 +39,7 @@ class ICCL(ltbench.Method):
     """
 
     name = "iccl"
+    leaves = "made"
     stages = frozenset({1})
     centroids: Tensor
 

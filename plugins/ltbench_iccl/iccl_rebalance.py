@@ -45,6 +45,7 @@ class ICCLRebalancing(ltbench.ReusedClassifier):
     """
 
     name = "iccl_rebalance"
+    leaves = "linear"
     below = "iccl"
 
     def __init__(self, facts: ltbench.Facts, *, gamma: Annotated[float, ltbench.Interval()] = 1.0,
@@ -61,6 +62,7 @@ class ICCLRebalancing(ltbench.ReusedClassifier):
         self.lr = lr
         self.encoder_lr = lr if encoder_lr is None else encoder_lr
         self.classifier = classifier
+        self.needs = frozenset({"linear"} if classifier == "reused" else ())
         self.inputs = "images" if inputs == "images" or encoder == "tuned" else None  # features are a stage's default
 
     @classmethod

@@ -21,6 +21,7 @@ class LearnedNCM(LearnedDistance):
     """
 
     name = "lncm"
+    leaves = "centroids"
     start: Tensor
     variance: Tensor
 

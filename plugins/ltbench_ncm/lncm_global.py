@@ -28,4 +28,5 @@ class GlobalMetricNCM(RankedDistance):
     """Learn the centroids and one metric together; at its start it is the Euclidean one."""
 
     name = "lncm_global"
+    leaves = "GlobalMetricClassifier"
     kind = GlobalMetricClassifier

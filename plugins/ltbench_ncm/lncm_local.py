@@ -31,4 +31,5 @@ class LocalMetricNCM(RankedDistance):
     """
 
     name = "lncm_local"
+    leaves = "LocalMetricClassifier"
     kind = LocalMetricClassifier

@@ -51,6 +51,8 @@ class MultiNCM(LearnedDistance):
 
     name = "multi_ncm"
     below = "lncm"
+    needs = frozenset({"centroids"})
+    leaves = "MultiCentroidClassifier"
 
     def __init__(self, facts: ltbench.Facts, *, displacements: Annotated[int, ltbench.Interval(ge=1)] = 20,
                  tau: ltbench.NonNegative = 0.0, lr: ltbench.Positive = 5.0, clip_norm: ltbench.Positive = 0.1,

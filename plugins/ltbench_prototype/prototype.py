@@ -48,6 +48,7 @@ class PrototypeClassifier(ltbench.Method):
         super().__init__(facts)
         self.distance = distance
         self.cdt = cdt
+        self.leaves = "centroids" if distance == "euclidean" and not cdt else "DistanceClassifier"
         self.lr = lr
         self.temperature_lr = temperature_lr
         self.temperature_weight_decay = temperature_weight_decay
