@@ -28,7 +28,7 @@ def kind_of(head: nn.Module) -> str:
         return LINEAR
     if isinstance(classifier, CosineClassifier):
         return COSINE
-    if isinstance(classifier, DistanceClassifier) and classifier.distance == "euclidean" and classifier.log_temperatures is None:
+    if isinstance(classifier, DistanceClassifier) and classifier.plain:
         return CENTROIDS
     return type(classifier).__name__
 
