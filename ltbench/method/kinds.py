@@ -11,7 +11,7 @@ from ltbench.errors import UserError
 from ltbench.method.contract import KEPT, MADE, Method
 from ltbench.method.factories import HeadFactory
 from ltbench.method.heads import CosineClassifier, DistanceClassifier
-from ltbench.method.stack import Stack, passive
+from ltbench.method.stack import Stack
 from ltbench.method.values import Facts
 
 LINEAR, COSINE, CENTROIDS = "linear", "cosine", "centroids"
@@ -60,15 +60,12 @@ def check_below(stack: Stack, before: str | None, text: str) -> None:
         text: The stage before, as written.
 
     Raises:
-        UserError: If a method needs another classifier, or none does anything.
+        UserError: If a method needs another classifier.
     """
     for method in stack.methods:
         if before is not None and method.needs and before not in method.needs:
             raise UserError(f"{method.name!r} must stand on a stage that leaves {_listed(method)}, got {text!r}, which leaves "
                             f"{before!r}")
-    if all(passive(type(method)) for method in stack.methods):
-        raise UserError(f"{stack.methods[0].name!r} changes nothing: it stands beside other methods, never as a later "
-                        "stage of its own")
 
 
 def check_trainable(stack: Stack, facts: Facts) -> None:

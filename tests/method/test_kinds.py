@@ -118,10 +118,9 @@ def test_a_later_stage_takes_what_it_needs_and_what_nobody_knows() -> None:
         check_below(stack(Reads), "centroids", "below")
 
 
-def test_who_only_watches_is_no_later_stage() -> None:
-    check_below(stack(Watches, Plain), "linear", "below")
-    with pytest.raises(ltbench.UserError, match="'watches' changes nothing"):
-        check_below(stack(Watches), "linear", "below")
+def test_who_only_watches_stands_beside_the_base_method() -> None:
+    assert stack(Watches).trains and stack(Watches, Plain).trains and not stack(Watches, Fixed).trains
+    assert not stack(Watches).evaluation_only and left_by(stack(Watches), "cosine") == "linear"
 
 
 def test_a_stage_that_takes_steps_has_something_to_train() -> None:

@@ -14,7 +14,7 @@ from ltbench.testing import scene
 
 REGISTRY = load_registry(strict=False)
 SPECS: list[MethodSpec] = [entry.spec for entry in map(REGISTRY.methods.get, REGISTRY.methods)
-                           if entry.distribution == "ltbench" and entry.spec.name != "learning_curve"]
+                           if entry.distribution == "ltbench"]
 FIRST = sorted({spec.name for spec in SPECS if 1 in spec.stages})
 LATER = sorted({spec.name for spec in SPECS if 2 in spec.stages})
 
@@ -67,7 +67,7 @@ def test_every_triple_on_one_first_stage(below: str) -> None:
 
 def test_options_count() -> None:
     for able in ("ce/prototype(cdt=false)/multi_ncm", "ldam/iccl_rebalance(classifier=new)", "ce/crt/tau_norm",
-                 "ldam/bn_stats/crt/tau_norm", "ce/multi_ncm(displacements=3)/bn_stats" if works(("ce", "multi_ncm")) else "ce"):
+                 "ldam/bn_stats/crt/tau_norm", "ce/learning_curve/tau_norm"):
         assert refused(able) is None, able
     assert refused("ce/ncm(distance=cosine)/multi_ncm") == (
         "'multi_ncm' must stand on a stage that leaves 'centroids' (as 'lncm' does), got 'ncm(distance=cosine)', which leaves "
@@ -82,8 +82,6 @@ def test_nothing_trains_a_fixed_head(name: str) -> None:
         assert refused(f"ce/{name}+{fixed}") == (
             f"{name!r} would have nothing to train: the head of {fixed!r} is fixed and the backbone frozen")
     assert refused(f"ce/{name}+crt") is None or name in ("rs", "drs")  # which draw, as crt does
-    assert refused("ce/learning_curve") == ("'learning_curve' changes nothing: it stands beside other methods, never as a later "
-                                            "stage of its own")
 
 
 # One of each kind that is left, with one of each kind that reads it.
