@@ -8,6 +8,8 @@ from torch import Tensor
 
 import ltbench
 
+_BLOCK = 512  # rows of a (C, C) matrix that exist at once: iNaturalist has 8,142 classes
+
 
 def updated_centroids(centroids: Tensor, projections: Tensor, labels: Tensor, momentum: float) -> Tensor:
     """Return eq. 1's running means after a batch, shape (C, d): m c_k plus (1 - m) times the class's sum, at length 1.
@@ -52,8 +54,8 @@ def shares_found(sums: Tensor, sizes: Tensor, centroids: Tensor, class_counts: T
         class_counts: Training images of each class, shape (C,); they say which split a class is in.
     """
     placed = centroids.any(dim=1)
-    similarities = (sums @ centroids.T).masked_fill(~placed, float("-inf"))  # (C, C)
-    found = similarities.argmax(dim=1) == torch.arange(len(sums), device=sums.device)
+    nearest = [(part @ centroids.T).masked_fill(~placed, float("-inf")).argmax(dim=1) for part in torch.split(sums, _BLOCK)]
+    found = torch.cat(nearest) == torch.arange(len(sums), device=sums.device)
     counted = placed & (sizes > 0)
     splits = {name: where & counted for name, where in ltbench.shot_splits(class_counts).items()}
     return {f"centroids_{name}": 100 * float(found[where].double().mean()) for name, where in splits.items() if where.any()}
