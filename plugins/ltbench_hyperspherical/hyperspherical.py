@@ -50,12 +50,12 @@ class Hyperspherical(FixedPrototypes):
 
     def __init__(self, facts: ltbench.Facts, *, dim: Dimension = None, dynamic: bool = True,
                  reassign_every: Annotated[int, ltbench.Interval(ge=0)] = 0, momentum: Momentum = 0.9, renormalize: bool = False,
-                 prototype_seed: int = 0, recipe: Recipe = "best", prototypes_file: str | None = None,
-                 prototypes_sha256: str | None = None, head: HeadKind = "linear", reduction: Reduction = "mean",
+                 prototype_seed: int = 0, recipe: Recipe = "best", prototypes_file: str = "none",
+                 prototypes_sha256: str = "none", head: HeadKind = "linear", reduction: Reduction = "mean",
                  weights: Weights = "none") -> None:
         super().__init__(facts, dim=max(2, facts.num_classes // 2) if dim is None else dim, prototype_seed=prototype_seed,
                          head=head, reduction=reduction, weights=weights)
-        if (recipe == "file") != (prototypes_file is not None) or (prototypes_file is None) != (prototypes_sha256 is None):
+        if len({recipe == "file", prototypes_file != "none", prototypes_sha256 != "none"}) > 1:
             raise ValueError("recipe=file, prototypes_file and prototypes_sha256 go together: give all of them or none")
         self.dynamic = dynamic
         self.reassign_every = reassign_every
@@ -76,7 +76,7 @@ class Hyperspherical(FixedPrototypes):
 
     def prototypes(self, ctx: ltbench.Context) -> Tensor:
         """Return evenly spread prototypes, shape (C, d)."""
-        if self.prototypes_file is not None and self.prototypes_sha256 is not None:
+        if self.recipe == "file":
             return read_prototypes(self.prototypes_file, self.prototypes_sha256, self.dim, self.facts.num_classes)
         return estimate(self.dim, self.facts.num_classes, self.prototype_seed, self.recipe)
 
