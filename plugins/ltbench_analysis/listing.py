@@ -49,7 +49,8 @@ FIGURES: dict[str, FigureSpec] = {figure.name: figure for figure in (
                _runs("--dataset cifar100-lt@200 --paper lncm --methods ce+learning_curve")),
     FigureSpec("learned-ncm.5", "learned_ncm:adjustment_weight", "accuracy over the weight of logit adjustment",
                "several runs of lncm or lncm_la with different tau",
-               _runs(*(f"{_LONG_TAIL} --methods lncm --set lncm.tau={tau}" for tau in ("0", "0.125", "0.25", "0.5", "1")))),
+               _runs(*(f"{_LONG_TAIL} --methods lncm --set lncm.tau={tau}"
+                       for tau in ("0", "0.0625", "0.125", "0.25", "0.5", "1")))),
     FigureSpec("learned-ncm.6", "learned_ncm:displacement", "displacement of learned centroids, and CDNV over training",
                "statistics and the curve cdnv of lncm or lncm_la", _runs(f"{_LONG_TAIL} --methods lncm")),
     _variance(7, "cifar100-lt"),

@@ -40,6 +40,7 @@ class ICCL(ltbench.Method):
     """
 
     name = "iccl"
+    leaves = "made"
     stages = frozenset({1})
     centroids: Tensor
     sums: Tensor
