@@ -79,6 +79,7 @@ class Context:
     Attributes:
         facts: Class counts, D, epochs.
         epoch: From 0; of the current stage.
+        lr: The stage's learning rate in the first step of the current epoch; 0 where nothing is trained.
         previous: The model of the stage before, frozen and in evaluation mode; None in the first stage. Its ``head``,
             ``backbone`` and ``method(name)`` are there to read.
         generator: A CPU generator that is seeded anew each epoch, equally on every process. Draw from it what is random: a step
@@ -97,6 +98,7 @@ class Context:
         self.protocol = protocol
         self.stage = stack.stage
         self.epoch = 0
+        self.lr = 0.0
         self.previous = previous
         self.device = device
         self.generator = torch.Generator()

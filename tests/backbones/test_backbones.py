@@ -29,6 +29,8 @@ def count(module: nn.Module) -> int:
     ("resnet32", 463_504),
     ("resnet44", 464 + 14 * 2336 + 4672 + 13 * 9280 + 18560 + 13 * 36992),
     ("resnet56", 464 + 18 * 2336 + 4672 + 17 * 9280 + 18560 + 17 * 36992),
+    # Twin: stage 3 has 4 blocks and two more side by side, (18560 + 7 * 36992) + 2 * 2 * 36992.
+    ("resnet32twin", 537_488),
     ("resnet32x2", 928 + 10 * 9280 + (18560 + 9 * 36992) + (73984 + 9 * 147712)),
 ])
 def test_parameters_by_hand(name: str, parameters: int) -> None:
@@ -75,6 +77,21 @@ def test_forward_by_hand() -> None:
             shortcut[:, first:first + x.shape[1]] = x[:, :, ::step, ::step]
             x = (inner + shortcut).relu()
     torch.testing.assert_close(backbone(images), x.flatten(2).sum(2) / 16, rtol=1e-4, atol=1e-5)
+
+
+def test_twin_blocks_read_the_same_maps() -> None:
+    backbone = cifar_resnet.build(BackboneRequest("resnet32twin", 3, 32)).eval()
+    images = torch.randn(2, 3, 32, 32)
+    twin = backbone.last_stage[-1]
+    assert isinstance(twin, cifar_resnet.Twin) and isinstance(twin.first, nn.Module)
+    first, second = backbone(images).chunk(2, dim=1)
+    assert backbone.feature_dim == 128 and first.shape == (2, 64) and not torch.allclose(first, second)
+    twin.second.load_state_dict(twin.first.state_dict())
+    first, second = backbone(images).chunk(2, dim=1)
+    assert torch.equal(first, second)
+    shallow = cifar_resnet.build(BackboneRequest("resnet8twin", 3, 32))
+    assert shallow(images).shape == (2, 128)
+    assert backbone.pool(backbone.make_last_stage(0.75)(backbone.trunk(images))).shape == (2, 96)
 
 
 def test_initial_weights_are_kaiming_normal() -> None:
