@@ -1,7 +1,7 @@
 """The CIFAR ResNets (He et al., 2016, section 4.2) with option-A shortcuts, which have no parameters.
 
 A stem and three stages of (depth - 2) / 6 basic blocks on maps of 32, 16 and 8 pixels. The last stage stands apart from the
-rest, the trunk, so that a method can give several experts or branches a last stage each.
+rest, the trunk, so that a method can give several experts or branches a last stage each, or their last two.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ltbench.backbones.request import BackboneRequest
-from ltbench.backbones.split import SplitNetwork
+from ltbench.backbones.split import SplitNetwork, check_stages
 from ltbench.errors import UserError
 
 _NAME = re.compile(r"resnet(\d+)(?:x(\d+)|(twin))?")
@@ -75,6 +75,8 @@ class CifarResNet(SplitNetwork):
         last_stage: The third stage, to (B, 4 width, ceil(H / 4), ceil(W / 4)).
     """
 
+    stage_count = 2
+
     def __init__(self, depth: int = 32, *, width: int = _BASE_WIDTH, channels: int = 3) -> None:
         super().__init__()
         if depth < 8 or (depth - 2) % 6:
@@ -94,11 +96,20 @@ class CifarResNet(SplitNetwork):
         self.last_stage = self.make_last_stage()
         self.feature_dim = 4 * width
 
-    def make_last_stage(self, width: float = 1.0) -> nn.Sequential:
-        """Build one more last stage, to maps with ``round(4 width)`` channels; the fraction must be 0.5, the trunk's, or more."""
-        stage = make_stage(self.blocks, 2 * self.width, round(4 * self.width * width), stride=2)
-        initialize(stage)
-        return stage
+    def make_last_stage(self, width: float = 1.0, stages: int = 1) -> nn.Sequential:
+        """Build one more last stage, to maps with ``round(4 width)`` channels; the fraction must be 0.5, the trunk's, or more.
+
+        Two stages are the second and the third, one after the other, as blocks of one sequence.
+        """
+        check_stages(self, stages, self.stage_count)
+        channels = (self.width, *(round(factor * self.width * width) for factor in (2, 4)))
+        if stages == 1:
+            blocks = make_stage(self.blocks, 2 * self.width, channels[2], stride=2)
+        else:
+            blocks = nn.Sequential(*make_stage(self.blocks, channels[0], channels[1], stride=2),
+                                   *make_stage(self.blocks, channels[1], channels[2], stride=2))
+        initialize(blocks)
+        return blocks
 
 
 class Twin(nn.Module):
@@ -124,9 +135,9 @@ class TwinResNet(CifarResNet):
         super().__init__(depth, width=width, channels=channels)
         self.feature_dim = 2 * self.feature_dim
 
-    def make_last_stage(self, width: float = 1.0) -> nn.Sequential:
+    def make_last_stage(self, width: float = 1.0, stages: int = 1) -> nn.Sequential:
         """Build one more last stage, to maps with twice ``round(4 width)`` channels."""
-        *shared, last = super().make_last_stage(width)
+        *shared, last = super().make_last_stage(width, stages)
         other = copy.deepcopy(last)
         initialize(other)
         return nn.Sequential(*shared, Twin(last, other))

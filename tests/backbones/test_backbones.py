@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ltbench.backbones import cifar_resnet, digits, timm_family
+from ltbench.backbones import basic_resnet, cifar_resnet, digits, timm_family
 from ltbench.backbones.cifar_resnet import BasicBlock, CifarResNet
 from ltbench.backbones.digits import DigitsNet
 from ltbench.backbones.plugin import ltbench_backbones
@@ -119,6 +120,30 @@ def test_last_stages_can_be_copied(backbone: CifarResNet | DigitsNet) -> None:
     backbone.eval(), expert.eval()
     assert torch.equal(backbone.pool(expert(backbone.trunk(images))), backbone(images))
     assert backbone.pool(narrow(maps)).shape == (2, round(0.75 * backbone.feature_dim))
+
+
+@pytest.mark.parametrize(("name", "largest"), [("resnet8", 2), ("resnet8twin", 2), ("digits", 2), ("resnet10", 3)])
+def test_several_last_stages_can_be_copied(name: str, largest: int) -> None:
+    build = {"digits": digits.build, "resnet10": basic_resnet.build}.get(name, cifar_resnet.build)
+    backbone: Any = build(BackboneRequest(name, 3, 32)).eval()
+    images = torch.randn(2, 3, 32, 32)
+    for stages in range(1, largest + 1):
+        ends = backbone.make_last_stage(1.0, stages).eval()
+        own = nn.Sequential(*list(backbone.trunk)[len(backbone.trunk_of(stages)):])
+        whole = [*own.parameters(), *backbone.last_stage.parameters()]
+        buffers = [*own.buffers(), *backbone.last_stage.buffers()]
+        assert [p.shape for p in ends.parameters()] == [p.shape for p in whole]
+        with torch.no_grad():
+            for mine, theirs in zip([*ends.parameters(), *ends.buffers()], [*whole, *buffers], strict=True):
+                mine.copy_(theirs)
+            assert torch.equal(backbone.pool(ends(backbone.trunk_of(stages)(images))), backbone(images))
+            narrow = backbone.make_last_stage(0.75, stages).eval()
+            assert narrow(backbone.trunk_of(stages)(images)).shape[1] == round(0.75 * backbone.feature_dim)
+    for stages in (0, largest + 1):
+        with pytest.raises(UserError, match=rf"must be in \[1, {largest}\], got {stages}"):
+            backbone.trunk_of(stages)
+        with pytest.raises(UserError, match=rf"must be in \[1, {largest}\], got {stages}"):
+            backbone.make_last_stage(1.0, stages)
 
 
 def test_bad_settings_are_refused() -> None:
