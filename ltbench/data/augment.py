@@ -127,8 +127,8 @@ class Augmentation:
 
     Args:
         names: ``random_resized_crop``, ``crop``, ``flip``, ``rotation``, ``jitter``, ``autoaugment``, ``randaugment``,
-            ``cutout``, in the order of application. A window is cut out where images are decoded, so it stands first. Cutout erases with exactly the
-            mean color, so it comes after normalization and stands last. Empty: normalization alone.
+            ``cutout``, in the order of application. A window is cut out where images are decoded, so it stands first. Cutout
+            erases with exactly the mean color, so it comes after normalization and stands last. Empty: normalization alone.
         padding: Zeros on each side before the crop.
         mean: Per channel, of pixels in [0, 1]; ``std`` likewise.
         cutout_size: Side of the erased square; None for half of the image's height, the usual 16 of 32.
