@@ -204,12 +204,12 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.terms.track == PAPER:
+            if self.how.weights is not None:
+                raise UserError("--weights needs --track common: no paper's own settings say what is pre-trained elsewhere")
             typed = [] if self.terms.protocol is None else ["protocol"]
             if refused := [*(name for name in self.terms.by_hand if name not in ALTERNATIVES), *typed]:
                 raise UserError("--track paper takes each paper's own settings; leave out "
                                 + ", ".join(f"--{name.replace('_', '-')}" for name in refused))
-            if self.how.weights is not None:
-                raise UserError("--weights needs --track common: no paper's own settings say what is pre-trained elsewhere")
         elif self.terms.paper:
             raise UserError("--paper needs --track paper")
 

@@ -31,6 +31,7 @@ from ltbench.system.owner import this_process
 BEAT = 5.0  # seconds between two stamps
 WATCH = 15.0  # seconds without a stamp that a taker must have watched itself: on some disks writers stamp by their own clocks
 _LOOKS = 5.0  # seconds of watching that the time between two looks counts for at most: the disk may have been away meanwhile
+_TIDIED = 100  # times that a folder may be tidied away just after it was made: three were too few beside a busy tidier
 _PATIENCE = 1.0  # seconds of waiting that nobody needs to hear of
 _PAUSES = 0.02, 2.0  # seconds between two tries, at first and at most
 
@@ -147,7 +148,7 @@ class Lease:
 
     def _prepare(self, claim: Path, file: Path) -> float:
         """Write the file that says whose the lease is to be; return the disk's time."""
-        for last in (False, False, True):  # an empty folder may be tidied away in this moment
+        for last in (*[False] * (_TIDIED - 1), True):  # an empty folder may be tidied away in this moment
             try:
                 claim.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(this_process(self.what).to_bytes())
