@@ -84,6 +84,8 @@ class Method(nn.Module):
         inputs: What a later stage trains on: ``images``, or cached ``features``; None for no opinion.
         backbone: In a later stage: ``frozen``, ``drifting`` (weights frozen, batch-norm statistics in training mode) or
             ``tuned``; None for no opinion. The last two need ``images``.
+        reduction: How the losses of a global batch become one: ``mean``, weighted, or ``sum``, for papers whose rates are printed
+            for a sum; None for no opinion, which is the mean.
         below: For a later stage: the expression that it stands on where the user typed none, in the common track; None for
             the base method.
         needs: For a later stage: the kinds of classifier (:func:`ltbench.kind_of`) that it can go on from; none for any. A run
@@ -98,6 +100,7 @@ class Method(nn.Module):
     trains: ClassVar[bool] = True
     inputs: Literal["images", "features"] | None = None
     backbone: Literal["frozen", "drifting", "tuned"] | None = None
+    reduction: Literal["mean", "sum"] | None = None
     below: ClassVar[str | None] = None
     needs: frozenset[str] = frozenset()
     leaves: str | None = None
@@ -169,7 +172,10 @@ class Method(nn.Module):
     # Slots that several methods share -------------------------------------------------------------------------------------
 
     def class_weights(self, ctx: Context) -> Tensor | None:
-        """Return the weight of each class in the loss, shape (C,); several are multiplied."""
+        """Return the weight of each class in the loss, shape (C,); several are multiplied.
+
+        Asked anew for every loss: ``ctx.global_labels`` are the labels of the global batch that it is of.
+        """
         return None
 
     def extra_losses(self, ctx: Context, step: Step) -> Mapping[str, Tensor]:

@@ -152,6 +152,11 @@ class Stack:
             return "tuned"
         return cast(Literal["frozen", "drifting", "tuned"], self._agreed("backbone", "frozen"))
 
+    @property
+    def reduction(self) -> Literal["mean", "sum"]:
+        """How the losses of a global batch become one."""
+        return cast(Literal["mean", "sum"], self._agreed("reduction", "mean"))
+
     def _agreed(self, attribute: str, default: str) -> str:
         wishes = {getattr(method, attribute): method.name for method in self.methods if getattr(method, attribute) is not None}
         if len(wishes) > 1:

@@ -54,7 +54,8 @@ class MaxNorm(ltbench.ReusedClassifier):
                     "stage2_schedule": "cosine", "augmentation": ("crop", "flip")}
         tuned = WeightDecay.paper(task)
         return ltbench.PaperSetting(protocol=protocol, hyperparameters={"inputs": "images"}, stage1="wd",
-                                    stage1_protocol=tuned.protocol if tuned else {})
+                                    stage1_protocol=tuned.protocol if tuned else {},
+                                    alternatives=tuned.alternatives if tuned else {})
 
     def reuse(self, linear: nn.Linear) -> nn.Module:
         """Return the earlier classifier, free to learn."""
