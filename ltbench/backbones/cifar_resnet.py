@@ -44,10 +44,12 @@ class BasicBlock(nn.Module):
         """Return maps of shape (B, out_channels, ceil(h / stride), ceil(w / stride))."""
         residual = F.relu(self.norm1(self.conv1(maps)))
         residual = self.norm2(self.conv2(residual))
-        shortcut = maps[:, :, :: self.stride, :: self.stride] if self.stride > 1 else maps
-        if any(self.padding):
-            shortcut = F.pad(shortcut, (0, 0, 0, 0, *self.padding))
-        return F.relu(residual + shortcut)
+        return F.relu(residual + self.shortcut(maps))
+
+    def shortcut(self, maps: Tensor) -> Tensor:
+        """Return the maps subsampled and padded to the width of the output."""
+        kept = maps[:, :, :: self.stride, :: self.stride] if self.stride > 1 else maps
+        return F.pad(kept, (0, 0, 0, 0, *self.padding)) if any(self.padding) else kept
 
 
 def initialize(module: nn.Module) -> None:

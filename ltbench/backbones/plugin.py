@@ -20,6 +20,8 @@ def ltbench_backbones() -> list[BackboneSpec]:
         BackboneSpec("resnet18cifar", "ltbench.backbones.basic_resnet:build", "ResNet-18 for 32 x 32 images, 512 features"),
         BackboneSpec("resnet34cifar", "ltbench.backbones.basic_resnet:build", "ResNet-34 for 32 x 32 images, 512 features"),
     ]
+    specs.append(BackboneSpec("resnet32conv", "ltbench.backbones.conv_shortcuts:build",
+                              "ResNet-32 for 32 x 32 images with 3 x 3 convolutions as shortcuts, 64 features"))
     specs.append(BackboneSpec("resnet32twin", "ltbench.backbones.cifar_resnet:build",
                               "ResNet-32 whose last block stands twice in parallel (BBN's), 128 features"))
     for depth in CIFAR_DEPTHS:

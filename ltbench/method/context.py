@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from typing import Protocol as Interface
 
 import numpy as np
@@ -26,6 +26,10 @@ class Combined(Interface):
     """Join what the methods of a stage do."""
 
     stage: int
+
+    @property
+    def reduction(self) -> Literal["mean", "sum"]:
+        """How the losses of a global batch become one."""
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of every sample, shape (B,)."""
@@ -82,6 +86,7 @@ class Context:
         lr: The stage's learning rate in the first step of the current epoch; 0 where nothing is trained.
         previous: The model of the stage before, frozen and in evaluation mode; None in the first stage. Its ``head``,
             ``backbone`` and ``method(name)`` are there to read.
+        global_labels: Labels of the global batch whose loss was asked for last, shape (G,); None before the first.
         generator: A CPU generator that is seeded anew each epoch, equally on every process. Draw from it what is random: a step
             draws the same numbers for every part of a global batch. A number for each image: :meth:`Batch.rows_of`.
     """
@@ -101,6 +106,7 @@ class Context:
         self.lr = 0.0
         self.previous = previous
         self.device = device
+        self.global_labels: Tensor | None = None
         self.generator = torch.Generator()
 
     @property
@@ -153,17 +159,20 @@ class Context:
         return self._stack.class_weights(self)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Return the weighted loss sum(w l) / sum(w), the sums taken over the global batch.
+        """Return the weighted loss sum(w l) / sum(w), or sum(w l) where a method asks for it, over the global batch.
 
         The divisor comes from the labels of the whole global batch, which every process knows, so no communication is needed and
         averaging over processes and accumulation steps gives the exact value. Where images are mixed it is that of the drawn
         labels, which mixing within a batch permutes.
         """
+        self.global_labels = batch.global_labels
         weights = self.class_weights()
         total = logits.new_zeros(())
         for labels, share in batch.targets:
             losses = self.criterion(logits, labels) * share
             total = total + (losses if weights is None else losses * weights[labels]).sum()
+        if self._stack.reduction == "sum":
+            return total * batch.chunks  # the mean over parts of a batch is then the sum over the batch
         everything = len(batch.global_labels) if weights is None else weights[batch.global_labels].sum()
         return total * batch.chunks / everything
 

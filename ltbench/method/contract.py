@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ltbench.terms.task import Task
 
 
+MADE, KEPT = "made", "kept"
+
+
 @dataclass(frozen=True, eq=False)
 class ParameterGroup:
     """Give some parameters an optimization of their own; None follows the protocol.
@@ -81,8 +84,14 @@ class Method(nn.Module):
         inputs: What a later stage trains on: ``images``, or cached ``features``; None for no opinion.
         backbone: In a later stage: ``frozen``, ``drifting`` (weights frozen, batch-norm statistics in training mode) or
             ``tuned``; None for no opinion. The last two need ``images``.
+        reduction: How the losses of a global batch become one: ``mean``, weighted, or ``sum``, for papers whose rates are printed
+            for a sum; None for no opinion, which is the mean.
         below: For a later stage: the expression that it stands on where the user typed none, in the common track; None for
             the base method.
+        needs: For a later stage: the kinds of classifier (:func:`ltbench.kind_of`) that it can go on from; none for any. A run
+            whose stage before leaves another is refused before any data is read.
+        leaves: Of a method that owns ``make_classifier`` or ``build_head``: the kind that it ends with; ``made`` for what the
+            stack's ``make_classifier`` makes, ``kept`` for that of the stage before. None leaves it open until the run.
     """
 
     name: ClassVar[str]
@@ -91,7 +100,10 @@ class Method(nn.Module):
     trains: ClassVar[bool] = True
     inputs: Literal["images", "features"] | None = None
     backbone: Literal["frozen", "drifting", "tuned"] | None = None
+    reduction: Literal["mean", "sum"] | None = None
     below: ClassVar[str | None] = None
+    needs: frozenset[str] = frozenset()
+    leaves: str | None = None
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Let every constructor check its hyperparameters against their annotations before it runs."""
@@ -160,7 +172,10 @@ class Method(nn.Module):
     # Slots that several methods share -------------------------------------------------------------------------------------
 
     def class_weights(self, ctx: Context) -> Tensor | None:
-        """Return the weight of each class in the loss, shape (C,); several are multiplied."""
+        """Return the weight of each class in the loss, shape (C,); several are multiplied.
+
+        Asked anew for every loss: ``ctx.global_labels`` are the labels of the global batch that it is of.
+        """
         return None
 
     def extra_losses(self, ctx: Context, step: Step) -> Mapping[str, Tensor]:

@@ -134,9 +134,9 @@ class Stack:
 
     @property
     def trains(self) -> bool:
-        """Whether the stage takes gradient steps."""
+        """Whether the stage takes gradient steps; one that only watches stands beside the base method."""
         acting = [method for method in self.methods if not passive(type(method))]
-        return self.stage == 1 or any(method.trains and not evaluation_only(type(method)) for method in acting)
+        return self.stage == 1 or not acting or any(method.trains and not evaluation_only(type(method)) for method in acting)
 
     @property
     def inputs(self) -> Literal["images", "features"]:
@@ -151,6 +151,11 @@ class Stack:
         if self.stage == 1:
             return "tuned"
         return cast(Literal["frozen", "drifting", "tuned"], self._agreed("backbone", "frozen"))
+
+    @property
+    def reduction(self) -> Literal["mean", "sum"]:
+        """How the losses of a global batch become one."""
+        return cast(Literal["mean", "sum"], self._agreed("reduction", "mean"))
 
     def _agreed(self, attribute: str, default: str) -> str:
         wishes = {getattr(method, attribute): method.name for method in self.methods if getattr(method, attribute) is not None}

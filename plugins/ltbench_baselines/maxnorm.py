@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,10 +34,11 @@ class MaxNorm(ltbench.ReusedClassifier):
     """
 
     name = "maxnorm"
+    leaves = "linear"
     weights: Tensor
     radius: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, radius_fraction: ltbench.Fraction = 0.1,
+    def __init__(self, facts: ltbench.Facts, *, radius_fraction: Annotated[ltbench.Fraction, ltbench.Uniform(0.0, 1.0)] = 0.1,
                  beta: Beta = 0.9999, inputs: Literal["features", "images"] = "features") -> None:
         super().__init__(facts, inputs=inputs)
         self.radius_fraction = radius_fraction

@@ -85,6 +85,7 @@ class RoutedExperts(ltbench.Method):
 
     name = "ride"
     stages = frozenset({1})
+    leaves = "ExpertHead"
     temperatures: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, experts: Annotated[int, ltbench.Interval(ge=2)] = 3,

@@ -76,9 +76,10 @@ class TotalDirectEffect(ltbench.Method):
 
     name = "tde"
     stages = frozenset({1})
+    leaves = "MultiHeadClassifier"
     mean_feature: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, alpha: ltbench.NonNegative = 1.5,
+    def __init__(self, facts: ltbench.Facts, *, alpha: Annotated[ltbench.NonNegative, ltbench.Uniform(0.0, 3.0)] = 1.5,
                  heads: Annotated[int, ltbench.Interval(gt=0)] = 2, scale: ltbench.Positive = 16.0,
                  norm_margin: ltbench.NonNegative = 1 / 32,
                  momentum: Annotated[float, ltbench.Interval(ge=0, lt=1)] = 0.9, scaled_momentum: bool = False) -> None:

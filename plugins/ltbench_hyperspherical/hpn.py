@@ -52,7 +52,7 @@ class HypersphericalPrototypeNetwork(FixedPrototypes):
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
         """Return the setting in which Saadabadi et al. (2024) quote its rows."""
-        return setting.of(task) if task.dataset in ("cifar100", "imagenet200") else None
+        return setting.of_fixed(task) if task.dataset in ("cifar100", "imagenet200") else None
 
     def prototypes(self, ctx: ltbench.Context) -> Tensor:
         """Return separated prototypes, shape (C, d)."""

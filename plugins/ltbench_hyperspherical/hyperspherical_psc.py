@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import ltbench
 from ltbench_hyperspherical import setting
-from ltbench_hyperspherical.fixed import Dimension
+from ltbench_hyperspherical.fixed import Dimension, Reduction
 from ltbench_hyperspherical.hyperspherical import Hyperspherical, Momentum
 
 
@@ -21,9 +21,11 @@ class TrainedPrototypes(Hyperspherical):
         dim: d, the width of the vectors below; none for that of the embedding.
         restart: Whether the network starts from new weights, as in the paper; false goes on from those below.
         dynamic: Whether labels are reassigned; false keeps each label's own vector.
+        reduction: As of ``hyperspherical``.
     """
 
     name = "hyperspherical_psc"
+    needs = frozenset({"linear"})
     stages = frozenset({2})
     inputs = "images"
     backbone = "tuned"
@@ -31,9 +33,9 @@ class TrainedPrototypes(Hyperspherical):
 
     def __init__(self, facts: ltbench.Facts, *, dim: Dimension = None, restart: bool = True, dynamic: bool = True,
                  reassign_every: Annotated[int, ltbench.Interval(ge=0)] = 0, momentum: Momentum = 0.9,
-                 renormalize: bool = False) -> None:
+                 renormalize: bool = False, reduction: Reduction = "mean") -> None:
         super().__init__(facts, dim=facts.feature_dim if dim is None else dim, dynamic=dynamic, reassign_every=reassign_every,
-                         momentum=momentum, renormalize=renormalize)
+                         momentum=momentum, renormalize=renormalize, reduction=reduction)
         self.restart = restart
 
     @classmethod
@@ -44,7 +46,8 @@ class TrainedPrototypes(Hyperspherical):
             return None
         later = {"stage2_draws": float(first["epochs"]), "stage2_batch_size": first["batch_size"], "stage2_lr": first["lr"],
                  "stage2_weight_decay": first["weight_decay"], "stage2_schedule": first["schedule"]}
-        return ltbench.PaperSetting(protocol={**first, **later}, stage1="psc", stage1_protocol=first)
+        return ltbench.PaperSetting(protocol={**first, **later}, hyperparameters={"reduction": "sum"}, stage1="psc",
+                                    stage1_protocol=first, alternatives={"backbone": ("resnet32",)})
 
     def setup(self, ctx: ltbench.Context) -> None:
         """Set the prototypes and, as told, start the network anew."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ltbench_hyperspherical.spread import TEMPERATURE, uniformity
 
-Recipe = Literal["best", "paper"]
+Recipe = Literal["best", "paper", "file"]
 
 STEPS = 1000  # as in section 4.1
 _SUBSET = 1024  # prototypes moved in a step: the subset trick of section 3.2.1, where there are more
@@ -38,6 +38,8 @@ def estimate(dim: int, count: int, seed: int = 0, recipe: Recipe = "best") -> Te
     Raises:
         ValueError: If there is no such sphere or nothing to spread.
     """
+    if recipe == "file":
+        raise ValueError("recipe must be best or paper where nothing is read, got file")
     if dim < 2 or count < 2:
         raise ValueError(f"dim and the number of prototypes must be >= 2, got {dim} and {count}")
     return _estimate(dim, count, seed, recipe).clone()

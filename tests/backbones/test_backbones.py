@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ltbench.backbones import basic_resnet, cifar_resnet, digits, timm_family
+from ltbench.backbones import basic_resnet, cifar_resnet, conv_shortcuts, digits, timm_family
 from ltbench.backbones.cifar_resnet import BasicBlock, CifarResNet
 from ltbench.backbones.digits import DigitsNet
 from ltbench.backbones.plugin import ltbench_backbones
@@ -36,6 +36,17 @@ def count(module: nn.Module) -> int:
 ])
 def test_parameters_by_hand(name: str, parameters: int) -> None:
     assert count(cifar_resnet.build(BackboneRequest(name, 3, 32))) == parameters
+
+
+def test_convolved_shortcuts() -> None:
+    backbone = conv_shortcuts.build(BackboneRequest("resnet32conv", 3, 32))
+    assert count(backbone) == 463_504 + 4_672 + 18_560 == 486_736  # 3 x 3 convolutions 16 -> 32 and 32 -> 64, with their norms
+    assert backbone(torch.randn(2, 3, 32, 32)).shape == (2, 64)
+    assert count(backbone.make_last_stage(0.5)) < count(backbone.last_stage)
+    first = backbone.trunk[0].weight
+    assert float(first.std()) == pytest.approx((2 / (9 * 16)) ** 0.5, rel=0.15)  # fan-out, not fan-in's (2 / 27) ** .5
+    with pytest.raises(UserError, match="image_size must be >= 4 for resnet32conv, got 2"):
+        conv_shortcuts.build(BackboneRequest("resnet32conv", 3, 2))
 
 
 def test_shapes_and_depth() -> None:

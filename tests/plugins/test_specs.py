@@ -91,7 +91,7 @@ def test_paper_settings_by_the_papers() -> None:
         "dro_lt_public": "ce"}
     companions = {name: setting.companions for name, setting in settings.items() if setting.companions}
     assert companions == {"ride": ("ldam", "drw"), **dict.fromkeys(("nc", "center_loss"), ("mixup",)),
-                          **dict.fromkeys(("hyperspherical", "psc", "etf"), ("mixup", "rw"))}
+                          **dict.fromkeys(("hyperspherical", "etf"), ("mixup",)), "psc": ("mixup", "rw")}
     for name in ("drw", "drs", "ldam"):  # x 0.01 at 160 and 180 of 200
         protocol = settings[name].protocol
         assert (protocol["weight_decay"], protocol["milestones"], protocol["gamma"]) == (2e-4, (0.8, 0.9), 0.01)

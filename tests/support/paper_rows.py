@@ -13,6 +13,9 @@ BACKBONES = {"resnet10": "resnet10", "resnet32": "resnet32", "resnet18": "resnet
              "resnet101": "timm:resnet101", "resnext50": "timm:resnext50_32x4d", "swin-t": "timm:swin_tiny_patch4_window7_224"}
 NC_TERMS = {"nc L_W": (True, False), "nc L_B": (False, True), "center-loss + nc L_B": (False, True), "nc L_W + L_B": (True, True)}
 DISTANCES = {"euclidean": "euclidean", "squared-euclidean": "squared", "cosine": "cosine"}
+# Printed as ResNet-32, whose form the authors' code has.
+FORMS = {("hyperspherical", "cifar100"): "resnet32conv", ("hyperspherical", "imagenet200"): "resnet32conv",
+         ("hyperspherical", "cifar100-lt"): "resnet32x2"}
 WITH_DIM = ("hyperspherical", "hyperspherical_psc", "psc", "etf")
 
 # Methods of each stage, in the order of the alphabet. A third word tells rows of one name apart: setting, dataset or table.
@@ -51,7 +54,7 @@ METHODS: dict[tuple[str, ...], str] = {
     ("nc-regularizers", "center-loss"): "center_loss+drw+mixup",
     ("nc-regularizers", "center-loss + nc L_B"): "center_loss+drw+mixup+nc",
     ("hyperspherical", "hyperspherical"): "hyperspherical", ("hyperspherical", "hyperspherical", "3"): "hyperspherical+mixup",
-    **{("hyperspherical", "hyperspherical", table): "hyperspherical+mixup+rw" for table in ("4", "5", "6")},
+    **{("hyperspherical", "hyperspherical", table): "hyperspherical+mixup" for table in ("4", "5", "6")},
     **{("hyperspherical", name): "psc" for name in ("psc", "psc*", "fixed prototypes with cross-entropy")},
     ("hyperspherical", "hyperspherical*"): "psc/hyperspherical_psc",
 }
@@ -68,7 +71,7 @@ def printed_facts(row: Row) -> dict[str, object]:
     facts: dict[str, object] = {"dataset": dataset, "ratio": chosen,
                                 "methods": METHODS[words], "noise": float(noise[1]) if noise else 0.0}
     if backbone:
-        facts["backbone"] = BACKBONES[backbone]
+        facts["backbone"] = FORMS.get((paper, dataset), BACKBONES[backbone])
     for field, pattern in (("epochs", r"(\d+) epochs"), ("dim", r"\bd=(\d+)")):
         if found := re.search(pattern, setting):
             facts[field] = int(found[1])
@@ -76,8 +79,14 @@ def printed_facts(row: Row) -> dict[str, object]:
         facts["ride.experts"] = int(experts[1])
     if name in NC_TERMS:
         facts["nc.within_weight > 0"], facts["nc.between_weight > 0"] = NC_TERMS[name]
+    if paper == "hyperspherical":
+        for method in {"hyperspherical", "hyperspherical_psc"} & set(re.split(r"[+/]", METHODS[words])):
+            facts[f"{method}.reduction"] = "mean" if dataset.endswith("-lt") else "sum"
+    if paper == "hyperspherical" and dataset.endswith("-lt"):
+        facts["hyperspherical.head"], facts["hyperspherical.weights"] = "batch_norm", "batch"
     if paper == "hyperspherical" and "psc" in METHODS[words].split("/"):
         facts["psc.uniformity > 0"] = name.endswith("*") and name.startswith("psc")
+        facts["psc.normalize"] = True
         facts["psc.prototypes"] = "fixed" if name.startswith("fixed") else "learned"
     if paper == "prototype" and METHODS[words].endswith("/prototype"):
         facts["prototype.distance"] = DISTANCES[name.removeprefix("pc+cdt+la ")] if table == "2" else "euclidean"

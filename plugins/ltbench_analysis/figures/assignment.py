@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,21 +14,62 @@ import ltbench
 from ltbench_analysis.drawing import Drawing, Panel, Series
 from ltbench_analysis.figures import hyperspherical
 from ltbench_analysis.figures.common import accuracies, option, over_training, sweep, using
-from ltbench_analysis.runs import Lacking, Run, groups
+from ltbench_analysis.runs import Lacking, Run, groups, terms
 
 _METHOD = "hyperspherical"
-_SIZES = (100, 200, 500, 1000)
+_SIZES = (100, 200, 500, 1000, 2000, 5000, 10_000)  # up to the scale that section 4.4.3 speaks of
 _TIMES = 4  # the paper's number of runs for a mean
+_LONG = 5000  # classes from which one run has to do
+_DIM = 128  # at most: the product of means and prototypes would take longest in thousands of dimensions
 
 
 def interval(runs: Sequence[Run]) -> Drawing:
     """Draw figure 3b: accuracy over the number of assignments an epoch.
 
-    The paper's formula for tau' divides the interval by the steps of an epoch; its text and its axis mean the inverse.
+    The paper's formula for tau' divides the interval by the steps of an epoch; its text and its axis mean the inverse. Runs that
+    differ in something else are lines of their own; a setting with one interval only is left out.
     """
-    found = using(runs, _METHOD)
-    series = sweep(found, _updates, ("all",), _METHOD)
+    lines = [_one_at_a_place(members) for members in _families(using(runs, _METHOD), "reassign_every")]
+    found, series = _lines(lines, _updates, _METHOD)
     return Drawing([Panel("b) assignments", "assignments an epoch", "accuracy in %", series, scale="log")], used=found)
+
+
+def _families(runs: Sequence[Run], name: str) -> list[list[Run]]:
+    """Return the runs of each setting, by all but one option of the method and the seeds."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        shared = {key: value for key, value in terms(run).items() if key != "expression"}
+        methods = [(method.name, _apart(run, method.name, method.hyperparameters, name))
+                   for stage in run.record.stages for method in stage.methods]
+        found.setdefault(json.dumps([shared, methods], sort_keys=True, default=str), []).append(run)
+    return list(found.values())
+
+
+def _apart(run: Run, method: str, values: dict[str, Any], name: str) -> dict[str, Any]:
+    if method != _METHOD:
+        return values
+    own = {**values, "dim": _dimension(run)} if "dim" in values else values  # one that is left out is the default
+    return {key: value for key, value in own.items() if key != name}
+
+
+def _one_at_a_place(members: Sequence[Run]) -> list[Run]:
+    """Return the runs less those that say "once an epoch" where others say it in steps."""
+    in_steps = {_updates(run) for run in members if option(run, "reassign_every", _METHOD)}
+    return [run for run in members if option(run, "reassign_every", _METHOD) or 1.0 not in in_steps]
+
+
+def _lines(families: Sequence[Sequence[Run]], place: Callable[[Run], float], label: str) -> tuple[list[Run], list[Series]]:
+    """Return the runs of the settings that are there at two values or more, and a line for each."""
+    wide = [members for members in families if len({place(run) for run in members}) > 1]
+    if not wide:
+        everything = sorted({place(run) for members in families for run in members})
+        told = ", ".join(f"{value:g}" for value in everything)
+        raise Lacking(f"runs at two values or more that differ in nothing else (all are at {told})")
+    series: list[Series] = []
+    for members in wide:
+        shown = label if len(wide) == 1 else f"{label}, {groups(members)[0].label}"
+        series += sweep(members, place, ("all",), shown)
+    return [run for members in wide for run in members], series
 
 
 def _updates(run: Run) -> float:
@@ -41,58 +83,83 @@ def _updates(run: Run) -> float:
 def seconds(runs: Sequence[Run]) -> Drawing:
     """Draw figure 3c: how long one assignment takes, measured here and now; the runs say nothing to it.
 
-    Class means are nearly parallel, as early in training, which is the slow case.
+    Class means are nearly parallel, as early in training, which is the slow case. Prototypes are random directions, which keep a
+    solver as busy as even ones and are there at once.
     """
     del runs
     method = ltbench.load_method(_METHOD)
     values = []
     for classes in _SIZES:
         generator = torch.Generator().manual_seed(classes)
-        dim = max(2, classes // 2)
+        dim = min(_DIM, max(2, classes // 2))
         means = F.normalize(torch.ones(classes, dim) + 0.01 * torch.randn(classes, dim, generator=generator), dim=1)
-        prototypes = method.estimate(dim, classes)
+        prototypes = F.normalize(torch.randn(classes, dim, generator=generator), dim=1)
+        times = _TIMES if classes < _LONG else 1
         started = time.perf_counter()
-        for _ in range(_TIMES):
+        for _ in range(times):
             method.assign(means, prototypes, torch.arange(classes))
-        values.append((time.perf_counter() - started) / _TIMES)
+        values.append((time.perf_counter() - started) / times)
     series = [Series("", [float(size) for size in _SIZES], list(values))]
-    return Drawing([Panel("c) time of an assignment", "classes", "seconds", series, scale="log")], {"mean over": _TIMES}, [])
+    summary = {"mean over": f"{_TIMES}; from {_LONG} classes one run"}
+    return Drawing([Panel("c) time of an assignment", "classes", "seconds", series, scale="log")], summary, [])
 
 
 def uniformity(runs: Sequence[Run]) -> Drawing:
     """Draw figure 3d: accuracy of the parametric classifier over the weight of the uniformity loss.
 
-    Levels are the same classifier without it, and the dynamic assignment.
+    Levels are the same classifier without it, and the dynamic assignment once an epoch: in as many dimensions where such a run is
+    given, else in half as many as there are classes, else all.
     """
     found = using(runs, "psc")
     weighted = [run for run in found if option(run, "uniformity", "psc") > 0]
     series = sweep(weighted, lambda run: option(run, "uniformity", "psc"), ("all",), "psc with uniformity loss")
     if not series:
         raise Lacking("a run of psc with a uniformity weight above 0")
-    rival = [run for run in runs if run.hyperparameters(_METHOD) is not None]
-    levels = {"psc": [run for run in found if option(run, "uniformity", "psc") == 0], _METHOD: rival}
-    for label, members in levels.items():
-        settings = groups(members)
-        series += [Series(label if len(settings) == 1 else group.label, [], [accuracies(group.runs)[0]], None, "level")
-                   for group in settings]
+    rival = _rivals(runs, {(run.hyperparameters("psc") or {}).get("dim") for run in found})
+    plain = groups([run for run in found if option(run, "uniformity", "psc") == 0])
+    levels = [("psc" if len(plain) == 1 else group.label, group) for group in plain]
+    rivals = groups(rival)
+    levels += [(f"{_METHOD}, d = {_dimension(group.first)}" if len(rivals) == 1 else group.label, group) for group in rivals]
+    series += [Series(label, [], [accuracies(group.runs)[0]], None, "level") for label, group in levels]
     return Drawing([Panel("d) uniformity loss", "weight of the uniformity loss", "accuracy in %", series, scale="log")],
                    used=[*found, *rival])
 
 
+def _rivals(runs: Sequence[Run], dims: set[int | None]) -> list[Run]:
+    own = [run for run in runs if run.hyperparameters(_METHOD) is not None]
+    usual = [run for run in own if not option(run, "reassign_every", _METHOD) and _moving(run)] or own
+    for wanted in ([run for run in usual if _dimension(run) in dims],
+                   [run for run in usual if _dimension(run) == max(2, len(run.counts) // 2)]):
+        if wanted:
+            return wanted
+    return usual
+
+
+def _moving(run: Run) -> bool:
+    return bool((run.hyperparameters(_METHOD) or {}).get("dynamic", True))
+
+
 def dimensions(runs: Sequence[Run]) -> Drawing:
-    """Draw figure 4a: accuracy over the dimension, with labels that move and with labels that stay."""
-    found = using(runs, _METHOD)
+    """Draw figure 4a: accuracy over the dimension, with labels that move once an epoch and with labels that stay.
+
+    Runs that differ in something else are lines of their own; a setting with one dimension only is left out.
+    """
+    every = using(runs, _METHOD)
+    found = [run for run in every if not (run.hyperparameters(_METHOD) or {}).get("reassign_every")]
+    used: list[Run] = []
     series: list[Series] = []
     for dynamic, label in ((True, "dynamic assignment"), (False, "fixed assignment")):
         members = [run for run in found if option(run, "dynamic", _METHOD) == dynamic]
         if not members:
             raise Lacking(f"runs of {_METHOD} with dynamic={str(dynamic).lower()}")
-        series += sweep(members, _dimension, ("all",), label)
-    return Drawing([Panel("a) dimension", "dimension", "accuracy in %", series, scale="log")], used=found)
+        chosen, lines = _lines(_families(members, "dim"), _dimension, label)
+        used += chosen
+        series += lines
+    return Drawing([Panel("a) dimension", "dimension", "accuracy in %", series, scale="log")], used=used)
 
 
 def _dimension(run: Run) -> int:
-    dim = option(run, "dim", _METHOD)
+    dim = (run.hyperparameters(_METHOD) or {}).get("dim")
     return max(2, len(run.counts) // 2) if dim is None else int(dim)  # the method's own default
 
 

@@ -53,12 +53,40 @@ def test_interval_counts_assignments_an_epoch(tmp_path: Path) -> None:
     assert series[0].y == pytest.approx([25, 100 / 12])
 
 
+def test_the_whole_figure_takes_the_runs_of_all_its_commands(tmp_path: Path) -> None:
+    """3a brings d = 3, 3b three intervals at d = 2, of which one is an epoch in steps, and 3d the default, which is d = 2."""
+    paths = [run_of(tmp_path, "a", 0, dim=3, reassign_every=0), run_of(tmp_path, "d", 3, dim=None, reassign_every=0),
+             *(run_of(tmp_path, f"b{every}", hits, dim=2, reassign_every=every) for every, hits in ((4, 0), (2, 1), (1, 2)))]
+    drawing = interval(runs(*paths))
+    assert [(line.label, line.x) for line in drawing.panels[0].series] == [("hyperspherical", [0.25, 0.5, 1.0])]
+    assert drawing.panels[0].series[0].y == pytest.approx([0, 100 / 12, 200 / 12])  # in steps, not the default's 25
+    assert drawing.used is not None and len(drawing.used) == 3
+    weighted = [run_of(tmp_path, f"p{place}", 1, "psc", uniformity=weight, dim=None) for place, weight in enumerate((0, 0.1, 1))]
+    levels = uniformity(runs(*paths, *weighted)).panels[0].series[1:]
+    assert [(line.label, line.y) for line in levels] == [("psc", [pytest.approx(100 / 12)]), ("hyperspherical, d = 2", [25])]
+
+
+def test_settings_are_lines_of_their_own(tmp_path: Path) -> None:
+    paths = [run_of(tmp_path, f"{dim}{every}", 1, dim=dim, reassign_every=every) for dim in (2, 3) for every in (1, 2)]
+    series = interval(runs(*paths)).panels[0].series
+    assert [line.x for line in series] == [[0.5, 1.0]] * 2 and len({line.label for line in series}) == 2
+    with pytest.raises(Lacking, match="that differ in nothing else"):
+        interval(runs(paths[0], paths[3]))
+
+
+def test_dimensions_leave_out_other_intervals(tmp_path: Path) -> None:
+    other = run_of(tmp_path, "other", 0, dim=3, dynamic=True, reassign_every=7)
+    drawing = dimensions(runs(*dimension_runs(tmp_path), other))
+    assert [line.x for line in drawing.panels[0].series] == [[2, 3], [2, 3]]
+    assert drawing.used is not None and len(drawing.used) == 4
+
+
 def test_uniformity_has_levels(tmp_path: Path) -> None:
     paths = [run_of(tmp_path, "p0", 0, "psc", uniformity=0.0), run_of(tmp_path, "p1", 1, "psc", uniformity=0.01),
              run_of(tmp_path, "p2", 2, "psc", uniformity=0.1), run_of(tmp_path, "h", 3, reassign_every=0)]
     series = uniformity(runs(*paths)).panels[0].series
     assert [(line.label, line.marks, line.x) for line in series] == [
-        ("psc with uniformity loss", "line", [0.01, 0.1]), ("psc", "level", []), ("hyperspherical", "level", [])]
+        ("psc with uniformity loss", "line", [0.01, 0.1]), ("psc", "level", []), ("hyperspherical, d = 2", "level", [])]
     assert [line.y for line in series] == [pytest.approx([100 / 12, 200 / 12]), [0], [25]]
     with pytest.raises(Lacking, match="a uniformity weight above 0"):
         uniformity(runs(paths[0]))

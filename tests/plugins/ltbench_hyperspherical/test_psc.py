@@ -32,6 +32,24 @@ def test_by_hand() -> None:
     assert method.measure(engine.ctx) == {"largest_cosine": pytest.approx(-1)}
 
 
+def test_normalized_by_hand() -> None:
+    method = ParametricSoftmax(facts([3, 1]), normalize=True, uniformity=0.5)
+    engine = first_stage(method)
+    with torch.no_grad():
+        engine.head.classifier.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
+    torch.testing.assert_close(engine.output(torch.tensor([[3.0, 4.0]])).logits, torch.tensor([[0.6, 0.8]]))
+    (extra,) = method.extra_losses(engine.ctx, None).values()  # type: ignore[arg-type]
+    # two at right angles: potentials 1 and exp(-2 * 2), whatever their lengths
+    assert float(extra.detach()) == pytest.approx(0.5 * math.log(1 + math.exp(-4)), rel=1e-4)
+    scaled = first_stage(ParametricSoftmax(facts([3, 1]), normalize=True, scale=16.0))
+    assert float(scaled.output(torch.randn(50, 2)).logits.abs().max().detach()) > 1
+
+
+def test_the_least_loss_of_bare_cosines() -> None:
+    # Features on the vertices of a simplex of 100: the right cosine is 1, the others -1/99.
+    assert softmax_loss([1.0] + [-1 / 99] * 99, 0) == pytest.approx(3.6124, abs=5e-5)
+
+
 def test_the_uniformity_loss_spreads_weight_vectors() -> None:
     bank = random_bank(8, 4, per_class=8)
     spreads = []
@@ -66,6 +84,8 @@ def test_fixed_prototypes_stay_under_cross_entropy() -> None:
 
 @pytest.mark.parametrize(("options", "told"), [
     ({"dim": 1}, "dim must be >= 2 or none, got 1"), ({"uniformity": -0.1}, "uniformity must be >= 0, got -0.1"),
+    ({"scale": 16.0}, "scale must be 1 without normalize, got 16"),
+    ({"scale": 0.0, "normalize": True}, "scale must be > 0, got 0"),
     ({"uniformity": 0.1, "prototypes": "fixed"}, "uniformity must be 0 with fixed prototypes, got 0.1")])
 def test_what_it_refuses(options: dict[str, object], told: str) -> None:
     with pytest.raises(ValueError, match=told):

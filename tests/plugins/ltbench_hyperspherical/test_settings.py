@@ -21,14 +21,17 @@ def stages(text: str, dataset: str, backbone: str | None = None) -> list[PaperSt
 @pytest.mark.parametrize(("dataset", "dim"), LONG_TAILED.items())
 def test_long_tailed(dataset: str, dim: int) -> None:
     (stage,) = stages("hyperspherical", dataset)
-    assert {choice.method.name for choice in stage.choices} == {"hyperspherical", "mixup", "rw"}
+    assert {choice.method.name for choice in stage.choices} == {"hyperspherical", "mixup"}
     assert {"dim": dim} == {key: choice.values[key] for choice in stage.choices for key in ("dim",) if key in choice.values}
     stated = {key: stage.protocol[key] for key in ("epochs", "lr", "batch_size", "momentum", "weight_decay", "schedule", "gamma")}
     assert stated == {"epochs": 200, "lr": 0.1, "batch_size": 128, "momentum": 0.9, "weight_decay": 2e-4, "schedule": "step",
                       "gamma": 0.1}
     assert [milestone * 200 for milestone in stage.protocol["milestones"]] == [160, 180]
+    assert stage.protocol["warmup"] * 200 == 5
+    (own,) = (choice.values for choice in stage.choices if choice.method.name == "hyperspherical")
+    assert (own["head"], own["weights"], own["reduction"]) == ("batch_norm", "batch", "mean")
     imagenet = dataset == "imagenet-lt"
-    assert stage.protocol["backbone"] == ("timm:resnet50" if imagenet else "resnet32")
+    assert stage.protocol["backbone"] == {"imagenet-lt": "timm:resnet50", "cifar100-lt": "resnet32x2"}.get(dataset, "resnet32")
     assert stage.protocol["augmentation"] == ("random_resized_crop" if imagenet else "crop", "flip")
 
 
@@ -37,6 +40,10 @@ def test_balanced(dataset: str, dim: int) -> None:
     (stage,) = stages("hyperspherical", dataset)
     (choice,) = stage.choices
     assert choice.values["dim"] == dim
+    assert (choice.values["head"], choice.values["weights"], choice.values["reduction"]) == ("linear", "none", "sum")
+    assert (stage.protocol["backbone"], stage.protocol["warmup"]) == ("resnet32conv", 0)
+    (stage,) = stages("hyperspherical", dataset, "resnet32")
+    assert stage.protocol["backbone"] == "resnet32"
     assert (stage.protocol["epochs"], stage.protocol["lr"], stage.protocol["weight_decay"]) == (250, 0.01, 1e-4)
     assert [milestone * 250 for milestone in stage.protocol["milestones"]] == [100, 200]
     assert stage.protocol["augmentation"] == ("crop", "flip")
@@ -56,6 +63,7 @@ def test_imagenet(backbone: str | None, optimizer: str, rate: float) -> None:
 def test_trained_prototypes_train_as_long_as_what_they_come_from() -> None:
     first, second = stages("hyperspherical_psc", "cifar100")
     assert [choice.method.name for choice in (*first.choices, *second.choices)] == ["psc", "hyperspherical_psc"]
+    assert (first.choices[0].values["normalize"], second.choices[0].values["reduction"]) == (True, "sum")
     protocol = Protocol("common", "x", 1).replace(**second.protocol)
     assert (protocol.stage2_draws, protocol.stage2_batch_size, protocol.stage2_lr, protocol.stage2_weight_decay) \
         == (250, 128, 0.01, 1e-4)
@@ -72,8 +80,15 @@ def test_trained_prototypes_train_as_long_as_what_they_come_from() -> None:
 def test_rivals_stand_on_the_same_terms(method: str, dataset: str, dim: int | None) -> None:
     (own,), (rival,) = stages("hyperspherical", dataset), stages(method, dataset)
     assert own.protocol == rival.protocol
-    assert {choice.method.name for choice in rival.choices} - {method} == {"mixup", "rw"} & {c.method.name for c in own.choices}
-    assert [choice.values["dim"] for choice in rival.choices if choice.method.name == method] == [dim]
+    weights = {"rw"} if method == "psc" and dataset.endswith("-lt") else set()
+    assert {c.method.name for c in rival.choices} - {method} == {"mixup"} & {c.method.name for c in own.choices} | weights
+    (values,) = (choice.values for choice in rival.choices if choice.method.name == method)
+    assert values["dim"] == dim
+    if method == "psc":
+        assert (values["normalize"], values["scale"]) == (True, 1.0)
+    else:
+        (ours,) = (choice.values for choice in own.choices if choice.method.name == "hyperspherical")
+        assert all(values[name] == ours[name] for name in ("head", "weights", "reduction"))
 
 
 @pytest.mark.parametrize("method", ["hyperspherical", "hyperspherical_psc", "psc", "etf", "hpn"])
