@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ def check_stages(network: nn.Module, stages: int, largest: int) -> None:
         raise UserError(f"stages of a {type(network).__name__} must be in [1, {largest}], got {stages}")
 
 
-class SplitNetwork(nn.Module):
+class SplitNetwork(nn.Module, ABC):
     """Map images to the pooled output of the last stage: ``pool(last_stage(trunk(images)))``.
 
     Attributes:
@@ -45,6 +46,7 @@ class SplitNetwork(nn.Module):
         check_stages(self, stages, self.stage_count)
         return self.trunk[:len(self.trunk) - (stages - 1) * self.stage_parts]
 
+    @abstractmethod
     def make_last_stage(self, width: float = 1.0, stages: int = 1) -> nn.Sequential:
         """Build the last stage, or more of them, once more, with fresh weights, for an expert or a branch.
 
@@ -52,7 +54,6 @@ class SplitNetwork(nn.Module):
             width: Of every stage, as a fraction of the ordinary width.
             stages: How many, as for :meth:`trunk_of`.
         """
-        raise NotImplementedError
 
     @staticmethod
     def pool(maps: Tensor) -> Tensor:
