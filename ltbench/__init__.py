@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.method.factories import HeadFactory as HeadFactory
     from ltbench.method.heads import CosineClassifier as CosineClassifier
     from ltbench.method.heads import DistanceClassifier as DistanceClassifier
+    from ltbench.method.kinds import kind_of as kind_of
     from ltbench.method.ranges import Fraction as Fraction
     from ltbench.method.ranges import Interval as Interval
     from ltbench.method.ranges import NonNegative as NonNegative
@@ -129,6 +130,7 @@ _HOMES = {
     "euclidean_distance": "ltbench.method.distances",
     "hookimpl": "ltbench.registry.hookspecs",
     "load_method": "ltbench.registry.discovery",
+    "kind_of": "ltbench.method.kinds",
     "mean_interval": "ltbench.results.interval",
     "pairwise_squared_distance": "ltbench.method.distances",
     "read_geometry": "ltbench.results.records",

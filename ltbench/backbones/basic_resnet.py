@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ltbench.backbones.request import BackboneRequest
-from ltbench.backbones.split import SplitNetwork
+from ltbench.backbones.split import SplitNetwork, check_stages
 from ltbench.errors import UserError
 
 _WIDTHS = (64, 128, 256, 512)
@@ -63,6 +63,8 @@ class BasicResNet(SplitNetwork):
         large: Whether the stem shrinks images by four, with a 7 x 7 convolution and pooling.
     """
 
+    stage_count = 3
+
     def __init__(self, blocks: Sequence[int], *, large: bool, channels: int = 3) -> None:
         super().__init__()
         self.blocks = tuple(blocks)
@@ -80,9 +82,12 @@ class BasicResNet(SplitNetwork):
         self.last_stage = self.make_last_stage()
         self.feature_dim = _WIDTHS[3]
 
-    def make_last_stage(self, width: float = 1.0) -> nn.Sequential:
+    def make_last_stage(self, width: float = 1.0, stages: int = 1) -> nn.Sequential:
         """Build one more last stage, see :meth:`SplitNetwork.make_last_stage`."""
-        return make_stage(self.blocks[3], _WIDTHS[2], max(1, round(_WIDTHS[3] * width)), stride=2)
+        check_stages(self, stages, self.stage_count)
+        channels = [_WIDTHS[3 - stages], *(max(1, round(own * width)) for own in _WIDTHS[4 - stages:])]
+        sizes = zip(self.blocks[4 - stages:], channels[:-1], channels[1:], strict=True)
+        return nn.Sequential(*(block for blocks, before, after in sizes for block in make_stage(blocks, before, after, stride=2)))
 
 
 def build(request: BackboneRequest) -> BasicResNet:

@@ -44,12 +44,14 @@ class ConvShortcutResNet(CifarResNet):
         second[0] = ConvolvedBlock(self.width, 2 * self.width, stride=2)
         initialize(self.trunk)
 
-    def make_last_stage(self, width: float = 1.0) -> nn.Sequential:
-        """Build one more last stage, to maps with ``round(64 width)`` channels."""
-        stage = super().make_last_stage(width)
-        stage[0] = ConvolvedBlock(2 * self.width, round(4 * self.width * width), stride=2)
-        initialize(stage)
-        return stage
+    def make_last_stage(self, width: float = 1.0, stages: int = 1) -> nn.Sequential:
+        """Build one more last stage, to maps with ``round(64 width)`` channels, or the last two."""
+        built = super().make_last_stage(width, stages)
+        for place, block in enumerate(built):
+            if isinstance(block, BasicBlock) and block.stride > 1:
+                built[place] = ConvolvedBlock(block.conv1.in_channels, block.conv1.out_channels, block.stride)
+        initialize(built)
+        return built
 
 
 def build(request: BackboneRequest) -> ConvShortcutResNet:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 from torch import nn
 
 from ltbench.backbones.cifar_resnet import initialize
 from ltbench.backbones.request import BackboneRequest
-from ltbench.backbones.split import SplitNetwork
+from ltbench.backbones.split import SplitNetwork, check_stages
 
 _WIDTHS = (16, 24, 64)
 
@@ -30,6 +32,9 @@ class DigitsNet(SplitNetwork):
         last_stage: One more, to (B, 64, ceil(H / 4), ceil(W / 4)).
     """
 
+    stage_count = 2  # a stage is a convolution that halves the resolution
+    stage_parts = 3
+
     def __init__(self, channels: int = 1) -> None:
         super().__init__()
         first, second, self.feature_dim = _WIDTHS
@@ -37,9 +42,11 @@ class DigitsNet(SplitNetwork):
         initialize(self.trunk)
         self.last_stage = self.make_last_stage()
 
-    def make_last_stage(self, width: float = 1.0) -> nn.Sequential:
+    def make_last_stage(self, width: float = 1.0, stages: int = 1) -> nn.Sequential:
         """Build one more last stage, see :meth:`SplitNetwork.make_last_stage`."""
-        stage = nn.Sequential(*_layer(_WIDTHS[1], max(1, round(_WIDTHS[2] * width)), 2))
+        check_stages(self, stages, self.stage_count)
+        channels = [_WIDTHS[2 - stages], *(max(1, round(own * width)) for own in _WIDTHS[3 - stages:])]
+        stage = nn.Sequential(*(part for before, after in itertools.pairwise(channels) for part in _layer(before, after, 2)))
         initialize(stage)
         return stage
 

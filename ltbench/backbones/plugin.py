@@ -22,6 +22,8 @@ def ltbench_backbones() -> list[BackboneSpec]:
     ]
     specs.append(BackboneSpec("resnet32conv", "ltbench.backbones.conv_shortcuts:build",
                               "ResNet-32 for 32 x 32 images with 3 x 3 convolutions as shortcuts, 64 features"))
+    specs.append(BackboneSpec("resnet32twin", "ltbench.backbones.cifar_resnet:build",
+                              "ResNet-32 whose last block stands twice in parallel (BBN's), 128 features"))
     for depth in CIFAR_DEPTHS:
         for width in CIFAR_WIDTHS:
             name = f"resnet{depth}" + (f"x{width}" if width > 1 else "")

@@ -12,6 +12,7 @@ from timm.models.resnet import ResNet
 from torch import Tensor, nn
 
 from ltbench.backbones.request import BackboneRequest
+from ltbench.backbones.split import check_stages
 from ltbench.errors import UserError
 
 _WIDTHS = (64, 128, 256, 512)  # of a ResNet's stages, before a bottleneck's expansion
@@ -38,7 +39,7 @@ class TimmBackbone(nn.Module):
 
 
 class TimmResNet(TimmBackbone):
-    """Split a ResNet or ResNeXt of timm before its last stage, so that experts and branches can have one each."""
+    """Split a ResNet or ResNeXt of timm before its last stages, so that experts and branches can have some each."""
 
     def __init__(self, model: nn.Module, feature_dim: int, request: BackboneRequest) -> None:
         super().__init__(model, feature_dim)
@@ -48,8 +49,14 @@ class TimmResNet(TimmBackbone):
     @property
     def trunk(self) -> nn.Sequential:
         """All before the last stage; shares its parameters with the model."""
+        return self.trunk_of(1)
+
+    def trunk_of(self, stages: int = 1) -> nn.Sequential:
+        """Return all before the last stages; shares its parameters with the model."""
+        check_stages(self, stages, 3)
         model: Any = self.model  # timm declares no type of its parts
-        return nn.Sequential(model.conv1, model.bn1, model.act1, model.maxpool, model.layer1, model.layer2, model.layer3)
+        kept = (model.layer1, model.layer2, model.layer3)[:4 - stages]
+        return nn.Sequential(model.conv1, model.bn1, model.act1, model.maxpool, *kept)
 
     @property
     def last_stage(self) -> nn.Module:
@@ -58,14 +65,15 @@ class TimmResNet(TimmBackbone):
         stage: nn.Module = model.layer4
         return stage
 
-    def make_last_stage(self, width: float = 1.0) -> nn.Module:
-        """Build one more last stage, with fresh weights, for an expert or a branch."""
-        channels = (*_WIDTHS[:3], max(1, round(_WIDTHS[3] * width)))
+    def make_last_stage(self, width: float = 1.0, stages: int = 1) -> nn.Module:
+        """Build one more last stage, or more of them, with fresh weights, for an expert or a branch."""
+        check_stages(self, stages, 3)
+        channels = (*_WIDTHS[:4 - stages], *(max(1, round(own * width)) for own in _WIDTHS[4 - stages:]))
         # timm builds no stage alone; the rest of the model is dropped.
         model: Any = timm.create_model(self._request.name, pretrained=False, num_classes=0, in_chans=self._request.channels,
                                        channels=channels)
         stage: nn.Module = model.layer4
-        return stage
+        return stage if stages == 1 else nn.Sequential(*(model.layer2, model.layer3)[3 - stages:], stage)
 
     def pool(self, maps: Tensor) -> Tensor:
         """Average maps (B, D, h, w) over space, shape (B, D)."""

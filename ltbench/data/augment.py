@@ -18,11 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ltbench.data import autoaugment, randaugment, windows
+from ltbench.data import autoaugment, randaugment, warp, windows
 from ltbench.data.arrays import Floats, Ints
 from ltbench.data.jitter import DRAWS as JITTER_DRAWS
 from ltbench.data.jitter import jitter
 from ltbench.data.randomness import derive_seed, uniform
+
+_LARGEST_TURN = 15.0  # degrees; what long-tailed codes that rotate at all use
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,18 @@ def _scale_and_shift(mean: tuple[float, ...], std: tuple[float, ...], device: to
             shift.float().view(1, -1, 1, 1).to(device, non_blocking=True))
 
 
-DRAWS = {"crop": 2, "flip": 1, "jitter": JITTER_DRAWS, "autoaugment": autoaugment.DRAWS, "randaugment": randaugment.DRAWS,
-         "cutout": 2}
+def rotation(images: Tensor, uniforms: Floats) -> Tensor:
+    """Turn each image about its center by up to 15 degrees, with nearest sampling and black corners.
+
+    Args:
+        uniforms: In [0, 1), from the largest turn clockwise to the largest counterclockwise, shape (B,).
+    """
+    matrices = warp.rotate(_LARGEST_TURN * (2 * uniforms - 1), (images.shape[2], images.shape[3]))
+    return warp.warp(images, warp.fixed_point(matrices).to(images.device, non_blocking=True))
+
+
+DRAWS = {"crop": 2, "flip": 1, "rotation": 1, "jitter": JITTER_DRAWS, "autoaugment": autoaugment.DRAWS,
+         "randaugment": randaugment.DRAWS, "cutout": 2}
 _NAMES = (*DRAWS, windows.NAME)
 
 
@@ -114,9 +126,9 @@ class Augmentation:
     """Turn uint8 images into what a model is fed.
 
     Args:
-        names: ``random_resized_crop``, ``crop``, ``flip``, ``jitter``, ``autoaugment``, ``randaugment``, ``cutout``, in the
-            order of application. A window is cut out where images are decoded, so it stands first. Cutout erases with exactly the
-            mean color, so it comes after normalization and stands last. Empty: normalization alone.
+        names: ``random_resized_crop``, ``crop``, ``flip``, ``rotation``, ``jitter``, ``autoaugment``, ``randaugment``,
+            ``cutout``, in the order of application. A window is cut out where images are decoded, so it stands first. Cutout
+            erases with exactly the mean color, so it comes after normalization and stands last. Empty: normalization alone.
         padding: Zeros on each side before the crop.
         mean: Per channel, of pixels in [0, 1]; ``std`` likewise.
         cutout_size: Side of the erased square; None for half of the image's height, the usual 16 of 32.
@@ -195,6 +207,7 @@ class Augmentation:
         steps: dict[str, Callable[[Tensor], Tensor]] = {
             "crop": lambda images: crop(images, there["crop"], self.padding),
             "flip": lambda images: flip(images, there["flip"][:, 0]),
+            "rotation": lambda images: rotation(images, here["rotation"][:, 0]),
             "jitter": lambda images: jitter(images, here["jitter"]),
             "autoaugment": lambda images: autoaugment.autoaugment(images, here["autoaugment"]),
             "randaugment": lambda images: randaugment.randaugment(images, here["randaugment"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ltbench.method.distances import SHORTEST
 from ltbench.system.mapped import row_blocks
 
 
@@ -29,7 +30,7 @@ def class_means(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     return (sums / counts[:, None]).to(features.dtype)
 
 
-def class_centroids(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+def class_centroids(features: Tensor, labels: Tensor, num_classes: int, *, pointing: bool = False) -> Tensor:
     """Return the mean feature of each class, shape (C, D), to start prototypes from.
 
     The mean of no images would be the origin, which means nothing to a distance (and has no cosine): a class without images
@@ -39,8 +40,13 @@ def class_centroids(features: Tensor, labels: Tensor, num_classes: int) -> Tenso
         features: Shape (N, D).
         labels: Shape (N,).
         num_classes: C.
+        pointing: Whether a mean at the origin counts as none, too: for cosines, under which it would never move.
     """
     means = class_means(features, labels, num_classes)
     present = torch.bincount(labels, minlength=num_classes) > 0
-    means[~present] = means[present].mean(dim=0)
+    if pointing:
+        lengths = means.norm(dim=1)
+        present &= lengths > SHORTEST * lengths.max()
+    if present.any():
+        means[~present] = means[present].mean(dim=0)
     return means

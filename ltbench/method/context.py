@@ -83,6 +83,7 @@ class Context:
     Attributes:
         facts: Class counts, D, epochs.
         epoch: From 0; of the current stage.
+        lr: The stage's learning rate in the first step of the current epoch; 0 where nothing is trained.
         previous: The model of the stage before, frozen and in evaluation mode; None in the first stage. Its ``head``,
             ``backbone`` and ``method(name)`` are there to read.
         global_labels: Labels of the global batch whose loss was asked for last, shape (G,); None before the first.
@@ -102,6 +103,7 @@ class Context:
         self.protocol = protocol
         self.stage = stack.stage
         self.epoch = 0
+        self.lr = 0.0
         self.previous = previous
         self.device = device
         self.global_labels: Tensor | None = None

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ltbench.terms.task import Task
 
 
+MADE, KEPT = "made", "kept"
+
+
 @dataclass(frozen=True, eq=False)
 class ParameterGroup:
     """Give some parameters an optimization of their own; None follows the protocol.
@@ -85,6 +88,10 @@ class Method(nn.Module):
             for a sum; None for no opinion, which is the mean.
         below: For a later stage: the expression that it stands on where the user typed none, in the common track; None for
             the base method.
+        needs: For a later stage: the kinds of classifier (:func:`ltbench.kind_of`) that it can go on from; none for any. A run
+            whose stage before leaves another is refused before any data is read.
+        leaves: Of a method that owns ``make_classifier`` or ``build_head``: the kind that it ends with; ``made`` for what the
+            stack's ``make_classifier`` makes, ``kept`` for that of the stage before. None leaves it open until the run.
     """
 
     name: ClassVar[str]
@@ -95,6 +102,8 @@ class Method(nn.Module):
     backbone: Literal["frozen", "drifting", "tuned"] | None = None
     reduction: Literal["mean", "sum"] | None = None
     below: ClassVar[str | None] = None
+    needs: frozenset[str] = frozenset()
+    leaves: str | None = None
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Let every constructor check its hyperparameters against their annotations before it runs."""

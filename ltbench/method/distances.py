@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+SHORTEST = 1e-6  # of the longest prototype, in length: what is shorter has no direction
 _ROWS = 1024  # prototypes at a time on a processor, 8 MB at D = 2,048
 
 
@@ -163,6 +163,9 @@ def euclidean_distance(x: Tensor, c: Tensor) -> Tensor:
 def cosine_distance(x: Tensor, c: Tensor) -> Tensor:
     """Return 1 - cos(x_b, c_k), from 0 to 2, shape (B, C), in at least float32.
 
+    A vector shorter than a millionth of the longest prototype has no direction: its distances are 1 and its gradient 0. The
+    slope of a direction grows as the vector shrinks, so that one step on such a vector would throw it out of sight.
+
     Args:
         x: Features, shape (B, D).
         c: Prototypes, shape (C, D).
@@ -170,4 +173,13 @@ def cosine_distance(x: Tensor, c: Tensor) -> Tensor:
     # For unit vectors ||x - c||^2 = 2 - 2 cos; half of it keeps small angles that 1 - cos rounds away.
     with torch.autocast(x.device.type, enabled=False):
         x, c = _full_precision(x, c)
-        return 0.5 * pairwise_squared_distance(F.normalize(x, dim=1), F.normalize(c, dim=1))
+        shortest = SHORTEST * c.detach().norm(dim=1).max() if len(c) else c.new_zeros(())
+        (x, no_x), (c, no_c) = _direction(x, shortest), _direction(c, shortest)
+        return (0.5 * pairwise_squared_distance(x, c)).masked_fill(no_x | no_c.T, 1)
+
+
+def _direction(rows: Tensor, shortest: Tensor) -> tuple[Tensor, Tensor]:
+    """Return rows at length 1, and which of them, as a column, are too short for that and are 0 instead."""
+    norms = rows.norm(dim=1, keepdim=True)
+    none = norms <= shortest
+    return (rows / norms.masked_fill(none, 1)).masked_fill(none, 0), none

@@ -88,20 +88,38 @@ class BackboneFactory:
             self._full = self._build()
         return self._full
 
-    def trunk(self) -> nn.Module:
-        """Return all of the backbone but its last stage."""
-        trunk = getattr(self.full(), "trunk", None)
+    def trunk(self, stages: int = 1) -> nn.Module:
+        """Return all of the backbone but its last stage, or its last stages.
+
+        Args:
+            stages: How many are left off; for more than one the backbone must offer ``trunk_of(stages)``.
+        """
+        full: Any = self.full()
+        if stages != 1:
+            self._offers_several(full, stages)
+            several: nn.Module = full.trunk_of(stages)
+            return several
+        trunk = getattr(full, "trunk", None)
         if not isinstance(trunk, nn.Module):
             raise UserError(f"backbone {self._name!r} cannot be split: it has no trunk")
         return trunk
 
-    def last_stage(self, width: float = 1.0) -> nn.Module:
+    def _offers_several(self, full: nn.Module, stages: int) -> None:
+        if not (hasattr(full, "trunk_of") and hasattr(full, "make_last_stage") and hasattr(full, "pool")):
+            raise UserError(f"backbone {self._name!r} cannot be split before its last {stages} stages: it offers no "
+                            "trunk_of(stages), make_last_stage(width, stages) and pool(maps)")
+
+    def last_stage(self, width: float = 1.0, stages: int = 1) -> nn.Module:
         """Return a new last stage, trunk output -> embedding, with weights of its own.
 
         Args:
             width: Of its channels, as a fraction of the backbone's own.
+            stages: How many last stages, all of that width, for a trunk without as many.
         """
         full: Any = self.full()
+        if stages != 1:
+            self._offers_several(full, stages)
+            return _Pooled(full.make_last_stage(width, stages), full.pool)
         if not (hasattr(full, "make_last_stage") and hasattr(full, "pool")):
             raise UserError(f"backbone {self._name!r} cannot be split: it offers no make_last_stage(width) and pool(maps)")
         return _Pooled(full.make_last_stage(width), full.pool)

@@ -53,26 +53,48 @@ class DistanceClassifier(nn.Module):
     positive and weight decay draws them to 1; at T = 1 a step in log T is a step in T. The other distances are likewise
     measured on channels divided by the root of T.
 
+    A scale multiplies the distance. The Euclidean distances have that of the features; a cosine spans 2 whatever the features
+    are, so that without a scale the logits span 1.
+
     Args:
         features: d.
         classes: C.
         distance: ``euclidean`` (eq. 2), ``squared`` or ``cosine``.
         temperatures: Whether channel temperatures are learned.
+        scale: By what the distance is multiplied, above 0; where it is learned, at the start.
+        learn_scale: Whether the scale is learned, as a logarithm.
 
     Attributes:
         prototypes: Shape (C, d); a method sets them, to centroids as a rule.
         log_temperatures: Shape (d,), 0 at the start; None without temperatures.
+        log_scale: A scalar; None where the scale is fixed.
     """
 
     log_temperatures: nn.Parameter | None
+    log_scale: nn.Parameter | None
 
-    def __init__(self, features: int, classes: int, distance: str = "euclidean", temperatures: bool = False) -> None:
+    def __init__(self, features: int, classes: int, distance: str = "euclidean", temperatures: bool = False, *,
+                 scale: float = 1.0, learn_scale: bool = False) -> None:
         super().__init__()
         if distance not in DISTANCES:
             raise unknown("distance", distance, DISTANCES)
+        if not scale > 0:
+            raise UserError(f"scale must be > 0, got {scale}")
         self.distance = distance
+        self.fixed_scale = scale
         self.prototypes = nn.Parameter(torch.empty(classes, features).normal_(std=features**-0.5))
         self.register_parameter("log_temperatures", nn.Parameter(torch.zeros(features)) if temperatures else None)
+        self.register_parameter("log_scale", nn.Parameter(torch.tensor(scale).log()) if learn_scale else None)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is half the Euclidean distance of features as they are and nothing else."""
+        return self.distance == "euclidean" and self.log_temperatures is None and self.log_scale is None and self.fixed_scale == 1
+
+    @property
+    def scale(self) -> Tensor | float:
+        """By what the distance is multiplied."""
+        return self.fixed_scale if self.log_scale is None else self.log_scale.exp()
 
     @property
     def temperatures(self) -> Tensor:
@@ -87,4 +109,4 @@ class DistanceClassifier(nn.Module):
         if self.log_temperatures is not None:
             root = (-0.5 * self.log_temperatures).exp()  # T^(-1/2)
             features, prototypes = features * root, prototypes * root
-        return -0.5 * DISTANCES[self.distance](features, prototypes)
+        return -0.5 * self.scale * DISTANCES[self.distance](features, prototypes)

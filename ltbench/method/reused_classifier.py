@@ -23,6 +23,7 @@ class ReusedClassifier(Method):
     """
 
     stages = frozenset({2})
+    needs = frozenset({"linear"})
 
     def __init__(self, facts: Facts, *, inputs: Literal["features", "images"] = "features") -> None:
         super().__init__(facts)

@@ -134,9 +134,9 @@ class Stack:
 
     @property
     def trains(self) -> bool:
-        """Whether the stage takes gradient steps."""
+        """Whether the stage takes gradient steps; one that only watches stands beside the base method."""
         acting = [method for method in self.methods if not passive(type(method))]
-        return self.stage == 1 or any(method.trains and not evaluation_only(type(method)) for method in acting)
+        return self.stage == 1 or not acting or any(method.trains and not evaluation_only(type(method)) for method in acting)
 
     @property
     def inputs(self) -> Literal["images", "features"]:

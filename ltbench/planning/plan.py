@@ -14,6 +14,7 @@ import torch
 from ltbench.data.base import Dataset
 from ltbench.errors import UserError
 from ltbench.method import hyperparameters
+from ltbench.method.kinds import check_below, check_trainable, left_by
 from ltbench.method.stack import Stack, evaluation_only, slots_of
 from ltbench.method.values import Facts
 from ltbench.planning.expression import Expression, Member, resolve
@@ -42,6 +43,7 @@ class StagePlan:
         overrides: What the methods changed of it.
         key: Of its result; that of the stage before, where this one only changes predictions.
         trial: The stack built on made-up facts, to ask it what it is.
+        leaves: The kind of classifier that it ends with; None where its methods do not say.
     """
 
     number: int
@@ -51,6 +53,7 @@ class StagePlan:
     key: str
     previous: StagePlan | None
     trial: Stack = field(repr=False)
+    leaves: str | None = None
 
     @property
     def text(self) -> str:
@@ -142,6 +145,9 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
     for number, stage in enumerate(written, start=1):
         previous = stages[-1] if stages else None
         trial = Stack([hyperparameters.build(choice.method, facts, choice.values) for choice in stage.choices], number)
+        if previous:
+            check_below(trial, previous.leaves, previous.text)
+            check_trainable(trial, facts)
         if previous and trial.evaluation_only:
             own = previous.protocol  # such a stage is evaluated as the one that it stands on
         else:
@@ -160,7 +166,8 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         else:
             key = _digest({**ground, **_training(number, stage.choices, realized, registry),
                            "previous": previous and previous.key, "external": external if number == 1 else None})
-        stages.append(StagePlan(number, stage.choices, realized, overrides, key, previous, trial))
+        stages.append(StagePlan(number, stage.choices, realized, overrides, key, previous, trial,
+                                left_by(trial, previous.leaves if previous else None)))
     shared = terms[0]
     if task.track == PAPER:
         shared = shared.replace(eval_flip=terms[-1].eval_flip, name=PAPER)

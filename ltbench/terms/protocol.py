@@ -12,7 +12,7 @@ PAPER = "paper"
 COMMON = "common"
 
 OPTIMIZERS = ("sgd", "adamw")
-AUGMENTATIONS = ("crop", "random_resized_crop", "flip", "jitter", "autoaugment", "randaugment", "cutout")
+AUGMENTATIONS = ("crop", "random_resized_crop", "flip", "rotation", "jitter", "autoaugment", "randaugment", "cutout")
 SCHEDULES = ("constant", "step", "cosine", "one_cycle")
 
 
@@ -35,7 +35,7 @@ class Protocol:
         milestones: Where ``step`` decays, as fractions of the training.
         gamma: By what ``step`` multiplies at each milestone.
         augmentation: Names of training augmentations, in order: ``crop`` or ``random_resized_crop`` (for images on disk),
-            ``flip``, ``jitter``, ``autoaugment``, ``randaugment``, ``cutout``.
+            ``flip``, ``rotation`` (by up to 15 degrees), ``jitter``, ``autoaugment``, ``randaugment``, ``cutout``.
         grad_clip: Largest gradient norm, or None.
         stage2_draws: Samples drawn by a learned later stage, as a multiple of the number of training images.
         stage2_samples: Their number, whatever the training set's size, in place of ``stage2_draws``; None for that.

@@ -17,9 +17,9 @@ class WithoutBatchNorm(DigitsNet):
         super().__init__(channels)
         self.trunk = _grouped(self.trunk)
 
-    def make_last_stage(self, width: float = 1.0) -> nn.Sequential:
+    def make_last_stage(self, width: float = 1.0, stages: int = 1) -> nn.Sequential:
         """Build one more last stage."""
-        return _grouped(super().make_last_stage(width))
+        return _grouped(super().make_last_stage(width, stages))
 
 
 def _grouped(stage: nn.Sequential) -> nn.Sequential:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ltbench.data.arrays import Ints
 from ltbench.data.task_data import TaskData
+from ltbench.method.kinds import kind_of
 from ltbench.method.stack import evaluation_only, overrides
 from ltbench.method.values import Seen
 from ltbench.planning.plan import StagePlan
@@ -30,9 +31,13 @@ class _Interrupted(Exception):
 
 
 def trains(subject: Subject) -> None:
-    """Train two steps; the loss and every prediction must be finite."""
+    """Train two steps; the loss and every prediction must be finite, and the classifier of the kind that the method says."""
     for text in subject.expressions:
-        check_finite(text, subject.trained(text))
+        trained = subject.trained(text)
+        check_finite(text, trained)
+        said, found = subject.usual.last(text)[0].leaves, kind_of(trained.engine.head)
+        if said not in (None, found):
+            raise Failure(f"{text} leaves {found!r}, but its method says that it leaves {said!r}")
 
 
 def deterministic(subject: Subject) -> None:

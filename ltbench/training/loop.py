@@ -112,6 +112,7 @@ class Loop:
     def _epoch(self, epoch: int) -> Row:
         ctx, stage = self.engine.ctx, self.engine.stack.stage
         ctx.epoch = epoch
+        ctx.lr = self._optimization.rate(epoch * self.budget.steps)
         torch.manual_seed(derive_seed("step", self._seed, stage, epoch, self._accelerator.process_index))
         ctx.generator.manual_seed(derive_seed("context", self._seed, stage, epoch))
         self._prepared.train()

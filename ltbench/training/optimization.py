@@ -44,6 +44,7 @@ class Optimization:
         stage = engine.stack.stage
         stage_terms = terms(protocol, stage)
         self._follow = schedules.for_stage(protocol, stage, total_steps)
+        self._lr = stage_terms.lr
         self._clip = protocol.grad_clip
         self._clips: list[float | None] = []
         self._base: list[tuple[float, bool]] = []  # peak rate of each group, and whether it follows the schedule
@@ -72,6 +73,10 @@ class Optimization:
             groups.append({"params": parameters, "lr": lr, "weight_decay": weight_decay, "momentum": momentum})
             self._base.append((lr, follow))
             self._clips.append(clip)
+
+    def rate(self, step: int) -> float:
+        """Return the stage's learning rate at a step, that of parameters without a group of their own."""
+        return self._lr * self._follow(step)
 
     def set_rates(self, step: int) -> float:
         """Set every group's learning rate for a step and return the factor of the schedule."""

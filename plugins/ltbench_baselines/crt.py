@@ -21,6 +21,7 @@ class ClassifierRetraining(ltbench.Method):
 
     name = "crt"
     stages = frozenset({2})
+    leaves = "made"
 
     def __init__(self, facts: ltbench.Facts, *, inputs: Literal["features", "images"] = "features",
                  batch_norm_drift: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -65,9 +65,10 @@ class DistributionAlignment(ltbench.ReusedClassifier):
     """
 
     name = "disalign"
+    leaves = "CalibratedClassifier"
     weights: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, rho: ltbench.NonNegative = 1.2,
+    def __init__(self, facts: ltbench.Facts, *, rho: Annotated[ltbench.NonNegative, ltbench.Uniform(0.0, 3.0)] = 1.2,
                  form: Literal["additive", "interpolated"] = "additive",
                  inputs: Literal["features", "images"] = "features") -> None:
         super().__init__(facts, inputs=inputs)

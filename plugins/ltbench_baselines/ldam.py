@@ -22,6 +22,7 @@ class LDAM(ltbench.Method):
 
     name = "ldam"
     stages = frozenset({1, 2})
+    leaves = "cosine"
     shift: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, max_margin: Annotated[ltbench.NonNegative, ltbench.Uniform(0.1, 1.0)] = 0.5,

@@ -35,6 +35,7 @@ class LearnableWeightScaling(ltbench.ReusedClassifier):
     """Learn one scale a class on class-balanced samples; the directions of the earlier classifier stay."""
 
     name = "lws"
+    leaves = "ScaledClassifier"
 
     def reuse(self, linear: nn.Linear) -> nn.Module:
         """Return the scaled classifier."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,10 +34,11 @@ class MaxNorm(ltbench.ReusedClassifier):
     """
 
     name = "maxnorm"
+    leaves = "linear"
     weights: Tensor
     radius: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, radius_fraction: ltbench.Fraction = 0.1,
+    def __init__(self, facts: ltbench.Facts, *, radius_fraction: Annotated[ltbench.Fraction, ltbench.Uniform(0.0, 1.0)] = 0.1,
                  beta: Beta = 0.9999, inputs: Literal["features", "images"] = "features") -> None:
         super().__init__(facts, inputs=inputs)
         self.radius_fraction = radius_fraction
@@ -53,7 +54,8 @@ class MaxNorm(ltbench.ReusedClassifier):
                     "stage2_schedule": "cosine", "augmentation": ("crop", "flip")}
         tuned = WeightDecay.paper(task)
         return ltbench.PaperSetting(protocol=protocol, hyperparameters={"inputs": "images"}, stage1="wd",
-                                    stage1_protocol=tuned.protocol if tuned else {})
+                                    stage1_protocol=tuned.protocol if tuned else {},
+                                    alternatives=tuned.alternatives if tuned else {})
 
     def reuse(self, linear: nn.Linear) -> nn.Module:
         """Return the earlier classifier, free to learn."""

@@ -48,6 +48,8 @@ def ltbench_methods() -> Iterable[MethodSpec]:
               "Zhou et al., 2020", _FIRST),
         _spec("dro_lt", "dro_lt:DistributionalRobustness", "draws features to centroids by a margin for their uncertainty",
               "Samuel & Chechik, 2021", _FIRST),
+        _spec("dro_lt_public", "dro_lt_public:PublicRobustness", "dro_lt's second phase as public: tunes the backbone alone",
+              "Samuel & Chechik, 2021", _LATER, needs_classifier=True),
         _spec("ride", "ride:RoutedExperts", "several experts on one trunk, kept apart by a diversity loss", "Wang et al., 2021",
               _FIRST),
         _spec("tde", "tde:TotalDirectEffect", "leaves out of the logits what the mean feature adds", "Tang et al., 2020", _FIRST),

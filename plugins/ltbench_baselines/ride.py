@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -11,14 +11,23 @@ from torch import Tensor, nn
 
 import ltbench
 
-_CIFAR = {"epochs": 200, "batch_size": 128, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4,
-          "schedule": "step", "milestones": (0.8, 0.9), "gamma": 0.01, "warmup": 0.025, "augmentation": ("crop", "flip")}
-_IMAGENET = {"backbone": "timm:resnext50_32x4d", "epochs": 100, "batch_size": 256, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9,
-             "weight_decay": 2e-4, "schedule": "step", "milestones": (0.6, 0.8), "gamma": 0.1, "warmup": 0.05}
+_CIFAR: dict[str, Any] = {
+    "epochs": 200, "batch_size": 128, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "schedule": "step",
+    "milestones": (0.8, 0.9), "gamma": 0.01, "warmup": 0.025, "augmentation": ("crop", "flip", "rotation"),
+}
+_LARGE: dict[str, Any] = {"epochs": 100, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 2e-4, "schedule": "step",
+                          "milestones": (0.6, 0.8), "gamma": 0.1, "warmup": 0.05}
+# Of the public configurations: only that of CIFAR-100 names a diversity factor, the others leave it at the loss's own .2.
+_SETTINGS: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
+    "cifar100-lt": (_CIFAR, {}),
+    "imagenet-lt": ({**_LARGE, "backbone": "timm:resnext50_32x4d", "batch_size": 256, "lr": 0.1},
+                    {"diversity": 0.2, "awareness": 0.02}),
+    "inat18": ({**_LARGE, "backbone": "timm:resnet50", "batch_size": 512, "lr": 0.2}, {"diversity": 0.2, "awareness": 0.015}),
+}
 
 
 class ExpertBackbone(nn.Module):
-    """Share a trunk between last stages, whose embeddings stand side by side.
+    """Share a trunk between experts' last stages, whose embeddings stand side by side.
 
     Args:
         trunk: Images (B, channels, H, W) -> maps.
@@ -66,7 +75,8 @@ class RoutedExperts(ltbench.Method):
 
     Args:
         experts: E, at least 2.
-        width: Of an expert's last stage, as a fraction of the backbone's own.
+        width: Of an expert's own stages, as a fraction of the backbone's.
+        stages: How many of the backbone's last stages an expert has for itself.
         diversity: lambda, of the divergence between experts and their mean.
         temperature: alpha, of the compared distributions.
         awareness: gamma, by how much the temperature falls from the largest to smaller classes; 0 is one for all.
@@ -75,14 +85,17 @@ class RoutedExperts(ltbench.Method):
 
     name = "ride"
     stages = frozenset({1})
+    leaves = "ExpertHead"
     temperatures: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, experts: Annotated[int, ltbench.Interval(ge=2)] = 3,
-                 width: ltbench.Positive = 0.75, diversity: ltbench.NonNegative = 0.2, temperature: ltbench.Positive = 1.0,
+                 width: ltbench.Positive = 0.75, stages: Annotated[int, ltbench.Interval(ge=1, le=2)] = 2,
+                 diversity: ltbench.NonNegative = 0.45, temperature: ltbench.Positive = 1.0,
                  awareness: ltbench.Fraction = 0.05, aware_from: ltbench.Fraction = 0.8) -> None:
         super().__init__(facts)
         self.experts = experts
         self.width = width
+        self.own_stages = stages
         self.diversity = diversity
         self.temperature = temperature
         self.aware_from = aware_from
@@ -93,17 +106,17 @@ class RoutedExperts(ltbench.Method):
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
-        """Return the public code's setting on CIFAR-100 and on ImageNet-LT with ResNeXt-50, with LDAM and deferred weights."""
-        if task.dataset == "cifar100-lt":
-            return ltbench.PaperSetting(protocol=_CIFAR, companions=("ldam", "drw"))
-        if task.dataset == "imagenet-lt":
-            return ltbench.PaperSetting(protocol=_IMAGENET, hyperparameters={"awareness": 0.02}, companions=("ldam", "drw"))
-        return None
+        """Return the public code's setting, with LDAM and deferred weights."""
+        if task.dataset not in _SETTINGS:
+            return None
+        protocol, hyperparameters = _SETTINGS[task.dataset]
+        return ltbench.PaperSetting(protocol=protocol, hyperparameters=hyperparameters, companions=("ldam", "drw"))
 
     def build_backbone(self, make: ltbench.BackboneFactory) -> nn.Module:
-        """Return the trunk with one narrower last stage an expert."""
+        """Return the trunk with narrower last stages for each expert."""
         width = round(make.feature_dim * self.width)
-        return ExpertBackbone(make.trunk(), [make.last_stage(self.width) for _ in range(self.experts)], width)
+        experts = [make.last_stage(self.width, self.own_stages) for _ in range(self.experts)]
+        return ExpertBackbone(make.trunk(self.own_stages), experts, width)
 
     def build_head(self, make: ltbench.HeadFactory) -> nn.Module:
         """Return one classifier an expert, as the stack makes them."""

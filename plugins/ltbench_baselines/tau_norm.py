@@ -18,6 +18,7 @@ class TauNormalization(ltbench.ReusedClassifier):
     """
 
     name = "tau_norm"
+    leaves = "linear"
     trains = False
 
     def __init__(self, facts: ltbench.Facts, *, tau: Annotated[ltbench.NonNegative, ltbench.Uniform(0.0, 1.0)] = 1.0) -> None:

@@ -69,6 +69,8 @@ class FixedPrototypes(ltbench.Method):
         weights: ``batch`` lets every class of a batch count alike, whatever its images in it; mixed ones count as drawn.
     """
 
+    leaves = "UnitPrototypes"
+
     def __init__(self, facts: ltbench.Facts, *, dim: Dimension = None, prototype_seed: int = 0, head: HeadKind = "linear",
                  reduction: Reduction = "mean", weights: Weights = "none") -> None:
         super().__init__(facts)

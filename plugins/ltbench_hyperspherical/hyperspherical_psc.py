@@ -25,6 +25,7 @@ class TrainedPrototypes(Hyperspherical):
     """
 
     name = "hyperspherical_psc"
+    needs = frozenset({"linear"})
     stages = frozenset({2})
     inputs = "images"
     backbone = "tuned"

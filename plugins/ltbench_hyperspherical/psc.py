@@ -50,6 +50,7 @@ class ParametricSoftmax(ltbench.Method):
     """
 
     name = "psc"
+    leaves = "linear"
     stages = frozenset({1})
 
     def __init__(self, facts: ltbench.Facts, *, dim: Dimension = None, uniformity: ltbench.NonNegative = 0.0,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 import ltbench
 from ltbench_iccl import setting
-from ltbench_iccl.centroids import retrieval_losses, updated_centroids
+from ltbench_iccl.centroids import class_sums, retrieval_losses, shares_found, updated_centroids
 from ltbench_iccl.head import ProjectingHead
 
 BelowOne = Annotated[float, ltbench.Interval(ge=0, lt=1)]
@@ -36,18 +36,23 @@ class ICCL(ltbench.Method):
         temperature: tau of the similarities.
         momentum: m of the centroids.
         projection_dim: d_z.
+        decay: Factor of the rate at the milestones of a step schedule, in place of the protocol's; none for that one.
     """
 
     name = "iccl"
+    leaves = "made"
     stages = frozenset({1})
     centroids: Tensor
+    sums: Tensor
+    sizes: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, uniform_weight: ltbench.NonNegative = 0.0,
                  interpolative_weight: ltbench.Positive = 1.0, ce_it: bool = True, cc_it: bool = True, warmup: BelowOne = 0.4,
                  alpha: ltbench.Positive = 1.0, beta: ltbench.Positive = 1.0,
                  sampler: Literal["class_aware", "class_agnostic"] = "class_aware",
                  gamma: Annotated[float, ltbench.Interval()] = 0.0, temperature: ltbench.Positive = 0.3,
-                 momentum: BelowOne = 0.99, projection_dim: Annotated[int, ltbench.Interval(gt=0)] = 32) -> None:
+                 momentum: BelowOne = 0.99, projection_dim: Annotated[int, ltbench.Interval(gt=0)] = 32,
+                 decay: Annotated[float, ltbench.Interval(gt=0, le=1)] | None = None) -> None:
         super().__init__(facts)
         if not (ce_it or uniform_weight):
             raise ValueError(f"ce_it must be true where uniform_weight is 0, or nothing trains the classifier, got {ce_it}")
@@ -64,12 +69,20 @@ class ICCL(ltbench.Method):
         self.temperature = temperature
         self.momentum = momentum
         self.projection_dim = projection_dim
+        self.decay = decay
         self.register_buffer("centroids", torch.zeros(facts.num_classes, projection_dim))  # (C, d_z)
+        # Of the projections of an epoch, which is measured before anything is saved: no part of the state.
+        self.register_buffer("sums", torch.zeros(facts.num_classes, projection_dim), persistent=False)  # (C, d_z)
+        self.register_buffer("sizes", torch.zeros(facts.num_classes), persistent=False)  # (C,)
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
         """Return the setting of section 4.2."""
         return setting.representation(task)
+
+    def protocol_overrides(self) -> Mapping[str, Any]:
+        """Return the decay of the rate, where it is asked for."""
+        return {} if self.decay is None else {"gamma": self.decay}
 
     def build_head(self, make: ltbench.HeadFactory) -> nn.Module:
         """Return the classifier with the projection head beside it."""
@@ -144,6 +157,11 @@ class ICCL(ltbench.Method):
         """Return eq. 5's loss: mixtures retrieve the centroids of both their classes."""
         return share * self._retrieval(mixed, plain) + (1 - share) * self._retrieval(mixed, other)
 
+    def start_epoch(self, ctx: ltbench.Context) -> None:
+        """Forget the projections of the epoch before."""
+        self.sums.zero_()
+        self.sizes.zero_()
+
     def after_step(self, ctx: ltbench.Context, seen: ltbench.Seen) -> None:
         """Move the centroids by the plain images of the global batch (eq. 1), as long as a loss reads them.
 
@@ -152,6 +170,17 @@ class ICCL(ltbench.Method):
         if self._warms_up(ctx) or self.cc_it:
             projections = cast(ProjectingHead, ctx.engine.head).project(seen.features.float())
             self.centroids.copy_(updated_centroids(self.centroids, projections, seen.labels, self.momentum))
+            sums, sizes = class_sums(projections, seen.labels, self.facts.num_classes)
+            self.sums += sums
+            self.sizes += sizes
+
+    def measure(self, ctx: ltbench.Context) -> Mapping[str, float]:
+        """Return ``centroids_many``, ``centroids_medium`` and ``centroids_few``: see :func:`shares_found`.
+
+        Class means are those of the epoch's plain images as training projected them, which costs no pass over the images;
+        nothing before the first step, nor where no loss reads the centroids.
+        """
+        return shares_found(self.sums, self.sizes, self.centroids, ctx.class_counts)
 
     def _warms_up(self, ctx: ltbench.Context) -> bool:
         return ctx.epoch < self.warmup_epochs

@@ -45,9 +45,10 @@ class ICCLRebalancing(ltbench.ReusedClassifier):
     """
 
     name = "iccl_rebalance"
+    leaves = "linear"
     below = "iccl"
 
-    def __init__(self, facts: ltbench.Facts, *, gamma: Annotated[float, ltbench.Interval()] = 1.0,
+    def __init__(self, facts: ltbench.Facts, *, gamma: Annotated[float, ltbench.Interval(), ltbench.Uniform(0.0, 1.0)] = 1.0,
                  distill_weight: Annotated[float, ltbench.Interval(ge=0, lt=1)] = 0.5,
                  distill_temperature: ltbench.Positive = 10.0, encoder: Literal["frozen", "tuned"] = "frozen",
                  lr: ltbench.Positive = 0.01, encoder_lr: ltbench.Positive | None = None,
@@ -61,6 +62,7 @@ class ICCLRebalancing(ltbench.ReusedClassifier):
         self.lr = lr
         self.encoder_lr = lr if encoder_lr is None else encoder_lr
         self.classifier = classifier
+        self.needs = frozenset({"linear"} if classifier == "reused" else ())
         self.inputs = "images" if inputs == "images" or encoder == "tuned" else None  # features are a stage's default
 
     @classmethod

@@ -8,7 +8,7 @@ import ltbench
 
 _SGD: dict[str, Any] = {"optimizer": "sgd", "momentum": 0.9}
 _CIFAR = {**_SGD, "backbone": "resnet32", "epochs": 200, "batch_size": 128, "lr": 0.1, "weight_decay": 2e-4, "schedule": "step",
-          "warmup": 0.025, "milestones": (0.6, 0.8), "gamma": 0.1, "augmentation": ("crop", "flip")}
+          "warmup": 0.025, "milestones": (0.6, 0.8), "gamma": 0.01, "augmentation": ("crop", "flip")}
 _IMAGENET = {**_SGD, "backbone": "timm:resnext50_32x4d", "epochs": 90, "batch_size": 256, "lr": 0.1, "weight_decay": 5e-4,
              "schedule": "cosine", "warmup": 0.0, "augmentation": ("random_resized_crop", "flip", "jitter")}
 _INAT = {**_SGD, "backbone": "timm:resnet50", "epochs": 90, "batch_size": 512, "lr": 0.2, "weight_decay": 1e-4,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -57,3 +59,16 @@ def between_loss(means: Tensor, present: Tensor) -> Tensor:
     """
     angles, counted = smallest_angles(means, present)
     return -angles.sum() / counted.sum().clamp_min(1)
+
+
+def smallest_between_loss(means: Tensor, present: Tensor) -> Tensor:
+    """Return minus the smallest of all angles, in radians; 0 where fewer than two classes are present.
+
+    It moves one pair a step, where :func:`between_loss` moves every class.
+
+    Args:
+        means: Shape (K, d).
+        present: Which rows are class means, each class once, bool, shape (K,).
+    """
+    angles, counted = smallest_angles(means, present)
+    return -torch.where(counted.any(), torch.where(counted, angles, torch.full_like(angles, math.pi)).amin(), 0.0)

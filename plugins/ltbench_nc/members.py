@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -42,11 +43,16 @@ class Members:
         return (self.shares > 0) & ~earlier
 
 
-def members_of(step: ltbench.Step) -> Members:
-    """Return the members of this process's part of a step."""
+def members_of(step: ltbench.Step, experts: Literal["mean", "each"] = "each") -> Members:
+    """Return the members of this process's part of a step.
+
+    Args:
+        step: Finished.
+        experts: Where a head has several: the ``mean`` of their features, or ``each`` one's.
+    """
     targets = step.batch.targets
-    experts = step.output.extra.get(EXPERT_FEATURES)
-    each = (step.output.features,) if experts is None else experts.unbind(dim=1)
+    found = step.output.extra.get(EXPERT_FEATURES)  # (B, E, d)
+    each = (step.output.features,) if found is None else (found.mean(dim=1),) if experts == "mean" else found.unbind(dim=1)
     features = tuple(part.to(torch.promote_types(part.dtype, torch.float32)).repeat(len(targets), 1) for part in each)
     shares = [share if isinstance(share, Tensor) else torch.full_like(labels, share, dtype=features[0].dtype)
               for labels, share in targets]
@@ -68,11 +74,21 @@ def sizes_in_batch(members: Members, step: ltbench.Step) -> Tensor:
 
 def feature_width(ctx: ltbench.Context) -> int:
     """Return d, the width of the features that the stage's classifier reads, of all experts together."""
+    return _output_of_head(ctx).features.shape[1]
+
+
+def count_experts(ctx: ltbench.Context) -> int:
+    """Return E, the number of experts of the stage's head; 1 where it has none."""
+    experts = _output_of_head(ctx).extra.get(EXPERT_FEATURES)
+    return 1 if experts is None else experts.shape[1]
+
+
+def _output_of_head(ctx: ltbench.Context) -> ltbench.Output:
     engine = ctx.engine
     embedding = torch.zeros(1, ctx.embedding_dim, device=ctx.device)
     training = engine.head.training
     engine.head.eval()  # a batch norm in a projection must not count this
     with torch.no_grad():
-        features: Tensor = engine.head(embedding).features
+        output: ltbench.Output = engine.head(embedding)
     engine.head.train(training)
-    return features.shape[1]
+    return output

@@ -26,6 +26,7 @@ class BatchNormStatistics(ltbench.Method):
 
     name = "bn_stats"
     stages = frozenset({2})
+    leaves = "kept"
     inputs = "images"
     backbone = "drifting"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,6 +12,7 @@ import ltbench
 from ltbench_ncm.setting import setting
 
 Inputs = Literal["features", "images"]
+Tau = Annotated[ltbench.NonNegative, ltbench.Uniform(0.0, 1.0)]
 
 
 class LearnedDistance(ltbench.Method):
@@ -27,7 +28,7 @@ class LearnedDistance(ltbench.Method):
     stages = frozenset({2})
     shift: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, tau: ltbench.NonNegative = 0.0, lr: ltbench.Positive = 5.0,
+    def __init__(self, facts: ltbench.Facts, *, tau: Tau = 0.0, lr: ltbench.Positive = 5.0,
                  clip_norm: ltbench.Positive = 0.1, inputs: Inputs = "features") -> None:
         super().__init__(facts)
         self.lr = lr
@@ -38,7 +39,7 @@ class LearnedDistance(ltbench.Method):
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
         """Return the setting of section 5.2."""
-        return setting(task)
+        return setting(task, learned=True)
 
     def streams(self, ctx: ltbench.Context) -> Mapping[str, ltbench.Sampler]:
         """Return the class-balanced stream."""

@@ -15,7 +15,8 @@ _ROWS = 4096
 class LearningCurve(ltbench.Method):
     """Change nothing; note the training accuracy of many-, medium- and few-shot classes before the first and after every epoch.
 
-    Joins any stack of any stage. A method never sees test images: this is the accuracy on plain training images.
+    Joins any stack of any stage; as a later stage of its own it stands beside the base method, which trains. A method never sees
+    test images: this is the accuracy on plain training images.
     """
 
     name = "learning_curve"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 import ltbench
 from ltbench_ncm.centroids import class_variance
-from ltbench_ncm.learned import LearnedDistance
+from ltbench_ncm.learned import Inputs, LearnedDistance, Tau
 
 
 class LearnedNCM(LearnedDistance):
@@ -18,11 +19,23 @@ class LearnedNCM(LearnedDistance):
 
     A mean of few features is far from the class's true one. The Euclidean distance, not squared, gives gradients whose length
     does not grow with it (eq. 6).
+
+    Args:
+        distance: ``euclidean``; ``cosine``, the other one of section 4.2; or ``squared``.
+        distance_scale: By what the distance is multiplied; cosines have no scale of their own.
     """
 
     name = "lncm"
     start: Tensor
     variance: Tensor
+
+    def __init__(self, facts: ltbench.Facts, *, tau: Tau = 0.0, lr: ltbench.Positive = 5.0, clip_norm: ltbench.Positive = 0.1,
+                 inputs: Inputs = "features", distance: Literal["euclidean", "cosine", "squared"] = "euclidean",
+                 distance_scale: ltbench.Positive = 1.0) -> None:
+        super().__init__(facts, tau=tau, lr=lr, clip_norm=clip_norm, inputs=inputs)
+        self.distance = distance
+        self.distance_scale = distance_scale
+        self.leaves = "centroids" if distance == "euclidean" and distance_scale == 1 else "DistanceClassifier"
 
     def setup(self, ctx: ltbench.Context) -> None:
         """Make room for what centroids are compared with while they move."""
@@ -31,13 +44,14 @@ class LearnedNCM(LearnedDistance):
         self.register_buffer("variance", torch.zeros_like(prototypes[:, 0]))
 
     def build_head(self, make: ltbench.HeadFactory) -> nn.Module:
-        """Return the head: logits are minus half the Euclidean distance."""
-        return make.head(ltbench.DistanceClassifier(make.feature_dim, make.num_classes))
+        """Return the head: logits are minus half the distance."""
+        return make.head(ltbench.DistanceClassifier(make.feature_dim, make.num_classes, self.distance, scale=self.distance_scale))
 
     def fit(self, ctx: ltbench.Context) -> None:
         """Start from the empirical centroids."""
         bank = ctx.features("train")
-        self.start.copy_(ltbench.class_centroids(bank.embedding, bank.labels, self.facts.num_classes))
+        self.start.copy_(ltbench.class_centroids(bank.embedding, bank.labels, self.facts.num_classes,
+                                                 pointing=self.distance == "cosine"))
         self.variance.copy_(class_variance(bank.embedding, bank.labels, self.start))
         with torch.no_grad():
             ctx.classifier(ltbench.DistanceClassifier).prototypes.copy_(self.start)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_ncm.ranked import RankedClassifier, RankedDistance
+from ltbench_ncm.ranked import LearnedMetric, RankedClassifier
 
 
 class GlobalMetricClassifier(RankedClassifier):
@@ -24,8 +24,9 @@ class GlobalMetricClassifier(RankedClassifier):
             return -0.5 * ltbench.euclidean_distance(features.float() @ w, self.prototypes @ w)
 
 
-class GlobalMetricNCM(RankedDistance):
+class GlobalMetricNCM(LearnedMetric):
     """Learn the centroids and one metric together; at its start it is the Euclidean one."""
 
     name = "lncm_global"
+    leaves = "GlobalMetricClassifier"
     kind = GlobalMetricClassifier

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ltbench_ncm.class_blocks import in_class_blocks, local_distance
-from ltbench_ncm.ranked import RankedClassifier, RankedDistance
+from ltbench_ncm.ranked import LearnedMetric, RankedClassifier
 
 
 class LocalMetricClassifier(RankedClassifier):
@@ -24,11 +24,12 @@ class LocalMetricClassifier(RankedClassifier):
             return -0.5 * in_class_blocks(local_distance, features.float(), (self.prototypes, self.metric), rank)
 
 
-class LocalMetricNCM(RankedDistance):
+class LocalMetricNCM(LearnedMetric):
     """Learn the centroids and a metric for each class; at their start all are the Euclidean one.
 
     The metrics hold C r d numbers: with many classes or wide features, choose a low rank.
     """
 
     name = "lncm_local"
+    leaves = "LocalMetricClassifier"
     kind = LocalMetricClassifier

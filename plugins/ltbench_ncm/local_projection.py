@@ -66,6 +66,7 @@ class LocalProjection(RankedDistance):
     """
 
     name = "local_projection"
+    leaves = "LocalProjectionClassifier"
     kind = LocalProjectionClassifier
 
     def orient(self, classifier: RankedClassifier, bank: ltbench.Bank) -> None:

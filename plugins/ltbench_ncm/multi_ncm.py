@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 import ltbench
 from ltbench_ncm.centroids import class_variance
-from ltbench_ncm.learned import Inputs, LearnedDistance
+from ltbench_ncm.learned import Inputs, LearnedDistance, Tau
 from ltbench_ncm.multi_distance import nearest_displaced_distance
 from ltbench_ncm.setting import setting
+
+Displacements = Annotated[int, ltbench.Interval(ge=1), ltbench.Choice(1, 5, 10, 20, 40)]
 
 
 class MultiCentroidClassifier(nn.Module):
@@ -51,9 +53,11 @@ class MultiNCM(LearnedDistance):
 
     name = "multi_ncm"
     below = "lncm"
+    needs = frozenset({"centroids"})
+    leaves = "MultiCentroidClassifier"
 
-    def __init__(self, facts: ltbench.Facts, *, displacements: Annotated[int, ltbench.Interval(ge=1)] = 20,
-                 tau: ltbench.NonNegative = 0.0, lr: ltbench.Positive = 5.0, clip_norm: ltbench.Positive = 0.1,
+    def __init__(self, facts: ltbench.Facts, *, displacements: Displacements = 20, tau: Tau = 0.0,
+                 lr: ltbench.Positive = 5.0, clip_norm: ltbench.Positive = 0.1,
                  start_scale: ltbench.Positive = 1.0, inputs: Inputs = "features") -> None:
         super().__init__(facts, tau=tau, lr=lr, clip_norm=clip_norm, inputs=inputs)
         self.displacements = displacements
@@ -62,7 +66,7 @@ class MultiNCM(LearnedDistance):
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
         """Return the setting of section 5.2; with logit adjustment too, the centroids are those learned without."""
-        return setting(task, stage1="lncm")
+        return setting(task, stage1="lncm", learned=True)
 
     def build_head(self, make: ltbench.HeadFactory) -> nn.Module:
         """Return the head; :meth:`setup` puts the earlier stage's centroids into it."""

@@ -25,6 +25,7 @@ class NearestClassMean(ltbench.Method):
     def __init__(self, facts: ltbench.Facts, *, distance: Literal["euclidean", "cosine"] = "euclidean") -> None:
         super().__init__(facts)
         self.distance = distance
+        self.leaves = "centroids" if distance == "euclidean" else "DistanceClassifier"
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_ncm.learned import Inputs, LearnedDistance
+from ltbench_ncm.learned import Inputs, LearnedDistance, Tau
 
 
 class RankedClassifier(nn.Module):
@@ -42,7 +42,7 @@ class RankedDistance(LearnedDistance):
     kind: ClassVar[type[RankedClassifier]]
 
     def __init__(self, facts: ltbench.Facts, *, rank: Annotated[int, ltbench.Interval(ge=1)] | None = None,
-                 tau: ltbench.NonNegative = 0.0, lr: ltbench.Positive = 5.0, clip_norm: ltbench.Positive = 0.1,
+                 tau: Tau = 0.0, lr: ltbench.Positive = 5.0, clip_norm: ltbench.Positive = 0.1,
                  inputs: Inputs = "features") -> None:
         super().__init__(facts, tau=tau, lr=lr, clip_norm=clip_norm, inputs=inputs)
         self.rank = rank
@@ -64,6 +64,28 @@ class RankedDistance(LearnedDistance):
         rank, width = classifier.metric.shape[-2:]
         if rank < width:
             classifier.metric.copy_(principal_axes(bank.embedding, bank.labels, rank))
+
+
+class LearnedMetric(RankedDistance):
+    """Learn a metric, with the centroids or around fixed ones.
+
+    Args:
+        centroids: ``learned`` along (section A.3), or ``fixed`` at the class means (eq. 3, as Mensink et al. have it).
+    """
+
+    def __init__(self, facts: ltbench.Facts, *, rank: Annotated[int, ltbench.Interval(ge=1)] | None = None,
+                 tau: Tau = 0.0, lr: ltbench.Positive = 5.0, clip_norm: ltbench.Positive = 0.1,
+                 inputs: Inputs = "features", centroids: Literal["learned", "fixed"] = "learned") -> None:
+        super().__init__(facts, rank=rank, tau=tau, lr=lr, clip_norm=clip_norm, inputs=inputs)
+        self.centroids = centroids
+
+    def build_head(self, make: ltbench.HeadFactory) -> nn.Module:
+        """Return the head; fixed centroids get no gradient."""
+        head = super().build_head(make)
+        if self.centroids == "fixed":
+            for name, parameter in head.named_parameters():
+                parameter.requires_grad_(not name.endswith("prototypes"))
+        return head
 
 
 def principal_axes(features: Tensor, labels: Tensor, count: int) -> Tensor:

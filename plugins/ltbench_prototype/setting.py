@@ -31,5 +31,6 @@ def setting(task: ltbench.Task, *, public: bool = False) -> ltbench.PaperSetting
     if public:
         first["eval_flip"] = later["eval_flip"] = True
         later["stage2_samples"] = _SAMPLES
-    return ltbench.PaperSetting(protocol=later, hyperparameters={"inputs": "images"}, stage1="wd", stage1_protocol=first,
+    own = {"inputs": "images", **({"batch_norm_drift": True} if public else {})}
+    return ltbench.PaperSetting(protocol=later, hyperparameters=own, stage1="wd", stage1_protocol=first,
                                 alternatives={"backbone": ("resnet34cifar",)} if cifar else {})

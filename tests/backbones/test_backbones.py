@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ltbench.backbones import cifar_resnet, conv_shortcuts, digits, timm_family
+from ltbench.backbones import basic_resnet, cifar_resnet, conv_shortcuts, digits, timm_family
 from ltbench.backbones.cifar_resnet import BasicBlock, CifarResNet
 from ltbench.backbones.digits import DigitsNet
 from ltbench.backbones.plugin import ltbench_backbones
@@ -29,6 +30,8 @@ def count(module: nn.Module) -> int:
     ("resnet32", 463_504),
     ("resnet44", 464 + 14 * 2336 + 4672 + 13 * 9280 + 18560 + 13 * 36992),
     ("resnet56", 464 + 18 * 2336 + 4672 + 17 * 9280 + 18560 + 17 * 36992),
+    # Twin: stage 3 has 4 blocks and two more side by side, (18560 + 7 * 36992) + 2 * 2 * 36992.
+    ("resnet32twin", 537_488),
     ("resnet32x2", 928 + 10 * 9280 + (18560 + 9 * 36992) + (73984 + 9 * 147712)),
 ])
 def test_parameters_by_hand(name: str, parameters: int) -> None:
@@ -88,6 +91,21 @@ def test_forward_by_hand() -> None:
     torch.testing.assert_close(backbone(images), x.flatten(2).sum(2) / 16, rtol=1e-4, atol=1e-5)
 
 
+def test_twin_blocks_read_the_same_maps() -> None:
+    backbone = cifar_resnet.build(BackboneRequest("resnet32twin", 3, 32)).eval()
+    images = torch.randn(2, 3, 32, 32)
+    twin = backbone.last_stage[-1]
+    assert isinstance(twin, cifar_resnet.Twin) and isinstance(twin.first, nn.Module)
+    first, second = backbone(images).chunk(2, dim=1)
+    assert backbone.feature_dim == 128 and first.shape == (2, 64) and not torch.allclose(first, second)
+    twin.second.load_state_dict(twin.first.state_dict())
+    first, second = backbone(images).chunk(2, dim=1)
+    assert torch.equal(first, second)
+    shallow = cifar_resnet.build(BackboneRequest("resnet8twin", 3, 32))
+    assert shallow(images).shape == (2, 128)
+    assert backbone.pool(backbone.make_last_stage(0.75)(backbone.trunk(images))).shape == (2, 96)
+
+
 def test_initial_weights_are_kaiming_normal() -> None:
     backbone = CifarResNet(20)
     weight = backbone.last_stage[1].conv1.weight
@@ -113,6 +131,30 @@ def test_last_stages_can_be_copied(backbone: CifarResNet | DigitsNet) -> None:
     backbone.eval(), expert.eval()
     assert torch.equal(backbone.pool(expert(backbone.trunk(images))), backbone(images))
     assert backbone.pool(narrow(maps)).shape == (2, round(0.75 * backbone.feature_dim))
+
+
+@pytest.mark.parametrize(("name", "largest"), [("resnet8", 2), ("resnet8twin", 2), ("digits", 2), ("resnet10", 3)])
+def test_several_last_stages_can_be_copied(name: str, largest: int) -> None:
+    build = {"digits": digits.build, "resnet10": basic_resnet.build}.get(name, cifar_resnet.build)
+    backbone: Any = build(BackboneRequest(name, 3, 32)).eval()
+    images = torch.randn(2, 3, 32, 32)
+    for stages in range(1, largest + 1):
+        ends = backbone.make_last_stage(1.0, stages).eval()
+        own = nn.Sequential(*list(backbone.trunk)[len(backbone.trunk_of(stages)):])
+        whole = [*own.parameters(), *backbone.last_stage.parameters()]
+        buffers = [*own.buffers(), *backbone.last_stage.buffers()]
+        assert [p.shape for p in ends.parameters()] == [p.shape for p in whole]
+        with torch.no_grad():
+            for mine, theirs in zip([*ends.parameters(), *ends.buffers()], [*whole, *buffers], strict=True):
+                mine.copy_(theirs)
+            assert torch.equal(backbone.pool(ends(backbone.trunk_of(stages)(images))), backbone(images))
+            narrow = backbone.make_last_stage(0.75, stages).eval()
+            assert narrow(backbone.trunk_of(stages)(images)).shape[1] == round(0.75 * backbone.feature_dim)
+    for stages in (0, largest + 1):
+        with pytest.raises(UserError, match=rf"must be in \[1, {largest}\], got {stages}"):
+            backbone.trunk_of(stages)
+        with pytest.raises(UserError, match=rf"must be in \[1, {largest}\], got {stages}"):
+            backbone.make_last_stage(1.0, stages)
 
 
 def test_bad_settings_are_refused() -> None:

@@ -102,7 +102,10 @@ def test_timms_resnets_can_be_split() -> None:
     names = {name for name, _ in backbone.named_parameters()}
     assert "model.layer4.0.conv1.weight" in names and not any(name.startswith(("trunk", "last_stage")) for name in names)
     factory = BackboneFactory("timm:resnet18", lambda: backbone)
-    assert factory.last_stage(0.5)(factory.trunk()(torch.randn(1, 3, 64, 64))).shape == (1, 256)
+    for stages, channels in ((1, 256), (2, 128), (3, 64)):
+        maps = factory.trunk(stages)(torch.randn(1, 3, 64, 64))
+        assert maps.shape[1] == channels
+        assert factory.last_stage(0.5, stages)(maps).shape == (1, 256)
 
 
 def test_experts_do_not_share_weights() -> None:

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
-from ltbench.data.augment import Augmentation, crop, cutout, flip, normalize
+from ltbench.data.augment import Augmentation, crop, cutout, flip, normalize, rotation
 from ltbench.data.digits import DigitsLT
 from ltbench.data.parts import Parts, TensorImages
 
@@ -134,3 +135,24 @@ def test_refuses_other_pixels() -> None:
         Augmentation((), 0, (0.5,), (0.2, 0.2))
     with pytest.raises(ValueError, match="cutout_size must be >= 1, got 0"):
         Augmentation((), 0, MEAN, STD, cutout_size=0)
+
+
+def test_rotation_equals_pillow() -> None:
+    images = torch.randint(0, 256, (9, 3, 32, 32), dtype=torch.uint8)
+    uniforms = np.linspace(0, 1, 9)
+    expected = [np.array(Image.fromarray(image.permute(1, 2, 0).numpy()).rotate(30 * u - 15))
+                for image, u in zip(images, uniforms, strict=True)]
+    turned = rotation(images, uniforms)
+    assert np.array_equal(turned.permute(0, 2, 3, 1).numpy(), np.stack(expected))
+    assert torch.equal(turned[4], images[4])  # by 0 degrees
+    assert not turned[0, :, 0, 0].any()  # a corner is black
+
+
+def test_rotation_joins_the_others(digits: Parts) -> None:
+    images = images_of(digits)
+    plain, turned = augmentation("crop", "flip"), augmentation("crop", "flip", "rotation")
+    drawn = turned.draw(np.arange(40), 0, 3)
+    assert drawn["rotation"].shape == (40, 1)
+    assert all(np.array_equal(drawn[name], numbers) for name, numbers in plain.draw(np.arange(40), 0, 3).items())
+    assert turned(images, np.arange(40), 0, 3).shape == images.shape
+    assert not torch.equal(turned(images, np.arange(40), 0, 3), plain(images, np.arange(40), 0, 3))

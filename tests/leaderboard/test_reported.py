@@ -97,7 +97,7 @@ def test_each_claim_names_the_run_of_its_command() -> None:
 def test_the_printed_figures() -> None:
     printed = read_reported(REPORTED)
     assert len(printed) == len(mapped())
-    assert sum(len(claim.accuracy) for claim in printed) == 607
+    assert sum(len(claim.accuracy) for claim in printed) == 624
     pc = next(claim for claim in printed if (claim.source, claim.table, claim.method) == ("prototype", "1", "pc"))
     assert (pc.accuracy["all"], pc.expression, pc.epochs) == (52.56, "wd/pc(inputs=images)", 200)
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = {
     "ltbench_baselines": {
         "ce", "focal", "cb", "rw", "rs", "drw", "drs", "ldam", "la", "post_la", "balanced_softmax", "mixup", "wd", "crt", "lws",
-        "tau_norm", "maxnorm", "bbn", "disalign", "dro_lt", "manifold_mixup", "mse", "ride", "tde"},
+        "tau_norm", "maxnorm", "bbn", "disalign", "dro_lt", "dro_lt_public", "manifold_mixup", "mse", "ride", "tde"},
     "ltbench_prototype": {"prototype", "pc", "pc_cdt", "pc_la", "prototype_public"},
     "ltbench_ncm": {"ncm", "lncm", "lncm_la", "multi_ncm", "multi_ncm_la", "lncm_global", "lncm_local", "local_projection",
                     "bn_stats", "learning_curve"},
@@ -85,9 +85,10 @@ def test_paper_settings_by_the_papers() -> None:
     on_lncm = {"multi_ncm", "multi_ncm_la"}
     on_ce = EXPECTED["ltbench_ncm"] - on_lncm - {"learning_curve"}
     first = {"drw", "drs", "ldam", "wd", "bbn", "ride", "tde", "iccl", "nc", "center_loss", "hyperspherical", "psc", "etf"}
-    assert set(settings) == on_wd | on_lncm | on_ce | first | {"iccl_rebalance"}
+    assert set(settings) == on_wd | on_lncm | on_ce | first | {"iccl_rebalance", "dro_lt_public"}
     assert {name: setting.stage1 for name, setting in settings.items() if setting.stage1} == {
-        **dict.fromkeys(on_wd, "wd"), **dict.fromkeys(on_lncm, "lncm"), **dict.fromkeys(on_ce, "ce"), "iccl_rebalance": "iccl"}
+        **dict.fromkeys(on_wd, "wd"), **dict.fromkeys(on_lncm, "lncm"), **dict.fromkeys(on_ce, "ce"), "iccl_rebalance": "iccl",
+        "dro_lt_public": "ce"}
     companions = {name: setting.companions for name, setting in settings.items() if setting.companions}
     assert companions == {"ride": ("ldam", "drw"), **dict.fromkeys(("nc", "center_loss"), ("mixup",)),
                           **dict.fromkeys(("hyperspherical", "etf"), ("mixup",)), "psc": ("mixup", "rw")}

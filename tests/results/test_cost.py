@@ -39,4 +39,4 @@ def test_heads_and_experts_cost_what_they_compute(costs: dict[str, dict[str, Any
     plain = costs["ce"]["operations"]
     assert costs["ce/ncm"]["operations"] == plain == costs["ce/prototype"]["operations"]  # one product with C centroids
     assert costs["etf"]["operations"] > plain  # a projection before it
-    assert 1.2 < costs["ride"]["relative"] < 3  # experts share all but their last stage
+    assert 1.2 < costs["ride"]["relative"] < 3  # experts share all but their last stages

@@ -25,7 +25,7 @@ from ltbench.training.files import load_tensors
 from ltbench.training.store import ENGINE
 from tests.support import every_method_worker
 
-PER_STEP = ("nc", "dro_lt")  # see above
+PER_STEP = ("nc", "dro_lt", "ce/dro_lt_public")  # see above
 BY_ROUNDING = ("head.classifier.bases", "head.classifier.weights")
 FLIPPED = 1  # of 100 test images may be classified otherwise, where two logits all but tie
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ltbench_analysis.drawing import Drawing, Panel
 from ltbench_analysis.embedding import map_points
-from ltbench_analysis.figures.common import SPLITS, by_class, cloud, images_of, option, sweep, using, variation
+from ltbench_analysis.figures.common import SPLITS, by_class, cloud, images_of, option, over_training, sweep, using, variation
 from ltbench_analysis.geometry import lengths
-from ltbench_analysis.runs import Group, Lacking, Run, groups
+from ltbench_analysis.runs import Group, Lacking, Run, groups, members_of
 
 _CENTROIDS = "methods.iccl.centroids"
 _REBALANCE = "iccl_rebalance"
@@ -87,3 +87,13 @@ def distillation(runs: Sequence[Run]) -> Drawing:
     found = using(runs, _REBALANCE)
     series = sweep(found, lambda run: option(run, "distill_temperature", _REBALANCE), SPLITS)
     return Drawing([Panel("rebalanced classifier", "distillation temperature", "accuracy in %", series)], used=found)
+
+
+def centroids(runs: Sequence[Run]) -> Drawing:
+    """Draw the share of class means that find the running centroid of their own class, by split, over training."""
+    curves = {f"centroids_{split}": split for split in SPLITS[1:]}
+    members = groups(run for run in runs if curves.keys() & run.measured())
+    if not members:
+        raise Lacking(f"the curves {', '.join(curves)}")
+    panels = [over_training(group.label, "classes whose centroid is found, in %", [group], curves) for group in members]
+    return Drawing(panels, used=members_of(members))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -15,7 +16,7 @@ from ltbench_analysis.drawing import Drawing, Panel, Series
 from ltbench_analysis.embedding import map_points
 from ltbench_analysis.figures.common import INDEX, SPLITS, by_class, cloud, images_of, option, over_training, sweep, using
 from ltbench_analysis.geometry import lengths
-from ltbench_analysis.runs import Lacking, Run, groups, members_of
+from ltbench_analysis.runs import Lacking, Run, groups, members_of, terms
 from ltbench_analysis.variance import ESTIMATORS, Estimator, intra_class_variance
 
 _LEARNED = ("lncm", "lncm_la")
@@ -91,18 +92,68 @@ def learning_curves(runs: Sequence[Run]) -> Drawing:
 
 
 def adjustment_weight(runs: Sequence[Run]) -> Drawing:
-    """Draw figure 5: accuracy over the weight of logit adjustment."""
+    """Draw figure 5: accuracy over the weight of logit adjustment, a panel for each dataset and stage below."""
+    found, left_out = _learned(runs)
+    together: dict[str, list[Run]] = {}
+    for run in found:
+        together.setdefault(json.dumps(_beside_tau(run), sort_keys=True), []).append(run)
+    several = [members for members in together.values() if len({_tau(run) for run in members}) > 1]
+    if not several:
+        values = ", ".join(dict.fromkeys(f"{_tau(run):g} ({run.record.expression} on {run.dataset})" for run in found))
+        raise Lacking(f"runs on equal terms at two values of tau or more, got {values}")
+    used = [run for members in several for run in _one_name_a_value(members)]
+    panels = []
+    for members in several:
+        below = "/".join(stage.expression for stage in members[0].record.stages[:-1])
+        told = [members[0].dataset, *([f"on {below}"] if below else [])] if len(several) > 1 else []
+        title = ", ".join(["learned centroids", *told])
+        series = sweep(_one_name_a_value(members), _tau, SPLITS)
+        panels.append(Panel(title, "weight of logit adjustment", "accuracy in %", series))
+    left_out |= {run.record.expression for run in found if not any(run in members for members in several)}
+    return Drawing(panels, _told(left_out), used=used)
+
+
+def _learned(runs: Sequence[Run]) -> tuple[list[Run], set[str]]:
+    """Return the runs whose last stage learns centroids and does nothing else, and the expressions of the others that do."""
     found = using(runs, *_LEARNED)
-    series = sweep(found, lambda run: option(run, "tau", *_LEARNED), SPLITS)
-    return Drawing([Panel("learned centroids", "weight of logit adjustment", "accuracy in %", series)], used=found)
+    alone = [run for run in found if [method.name for method in run.record.stages[-1].methods if method.name in _LEARNED]
+             and len(run.record.stages[-1].methods) == 1]
+    others = {run.record.expression for run in found if run not in alone}
+    if not alone:
+        raise Lacking(f"a run whose last stage is {' or '.join(_LEARNED)}, got {', '.join(sorted(others))}")
+    return alone, others
+
+
+def _tau(run: Run) -> float:
+    return float(option(run, "tau", *_LEARNED))
+
+
+def _beside_tau(run: Run) -> dict[str, Any]:
+    """Return all that a line of figure 5 has in common; a method that only has another tau is the same one."""
+    (method,) = run.record.stages[-1].methods
+    return {**terms(run), "expression": [stage.expression for stage in run.record.stages[:-1]],
+            "options": {name: value for name, value in method.hyperparameters.items() if name != "tau"}}
+
+
+def _one_name_a_value(members: Sequence[Run]) -> list[Run]:
+    """Return runs of which none is another's under a second name: lncm(tau=0.125) and lncm_la are one point."""
+    names: dict[float, list[str]] = {}
+    for run in members:
+        names.setdefault(_tau(run), []).append(run.record.stages[-1].methods[0].name)
+    return [run for run in members if run.record.stages[-1].methods[0].name == min(names[_tau(run)])]
+
+
+def _told(left_out: set[str]) -> dict[str, Any]:
+    return {"left out": ", ".join(sorted(left_out))} if left_out else {}
 
 
 def displacement(runs: Sequence[Run]) -> Drawing:
     """Draw figure 6: how far learned centroids are from the empirical ones, class by class, and CDNV over training."""
-    members = groups(using(runs, *_LEARNED))
+    found, left_out = _learned(runs)
+    members = groups(found)
     left = by_class("displacement of centroids", "distance from the class mean", members, _moved)
     right = over_training("class-distance normalized variance", "CDNV", members, {"cdnv": ""})
-    summary: dict[str, Any] = {}
+    summary: dict[str, Any] = _told(left_out)
     for group in members:
         moved = group.mean(_moved)
         summary[group.label] = {

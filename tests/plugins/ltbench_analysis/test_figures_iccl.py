@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ltbench_analysis.figures.iccl import distillation, embeddings, norms
+from ltbench_analysis.figures.iccl import centroids, distillation, embeddings, norms
 from ltbench_analysis.runs import Lacking
-from tests.support.made_runs import COUNTS, layer, runs, stage_of, write
+from tests.support.made_runs import COUNTS, curve, layer, runs, stage_of, write
 
 
 def test_norms_of_both_stages_and_of_centroids(tmp_path: Path) -> None:
@@ -51,3 +51,12 @@ def test_distillation(tmp_path: Path) -> None:
                    stages=[stage_of("iccl_rebalance", distill_temperature=float(t))]) for t in (1, 3)]
     series = distillation(runs(*paths)).panels[0].series[0]
     assert (series.label, series.x) == ("all", [1, 3]) and series.y == pytest.approx([100 / 12, 25])
+
+
+def test_centroids_over_training(tmp_path: Path) -> None:
+    paths = [write(tmp_path, f"r{seed}", layer(), task__seed=seed,
+                   curve=curve(centroids_many=[0.0, 90 + seed, 100.0], centroids_few=[0.0, 10 * seed, 4.0])) for seed in (0, 2)]
+    (panel,) = centroids(runs(*paths)).panels
+    assert [(series.label, series.y) for series in panel.series] == [("many", [0, 91, 100]), ("few", [0, 10, 4])]
+    with pytest.raises(Lacking, match="the curves centroids_many"):
+        centroids(runs(write(tmp_path, "other", layer())))

@@ -76,18 +76,41 @@ def test_adjustment_weight(tmp_path: Path) -> None:
     by_label = {series.label: series for series in adjustment_weight(runs(*paths)).panels[0].series}
     assert by_label["all"].x == [0, 1] and by_label["all"].y == pytest.approx([75, 25])  # (50 + 100) / 2; 3 of 12
     assert by_label["few"].y == pytest.approx([50, 100]) and by_label["many"].y == pytest.approx([100, 0])
-    with pytest.raises(Lacking, match="two values or more"):
+    with pytest.raises(Lacking, match="two values of tau or more"):
         adjustment_weight(runs(*paths[1:]))
 
 
 def test_a_sweep_joins_equal_terms_only(tmp_path: Path) -> None:
-    first = write(tmp_path, "a", stages=[stage_of("lncm", tau=0.0)])
-    other = write(tmp_path, "b", stages=[stage_of("lncm", tau=1.0)], protocol__epochs=99)
-    with pytest.raises(Lacking, match="runs of one dataset on equal terms; epochs differs"):
-        adjustment_weight(runs(first, other))
-    same = write(tmp_path, "c", stages=[stage_of("lncm", tau=0.0)], expression="mixup/lncm")
-    with pytest.raises(Lacking, match="one setting for each value"):
-        adjustment_weight(runs(first, same))
+    first = write(tmp_path, "a", expression="ce/lncm", stages=[stage_of("ce"), stage_of("lncm", tau=0.0, lr=5.0)])
+    others = {"epochs": {"protocol__epochs": 99}, "below": {"stages": [stage_of("mixup"), stage_of("lncm", tau=1.0, lr=5.0)]},
+              "option": {"stages": [stage_of("ce"), stage_of("lncm", tau=1.0, lr=1.0)]}}
+    for name, change in others.items():
+        other = write(tmp_path, name, **({"stages": [stage_of("ce"), stage_of("lncm", tau=1.0, lr=5.0)]} | change))
+        with pytest.raises(Lacking, match=r"equal terms at two values of tau or more, got 0 \(ce/lncm on "):
+            adjustment_weight(runs(first, other))
+
+
+def test_figures_5_and_6_of_a_folder_with_everything(tmp_path: Path) -> None:
+    """The card's commands fill one folder: stacks that hold learned centroids below something else are left out by name."""
+    kept = layer(2, prototypes=2 * torch.eye(4))
+    stages = {"ce/lncm": ["ce", "lncm 0"], "ce/lncm(tau=0.125)": ["ce", "lncm 0.125"], "ce/lncm_la": ["ce", "lncm_la 0.125"],
+              "ce/lncm/multi_ncm": ["ce", "lncm 0", "multi_ncm 0"], "ce/bn_stats/lncm": ["ce", "bn_stats", "lncm 0"],
+              "wd/lncm": ["wd", "lncm 0"], "wd/lncm(tau=1)": ["wd", "lncm 1"]}
+    paths = []
+    for place, (expression, names) in enumerate(stages.items()):
+        words = [text.split() for text in names]
+        made = [stage_of(name, **({"tau": float(tau[0])} if tau else {})) for name, *tau in words]
+        paths.append(write(tmp_path, str(place), kept, expression=expression, stages=made, right=(place % 4, 0, 0, 0),
+                           curve=curve(len(made), cdnv=[0.9, 0.5])))
+    drawing = adjustment_weight(runs(*paths))
+    assert [panel.title for panel in drawing.panels] == [f"learned centroids, digits-lt@20, on {below}" for below in ("ce", "wd")]
+    assert [panel.series[0].x for panel in drawing.panels] == [[0, 0.125], [0, 1]]
+    assert drawing.panels[0].series[0].y == pytest.approx([0, 100 / 12])  # of lncm(tau=0.125), not of lncm_la
+    assert drawing.summary == {"left out": "ce/bn_stats/lncm, ce/lncm/multi_ncm"}
+    moved = displacement(runs(*paths))
+    assert len(moved.panels[0].series) == 6 and moved.summary["left out"] == "ce/lncm/multi_ncm"
+    with pytest.raises(Lacking, match="whose last stage is lncm or lncm_la, got ce/lncm/multi_ncm"):
+        displacement(runs(paths[3]))
 
 
 def test_displacement(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from ltbench.cli.main import build_parser
+from ltbench.cli.run.options import request_of
 from ltbench.method import hyperparameters
+from ltbench.planning.matrix import plan_matrix
 from ltbench.registry.discovery import load_registry
 from ltbench_analysis.listing import FIGURES
 from ltbench_analysis.papers import PAPERS
@@ -22,7 +24,7 @@ def test_every_figure_of_the_papers_is_there() -> None:
     wanted = {"prototype": "2 3", "learned-ncm": "1 2 3 4 5 6 7 8", "iccl": "2 3 4", "nc": "2 3",
               "hyperspherical": "2 3 3a 3b 3c 3d 4 4a 4b"}
     names = {f"{paper}.{number}" for paper, numbers in wanted.items() for number in numbers.split()}
-    assert set(FIGURES) == names | {"neural-collapse"}
+    assert set(FIGURES) == names | {"neural-collapse", "iccl-centroids"}
     assert {figure.paper for figure in FIGURES.values()} == set(PAPERS)
 
 
@@ -50,6 +52,13 @@ def test_a_command_is_understood(command: str, registry: Any) -> None:
         method, _, option = key.partition(".")
         assert option in hyperparameters.declared(methods[method]), f"{method} has no {option}"
         assert value
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_is_on_the_terms_of_a_paper(command: str, registry: Any) -> None:
+    args = build_parser(registry).parse_args([*shlex.split(command)[1:], "--seeds", "0"])
+    plans = plan_matrix(request_of(args), args.registry).plans
+    assert plans and {plan.task.track for plan in plans} == {"paper"}
 
 
 def test_the_card_names_every_figure_and_how_it_is_made() -> None:

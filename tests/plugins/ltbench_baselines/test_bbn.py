@@ -58,6 +58,7 @@ def test_branches_share_all_but_the_last_block() -> None:
     # A block of 64 channels: two 3 x 3 convolutions and two batch norms.
     assert sum(p.numel() for p in backbone.parameters()) == plain + 2 * 64 * 64 * 9 + 2 * 2 * 64
     assert backbone(torch.zeros(2, 3, 32, 32)).shape == (2, 128) and backbone.feature_dim == 128
+    assert sum(p.numel() for p in backbone.parameters()) == 537_488  # the same graph as resnet32twin
     own = BilateralBranch(facts(COUNTS, 64), branch="stage").build_backbone(BackboneFactory("resnet32", CifarResNet))
     stage = sum(p.numel() for p in CifarResNet().last_stage.parameters())
     assert sum(p.numel() for p in own.parameters()) == plain + stage

@@ -41,6 +41,21 @@ def test_by_hand() -> None:
     assert float(loss) == pytest.approx((math.log(1 + math.exp(-4)) + math.log(2)) / 2)
 
 
+@pytest.mark.parametrize(("radius", "loss"), [(0.5, 0.313262), (0.0, 0.126928)])
+def test_the_margin_by_hand(radius: float, loss: float) -> None:
+    """Own distance 1, the other's 3: with a margin of 1 log(1 + e^-1), without log(1 + e^-2)."""
+    points, centroids = torch.tensor([[1.0], [3.0]]), torch.tensor([[0.0], [4.0]])
+    value = robustness_loss(points, torch.tensor([0, 1]), centroids, torch.full((2,), radius))
+    assert float(value) == pytest.approx(loss, abs=1e-6)
+
+
+def test_the_public_shares_on_the_card() -> None:
+    first, second = 200 * 10_847, 80 * 500 * 100
+    assert second / (first + second) == pytest.approx(0.64836, abs=1e-5)
+    epochs = round((first + second) / 10_847)
+    assert epochs == 569 and 1 - 0.352 == pytest.approx(second / (first + second), abs=1e-3)
+
+
 @pytest.mark.parametrize("temperature", [1.0, 0.3])
 def test_against_loops(temperature: float) -> None:
     labels = torch.tensor([0, 3, 3, 1, 0, 3, 5])  # of six classes, two are absent

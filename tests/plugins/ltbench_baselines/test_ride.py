@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 import torch
 
 import ltbench
+from ltbench.backbones import timm_family
 from ltbench.backbones.cifar_resnet import CifarResNet
+from ltbench.backbones.request import BackboneRequest
 from ltbench.method.contract import Method
 from ltbench.method.factories import BackboneFactory, HeadFactory
 from ltbench.method.heads import CosineClassifier
@@ -51,6 +54,21 @@ def test_temperatures_by_hand() -> None:
     torch.testing.assert_close(method.temperatures, torch.tensor([2.0, 1.2]))
     torch.testing.assert_close(RoutedExperts(facts([3, 1]), awareness=0.0).temperatures, torch.ones(2))
     assert (RoutedExperts(facts([10_000, 1, 1]), awareness=1.0).temperatures > 0).all()
+
+
+def test_temperatures_of_the_public_factor_by_hand() -> None:
+    # Counts 300 and 100 are 1.5 and .5 of their mean: 1.025 and .975, divided by the largest.
+    method = RoutedExperts(facts([300, 100]))
+    torch.testing.assert_close(method.temperatures, torch.tensor([1.0, 0.975 / 1.025]))
+    assert float(method.temperatures.mean()) ** 2 == pytest.approx(0.975610**2, rel=1e-5)
+
+
+@pytest.mark.parametrize(("diversity", "loss"), [(0.45, -0.108103), (0.2, -0.048046)])
+def test_diversity_by_hand(diversity: float, loss: float) -> None:
+    """Two experts say (1, 0) and (-1, 0), their mean (0, 0): KL is .5 ln(.5 / .7310586) + .5 ln(.5 / .2689414) = .120115 each."""
+    method = RoutedExperts(facts([2, 2]), experts=2, diversity=diversity)
+    step = step_of(torch.tensor([[[1.0, 0.0], [-1.0, 0.0]]]))
+    assert float(method.extra_losses(at_progress(0.0), step)["diversity"]) == pytest.approx(loss, abs=1e-6)
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.8])
@@ -114,12 +132,44 @@ def test_experts_share_a_trunk_and_are_three_quarters_wide(experts: int) -> None
     torch.testing.assert_close(output.logits, output.extra["expert_logits"].mean(dim=1))
 
 
+def weights(backbone: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in backbone.parameters())
+
+
+def test_weights_by_hand() -> None:
+    """Stem 464 and stage 1 23,360 are shared; an expert has 24 channels in stage 2, 50,592, and 48 in stage 3, 197,952."""
+    for experts, expected in ((2, 520_912), (3, 769_456), (4, 1_018_000)):
+        method = RoutedExperts(facts(COUNTS, 64), experts=experts)
+        assert weights(method.build_backbone(BackboneFactory("resnet32", CifarResNet))) == expected
+    last = RoutedExperts(facts(COUNTS, 64), stages=1)
+    assert weights(last.build_backbone(BackboneFactory("resnet32", CifarResNet))) == 716_240
+
+
+def test_weights_of_the_large_network_by_hand() -> None:
+    build = functools.partial(timm_family.build, BackboneRequest("resnext50_32x4d", 3, 64))
+    backbone = RoutedExperts(facts(COUNTS, 2048)).build_backbone(BackboneFactory("timm:resnext50_32x4d", build))
+    assert weights(backbone) == 1_412_416 + 3 * 12_289_536
+    assert isinstance(backbone, ExpertBackbone) and backbone.feature_dim == 3 * 1536
+    assert backbone.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 3 * 1536)
+
+
 def test_it_needs_a_backbone_that_can_be_split() -> None:
     class Whole(torch.nn.Module):
         feature_dim = 8
 
-    with pytest.raises(ltbench.UserError, match="cannot be split"):
-        RoutedExperts(facts(COUNTS)).build_backbone(BackboneFactory("whole", Whole))
+    class Once(Whole):
+        """Offer the form of one last stage only."""
+
+        trunk = torch.nn.Identity()
+        pool = staticmethod(torch.nn.Flatten())
+
+        def make_last_stage(self, width: float = 1.0) -> torch.nn.Module:
+            return torch.nn.Identity()
+
+    for stages, build in ((1, Whole), (2, Whole), (2, Once)):
+        with pytest.raises(ltbench.UserError, match="cannot be split" if stages == 1 else "before its last 2 stages"):
+            RoutedExperts(facts(COUNTS), stages=stages).build_backbone(BackboneFactory("whole", build))
+    assert RoutedExperts(facts(COUNTS), stages=1).build_backbone(BackboneFactory("once", Once))
 
 
 @pytest.mark.parametrize("text", ["ride", "ride+mixup", "ride+ldam+drw", "ride+la"])
@@ -161,18 +211,24 @@ def test_experts_honor_class_weights(others: list[type[Method]], epoch: int, exp
 
 
 def test_settings_of_the_public_code() -> None:
-    cifar, imagenet = RoutedExperts.paper(Task("cifar100-lt", 100.0)), RoutedExperts.paper(Task("imagenet-lt", None))
-    assert cifar is not None and imagenet is not None
-    assert cifar.companions == imagenet.companions == ("ldam", "drw")
+    cifar, imagenet, inat = (RoutedExperts.paper(Task(*task)) for task in (
+        ("cifar100-lt", 100.0), ("imagenet-lt", None), ("inat18", None)))
+    assert cifar is not None and imagenet is not None and inat is not None
+    assert cifar.companions == imagenet.companions == inat.companions == ("ldam", "drw")
+    assert RoutedExperts(facts(COUNTS)).diversity == 0.45 and RoutedExperts(facts(COUNTS)).own_stages == 2
+    assert cifar.protocol["augmentation"] == ("crop", "flip", "rotation")
+    assert inat.hyperparameters == {"diversity": 0.2, "awareness": 0.015}
+    assert (inat.protocol["backbone"], inat.protocol["batch_size"], inat.protocol["lr"]) == ("timm:resnet50", 512, 0.2)
     assert (cifar.protocol["weight_decay"], cifar.protocol["gamma"], cifar.hyperparameters) == (5e-4, 0.01, {})
     assert (imagenet.protocol["weight_decay"], imagenet.protocol["epochs"]) == (2e-4, 100)
-    assert imagenet.hyperparameters == {"awareness": 0.02}
+    assert imagenet.hyperparameters == {"diversity": 0.2, "awareness": 0.02}
     assert RoutedExperts.paper(Task("cifar10-lt", 100.0)) is None
 
 
 def test_refuses_bad_values() -> None:
     for options, message in (({"experts": 1}, "experts must be >= 2, got 1"), ({"width": 0.0}, "width must be > 0, got 0"),
                              ({"diversity": -0.1}, "diversity must be >= 0, got -0.1"),
+                             ({"stages": 3}, r"stages must be in \[1, 2\], got 3"),
                              ({"temperature": 0.0}, "temperature must be > 0, got 0"),
                              ({"awareness": 1.5}, r"awareness must be in \[0, 1\], got 1.5"),
                              ({"aware_from": -1.0}, r"aware_from must be in \[0, 1\], got -1")):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -10,13 +11,16 @@ from torch import Tensor, nn
 from ltbench.errors import UserError
 from ltbench.method.stack import Stack
 from ltbench.method.values import Output, Seen
+from ltbench.terms.protocol import Protocol
 from ltbench.terms.task import Task
+from ltbench.testing.scene import Scene, installed
 from ltbench.training.engine import Engine
+from ltbench.training.optimization import Optimization
 from ltbench_baselines.bbn import BilateralBranch
 from ltbench_baselines.la import LogitAdjustment
 from ltbench_baselines.ldam import LDAM
 from ltbench_baselines.post_la import PostHocLogitAdjustment
-from ltbench_baselines.tde import MultiHeadClassifier, TotalDirectEffect
+from ltbench_baselines.tde import MultiHeadClassifier, TotalDirectEffect, scaled_momentum
 from tests.support.first_stages import at_epoch, batch_of, first_stage
 from tests.support.stages import facts
 
@@ -122,8 +126,32 @@ def test_refusals(options: dict[str, Any], message: str) -> None:
         TotalDirectEffect(facts(COUNTS), **options)
 
 
+def test_off_cifar_mu_follows_the_rate() -> None:
+    for lr, mu in ((0.2, 0.9), (0.02, 0.9), (0.01, 0.95), (0.002, 0.99), (0.0, 1.0)):
+        assert scaled_momentum(lr) == pytest.approx(mu)
+    engine, method, _ = _engine(scaled_momentum=True)
+    first, second, labels = torch.randn(6, 16), torch.randn(6, 16), torch.zeros(6, dtype=torch.int64)
+    for lr, features in ((0.2, first), (0.01, second)):
+        engine.ctx.lr = lr
+        method.after_step(engine.ctx, Seen(features, labels, labels))
+    # An exponential mean would be .095 a + .05 b, another direction: there mu would weigh the second mean, too.
+    torch.testing.assert_close(method.mean_feature, 0.95 * first.mean(dim=0) + second.mean(dim=0))
+
+
+def test_the_loop_says_the_rate_of_an_epoch(tmp_path: Path) -> None:
+    engine, runner, plan = Scene(installed()).build("tde(scaled_momentum=true)", tmp_path)
+    assert engine.ctx.lr == 0
+    optimization = Optimization(engine, Protocol("common", "none", epochs=4, lr=0.2, warmup=0.0), 40)
+    assert [optimization.rate(10 * epoch) for epoch in range(4)] == pytest.approx(
+        [0.1 * (1 + math.cos(math.pi * epoch / 4)) for epoch in range(4)])
+    assert optimization.optimizer.param_groups[0]["lr"] == 0.2  # asking changes nothing
+
+
 def test_paper_setting() -> None:
-    for dataset, ratio, alpha in (("cifar10-lt", 100.0, 1.0), ("cifar100-lt", 100.0, 1.5), ("imagenet-lt", None, 3.0)):
+    for dataset, ratio, own in (("cifar10-lt", 100.0, {"alpha": 1.0}), ("cifar100-lt", 100.0, {"alpha": 1.5}),
+                                ("imagenet-lt", None, {"alpha": 3.0, "scaled_momentum": True}),
+                                ("places-lt", None, {"alpha": 3.0, "scaled_momentum": True})):
         setting = TotalDirectEffect.paper(Task(dataset, ratio))
-        assert setting is not None and setting.hyperparameters == {"alpha": alpha} and setting.protocol["lr"] == 0.2
+        assert setting is not None and setting.hyperparameters == own and setting.protocol["lr"] == 0.2
+        assert setting.protocol["backbone"] == ("resnet32twin" if dataset.startswith("cifar") else "timm:resnext50_32x4d")
     assert TotalDirectEffect.paper(Task("digits-lt", 20.0)) is None

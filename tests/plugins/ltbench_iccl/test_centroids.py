@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ltbench_iccl.centroids import retrieval_losses, updated_centroids
+from ltbench_iccl.centroids import class_sums, retrieval_losses, shares_found, updated_centroids
 
 
 def test_retrieval_by_hand() -> None:
@@ -93,6 +93,28 @@ class _Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in result if isinstance(result, (tuple, list)) else [result]:
             self.elements = max(self.elements, tensor.numel() if isinstance(tensor, Tensor) else 0)
         return result
+
+
+def test_class_means_that_find_their_centroid() -> None:
+    centroids, counts = torch.eye(2), torch.tensor([200, 5])
+    means, sizes = torch.tensor([[0.8, 0.6], [0.6, 0.8]]), torch.ones(2)
+    assert shares_found(means, sizes, centroids, counts) == {"centroids_many": 100, "centroids_few": 100}
+    assert shares_found(means.flip(0), sizes, centroids, counts) == {"centroids_many": 0, "centroids_few": 0}
+    # Half of the large classes; a class without projections, or whose centroid was never placed, does not count, nor is it found.
+    centroids = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [-1.0, 0.0]])
+    means = torch.tensor([[3.0, 4.0], [6.0, 8.0], [-0.1, -0.2], [0.0, 0.0]])
+    sizes, counts = torch.tensor([1.0, 1, 1, 0]), torch.tensor([200, 300, 5, 50])
+    assert shares_found(means, sizes, centroids, counts) == {"centroids_many": 50}
+
+
+def test_sums_of_classes() -> None:
+    sums, sizes = class_sums(torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), torch.tensor([2, 0, 2]), 3)
+    assert sums.tolist() == [[3, 4], [0, 0], [6, 8]] and sizes.tolist() == [1, 0, 2]
+
+
+@pytest.mark.parametrize(("images", "left"), [(5, 0.4475), (20, 0.0401), (100, 1.04e-7)])
+def test_what_is_left_of_the_first_placement_as_the_card_says(images: int, left: float) -> None:
+    assert 0.99 ** (16 * images) == pytest.approx(left, rel=0.01)
 
 
 def test_nothing_is_larger_than_the_similarities() -> None:

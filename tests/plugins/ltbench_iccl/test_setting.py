@@ -19,9 +19,11 @@ from ltbench.registry.discovery import load_registry
 from ltbench.running.runner import Runner
 from ltbench.terms.task import Task
 from ltbench.training.distributed import make_accelerator
+from ltbench.training.schedules import schedule
 from ltbench.training.store import StageStore
 from ltbench_iccl.iccl import ICCL
 from ltbench_iccl.iccl_rebalance import ICCLRebalancing
+from tests.support.stages import facts
 
 
 def _stages(text: str, dataset: str, ratio: float | None = None, **more: Any) -> list[PaperStage]:
@@ -34,7 +36,7 @@ def test_cifar() -> None:
         assert [first.choices[0].method, second.choices[0].method] == [ICCL, ICCLRebalancing]
         expected: dict[str, Any] = {
             "backbone": "resnet32", "epochs": 200, "batch_size": 128, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9,
-            "weight_decay": 2e-4, "schedule": "step", "milestones": (120 / 200, 160 / 200), "gamma": 0.1, "warmup": 5 / 200,
+            "weight_decay": 2e-4, "schedule": "step", "milestones": (120 / 200, 160 / 200), "gamma": 0.01, "warmup": 5 / 200,
             "augmentation": ("crop", "flip")}
         assert {name: first.protocol[name] for name in expected} == expected
         values = first.choices[0].values
@@ -91,6 +93,14 @@ def test_baselines_that_the_paper_ran() -> None:
     assert tde.protocol["batch_size"] == 256 and tde.choices[0].values["alpha"] == 3.0
 
 
+def test_the_rate_on_cifar_decays_as_printed() -> None:
+    (first,) = _stages("iccl", "cifar100-lt", 100.0)
+    rate = schedule("step", 200, milestones=first.protocol["milestones"], gamma=first.protocol["gamma"])
+    assert [0.1 * rate(epoch) for epoch in (119, 120, 159, 160)] == pytest.approx([0.1, 1e-3, 1e-3, 1e-5])
+    assert ICCL(facts([5, 3])).protocol_overrides() == {}
+    assert ICCL(facts([5, 3]), decay=0.1).protocol_overrides() == {"gamma": 0.1}  # what makes a row count as tuned
+
+
 def test_elsewhere_it_says_nothing() -> None:
     task = Task("digits-lt", 20.0)
     assert ICCL.paper(task) is None and ICCLRebalancing.paper(task) is None
@@ -120,6 +130,9 @@ def test_a_run_of_both_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     plain, other = (torch.cat(labels).bincount(minlength=10).float() for labels in drawn.values())
     assert plain.sum() == other.sum() > 0 and len(drawn["plain"]) % 3 == 0  # three of five epochs: two warm up
     assert plain[0] > 4 * plain[9] and other.max() < 2.5 * other.min()
+    shares = {"centroids_many", "centroids_medium", "centroids_few"}
+    rows = [{name: value for name, value in row.model_dump().items() if name in shares} for row in records[0].curve]
+    assert [set(row) for row in rows] == 5 * [shares] and all(0 <= value <= 100 for row in rows for value in row.values())
     for record in records:
         assert record.metrics.accuracy.all > 30  # five epochs; chance is 10
     file = next(path for path in sorted((tmp_path / "runs").rglob("*.json")) if read_record(path).expression == "iccl")

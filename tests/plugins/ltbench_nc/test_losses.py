@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from ltbench_nc.losses import between_loss, class_means_of, within_loss, within_weights
+from ltbench_nc.losses import between_loss, class_means_of, smallest_between_loss, within_loss, within_weights
 from ltbench_nc.members import Members, members_of, sizes_in_batch
 from tests.support.scenes import step_of
 
@@ -80,6 +82,25 @@ def test_between_sees_each_class_present_once(mixed: bool) -> None:
     stacked = torch.stack(list(means.values()))
     fast = between_loss(class_means_of(members, members.features[0]), members.stand_for_class)
     torch.testing.assert_close(fast, between_loss(stacked, torch.ones(len(stacked), dtype=torch.bool)))
+
+
+def test_the_one_smallest_angle() -> None:
+    turns = torch.tensor([0.0, 2 * math.pi / 3, 4 * math.pi / 3])
+    means, everyone = torch.stack([turns.cos(), turns.sin()], dim=1), torch.ones(3, dtype=torch.bool)
+    assert float(between_loss(means, everyone)) == pytest.approx(-2.094395, abs=1e-5)
+    assert float(smallest_between_loss(means, everyone)) == pytest.approx(-2.094395, abs=1e-5)
+    # Two means lie opposite each other around their own mean. Of one, there is no angle.
+    assert float(smallest_between_loss(torch.eye(2), everyone[:2])) == pytest.approx(-math.pi)
+    one = torch.eye(3).requires_grad_(True)
+    loss = smallest_between_loss(one, torch.tensor([True, False, False]))
+    loss.backward()
+    assert loss == 0 and one.grad is not None and torch.isfinite(one.grad).all()
+    # Three that are not even: the mean counts the nearest of each, so the smallest angle twice.
+    uneven = torch.tensor([[1.0, 0.0], [0.5, math.sqrt(0.75)], [-1.5, -math.sqrt(0.75)]])
+    angles = sorted(math.degrees(math.acos(float(a @ b) / float(a.norm() * b.norm())))
+                    for a, b in ((uneven[0], uneven[1]), (uneven[1], uneven[2]), (uneven[0], uneven[2])))
+    assert math.degrees(-float(smallest_between_loss(uneven, everyone))) == pytest.approx(angles[0], abs=1e-4)
+    assert math.degrees(-float(between_loss(uneven, everyone))) == pytest.approx((2 * angles[0] + angles[1]) / 3, abs=1e-4)
 
 
 def test_a_partner_without_a_share_is_no_member() -> None:

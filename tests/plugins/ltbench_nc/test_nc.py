@@ -60,9 +60,89 @@ def test_each_term_alone_and_when_it_starts() -> None:
     assert losses_of(NeuralCollapse(facts(COUNTS), start=0.0), epoch=0)
 
 
-def test_experts_are_models_of_their_own() -> None:
-    one, three = losses_of(NeuralCollapse(facts(COUNTS))), losses_of(NeuralCollapse(facts(COUNTS)), experts=3)
-    assert three == pytest.approx({name: 3 * value for name, value in one.items()})
+def test_experts_one_by_one_or_their_mean() -> None:
+    one = losses_of(NeuralCollapse(facts(COUNTS)))
+    each = losses_of(NeuralCollapse(facts(COUNTS), experts="each"), experts=3)
+    assert each == pytest.approx({name: 3 * value for name, value in one.items()})
+    assert losses_of(NeuralCollapse(facts(COUNTS)), experts=3) == pytest.approx(one)  # the mean of three that agree
+    # Two that do not: (1, 0) and (0, 1) around a center at the origin.
+    expected: dict[Literal["mean", "each"], float] = {"mean": 0.5, "each": 2.0}
+    for experts, value in expected.items():
+        method = NeuralCollapse(facts([1, 1]), within_weight=1.0, between_weight=0.0, start=0.0, means="learned",
+                                class_sizes="batch", experts=experts)
+        engine = stage(method, 4)
+        method.class_means = nn.Parameter(torch.zeros(2, 2 if experts == "mean" else 4))
+        step = step_of(torch.tensor([[1.0, 0.0, 0.0, 1.0]]), torch.tensor([0]), experts=2)
+        assert 2 * float(method.extra_losses(engine.ctx, step)["nc_within"]) == pytest.approx(value)  # L_W is over C = 2 classes
+
+
+@pytest.mark.parametrize(("class_sizes", "loss", "center"), [("batch", 1.0, 1.5), ("training", 4.0, 3.0)])
+def test_a_learned_center_by_hand(class_sizes: Literal["training", "batch"], loss: float, center: float) -> None:
+    # Two images of class 0 at 3, its center at 1; C = 4, N = 8, n_0 = 2. (1/4)(1/2)(4 + 4), or (8/2)/(4 2) (4 + 4).
+    for weight in (0.01, 0.2):
+        method = NeuralCollapse(facts([2, 2, 2, 2], 1), within_weight=weight, between_weight=0.0, start=0.0, means="learned",
+                                class_sizes=class_sizes)
+        engine = stage(method, 1)
+        assert method.class_means is not None
+        with torch.no_grad():
+            method.class_means.fill_(1.0)
+        found = method.extra_losses(engine.ctx, step_of(torch.full((2, 1), 3.0), torch.tensor([0, 0])))["nc_within"]
+        assert float(found) == pytest.approx(weight * loss)
+        found.backward()
+        (group,) = method.parameter_groups(engine.ctx)
+        assert method.class_means.grad is not None and group.lr is not None
+        moved = method.class_means.detach() - group.lr * method.class_means.grad
+        assert moved.flatten().tolist() == pytest.approx([center, 1, 1, 1])  # whatever lambda_1 is
+
+
+@pytest.mark.parametrize(("means", "pull"), [("batch", 0.0), ("learned", 1.0), ("running", 0.25)])
+def test_an_image_alone_of_its_class(means: Literal["batch", "learned", "running"], pull: float) -> None:
+    # At 3, its center at 1, C = 4: 2 (3 - 1) / 4; a running center comes half of the way, and so does its gradient.
+    method = NeuralCollapse(facts([2, 2, 2, 2], 1), within_weight=1.0, between_weight=0.0, start=0.0, means=means,
+                            class_sizes="batch")
+    engine = stage(method, 1)
+    with torch.no_grad():
+        for center in (method.class_means, getattr(method, "centers", None)):
+            if center is not None:
+                center.fill_(1.0)
+    if means == "running":
+        method.placed.fill_(True)
+    feature = torch.full((1, 1), 3.0, requires_grad=True)
+    method.extra_losses(engine.ctx, step_of(feature, torch.tensor([0])))["nc_within"].backward()
+    assert feature.grad is not None and float(feature.grad) == pytest.approx(pull)
+
+
+def test_running_centers_over_two_steps() -> None:
+    method = NeuralCollapse(facts(COUNTS), within_weight=1.0, between_weight=1.0, start=0.0, means="running")
+    engine = stage(method, 2)
+
+    def take(features: list[list[float]], labels: list[int]) -> dict[str, float]:
+        given, of = torch.tensor(features), torch.tensor(labels)
+        losses = method.extra_losses(engine.ctx, step_of(given, of))
+        before = method.centers.clone()
+        with torch.no_grad():
+            method.after_step(engine.ctx, ltbench.Seen(given, of, torch.arange(len(of))))
+        assert not before.equal(method.centers)  # the step is over before they move
+        return {name: float(value) for name, value in losses.items()}
+
+    first = take([[2.0, 0.0], [4.0, 0.0], [0.0, 1.0]], [0, 0, 1])  # places two classes; the third has no center yet
+    assert method.centers.tolist() == [[3, 0], [0, 1], [0, 0]] and method.placed.tolist() == [True, True, False]
+    assert first["nc_between"] == pytest.approx(-math.pi)
+    second = take([[5.0, 0.0], [1.0, 1.0]], [0, 2])
+    assert method.centers.tolist() == [[4, 0], [0, 1], [1, 1]]  # halfway; as it was; placed
+    assert second["nc_within"] == pytest.approx((5 - 4) ** 2 * 55 / 2 / (3 * 40))  # class 2 lies on its center
+    assert second["nc_between"] == pytest.approx(float(between_loss(torch.tensor([[4.0, 0], [0, 1], [1, 1]]), torch.ones(3) > 0)))
+    method.start_epoch(engine.ctx)
+    assert method.centers.tolist() == [[4, 0], [0, 1], [1, 1]]  # they outlive the epoch
+
+
+def test_an_image_is_as_often_alone_of_its_class_as_the_card_says() -> None:
+    counts = torch.tensor([int(500 * 0.01 ** (k / 99)) for k in range(100)], dtype=torch.float64)
+    total = float(counts.sum())
+    rest = torch.arange(127, dtype=torch.float64)  # the other images of a batch of 128, drawn without replacement
+    alone = torch.stack([((total - n - rest) / (total - 1 - rest)).prod() for n in counts])
+    splits = [counts > 100, (counts >= 20) & (counts <= 100), counts < 20]
+    assert total == 10847 and [float(alone[split].mean()) for split in splits] == pytest.approx([0.1, 0.587, 0.899], abs=6e-4)
 
 
 @pytest.mark.parametrize("class_sizes", ["training", "batch"])
@@ -86,7 +166,7 @@ def test_mixed_images_belong_to_both_classes() -> None:
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 1, 0], [2, 0, 1, 2]])
-@pytest.mark.parametrize("means", ["batch", "learned"])
+@pytest.mark.parametrize("means", ["batch", "learned", "running"])
 @pytest.mark.parametrize("dead", [False, True])
 def test_few_classes_or_dead_features_train_on(labels: list[int], means: str, dead: bool) -> None:
     method = NeuralCollapse(facts(COUNTS), start=0.0, means=means)  # type: ignore[arg-type]
@@ -173,11 +253,13 @@ def test_several_of_one_class_in_a_batch_are_summed_once_each() -> None:
 
 
 def test_table_1() -> None:
-    def values(dataset: str) -> dict[str, float]:
+    def values(dataset: str) -> dict[str, object]:
         setting = NeuralCollapse.paper(Task(dataset, None))
         assert setting is not None and setting.companions == ("mixup",)
         assert (setting.protocol["weight_decay"], setting.protocol["epochs"]) == (5e-3, 200)
-        return dict(setting.hyperparameters)
+        given = dict(setting.hyperparameters)
+        assert given.pop("means") == "learned"  # centers outlive a batch (section 4.1.1)
+        return given
 
     small = {"within_weight": 0.01, "between_weight": 0.1, "start": 0.0}
     large = {"within_weight": 0.01, "between_weight": 0.5, "start": 0.5}
@@ -191,7 +273,7 @@ def test_table_1() -> None:
     *((name, {"backbone": "resnet32", "batch_size": 128, "lr": 0.1, "schedule": "step", "milestones": (160 / 200, 180 / 200),
               "gamma": 0.1, "warmup": 5 / 200, "augmentation": ("crop", "flip")})
       for name in ("cifar10", "cifar10-lt", "cifar100", "cifar100-lt")),
-    ("imagenet-lt", {"backbone": "timm:resnext50_32x4d", "batch_size": 256, "lr": 0.05, "schedule": "cosine", "warmup": 0,
+    ("imagenet-lt", {"backbone": "timm:resnext50_32x4d", "batch_size": 256, "lr": 0.05, "schedule": "cosine", "warmup": 5 / 200,
                      "augmentation": ("random_resized_crop", "flip", "jitter", "randaugment")})])
 def test_section_4_1_1(dataset: str, expected: dict[str, object]) -> None:
     setting = NeuralCollapse.paper(Task(dataset, None))
@@ -207,7 +289,7 @@ def test_refuses_bad_values() -> None:
                              ({"means_lr": 0.0}, "means_lr must be > 0, got 0")):
         with pytest.raises(ValueError, match=message):
             NeuralCollapse(facts(COUNTS), **options)
-    with pytest.raises(ValueError, match="within_weight must be > 0 where means are learned, got 0"):
+    with pytest.raises(ValueError, match="within_weight must be > 0 where means are learned .*, got 0"):
         NeuralCollapse(facts(COUNTS), within_weight=0.0, means="learned")
     with pytest.raises(ltbench.UserError, match="need the optimizer sgd, got adamw"):
         stage(NeuralCollapse(facts(COUNTS), means="learned"), 2, Protocol("common", "none", epochs=1, optimizer="adamw"))

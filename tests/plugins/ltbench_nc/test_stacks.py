@@ -15,7 +15,8 @@ from ltbench.testing.scene import Scene, installed
 
 @pytest.mark.parametrize("text", [
     "nc", "nc+mse", "nc+ldam+drw", "nc+la", "nc+mixup+drw", "nc+manifold_mixup", "nc+ride+ldam+drw+mixup", "nc+ride",
-    "center_loss+ride+mixup", "center_loss+nc+drw", "nc+drw+mixup/crt"])
+    "center_loss+ride+mixup", "center_loss+nc+drw", "nc+drw+mixup/crt", "nc(means=running,experts=each)+ride",
+    "center_loss+nc(means=running,within_weight=0)+drw+mixup"])
 def test_it_joins(text: str, tmp_path: Path) -> None:
     place, dataset = Scene(installed()), scene.task_data().dataset
     task = Task(dataset.name, scene.USUAL_RATIO, protocol=scene.PROTOCOL.name)
@@ -26,7 +27,7 @@ def test_it_joins(text: str, tmp_path: Path) -> None:
         assert all(math.isfinite(value) for value in row.values())
     if settings:
         assert 0 <= first.curve[-1]["smallest_angle"] <= first.curve[-1]["mean_angle"] <= 180
-        assert first.curve[-1]["nc_within"] >= 0 > first.curve[-1]["nc_between"] >= -math.pi * 3
+        assert first.curve[-1].get("nc_within", 0) >= 0 > first.curve[-1]["nc_between"] >= -math.pi * 3
     if "center_loss" in text:
         assert first.curve[-1]["center"] > 0
     if "/" in text:
@@ -34,7 +35,8 @@ def test_it_joins(text: str, tmp_path: Path) -> None:
         assert place.logits(second.engine).isfinite().all()
 
 
-@pytest.mark.parametrize("text", ["nc(means=learned)", "nc(means=learned)+ride+mixup", "nc(means=learned,class_sizes=batch)"])
+@pytest.mark.parametrize("text", ["nc(means=learned)", "nc(means=learned,experts=each)+ride+mixup",
+                                  "nc(means=learned,class_sizes=batch)"])
 def test_learned_means_follow_the_features(text: str, tmp_path: Path) -> None:
     place, dataset = Scene(installed()), scene.task_data().dataset
     task = Task(dataset.name, scene.USUAL_RATIO, protocol=scene.PROTOCOL.name)

@@ -28,12 +28,13 @@ def test_backbones(dataset: str, backbone: str) -> None:
 
 
 def test_what_stands_on_what() -> None:
+    plain, adjusted, several = (f"{name}(inputs=images)" for name in ("lncm", "lncm_la", "multi_ncm"))
     for dataset, backbone in (("cifar100-lt", "resnet32"), ("imagenet-lt", "resnet10")):
-        assert stages("lncm_la", dataset) == [("ce", backbone), ("lncm_la", backbone)]
-        assert stages("multi_ncm", dataset) == [("ce", backbone), ("lncm", backbone), ("multi_ncm", backbone)]
+        assert stages("lncm_la", dataset) == [("ce", backbone), (adjusted, backbone)]
+        assert stages("multi_ncm", dataset) == [("ce", backbone), (plain, backbone), (several, backbone)]
         # Its centroids are those learned without logit adjustment.
-        assert stages("multi_ncm_la", dataset) == [("ce", backbone), ("lncm", backbone), ("multi_ncm_la", backbone)]
-        assert stages("ce/bn_stats/lncm", dataset) == [("ce", backbone), ("bn_stats", backbone), ("lncm", backbone)]
+        assert [text for text, _ in stages("multi_ncm_la", dataset)] == ["ce", plain, "multi_ncm_la(inputs=images)"]
+        assert stages("ce/bn_stats/lncm", dataset) == [("ce", backbone), ("bn_stats", backbone), (plain, backbone)]
         assert stages("ce/crt", dataset, paper="lncm") == [("ce", backbone), ("crt", backbone)]  # the row "Decoupling"
         assert stages("ce", dataset, paper="lncm") == [("ce", backbone)]  # "Softmax"
     assert named("multi_ncm_la").paper(Task("cifar10-lt", 10.0)).stage1 == "lncm"

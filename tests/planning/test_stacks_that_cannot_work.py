@@ -1,0 +1,97 @@
+"""Every pair and triple of built-in methods, by planning: refused where a table written by hand says so; a sample is run."""
+
+from __future__ import annotations
+
+import pytest
+
+from ltbench.data.digits import DigitsLT
+from ltbench.errors import UserError
+from ltbench.planning.plan import plan_run
+from ltbench.registry.discovery import load_registry
+from ltbench.registry.specs import MethodSpec
+from ltbench.terms.task import Task
+from ltbench.testing import scene
+
+REGISTRY = load_registry(strict=False)
+SPECS: list[MethodSpec] = [entry.spec for entry in map(REGISTRY.methods.get, REGISTRY.methods)
+                           if entry.distribution == "ltbench"]
+FIRST = sorted({spec.name for spec in SPECS if 1 in spec.stages})
+LATER = sorted({spec.name for spec in SPECS if 2 in spec.stages})
+
+# What a stage leaves that is not a linear classifier.
+LEAVES = {"ldam": "cosine", "tde": "several heads", "ride": "experts", "lws": "scales", "disalign": "calibration",
+          **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn"), "fixed prototypes"),
+          **dict.fromkeys(("ncm", "lncm", "lncm_la", "pc", "pc_la"), "centroids"),
+          **dict.fromkeys(("prototype", "pc_cdt", "prototype_public"), "temperatures"),
+          **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "several centroids"),
+          **dict.fromkeys(("lncm_global", "lncm_local", "local_projection"), "a metric")}
+NEEDS = {**dict.fromkeys(("lws", "tau_norm", "disalign", "maxnorm", "iccl_rebalance", "hyperspherical_psc"), "linear"),
+         **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids")}
+PASSED_ON = ("bn_stats", "post_la")
+
+
+def refused(text: str) -> str | None:
+    try:
+        plan_run(text, Task("digits-lt", 20.0), scene.PROTOCOL, REGISTRY, DigitsLT())
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def works(stages: tuple[str, ...]) -> bool:
+    """Tell by the tables above."""
+    left = "linear"
+    for number, name in enumerate(stages):
+        if number and NEEDS.get(name, left) != left:
+            return False
+        left = left if number and name in PASSED_ON else LEAVES.get(name, "linear")
+    return True
+
+
+def test_the_table_is_of_all_methods() -> None:
+    assert {*LEAVES, *NEEDS, *PASSED_ON} <= {*FIRST, *LATER}
+    assert len(FIRST) > 20 and len(LATER) > 30
+
+
+@pytest.mark.parametrize("below", FIRST)
+def test_every_pair(below: str) -> None:
+    for name in LATER:
+        assert (refused(f"{below}/{name}") is None) == works((below, name)), (below, name)
+
+
+@pytest.mark.parametrize("below", LATER)
+def test_every_triple_on_one_first_stage(below: str) -> None:
+    for name in LATER if works(("ce", below)) else ():
+        assert (refused(f"ce/{below}/{name}") is None) == works(("ce", below, name)), (below, name)
+
+
+def test_options_count() -> None:
+    for able in ("ce/prototype(cdt=false)/multi_ncm", "ldam/iccl_rebalance(classifier=new)", "ce/crt/tau_norm",
+                 "ldam/bn_stats/crt/tau_norm", "ce/learning_curve/tau_norm"):
+        assert refused(able) is None, able
+    assert refused("ce/ncm(distance=cosine)/multi_ncm") == (
+        "'multi_ncm' must stand on a stage that leaves 'centroids' (as 'lncm' does), got 'ncm(distance=cosine)', which leaves "
+        "'DistanceClassifier'")
+    for unable in ("ce/crt+ldam/tau_norm", "ldam/bn_stats/lws", "ldam/post_la/maxnorm", "ce/pc(distance=squared)/multi_ncm"):
+        assert refused(unable), unable
+
+
+@pytest.mark.parametrize("name", ["cb", "drs", "balanced_softmax", "rs", "drw"])
+def test_nothing_trains_a_fixed_head(name: str) -> None:
+    for fixed in ("ncm", "tau_norm"):
+        assert refused(f"ce/{name}+{fixed}") == (
+            f"{name!r} would have nothing to train: the head of {fixed!r} is fixed and the backbone frozen")
+    assert refused(f"ce/{name}+crt") is None or name in ("rs", "drs")  # which draw, as crt does
+
+
+# One of each kind that is left, with one of each kind that reads it.
+SAMPLE = ["ce/lws", "crt/tau_norm", "ce/ncm/multi_ncm", "ce/pc_la/multi_ncm_la", "ldam/bn_stats", "ride/crt", "tde/post_la",
+          "etf/lncm", "psc/hyperspherical_psc", "iccl/maxnorm", "ldam/iccl_rebalance(classifier=new)"]
+MORE = [f"{below}/{name}" for below in ("bbn", "ride", "psc", "ldam", "etf", "iccl") for name in LATER if works((below, name))]
+
+
+@pytest.mark.parametrize("text", [*SAMPLE, *(pytest.param(text, marks=pytest.mark.slow) for text in MORE)])
+def test_what_is_planned_runs(text: str) -> None:
+    place = scene.Scene(scene.installed())
+    with scene.scratch() as folder:
+        place.train(text, folder)
