@@ -50,7 +50,7 @@ def found() -> dict[str, records.Record]:
     ("tau_norm", "'tau_norm' needs the classifier of the stage before, and --weights bring none"),
     ("lws", "'lws' needs the classifier"),
     ("disalign", "'disalign' needs the classifier"),
-    ("ce/multi_ncm", "'multi_ncm' needs the classifier"),
+    ("ce/multi_ncm", "'multi_ncm' must stand on a stage that leaves 'centroids'"),  # whatever the weights
     ("ce/post_la", "'post_la' needs the classifier"),
     ("crt(batch_norm_drift=true)", "the backbone must stay frozen, got drifting in 'crt(batch_norm_drift=true)'"),
 ])

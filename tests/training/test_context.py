@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import ltbench
 from ltbench.testing.scene import Scene, installed
+from ltbench.training.schedules import schedule
 from ltbench_baselines.mixup import Mixup
 from tests.support.known_context import batch_of, context
 from tests.support.stages import facts
@@ -38,3 +40,21 @@ def test_mixing_is_the_owners() -> None:
     assert context([1, 1]).mix(batch) is batch
     mixed = context([1, 1], others=(Mixup(facts([1, 1])),)).mix(batch)
     assert len(mixed.targets) == 2
+
+
+class Rates(ltbench.Method):
+    """Note the learning rate that an epoch began with."""
+
+    name = "rates"
+    stages = frozenset({1})
+
+    def measure(self, ctx: ltbench.Context) -> dict[str, float]:
+        return {"began_with": ctx.lr}
+
+
+def test_the_loop_says_what_rate_an_epoch_begins_with(tmp_path: Path) -> None:
+    result = ltbench.run(methods=[Rates], protocol="smoke", seeds=0, cpu=True, out=tmp_path, cache=tmp_path / "cache")
+    (record,) = result.records
+    began = [row.as_dict()["began_with"] for row in record.curve]
+    one_cycle = schedule("one_cycle", 4, warmup=0.25)  # two steps in each of two epochs
+    assert began == pytest.approx([0.0, 0.1 * 0.04, 0.1 * one_cycle(2)])  # before the first step nothing is trained
