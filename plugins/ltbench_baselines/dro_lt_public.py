@@ -26,6 +26,7 @@ class PublicRobustness(ltbench.ReusedClassifier):
     """
 
     name = "dro_lt_public"
+    leaves = "linear"
     centroids: Tensor
     shares: Tensor
 

@@ -25,7 +25,8 @@ LEAVES = {"ldam": "cosine", "tde": "several heads", "ride": "experts", "lws": "s
           **dict.fromkeys(("prototype", "pc_cdt", "prototype_public"), "temperatures"),
           **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "several centroids"),
           **dict.fromkeys(("lncm_global", "lncm_local", "local_projection"), "a metric")}
-NEEDS = {**dict.fromkeys(("lws", "tau_norm", "disalign", "maxnorm", "iccl_rebalance", "hyperspherical_psc"), "linear"),
+NEEDS = {**dict.fromkeys(("lws", "tau_norm", "disalign", "maxnorm", "iccl_rebalance", "hyperspherical_psc",
+                         "dro_lt_public"), "linear"),
          **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids")}
 PASSED_ON = ("bn_stats", "post_la")
 
