@@ -57,7 +57,7 @@ for name in sys.argv[1:]:
 """
 # In MiB. One (C, D) tensor takes 16, one (B, C) tensor 2; one (B, C, D) tensor takes 1,018, one (C, C) 253.
 LIMIT = 400
-IMAGES = {"bn_stats", "mixup", "hyperspherical_psc"}  # which train on images only
+IMAGES = {"bn_stats", "dro_lt_public", "mixup", "hyperspherical_psc"}  # which train on images only
 
 
 def later_methods() -> list[str]:
