@@ -92,9 +92,12 @@ class Turns:
         return found[0]
 
     def _maker(self, plan: RunPlan, plans: Sequence[RunPlan]) -> Holder | None:
-        """Return who is at work on a run that makes a stage which this one needs too: taking it would mean to wait for him."""
+        """Return who is at work on another run that makes a stage which this one needs too: taking it would mean to wait for him.
+
+        A run that somebody has begun has its own lease to say whether he is overdue: then it is taken, and its stage with it.
+        """
         others = {name: holder for name, holder in holders(self._folder).items() if not holder.dead}
-        if not others:
+        if not others or plan.file_name in others:
             return None
         needed = self._to_make(plan)
         return next((others[each.file_name] for each in plans
