@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import sys
+import tarfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,13 @@ def folder(page: str, tmp_path: Path, digits_batch: tuple[object, object], monke
         files = sorted(path.relative_to(pets.parent) for path in pets.glob("*/*.png"))
         for part, kept in (("train", files[::2]), ("test", files[1::2])):
             (pets.parent / f"mine_{part}.txt").write_text("".join(f"{file} {file.parent.name}\n" for file in kept))
+    if "tar:shards" in text:
+        shards = tmp_path / "shards"
+        shards.mkdir()
+        for number, name in enumerate(("test-000", *(f"train-{number:03}" for number in range(4)))):
+            with tarfile.open(shards / f"{name}.tar", "w") as tar:
+                for path in sorted(pets.glob("*/*.png"))[number::5]:
+                    tar.add(path, path.relative_to(pets))
     if "my_la.py" in text:
         (method,) = (block for block in blocks_of("docs/writing-a-method.md") if block.title == "my_la.py")
         (tmp_path / "my_la.py").write_text(method.text, encoding="utf-8")

@@ -18,6 +18,7 @@ import pytest
 
 from ltbench.method.stack import overrides
 from ltbench.results import records
+from ltbench.results.schema import Record
 from ltbench.testing import scene
 from ltbench.testing.one_process import close
 from ltbench.testing.processes import last_words, launch
@@ -91,10 +92,10 @@ def compare(alone: Path, split: Path, texts: Sequence[str]) -> None:
     assert flipped <= 2  # in all
 
 
-def reduced(record: dict[str, Any], flips: int) -> dict[str, Any]:
+def reduced(record: Record, flips: int) -> dict[str, Any]:
     """Return what must agree: all but the file of predictions, and figures that count a flipped image."""
     left_out = {"predictions", *records.CIRCUMSTANCES, *(("metrics", "per_class") if flips else ())}
-    return {name: value for name, value in record.items() if name not in left_out}
+    return {name: value for name, value in record.as_dict().items() if name not in left_out}
 
 
 def differences(one: Any, other: Any, path: str = "") -> list[str]:
