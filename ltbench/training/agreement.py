@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from torch.distributed.distributed_c10d import _get_default_store
 
 from ltbench.errors import UserError
+from ltbench.system.atomic import temporary_beside
 
 _VISIBLE = 10.0  # seconds after which a file that another node wrote should be seen; network file systems remember absences
 _MEETING = 5.0  # seconds that processes wait to see whether all fail alike
@@ -45,13 +45,13 @@ def require_shared(folders: Mapping[str, Path], accelerator: Accelerator) -> Non
 
 
 def _leave_token(folder: Path) -> str | None:
-    name = f".shared-{secrets.token_hex(8)}"
+    file = temporary_beside(folder / "shared")  # which is swept, should this process be killed before it is removed
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
+        file.touch()
     except OSError:
         return None
-    return name
+    return file.name
 
 
 def _appears(file: Path) -> bool:
