@@ -26,8 +26,7 @@ from ltbench.method.heads import DistanceClassifier
 from ltbench.method.context import Bank
 from ltbench.training.loop import measured
 from tests.support.stages import facts, later_stage, previous_stage, train
-def peak():
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+from ltbench.system.memory import peak_memory
 counts = [54] * {CLASSES}  # as many as 437,513 / 8,142, of which the bank has two
 labels = torch.arange(2 * {CLASSES}) % {CLASSES}
 bank = Bank(torch.randn(2 * {CLASSES}, {WIDTH}), labels)
@@ -49,9 +48,9 @@ one("crt")  # libraries load on first use
 for name in sys.argv[1:]:
     child = os.fork()
     if child == 0:
-        before = peak()
+        before = peak_memory()
         one(name)
-        print(name, peak() - before, flush=True)
+        print(name, (peak_memory() - before) / 2**20, flush=True)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0, name
 """

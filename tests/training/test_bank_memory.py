@@ -26,13 +26,12 @@ root = Path(sys.argv[1])
 data, engine = made_up({ROWS}, {CLASSES}), engine_of({WIDTH}, classes={CLASSES})
 reader_of(engine, made_up(1000), root / "warm").read("train", "plain")  # libraries load on first use
 engine.backbone.calls.clear()
-def peak():
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
-before = peak()
+from ltbench.system.memory import peak_memory
+before = peak_memory()
 """
 MAKE = """
 bank = reader_of(engine, data, root).read("train", "plain")
-print(sum(engine.backbone.calls), peak() - before)
+print(sum(engine.backbone.calls), peak_memory() - before)
 """
 KILLED = """
 put, calls = bank_file.BankFile._put, []
@@ -63,7 +62,7 @@ assert seen == {ROWS} // 512 * 512
 engine.ctx = SimpleNamespace(facts=SimpleNamespace(num_classes={CLASSES}))
 kept = stage_tensors(engine, bank, 2)
 assert torch.allclose(kept["stage2.class_means"], means, atol=1e-4)
-print(0, peak() - before)
+print(0, peak_memory() - before)
 """
 
 

@@ -27,8 +27,7 @@ from ltbench_analysis import collapse
 from ltbench_analysis.geometry import centered
 from ltbench.method.class_distances import class_distance_normalized_variance
 from ltbench_analysis.variance import intra_class_variance
-def peak():
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+from ltbench.system.memory import peak_memory
 counts = torch.tensor(INat18.published.train)
 labels = torch.arange(8142).repeat_interleave(counts)
 features, means, variance = torch.randn(len(labels), 256), torch.randn(8142, 256), torch.ones(8142)
@@ -46,9 +45,9 @@ for name, figure in figures.items():
     figure(100)
     child = os.fork()
     if child == 0:
-        before = peak()
+        before = peak_memory()
         figure(len(labels))
-        print(name, peak() - before, flush=True)
+        print(name, (peak_memory() - before) / 2**20, flush=True)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0, name
 """

@@ -17,19 +17,18 @@ PEAK = """
 import torch
 from pathlib import Path
 torch.set_num_threads(1)
-def peak():
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+from ltbench.system.memory import peak_memory
 """
 
 DISTANCES = """
 from ltbench_ncm.multi_distance import nearest_displaced_distance
 x, c, shifts = torch.randn(256, 256), torch.randn(8142, 256), torch.randn(20, 256, requires_grad=True)
 nearest_displaced_distance(x[:2], c[:2], shifts).sum().backward()  # libraries that load on first use are not its own room
-before = peak()
+before = peak_memory()
 distance = nearest_displaced_distance(x, c, shifts)
 distance.sum().backward()
 assert distance.shape == (256, 8142) and shifts.grad.isfinite().all()
-print(peak() - before)
+print((peak_memory() - before) / 2**20)
 """
 
 FIT = """
@@ -39,10 +38,10 @@ from ltbench_ncm.multi_ncm import MultiNCM
 from tests.support.stages import facts, later_stage, previous_stage
 bank = Bank(torch.randn(20_000, 64), torch.arange(20_000) % 1000)
 below, method = previous_stage(DistanceClassifier(64, 1000), 64, 1000), MultiNCM(facts([20] * 1000, 64))
-before = peak()
+before = peak_memory()
 engine = later_stage(method, bank, below)
 assert engine.head.classifier.displacements.norm(dim=1).min() > 0
-print(peak() - before)
+print((peak_memory() - before) / 2**20)
 """
 
 
