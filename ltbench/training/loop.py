@@ -25,6 +25,7 @@ from ltbench.training.distributed import average_batch_norm, gather_rows
 from ltbench.training.engine import RESERVED, Engine
 from ltbench.training.files import WORTH_SYNCING, load_tensors, save_tensors
 from ltbench.training.optimization import Optimization
+from ltbench.training.small_batches import refused_in_our_words
 
 Row = dict[str, Any]
 
@@ -156,8 +157,10 @@ class Loop:
             if drawn is not None:  # every part of a global batch draws the same numbers, on other processes too
                 self.engine.ctx.generator.set_state(drawn)
             waits = nullcontext() if i == count - 1 else self._accelerator.no_sync(self._prepared)
+            batches = {name: micro[i] for name, micro in parts.items()}
             with waits:
-                loss, micro_logs, micro_seen = self._prepared({name: micro[i] for name, micro in parts.items()})
+                with refused_in_our_words(min(len(batch.labels) for batch in batches.values())):
+                    loss, micro_logs, micro_seen = self._prepared(batches)
                 if self._accelerator.scaler is None:
                     (loss / count).backward()
                 else:
