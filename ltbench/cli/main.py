@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import io
 import os
 import sys
@@ -23,6 +24,14 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "allow_abbrev": False})
+
+    def parse_known_args(self, *arguments: Any, **named: Any) -> tuple[Any, list[str]]:
+        """Refuse what a verb does not know itself: only its own parser can name the nearest option and the right help."""
+        known, rest = super().parse_known_args(*arguments, **named)
+        if rest and self.get_default("run"):
+            near = difflib.get_close_matches(rest[0].partition("=")[0], self._option_string_actions, n=1)
+            self.error(f"unrecognized arguments: {' '.join(rest)}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return known, rest
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage.
