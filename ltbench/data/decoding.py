@@ -42,7 +42,8 @@ class Picture:
     def cut(self, left: int, top: int, width: int, height: int) -> Tensor:
         """Return a part, uint8, shape (3, height, width), channels-last in memory: so it is scaled soonest."""
         if isinstance(self.pixels, Image.Image):
-            part = np.array(self.pixels.crop((left, top, left + width, top + height)))
+            whole = (left, top, width, height) == (0, 0, *self.size)  # which a crop would copy once more
+            part = np.array(self.pixels if whole else self.pixels.crop((left, top, left + width, top + height)))
         else:
             part = np.ascontiguousarray(self.pixels[top:top + height, left:left + width])
         return torch.from_numpy(part).permute(2, 0, 1)

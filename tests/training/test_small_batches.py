@@ -21,7 +21,7 @@ SENTENCE = ("a norm layer must see at least 2 values a channel, got 1 from a bat
 def test_what_torch_refuses_is_said_in_our_words(layer: nn.Module, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="^Expected more than 1"):
         layer(torch.zeros(shape))
-    with pytest.raises(UserError, match=r"^a norm layer must see at least 2 values a channel, got 1 from a batch of \d images? a "):
+    with pytest.raises(UserError, match=r"^a norm layer must see at least 2 values a channel, got 1 from a batch of [14] image"):
         with refused_in_our_words(shape[0]):
             layer(torch.zeros(shape))
 
@@ -41,8 +41,9 @@ def test_a_run_with_batches_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     root = write_classes(tmp_path / "pets", {"a": 2, "b": 2})
     for size, status in (("32", "failed"), ("64", "completed")):
         out = tmp_path / size
-        assert main(["run", "--dataset", f"folder:{root}", "--methods", "ce", "--seeds", "0", "--protocol", "smoke", "--epochs", "1",
-                     "--batch-size", "1", "--image-size", size, "--cpu", "--out", str(out)]) == (1 if status == "failed" else 0)
+        code = main(["run", "--dataset", f"folder:{root}", "--methods", "ce", "--seeds", "0", "--protocol", "smoke", "--epochs",
+                     "1", "--batch-size", "1", "--image-size", size, "--cpu", "--out", str(out)])
+        assert code == (1 if status == "failed" else 0)
         (record,) = (json.loads(file.read_text(encoding="utf-8")) for file in out.glob("*.json"))
         assert (record["status"], record["reason"]) == (status, SENTENCE if status == "failed" else None)
         assert (SENTENCE in capsys.readouterr().err) == (status == "failed")
