@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.data.samplers import ClassBalanced as ClassBalanced
     from ltbench.data.samplers import ClassReversed as ClassReversed
     from ltbench.data.samplers import InstanceBalanced as InstanceBalanced
+    from ltbench.data.samplers import OfClasses as OfClasses
     from ltbench.data.samplers import Sampler as Sampler
     from ltbench.data.samplers import SquareRoot as SquareRoot
     from ltbench.errors import MissingData as MissingData
@@ -40,6 +41,8 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.method.contract import ParameterGroup as ParameterGroup
     from ltbench.method.distances import euclidean_distance as euclidean_distance
     from ltbench.method.distances import pairwise_squared_distance as pairwise_squared_distance
+    from ltbench.method.experts import ExpertBackbone as ExpertBackbone
+    from ltbench.method.experts import ExpertHead as ExpertHead
     from ltbench.method.factories import BackboneFactory as BackboneFactory
     from ltbench.method.factories import Head as Head
     from ltbench.method.factories import HeadFactory as HeadFactory
@@ -90,6 +93,8 @@ _HOMES = {
     "Dataset": "ltbench.data.base",
     "DatasetSpec": "ltbench.registry.specs",
     "DistanceClassifier": "ltbench.method.heads",
+    "ExpertBackbone": "ltbench.method.experts",
+    "ExpertHead": "ltbench.method.experts",
     "Facts": "ltbench.method.values",
     "Fraction": "ltbench.method.ranges",
     "Head": "ltbench.method.factories",
@@ -103,6 +108,7 @@ _HOMES = {
     "MetricSpec": "ltbench.registry.specs",
     "MissingData": "ltbench.errors",
     "NonNegative": "ltbench.method.ranges",
+    "OfClasses": "ltbench.data.samplers",
     "Output": "ltbench.method.values",
     "PaperSetting": "ltbench.method.contract",
     "ParameterGroup": "ltbench.method.contract",

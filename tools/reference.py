@@ -31,9 +31,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "What a slot gets": ("Facts", "Context", "Batch", "Partners", "Bank", "Seen"),
     "What a slot gives": ("Output", "Step", "ParameterGroup", "PaperSetting"),
     "Parts to build methods from": (
-        "BackboneFactory", "HeadFactory", "Head", "CosineClassifier", "DistanceClassifier", "ReusedClassifier",
+        "BackboneFactory", "HeadFactory", "Head", "ExpertBackbone", "ExpertHead", "CosineClassifier", "DistanceClassifier",
+        "ReusedClassifier",
         "euclidean_distance", "pairwise_squared_distance", "class_means", "class_centroids", "row_blocks", "Sampler",
-        "InstanceBalanced", "ClassBalanced", "ClassAware", "ClassReversed", "SquareRoot"),
+        "InstanceBalanced", "ClassBalanced", "ClassAware", "ClassReversed", "SquareRoot", "OfClasses"),
     "Ranges of hyperparameters": ("Positive", "NonNegative", "Fraction", "Interval", "Uniform", "LogUniform", "Choice"),
     "What hooks return and get": ("MethodSpec", "DatasetSpec", "BackboneSpec", "BackboneRequest", "MetricSpec", "RunInfo"),
     "Datasets": ("Dataset", "Parts", "ImageSource", "TensorImages", "Published", "Totals"),

@@ -80,10 +80,12 @@ class Method(nn.Module):
         name: What the user types; the same as the spec's.
         stages: The stages it fits; a third stage counts as 2.
         reference: Authors and year of its paper, for listings, where no spec says so: in a file without hooks.
+        per_part: As in :class:`MethodSpec`, where no spec says so.
         trains: Whether a later stage with this method takes gradient steps; False for closed-form methods.
         inputs: What a later stage trains on: ``images``, or cached ``features``; None for no opinion.
-        backbone: In a later stage: ``frozen``, ``drifting`` (weights frozen, batch-norm statistics in training mode) or
-            ``tuned``; None for no opinion. The last two need ``images``.
+        backbone: In a later stage: ``frozen``, ``drifting`` (weights frozen, batch-norm statistics in training mode),
+            ``tuned``, or ``fresh``: a new one, trained with the budget and rates of a first stage, such as a pupil of the stage
+            before. None for no opinion. All but the first need ``images``.
         reduction: How the losses of a global batch become one: ``mean``, weighted, or ``sum``, for papers whose rates are printed
             for a sum; None for no opinion, which is the mean.
         below: For a later stage: the expression that it stands on where the user typed none, in the common track; None for
@@ -97,9 +99,10 @@ class Method(nn.Module):
     name: ClassVar[str]
     stages: ClassVar[frozenset[int]]
     reference: ClassVar[str] = ""
+    per_part: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     inputs: Literal["images", "features"] | None = None
-    backbone: Literal["frozen", "drifting", "tuned"] | None = None
+    backbone: Literal["frozen", "drifting", "tuned", "fresh"] | None = None
     reduction: Literal["mean", "sum"] | None = None
     below: ClassVar[str | None] = None
     needs: frozenset[str] = frozenset()
@@ -127,7 +130,10 @@ class Method(nn.Module):
     # Slots with one owner -------------------------------------------------------------------------------------------------
 
     def build_backbone(self, make: BackboneFactory) -> nn.Module:
-        """Return the backbone, images (B, channels, H, W) -> embedding (B, D), with an int ``feature_dim``."""
+        """Return the backbone, images (B, channels, H, W) -> embedding (B, D), with an int ``feature_dim``.
+
+        Asked in a first stage, and in a later one whose backbone is ``tuned`` or ``fresh``.
+        """
         return make.full()
 
     def make_classifier(self, feature_dim: int, num_classes: int) -> nn.Module:

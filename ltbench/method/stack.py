@@ -99,6 +99,9 @@ class Stack:
         self.stage = stage
         self._classes = [type(method) for method in methods]
         check(self._classes, stage)
+        if self.owns("build_backbone") and not self.tunes_backbone:
+            raise UserError(f"{self.owner('build_backbone').name!r} builds a backbone, which a later stage does only where it is "
+                            f"tuned or fresh, got {self.backbone} in stage {stage}")
 
     def owner(self, slot: str) -> Method:
         """Return the method that owns a slot; without one, the first method, whose slot is then the default."""
@@ -146,11 +149,21 @@ class Stack:
         return cast(Literal["images", "features"], self._agreed("inputs", "features"))
 
     @property
-    def backbone(self) -> Literal["frozen", "drifting", "tuned"]:
+    def backbone(self) -> Literal["frozen", "drifting", "tuned", "fresh"]:
         """What happens to the backbone in this stage."""
         if self.stage == 1:
             return "tuned"
-        return cast(Literal["frozen", "drifting", "tuned"], self._agreed("backbone", "frozen"))
+        return cast(Literal["frozen", "drifting", "tuned", "fresh"], self._agreed("backbone", "frozen"))
+
+    @property
+    def tunes_backbone(self) -> bool:
+        """Whether the backbone has gradients."""
+        return self.backbone in ("tuned", "fresh")
+
+    @property
+    def ranks_as(self) -> int:
+        """The stage whose budget, rates and schedule hold: 1 where a backbone is trained anew, whatever stands below."""
+        return 1 if self.backbone == "fresh" else self.stage
 
     @property
     def reduction(self) -> Literal["mean", "sum"]:

@@ -119,7 +119,10 @@ class Terms:
 
 @dataclass(frozen=True)
 class How:
-    """Say where and how runs are made. Only a first stage of the user's own changes what is computed (and is marked).
+    """Say where and how runs are made.
+
+    Only a first stage of the user's own changes what is computed (and is marked), and the parts of a global batch where a stage
+    depends on them (and its key says so).
 
     Args:
         data_root: Folder of the data; None for ``LTBENCH_DATA``.

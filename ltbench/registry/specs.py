@@ -58,6 +58,8 @@ class MethodSpec:
         base: Whether this is the method that an empty stack stands for. Exactly one installed method says so.
         needs_classifier: Whether it reads or adjusts, in a later stage, what the stage before classifies with, so that it cannot
             stand on a backbone alone.
+        per_part: Whether it trains something else where ``--accumulate`` cuts a global batch into parts, seen one after the
+            other: a loss on how images of a batch lie to each other does. The number of parts then stands in the key.
         partner: Whether the conformance kit tries every other method beside or below this one: a usual companion of its kind,
             such as one mixing of images, one weighting, one extra loss and one later stage.
         fixed: Hyperparameters of the class that the preset sets for good: they are no longer listed, and nobody sets them.
@@ -73,6 +75,7 @@ class MethodSpec:
     base: bool = False
     needs_classifier: bool = False
     partner: bool = False
+    per_part: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict, hash=False)
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 

@@ -64,8 +64,8 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
 def _cost(stage: StagePlan, plan: RunPlan, runner: Runner) -> tuple[float, int]:
     """Estimate seconds and bytes of one stage."""
     data = runner.data.of(plan)
-    budget = budget_of(stage.protocol, stage.number, len(data.labels))
-    name, batch = stage.protocol.backbone, terms(stage.protocol, stage.number).batch_size
+    budget = budget_of(stage.protocol, stage.trial.ranks_as, len(data.labels))
+    name, batch = stage.protocol.backbone, terms(stage.protocol, stage.trial.ranks_as).batch_size
     facts = backbone_facts(name, data, runner.registry)
     nbytes = facts.parameters * 4 * 2  # the engine, and its checkpoint while it trains
     step = _step(name, data, batch, runner)

@@ -43,6 +43,8 @@ def spec(subject: Subject) -> None:
         raise Failure(f"the spec's paper must be one line such as 'Cao et al., 2019', or empty, got {registered.paper!r}")
     if method.reference not in ("", registered.paper):
         raise Failure(f"the class's reference must be {registered.paper!r}, as in the spec, or empty, got {method.reference!r}")
+    if method.per_part and not registered.per_part:
+        raise Failure("the spec's per_part must be true, as in the class, got false")
     _check_signature(method)
     _check_search(method)
     if method.below is not None:

@@ -70,7 +70,7 @@ class Engine(nn.Module):
             return batch.embedding
         if batch.images is None:
             raise ValueError("a batch must have images or an embedding, got neither")
-        if self.stack.backbone == "tuned":
+        if self.stack.tunes_backbone:
             return cast(Tensor, self.backbone(batch.images))
         with torch.no_grad():
             return cast(Tensor, self.backbone(batch.images))

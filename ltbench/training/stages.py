@@ -119,7 +119,7 @@ class StageRunner:
 
     def build(self, plan: StagePlan, seed: int, data: TaskData, previous: Engine | None) -> Engine:
         """Return a stage's engine with its context, set up and not yet trained."""
-        epochs = budget_of(plan.protocol, plan.number, len(data.labels)).epochs
+        epochs = budget_of(plan.protocol, plan.trial.ranks_as, len(data.labels)).epochs
         bank_key = self._bank_key(plan.previous, data) if plan.previous else None
 
         def context(engine: Engine) -> Context:
@@ -165,7 +165,7 @@ class StageRunner:
     def train(self, engine: Engine, plan: StagePlan, seed: int, data: TaskData,
               observe: Callable[[Row], None] = lambda row: None) -> None:
         """Fit and train an engine from its start or from its checkpoint, and store the result."""
-        budget = budget_of(plan.protocol, plan.number, len(data.labels))
+        budget = budget_of(plan.protocol, plan.trial.ranks_as, len(data.labels))
         folder = self.store.path(plan.key)
         checkpoint = folder / CHECKPOINT
         started = time.perf_counter()

@@ -12,8 +12,9 @@ _LATER = frozenset({2})
 
 
 def _spec(name: str, target: str, summary: str, paper: str, stages: frozenset[int] = _BOTH, aliases: tuple[str, ...] = (),
-          base: bool = False, needs_classifier: bool = False, partner: bool = False) -> MethodSpec:
-    return MethodSpec(name, f"ltbench_baselines.{target}", summary, stages, paper, aliases, base, needs_classifier, partner)
+          base: bool = False, needs_classifier: bool = False, partner: bool = False, per_part: bool = False) -> MethodSpec:
+    return MethodSpec(name, f"ltbench_baselines.{target}", summary, stages, paper, aliases, base, needs_classifier, partner,
+                      per_part)
 
 
 @hookimpl
@@ -47,9 +48,9 @@ def ltbench_methods() -> Iterable[MethodSpec]:
         _spec("bbn", "bbn:BilateralBranch", "two branches for head and tail, weighted by the progress of the training",
               "Zhou et al., 2020", _FIRST),
         _spec("dro_lt", "dro_lt:DistributionalRobustness", "draws features to centroids by a margin for their uncertainty",
-              "Samuel & Chechik, 2021", _FIRST),
+              "Samuel & Chechik, 2021", _FIRST, per_part=True),
         _spec("dro_lt_public", "dro_lt_public:PublicRobustness", "dro_lt's second phase as public: tunes the backbone alone",
-              "Samuel & Chechik, 2021", _LATER, needs_classifier=True),
+              "Samuel & Chechik, 2021", _LATER, needs_classifier=True, per_part=True),
         _spec("ride", "ride:RoutedExperts", "several experts on one trunk, kept apart by a diversity loss", "Wang et al., 2021",
               _FIRST),
         _spec("tde", "tde:TotalDirectEffect", "leaves out of the logits what the mean feature adds", "Tang et al., 2020", _FIRST),

@@ -101,7 +101,7 @@ def test_an_existing_folder_is_left_alone(made: dict[str, Path], tmp_path: Path)
 
 
 @pytest.mark.parametrize(("kind", "name", "made"), [
-    ("loss", "f", "F"), ("loss", "tensor", "Tensor"), ("experts", "expert_head", "ExpertHead"), ("dataset", "path", "Path"),
+    ("loss", "f", "F"), ("loss", "tensor", "Tensor"), ("experts", "annotated", "Annotated"), ("dataset", "path", "Path"),
     ("metric", "torch", "torch"), ("metric", "float", "float"), ("loss", "value_error", "ValueError"),
 ])
 def test_a_name_that_the_files_use_otherwise_is_refused(kind: str, name: str, made: str, tmp_path: Path) -> None:
