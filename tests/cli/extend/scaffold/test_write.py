@@ -80,7 +80,7 @@ def test_a_distribution_is_complete(kind: str, made: dict[str, Path]) -> None:
 
 def test_every_template_is_of_a_kind() -> None:
     templates = ROOT / "ltbench" / "cli" / "extend" / "scaffold" / "templates"
-    assert {path.name for path in templates.iterdir()} == {*KINDS, "common"}
+    assert {path.name for path in templates.iterdir()} == {*KINDS, "common", "from_file"}
     used = {path for kind in KINDS for path in (templates / kind).iterdir()}
     assert {path.name for path in used} == {"module.py.jinja", "test.py.jinja"}
 
