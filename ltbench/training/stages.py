@@ -22,6 +22,7 @@ from ltbench.errors import UserError
 from ltbench.method.context import Bank, Context
 from ltbench.planning.plan import StagePlan
 from ltbench.registry.discovery import Registry
+from ltbench.training import speeds
 from ltbench.training.budget import Budget, budget_of
 from ltbench.training.build import build_engine
 from ltbench.training.compilation import compiled
@@ -197,6 +198,9 @@ class StageRunner:
             curve, seconds = loop.curve, loop.seconds + seconds
         if not self.accelerator.is_main_process:
             return
+        if engine.stack.trains and engine.stack.inputs == "images":
+            speeds.note(self.store.root.parent, speeds.setting(plan.protocol.backbone, data.dataset, budget.batch_size,
+                                                               self.accelerator), loop.seconds / (budget.epochs * budget.steps))
         if self.store.confirm(plan.key) or not self.store.has(plan.key):
             durable = seconds > WORTH_SYNCING
             save_tensors(folder / ENGINE, engine.trained_state(), {}, durable=durable)
