@@ -14,7 +14,7 @@ class ExpertBackbone(nn.Module):
     """Put the embeddings of several experts side by side, in the order of the experts.
 
     Experts are last stages that share a trunk, or whole networks that share nothing. A step that shows each of them other images
-    calls ``experts[i](trunk(images))`` itself.
+    calls the trunk and the experts itself.
 
     Args:
         experts: Each from the trunk's maps to an embedding (B, d).

@@ -71,8 +71,8 @@ def methods_of(path: Path, option: str) -> list[MethodSpec]:
     """
     module = _import(path, option)
     if _has_hooks(module):
-        raise UserError(f"{option} must be a file with methods and without hooks, got {str(path)!r}: its targets name the file, and "
-                        "a package has another name")
+        raise UserError(f"{option} must be a file with methods and without hooks, got {str(path)!r}: its targets name the file, "
+                        "and a package has another name")
     return _specs(module, path, option)
 
 
