@@ -26,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show_one(args: argparse.Namespace) -> int:
-    from ltbench.method import hyperparameters, ranges
+    from ltbench.method import hyperparameters
+    from ltbench.terms import ranges
 
     entry = args.registry.methods.get(args.name)
     method = entry.load()

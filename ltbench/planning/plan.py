@@ -17,6 +17,7 @@ from ltbench.method import hyperparameters
 from ltbench.method.kinds import check_below, check_trainable, left_by
 from ltbench.method.stack import Stack, evaluation_only, slots_of
 from ltbench.method.values import Facts
+from ltbench.planning.augmentations import check_views, planned_views
 from ltbench.planning.expression import Expression, Member, resolve
 from ltbench.planning.papers import PaperStage, apply_papers
 from ltbench.registry import sources
@@ -164,7 +165,10 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         if previous and trial.evaluation_only:
             key = previous.key
         else:
+            views = planned_views(trial, facts, realized)
+            augmenting = check_views([realized.augmentation, *views], dataset, registry)
             key = _digest({**ground, **_training(number, stage.choices, realized, registry),
+                           **({"augmentations": augmenting} if augmenting else {}),
                            "previous": previous and previous.key, "external": external if number == 1 else None})
         stages.append(StagePlan(number, stage.choices, realized, overrides, key, previous, trial,
                                 left_by(trial, previous.leaves if previous else None)))

@@ -10,6 +10,7 @@ from ltbench.registry.hookspecs import hookimpl
 from ltbench.registry.run_info import RunInfo
 from ltbench.results.schema import Record
 
+_USUAL = ("loss", "train_accuracy", "rate")  # figures of every curve
 _bars: dict[tuple[RunInfo, int], Any] = {}  # by run and stage: several runs may go on at once
 
 
@@ -37,7 +38,8 @@ def ltbench_epoch_end(run: RunInfo, stage: int, epoch: int, epochs: int, metrics
     bar = run, stage
     if bar not in _bars:
         _bars[bar] = tqdm(total=epochs, initial=epoch - 1, desc=f"{run} stage {stage}", unit="epoch", leave=False)
-    _bars[bar].set_postfix(loss=f"{metrics['loss']:.3f}", refresh=False)
+    parts = {name: value for name, value in metrics.items() if name not in _USUAL}  # of the loss, or what a method measures
+    _bars[bar].set_postfix({name: f"{value:.3f}" for name, value in {"loss": metrics["loss"], **parts}.items()}, refresh=False)
     _bars[bar].update()
     if epoch == epochs:
         _bars.pop(bar).close()
