@@ -11,8 +11,8 @@ from ltbench.running.progress import ltbench_epoch_end, ltbench_run_end
 __all__ = ["ltbench_commands", "ltbench_epoch_end", "ltbench_run_end"]
 
 # Modules, named after their verb; but "extend" adds "plugin", for that would be this module.
-VERBS = ("run", "tune", "leaderboard", "compare", "show", "check", "reproduce", "methods", "datasets", "data", "plugins", "cache",
-         "doctor", "extend")
+VERBS = ("run", "tune", "leaderboard", "compare", "show", "check", "reproduce", "methods", "datasets", "augmentations", "data",
+         "plugins", "cache", "doctor", "extend")
 
 
 @hookimpl

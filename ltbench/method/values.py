@@ -94,3 +94,9 @@ class Seen:
     labels: Tensor
     indices: Tensor
     rows: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, joined: Mapping[str, Tensor]) -> Seen:
+        """Sort what an engine's forward pass gave, gathered: features, labels, indices, and rows by their names."""
+        own = ("features", "labels", "indices")
+        return cls(*(joined[name] for name in own), {name: rows for name, rows in joined.items() if name not in own})

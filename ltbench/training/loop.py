@@ -177,7 +177,7 @@ class Loop:
         if self.engine.stack.owns("after_step"):
             # Gathered step by step: the global batch in its own order, however it was split.
             joined = {name: torch.cat([gather_rows(part[name], self._accelerator) for part in seen]) for name in seen[0]}
-            self.engine.after_step(Seen(joined.pop("features"), joined.pop("labels"), joined.pop("indices"), joined))
+            self.engine.after_step(Seen.of(joined))
         return logs
 
     def _loader(self, stream: str) -> BatchLoader:
