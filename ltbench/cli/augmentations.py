@@ -23,7 +23,8 @@ def run(args: argparse.Namespace) -> int:
     if args.name:
         return _show_one(args)
     rows = [{"name": entry.spec.name, "options": _told(entry), "summary": entry.spec.summary,
-             "distribution": entry.distribution} for entry in args.registry.augmentations.values()]
+             **({"plugin": entry.plugin, "distribution": entry.distribution} if args.json else {})}
+            for entry in args.registry.augmentations.values()]
     return show(rows, as_json=args.json, problems=args.registry.problems)
 
 

@@ -99,4 +99,5 @@ class Seen:
     def of(cls, joined: Mapping[str, Tensor]) -> Seen:
         """Sort what an engine's forward pass gave, gathered: features, labels, indices, and rows by their names."""
         own = ("features", "labels", "indices")
-        return cls(*(joined[name] for name in own), {name: rows for name, rows in joined.items() if name not in own})
+        rows = {name: rows for name, rows in joined.items() if name not in own}
+        return cls(joined["features"], joined["labels"], joined["indices"], rows)

@@ -138,6 +138,7 @@ class How:
         track_dir: Folder that it writes to.
         rerun: Whether finished runs are made again.
         dry_run: Whether runs are only planned: published class counts stand for data that is not there.
+        estimate: Whether a plan times a few steps of what has not been trained here before.
         debug: Whether tracebacks are shown.
         jobs: Runs at once on this machine.
         shard: The part of the matrix that is asked for; None for all of it.
@@ -160,6 +161,7 @@ class How:
     track_dir: Path = Path("tracking")
     rerun: bool = False
     dry_run: bool = False
+    estimate: bool = False
     debug: bool = False
     jobs: int = 1
     shard: Shard | None = None

@@ -22,6 +22,7 @@ from ltbench.method.context import Bank, Context
 from ltbench.planning.augmentations import make_view
 from ltbench.planning.plan import StagePlan
 from ltbench.registry.discovery import Registry
+from ltbench.training import speeds
 from ltbench.training.budget import Budget, budget_of
 from ltbench.training.build import build_engine
 from ltbench.training.compilation import compiled
@@ -30,7 +31,7 @@ from ltbench.training.engine import Engine
 from ltbench.training.external import load_external, load_weights
 from ltbench.training.features import FeatureReader
 from ltbench.training.files import WORTH_SYNCING, check_tensors, load_tensors, save_tensors
-from ltbench.training.loop import BatchLoader, Loop, Row, first_row
+from ltbench.training.loop import BatchLoader, Loop, Row, Tick, first_row
 from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
 
 if TYPE_CHECKING:
@@ -76,8 +77,12 @@ class StageRunner:
         return self.stage1 is not None or self.weights is not None
 
     def obtain(self, plan: StagePlan, seed: int, data: TaskData, previous: Stage | None,
-               observe: Callable[[Row], None] = lambda row: None) -> Stage:
+               observe: Callable[[Row], None] = lambda row: None, tick: Tick | None = None) -> Stage:
         """Return a stage's result.
+
+        Args:
+            observe: Gets the curve's rows as they come.
+            tick: Hears of a step now and then.
 
         Raises:
             Diverged: If training stops being finite.
@@ -99,7 +104,7 @@ class StageRunner:
             self.accelerator.wait_for_everyone()
             reused = self.store.has(plan.key)
             if not reused:
-                self.train(engine, plan, seed, data, observe)
+                self.train(engine, plan, seed, data, observe, tick)
             self.accelerator.wait_for_everyone()
             tensors, _ = load_tensors(self.store.path(plan.key) / ENGINE)
             engine.load_trained_state(tensors)
@@ -165,7 +170,7 @@ class StageRunner:
         return key
 
     def train(self, engine: Engine, plan: StagePlan, seed: int, data: TaskData,
-              observe: Callable[[Row], None] = lambda row: None) -> None:
+              observe: Callable[[Row], None] = lambda row: None, tick: Tick | None = None) -> None:
         """Fit and train an engine from its start or from its checkpoint, and store the result."""
         budget = budget_of(plan.protocol, plan.number, len(data.labels))
         folder = self.store.path(plan.key)
@@ -185,7 +190,7 @@ class StageRunner:
             device = self.accelerator.device
             with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                 loop = Loop(engine, budget, self.loaders(engine, plan, budget, seed, data), data.labels, seed, self.accelerator,
-                            checkpoint, observe)
+                            checkpoint, observe, tick)
                 alone = self.accumulation == 1 and self.accelerator.num_processes == 1
                 try:
                     with compiled(engine, self.store.root.parent, alone=alone) if self.compiles else nullcontext():
@@ -196,6 +201,9 @@ class StageRunner:
             curve, seconds = loop.curve, loop.seconds + seconds
         if not self.accelerator.is_main_process:
             return
+        if engine.stack.trains and engine.stack.inputs == "images":
+            speeds.note(self.store.root.parent, speeds.setting(plan.protocol.backbone, data.dataset, budget.batch_size,
+                                                               self.accelerator), loop.seconds / (budget.epochs * budget.steps))
         if self.store.confirm(plan.key) or not self.store.has(plan.key):
             durable = seconds > WORTH_SYNCING
             save_tensors(folder / ENGINE, engine.trained_state(), {}, durable=durable)
