@@ -42,7 +42,8 @@ def _wanted(spec: MethodSpec, args: argparse.Namespace) -> bool:
 
 
 def _show_one(args: argparse.Namespace) -> int:
-    from ltbench.method import hyperparameters, ranges
+    from ltbench.method import hyperparameters
+    from ltbench.terms import ranges
 
     entry = args.registry.methods.get(args.name)
     method = entry.load()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ltbench.method.ranges import checked
 from ltbench.method.values import Facts, Output, Seen, Step  # at run time: hyperparameters are read off annotations
+from ltbench.terms.ranges import checked
 
 if TYPE_CHECKING:
     from ltbench.data.batch import Batch
@@ -149,7 +149,12 @@ class Method(nn.Module):
         return ctx.default_streams()
 
     def views(self, ctx: Context) -> tuple[tuple[str, ...], ...]:
-        """Return the augmentations that every sample comes in, one tuple of names a view."""
+        """Return the augmentations that every sample comes in, one tuple of names a view.
+
+        Names are those that ``ltbench augmentations`` lists, each perhaps with options: ``("crop", "flip", "randaugment(n=1)")``.
+        Each view of an image has random numbers of its own. Asked while a run is planned too, when ``ctx.protocol``,
+        ``ctx.facts`` and ``ctx.stage`` are all that is known.
+        """
         return (ctx.protocol.augmentation,)
 
     def mix(self, ctx: Context, batch: Batch) -> Batch:
@@ -161,8 +166,16 @@ class Method(nn.Module):
         return batch
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of every sample, shape (B,); in training only. What needs the context or random numbers is a step."""
+        """Return the loss of every sample, shape (B,); in training only."""
         return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+
+    def sample_losses(self, ctx: Context, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of every sample, shape (B,): the form of ``criterion`` that may ask the context; override one of them.
+
+        For what depends on the epoch, on the stage before or on random numbers: those for each image are drawn for the global
+        batch and cut by ``ctx.batch.rows_of``. Asked once for each target where images are mixed, and for each expert.
+        """
+        return self.criterion(logits, labels)
 
     def step(self, ctx: Context, batches: Mapping[str, Batch]) -> Step:
         """Do the whole training step, with a batch of every stream; all are of the same size.

@@ -21,9 +21,12 @@ SLOTS = (*OWNED, *ORDERED, "class_weights", "extra_losses", "parameter_groups", 
          "protocol_overrides", "measure")
 
 
+_FORMS = {"criterion": ("criterion", "sample_losses")}  # slots that may be written in more than one way
+
+
 def overrides(method: type[Method], slot: str) -> bool:
     """Tell whether a class gives a slot a meaning of its own."""
-    return getattr(method, slot) is not getattr(Method, slot)
+    return any(getattr(method, form) is not getattr(Method, form) for form in _FORMS.get(slot, (slot,)))
 
 
 def slots_of(method: type[Method]) -> frozenset[str]:
@@ -112,9 +115,9 @@ class Stack:
         """Tell whether any method overrides a slot."""
         return any(overrides(method, slot) for method in self._classes)
 
-    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def criterion(self, ctx: Context, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of every sample, shape (B,), by the owner of that slot."""
-        return self.owner("criterion").criterion(logits, labels)
+        return self.owner("criterion").sample_losses(ctx, logits, labels)
 
     def mix(self, ctx: Context, batch: Batch) -> Batch:
         """Return the batch as the owner of ``mix`` mixes it."""

@@ -17,6 +17,7 @@ from ltbench.method import hyperparameters
 from ltbench.method.kinds import check_below, check_trainable, left_by
 from ltbench.method.stack import Stack, evaluation_only, slots_of
 from ltbench.method.values import Facts
+from ltbench.planning.augmentations import check_views, planned_views
 from ltbench.planning.cut_batches import sees_cuts
 from ltbench.planning.expression import Expression, Member, resolve
 from ltbench.planning.papers import PaperStage, apply_papers
@@ -166,10 +167,13 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         if previous and trial.evaluation_only:
             key = previous.key
         else:
+            views = planned_views(trial, facts, realized)
+            augmenting = check_views([realized.augmentation, *views], dataset, registry)
             # A method that overrides nothing trains as the core does, whatever it is called.
             training = [choice for choice in stage.choices if slots_of(choice.method) and not evaluation_only(choice.method)]
             cut = accumulation > 1 and sees_cuts(training, trial, realized, registry, dataset)
             key = _digest({**ground, **_training(number, trial.ranks_as, training, realized, registry),
+                           **({"augmentations": augmenting} if augmenting else {}),
                            "previous": previous and previous.key, "external": external if number == 1 else None,
                            **({"accumulation": accumulation} if cut else {})})
         stages.append(StagePlan(number, stage.choices, realized, overrides, key, previous, trial,

@@ -166,3 +166,32 @@ class BackboneSpec:
 
     def __post_init__(self) -> None:
         _require(self, self.name.removesuffix(":"), _LOOSE_NAME)
+
+
+@dataclass(frozen=True)
+class AugmentationSpec:
+    """Describe an augmentation, or a family of them behind a prefix, without importing it.
+
+    A named sequence of others needs no class: a spec with ``parts`` stands for them. ::
+
+        AugmentationSpec("washed", summary="gray and blurred", parts=("grayscale(p=1)", "gaussian_blur(largest=1)"))
+
+    Args:
+        name: What protocols and a method's ``views`` call it: lower case, digits, underscores. A name that ends with a colon is a
+            family.
+        target: ``module:Class`` of an :class:`ltbench.Augmentation`. It takes :class:`ltbench.ImageFacts`, and its options by
+            name; of a family, also what follows the colon, and options as Python reads them.
+        summary: One line for listings.
+        parts: Other augmentations in order, each perhaps with options; in place of a target.
+    """
+
+    name: str
+    target: str = ""
+    summary: str = ""
+    parts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(self, self.name.removesuffix(":"), _NAME)
+        object.__setattr__(self, "parts", tuple(self.parts))
+        if bool(self.target) == bool(self.parts):
+            raise ValueError(f"AugmentationSpec must have either target or parts, got {self.target!r} and {self.parts}")

@@ -55,7 +55,7 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
             total += cost or 0.0
             size += nbytes
             unknown += cost is None
-        about = "unknown" if cost is None else duration(cost)
+        about = "" if state == "stored" else "unknown" if cost is None else duration(cost)
         table.append([key[:12], stage.number, stage.text, uses, state, about, f"{nbytes / 1e6:.1f} MB"])
     headers = ["stage", "number", "methods", "runs that use it", "state", "about", "disk"]
     print(tabulate(table, headers=headers, disable_numparse=True))

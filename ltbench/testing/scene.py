@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ltbench.data.augment import Augmentation
 from ltbench.data.digits import DigitsLT
 from ltbench.data.loader import evaluation_batches
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
+from ltbench.data.view import plain_view
 from ltbench.planning.plan import RunPlan, StagePlan, plan_run
 from ltbench.registry.discovery import Registry
 from ltbench.terms.protocol import Protocol
@@ -142,6 +142,6 @@ class Scene:
     def logits(self, engine: Engine) -> Tensor:
         """Return what an engine predicts for the test slice, shape (100, 10)."""
         dataset, device = self.data.dataset, engine.ctx.device
-        plain = Augmentation((), dataset.crop_padding, dataset.mean, dataset.std)
+        plain = plain_view(dataset)
         batches = evaluation_batches(self.data.parts.test, self.data.test_indices, BATCH, device)
         return torch.cat([engine.predict(plain(pixels, positions, 0, 0)) for positions, pixels in batches])

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from ltbench.errors import UserError
-from ltbench.method import hyperparameters, ranges
+from ltbench.method import hyperparameters
 from ltbench.method.contract import Method, PaperSetting
 from ltbench.method.values import Facts
 from ltbench.planning.expression import resolve
 from ltbench.planning.plan import plan_run
+from ltbench.terms import ranges
 from ltbench.terms.protocol import COMMON
 from ltbench.terms.task import Task
 from ltbench.testing.results import Failure

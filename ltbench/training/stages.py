@@ -14,12 +14,12 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from ltbench.data.augment import Augmentation
 from ltbench.data.loader import FeatureLoader, Loader
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
 from ltbench.method.context import Bank, Context
+from ltbench.planning.augmentations import make_view
 from ltbench.planning.plan import StagePlan
 from ltbench.registry.discovery import Registry
 from ltbench.training import speeds
@@ -126,9 +126,10 @@ class StageRunner:
         """Return a stage's engine with its context, set up and not yet trained."""
         epochs = budget_of(plan.protocol, plan.trial.ranks_as, len(data.labels)).epochs
         bank_key = self._bank_key(plan.previous, data) if plan.previous else None
+        augmented = make_view(plan.protocol.augmentation, data.dataset, self.registry)
 
         def context(engine: Engine) -> Context:
-            reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store, bank_key)
+            reader = FeatureReader(engine, data, augmented, seed, self.accelerator, self.store, bank_key)
             return Context(engine, engine.stack, engine.stack.methods[0].facts, plan.protocol, previous,
                            self.accelerator.device, reader.read, lambda rows: gather_rows(rows, self.accelerator))
 
@@ -148,7 +149,8 @@ class StageRunner:
         Args:
             keep: Whether to store what is computed, for the stages above.
         """
-        reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store, self._bank_key(plan, data))
+        augmented = make_view(plan.protocol.augmentation, data.dataset, self.registry)
+        reader = FeatureReader(engine, data, augmented, seed, self.accelerator, self.store, self._bank_key(plan, data))
         return reader.finished(keep=keep)
 
     def _bank_key(self, plan: StagePlan, data: TaskData) -> str:
@@ -181,6 +183,7 @@ class StageRunner:
                 ctx.generator.manual_seed(derive_seed("fit", seed, plan.number))
                 for method in engine.stack.methods:
                     method.fit(ctx)
+            engine.restart_averages()
         curve = [] if engine.stack.trains else first_row(engine)
         seconds = time.perf_counter() - started
         if engine.stack.trains:
@@ -217,9 +220,7 @@ class StageRunner:
         if engine.stack.inputs == "features":
             bank = engine.ctx.features("train", "plain")
             return lambda stream: FeatureLoader(bank.embedding, bank.labels, **places)
-        dataset = data.dataset
-        views = [Augmentation(names, dataset.crop_padding, dataset.mean, dataset.std)
-                 for names in engine.stack.owner("views").views(engine.ctx)]
+        views = [make_view(names, data.dataset, self.registry) for names in engine.stack.owner("views").views(engine.ctx)]
         return lambda stream: Loader(data.parts.train, data.indices, views, seed=derive_seed("images", seed, plan.number, stream),
                                      **places)
 
