@@ -33,7 +33,8 @@ def out(capsys: pytest.CaptureFixture[str]) -> Any:
     return lambda: capsys.readouterr().out
 
 
-def test_list(tmp_path: Path, out: Any) -> None:
+def test_list(tmp_path: Path, out: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # no cell is folded
     assert run("list", "--data-root", str(tmp_path)) == 0
     assert "explained by: ltbench data get tiny" in out()
     folder = write_tiny(tmp_path)
