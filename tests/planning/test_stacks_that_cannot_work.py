@@ -19,14 +19,15 @@ FIRST = sorted({spec.name for spec in SPECS if 1 in spec.stages})
 LATER = sorted({spec.name for spec in SPECS if 2 in spec.stages})
 
 # What a stage leaves that is not a linear classifier.
-LEAVES = {"ldam": "cosine", "tde": "several heads", "ride": "experts", "lws": "scales", "disalign": "calibration",
+LEAVES = {"ldam": "cosine", "tde": "several heads", "ride": "experts", "lws": "scales", "mislas": "scales",
+          "disalign": "calibration",
           **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn"), "fixed prototypes"),
           **dict.fromkeys(("ncm", "lncm", "lncm_la", "pc", "pc_la"), "centroids"),
           **dict.fromkeys(("prototype", "pc_cdt", "prototype_public"), "temperatures"),
           **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "several centroids"),
           **dict.fromkeys(("lncm_global", "lncm_local", "local_projection"), "a metric")}
 NEEDS = {**dict.fromkeys(("lws", "tau_norm", "disalign", "maxnorm", "iccl_rebalance", "hyperspherical_psc",
-                         "dro_lt_public"), "linear"),
+                         "dro_lt_public", "mislas"), "linear"),
          **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids")}
 PASSED_ON = ("bn_stats", "post_la")
 
