@@ -137,6 +137,5 @@ def growth(counts: Tensor, form: Form) -> Tensor:
     counts = counts.double()
     span = counts.max() - counts.min()
     position = (counts - counts.min()) / span if span > 0 else torch.ones_like(counts)
-    curves = {"concave": torch.sin, "linear": lambda angle: angle * (2 / math.pi), "convex": lambda angle: 1 - torch.cos(angle)}
-    curve: Tensor = curves[form](position * (math.pi / 2))
-    return curve
+    angle = position * (math.pi / 2)
+    return {"concave": angle.sin(), "linear": position, "convex": 1 - angle.cos()}[form]
