@@ -61,16 +61,13 @@ def read_claims(file: Path, printed: Sequence[Printed]) -> list[Claim]:
         return []
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{str(file)!r} cannot be read: {error}") from None
+    entries = content.get("claim", [])
+    if set(content) - {"claim"} or not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
+        raise UserError(f"{str(file)!r} must hold [[claim]] alone")
     found: list[Claim] = []
-    for number, entry in enumerate(content.get("claim", []), start=1):
+    for number, entry in enumerate(entries, start=1):
         where = f"claim {number} of {str(file)!r}"
-        if unknown := sorted(entry.keys() - _FIELDS):
-            raise UserError(f"{where} must hold {', '.join(sorted(_FIELDS))} alone, got {unknown[0]!r}")
-        for name in _FIELDS:
-            value = entry.get(name)
-            texts = value if name in _LISTS and isinstance(value, list) else [value]
-            if (name in entry or name in _NEEDED) and not all(isinstance(text, str) and text for text in texts):
-                raise UserError(f"{name} of {where} must be {'a list of texts' if name in _LISTS else 'a text'}, got {value!r}")
+        _check(entry, where)
         found += [_claim(entry, place, printed, where) for place in entry["where"]]
     return found
 
@@ -91,6 +88,16 @@ def decide(claim: Claim, found: Difference, runs: int) -> tuple[str, str]:
     if high < 0:
         return FAILS, "the other way round"
     return (FAILS, less) if less else (OPEN, "the interval holds 0")
+
+
+def _check(entry: Mapping[str, Any], where: str) -> None:
+    if unknown := sorted(entry.keys() - _FIELDS):
+        raise UserError(f"{where} must hold {', '.join(sorted(_FIELDS))} alone, got {unknown[0]!r}")
+    for name in [name for name in sorted(_FIELDS) if name in entry or name in _NEEDED]:
+        value, listed = entry.get(name), name in _LISTS
+        texts = [value] if not listed else value if isinstance(value, list) else []
+        if not (texts and all(isinstance(text, str) and text for text in texts)):
+            raise UserError(f"{name} of {where} must be a {'list of texts' if listed else 'text'}, got {value!r}")
 
 
 def _claim(entry: Mapping[str, Any], place: str, printed: Sequence[Printed], where: str) -> Claim:

@@ -13,6 +13,7 @@ from ltbench.leaderboard.outcomes import Outcome, stack
 from ltbench.leaderboard.ranking import Standings
 from ltbench.leaderboard.reported import Printed, differing
 from ltbench.leaderboard.rows import Row, Table
+from ltbench.results.schema import Record
 from ltbench.terms.protocol import COMMON, PAPER
 
 PAPERS_TERMS = "the paper's terms"
@@ -74,8 +75,7 @@ def _compare(split: str, better: tuple[Measured, Row], worse: tuple[Measured, Ro
     if not shared:
         return None
     if len(shared) == 1:
-        records = [row.runs[shared[0]].record for row in (second, first)]
-        low, high = (record.metrics and getattr(record.metrics.accuracy, split) for record in records)
+        low, high = (_accuracy(row.runs[shared[0]].record, split) for row in (second, first))
         return None if low is None or high is None else (Difference(split, low, high, high - low, None, None), 1)
     together = one.standings
     if one is other and together.resampled and set(shared) == set(together.runs) and (
@@ -87,6 +87,10 @@ def _compare(split: str, better: tuple[Measured, Row], worse: tuple[Measured, Ro
     if split not in resampled.splits:
         return None
     return difference(resampled, places[0], places[1], split), len(shared)
+
+
+def _accuracy(record: Record, split: str) -> float | None:
+    return None if record.metrics is None else record.metrics.accuracy.as_dict().get(split)
 
 
 def _on_papers_terms(row: Printed, measured: Sequence[Measured]) -> tuple[Measured, Row] | None:

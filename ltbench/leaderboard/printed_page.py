@@ -21,9 +21,10 @@ accuracies in percent. Only what a paper ran itself has a command and is judged;
 terms. Where the verdict is "{NOT_RUN}" beside a figure of ours, the same methods were run on other terms, which the next column
 names.
 
-What a seed takes is counted on the backbone alone, not timed: images drawn in training, and the operations of their passes, three
-times those of prediction where the backbone trains. Methods that pass an image several times or train experts take more; rows on
-one first stage train it once. A GPU that sustains 100 TFLOP a second takes ten seconds for one PFLOP, if nothing keeps it waiting.
+What a seed takes is counted on the backbone alone, not timed: images drawn in training, and the operations of their passes,
+three times those of prediction where the backbone trains. Methods that pass an image several times or train experts take more;
+rows on one first stage train it once. A GPU that sustains 100 TFLOP a second takes ten seconds for one PFLOP, if nothing keeps it
+waiting.
 """
 
 

@@ -20,7 +20,7 @@ from itertools import combinations
 from pathlib import Path
 
 from ltbench.leaderboard.bootstrap import RESAMPLES, Resampled, resample
-from ltbench.leaderboard.differences import Difference, difference, p_value, spread_of
+from ltbench.leaderboard.differences import Difference, difference, p_value, spreads_of_all
 from ltbench.leaderboard.outcomes import Outcome, stack
 from ltbench.leaderboard.rows import Row, Run, Table, name_runs
 from ltbench.leaderboard.tuned import too_many
@@ -121,7 +121,7 @@ def compare_all(resampled: Resampled) -> tuple[Pair, ...]:
     if len(resampled.runs) < 2:
         raise ValueError("runs must be at least 2 to tell methods apart, got 1")
     places = list(combinations(range(resampled.observed.shape[1]), 2))
-    spreads = [spread_of(resampled, *place) for place in places]
+    spreads = spreads_of_all(resampled)
     floor = math.fsum(spread.of_seeds for spread in spreads) / max(len(spreads), 1)
     degrees = (len(resampled.runs) - 1) * (resampled.observed.shape[1] - 1)  # as many as the methods' differences have
     differences = [difference(resampled, *place, spread=spread) for place, spread in zip(places, spreads, strict=True)]
