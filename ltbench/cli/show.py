@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _summary(record: Record) -> Iterator[str]:
+    from ltbench.results.tested import tell_tested
+
     task, split, core = record.task, record.split, record.core
     ratio = "" if task.imbalance_ratio is None else f"@{task.imbalance_ratio:g}"
     yield f"{record.expression} on {task.dataset}{ratio}, seed {task.seed}, split seed {task.split_seed}"
@@ -70,6 +72,8 @@ def _summary(record: Record) -> Iterator[str]:
     yield (f"split: {len(counts)} classes of {max(counts, default=0)} to {min(counts, default=0)} training images, "
            f"{sum(counts):,} in all; {sum(split.test_counts):,} test images; {task.imbalance}; sha256 {split.hash}")
     if record.metrics is not None:
+        if tested := tell_tested(counts, split.test_counts):
+            yield f"figures are {tested}"
         figures = {name: value for name, value in record.metrics.as_dict().items() if name != "label_shift"}
         for name, value in _leaves(figures, ""):
             yield f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {'—' if value is None else value}"

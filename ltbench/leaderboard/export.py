@@ -59,6 +59,7 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
             value = row.figure(name)
             line |= {name: value.mean, f"{name}_ci95": value.half_width}
         line["seconds"] = row.seconds.mean
+        line |= {"tested": row.tested} if row.tested else {}
         lines.append({name: escape_spreadsheet(printable(v)) if isinstance(v, str) else v for name, v in line.items()})
     return lines
 
@@ -84,6 +85,7 @@ def _row(row: Row, rank: int | None) -> dict[str, Any]:
         "overrides": row.overrides,
         "external": row.external,
         **({"tuned": list(row.tuned)} if row.tuned else {}),
+        **({"tested": row.tested} if row.tested else {}),
         "completed": runs,
         "diverged": row.diverged,
         "failed": row.failed,

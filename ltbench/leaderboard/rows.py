@@ -10,6 +10,7 @@ from ltbench.leaderboard.tuned import too_many
 from ltbench.results.interval import Estimate
 from ltbench.results.records import Stored
 from ltbench.results.schema import Record, RecordedProtocol
+from ltbench.results.tested import tell_tested
 from ltbench.terms.protocol import CUSTOM
 
 SMOKE = "smoke"
@@ -73,6 +74,12 @@ class Row:
     def tuning_trials(self) -> int:
         """How many trials chose the row's hyperparameters."""
         return max((record.tuning_trials for record in self.records), default=0)
+
+    @property
+    def tested(self) -> str | None:
+        """Over how many classes its figures are, where some have no test image; None where all have."""
+        texts = [text for record in self.records if (text := tell_tested(record.split.class_counts, record.split.test_counts))]
+        return texts[0] if texts else None
 
     @property
     def whole(self) -> bool:

@@ -107,8 +107,9 @@ def _distinction(table: Table, alike: Sequence[Table]) -> list[str]:
 
 
 def _notes(row: Row) -> str:
-    """Say what sets a row apart: settings of its own, what was tuned, a first stage from elsewhere, runs that broke."""
-    notes = [f"{name}={value}" for name, value in row.overrides.items()]
+    """Say what sets a row apart: classes left out, own settings, what was tuned, a foreign first stage, runs that broke."""
+    notes = [row.tested] if row.tested else []
+    notes += [f"{name}={value}" for name, value in row.overrides.items()]
     notes += [f"tuned: {', '.join(row.tuned)}"] if row.tuned else []
     notes += [f"not ranked: {reason}"] if (reason := too_many(row.tuned)) else []
     notes += [f"external: {row.external}"] if row.external is not None else []

@@ -168,7 +168,8 @@ def _cell(figure: tuple[float | None, float | None], decimals: int) -> tuple[str
 
 
 def _notes(row: Mapping[str, Any]) -> str:
-    notes = [f"{name}={_text(value)}" for name, value in row["overrides"].items()]
+    notes = [row["tested"]] if "tested" in row else []
+    notes += [f"{name}={_text(value)}" for name, value in row["overrides"].items()]
     notes += [f"external: {row['external']}"] if row["external"] is not None else []
     total = len(row["completed"]) + row["diverged"] + row["failed"]
     notes += [f"{row[status]} of {total} {status}" for status in ("diverged", "failed") if row[status]]
