@@ -66,7 +66,9 @@ class Registry:
             Its entry, and the member that a family is asked for; None for what is no family.
         """
         family, colon, member = name.partition(":")
-        return self.datasets.get(family + colon), member if colon else None
+        own = Path(name)  # somebody's own images, without the word that says in which form
+        maybe = f"folder:{name}" if own.is_dir() else f"list:{name}" if own.is_file() else ""
+        return self.datasets.get(family + colon, maybe=maybe), member if colon else None
 
     def backbone(self, name: str) -> tuple[Registered[BackboneSpec], str]:
         """Look a backbone up.
@@ -78,7 +80,7 @@ class Registry:
             Its entry, and what its builder is asked for: the member, or the name itself.
         """
         family, colon, member = name.partition(":")
-        return self.backbones.get(family + colon), member if colon else name
+        return self.backbones.get(family + colon, maybe="" if colon else f"timm:{name}"), member if colon else name
 
     def add(self, plugin: object, info: PluginInfo) -> None:
         """Take a plugin in; what is broken about it is noted, never raised.

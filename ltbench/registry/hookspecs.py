@@ -78,6 +78,21 @@ def ltbench_run_start(run: RunInfo) -> None:
 
 
 @hookspec
+def ltbench_step(run: RunInfo, stage: int, epoch: int, epochs: int, step: int, steps: int, images: int) -> None:
+    """Observe that a stage moves on within an epoch: after its first step, and then twice a second at most (main process only).
+
+    Args:
+        run: What is running.
+        stage: From 1.
+        epoch: From 1, of this stage.
+        epochs: How many this stage has.
+        step: The optimizer step just taken, from 1, of this epoch. On a GPU it was asked for, and may not be done yet.
+        steps: How many the epoch has.
+        images: That each step takes.
+    """
+
+
+@hookspec
 def ltbench_epoch_end(run: RunInfo, stage: int, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
     """Observe the end of an epoch (main process only).
 

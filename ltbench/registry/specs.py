@@ -11,6 +11,7 @@ from typing import Any
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LOOSE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
+KINDS = ("loss", "margin", "sampler", "mixing", "contrastive", "regularizer", "experts", "head", "tool")
 
 def _require(spec: object, name: str, pattern: re.Pattern[str]) -> None:
     if not pattern.fullmatch(name):
@@ -62,6 +63,8 @@ class MethodSpec:
             such as one mixing of images, one weighting, one extra loss and one later stage.
         fixed: Hyperparameters of the class that the preset sets for good: they are no longer listed, and nobody sets them.
         defaults: Hyperparameters of the class that start at another value.
+        kind: The family that listings show it in: what it changes, ``loss``, ``margin``, ``sampler``, ``mixing``,
+            ``contrastive``, ``regularizer``, ``experts`` or ``head``, or ``tool`` for what looks or repairs; empty if none fits.
     """
 
     name: str
@@ -75,10 +78,13 @@ class MethodSpec:
     partner: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict, hash=False)
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    kind: str = ""
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.aliases):
             _require(self, name, _NAME)
+        if self.kind not in ("", *KINDS):
+            raise ValueError(f"MethodSpec.kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
         object.__setattr__(self, "stages", frozenset(self.stages))
         if not self.stages or not self.stages <= {1, 2}:
             raise ValueError(f"MethodSpec.stages must be a part of {{1, 2}}, got {set(self.stages)}")

@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from ltbench.data.task_data import TaskData
 from ltbench.planning.plan import RunPlan, StagePlan
+from ltbench.running.duration import duration
 from ltbench.running.runner import Runner
 from ltbench.training.budget import budget_of
 from ltbench.training.build import backbone_facts, make_backbone
@@ -52,12 +53,12 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
         if state != "stored":
             total += cost
             size += nbytes
-        table.append([key[:12], stage.number, stage.text, uses, state, f"{cost:.0f} s", f"{nbytes / 1e6:.1f} MB"])
+        table.append([key[:12], stage.number, stage.text, uses, state, duration(cost), f"{nbytes / 1e6:.1f} MB"])
     headers = ["stage", "number", "methods", "runs that use it", "state", "about", "disk"]
     print(tabulate(table, headers=headers, disable_numparse=True))
     runs = sum(row[-1] == "to run" for row in rows)
     trained = sum(row[4] != "stored" for row in table)
-    print(f"\n{runs} of {len(rows)} runs and {trained} stages to do: about {_duration(total)} and "
+    print(f"\n{runs} of {len(rows)} runs and {trained} stages to do: about {duration(total)} and "
           f"{size / 1e6:.0f} MB of cache on this machine (from timed steps; evaluation not counted)")
 
 
@@ -97,9 +98,3 @@ def _step(name: str, data: TaskData, batch: int, runner: Runner) -> float:
             times.append(time.perf_counter() - started)
         _TIMES[identity] = min(times[_WARM:])
     return _TIMES[identity] * batch / images
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

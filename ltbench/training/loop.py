@@ -27,6 +27,10 @@ from ltbench.training.files import WORTH_SYNCING, load_tensors, save_tensors
 from ltbench.training.optimization import Optimization
 
 Row = dict[str, Any]
+Tick = Callable[[int, int, Budget], None]
+"""Hears of a step: of its epoch and of its number in it, both from 1, and of the stage's budget."""
+
+_TICK = 0.5  # seconds between two steps that anybody hears of
 
 
 @torch.no_grad()
@@ -72,10 +76,11 @@ class Loop:
     Args:
         make_loader: Stream name -> its loader.
         labels: Of the training split, shape (N,), for the samplers.
+        tick: Hears of a step now and then, on the main process.
     """
 
     def __init__(self, engine: Engine, budget: Budget, make_loader: Callable[[str], BatchLoader], labels: Tensor, seed: int,
-                 accelerator: Accelerator, checkpoint: Path, observe: Callable[[Row], None]) -> None:
+                 accelerator: Accelerator, checkpoint: Path, observe: Callable[[Row], None], tick: Tick | None = None) -> None:
         self.engine = engine
         self.budget = budget
         self.curve: list[Row] = []
@@ -87,6 +92,8 @@ class Loop:
         self._accelerator = accelerator
         self._checkpoint = checkpoint
         self._observe = observe
+        self._tick = tick if accelerator.is_main_process else None
+        self._told = 0.0
         self._optimization = Optimization(engine, engine.ctx.protocol, budget.epochs * budget.steps)
         self._prepared: nn.Module
         self._prepared, scaled = accelerator.prepare(engine, self._optimization.optimizer)
@@ -144,6 +151,9 @@ class Loop:
             parts = {name: next(iterator) for name, iterator in iterators.items()}
             for name, value in self._step(parts).items():
                 sums[name] = sums[name] + value if name in sums else value
+            if self._tick is not None and (now := time.perf_counter()) - self._told >= _TICK:
+                self._told = now
+                self._tick(epoch + 1, step + 1, self.budget)
         return sums, factor
 
     def _step(self, parts: Mapping[str, list[Batch]]) -> dict[str, Tensor]:

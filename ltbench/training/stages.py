@@ -30,7 +30,7 @@ from ltbench.training.engine import Engine
 from ltbench.training.external import load_external, load_weights
 from ltbench.training.features import FeatureReader
 from ltbench.training.files import WORTH_SYNCING, check_tensors, load_tensors, save_tensors
-from ltbench.training.loop import BatchLoader, Loop, Row, first_row
+from ltbench.training.loop import BatchLoader, Loop, Row, Tick, first_row
 from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
 
 if TYPE_CHECKING:
@@ -76,8 +76,12 @@ class StageRunner:
         return self.stage1 is not None or self.weights is not None
 
     def obtain(self, plan: StagePlan, seed: int, data: TaskData, previous: Stage | None,
-               observe: Callable[[Row], None] = lambda row: None) -> Stage:
+               observe: Callable[[Row], None] = lambda row: None, tick: Tick | None = None) -> Stage:
         """Return a stage's result.
+
+        Args:
+            observe: Gets the curve's rows as they come.
+            tick: Hears of a step now and then.
 
         Raises:
             Diverged: If training stops being finite.
@@ -99,7 +103,7 @@ class StageRunner:
             self.accelerator.wait_for_everyone()
             reused = self.store.has(plan.key)
             if not reused:
-                self.train(engine, plan, seed, data, observe)
+                self.train(engine, plan, seed, data, observe, tick)
             self.accelerator.wait_for_everyone()
             tensors, _ = load_tensors(self.store.path(plan.key) / ENGINE)
             engine.load_trained_state(tensors)
@@ -163,7 +167,7 @@ class StageRunner:
         return key
 
     def train(self, engine: Engine, plan: StagePlan, seed: int, data: TaskData,
-              observe: Callable[[Row], None] = lambda row: None) -> None:
+              observe: Callable[[Row], None] = lambda row: None, tick: Tick | None = None) -> None:
         """Fit and train an engine from its start or from its checkpoint, and store the result."""
         budget = budget_of(plan.protocol, plan.number, len(data.labels))
         folder = self.store.path(plan.key)
@@ -182,7 +186,7 @@ class StageRunner:
             device = self.accelerator.device
             with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                 loop = Loop(engine, budget, self.loaders(engine, plan, budget, seed, data), data.labels, seed, self.accelerator,
-                            checkpoint, observe)
+                            checkpoint, observe, tick)
                 alone = self.accumulation == 1 and self.accelerator.num_processes == 1
                 try:
                     with compiled(engine, self.store.root.parent, alone=alone) if self.compiles else nullcontext():
