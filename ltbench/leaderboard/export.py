@@ -47,6 +47,7 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
         "protocol": json.dumps(table.protocol.as_dict(), sort_keys=True),
         "precision": table.precision,
         "selection": table.selection,
+        **({"remark": table.remark} if table.remark else {}),
     }
     lines = []
     for row, rank in zip(table.rows, table.ranks(), strict=True):
@@ -73,6 +74,7 @@ def table_dict(table: Table) -> dict[str, Any]:
         **({"tuning": table.tuning} if table.tuning else {}),
         "splits": [{"seed": seed, "hash": digest} for seed, digest in table.splits],
         "not_ranked": table.unranked,
+        **({"remark": table.remark} if table.remark else {}),
         "rows": [_row(row, rank) for row, rank in zip(table.rows, table.ranks(), strict=True)],
     }
 

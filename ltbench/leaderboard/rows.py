@@ -110,6 +110,7 @@ class Table:
         splits: Split seed and hash of each subset that the runs cover.
         train_images: Of one subset.
         tuning: How many trials each row had, and on what; None where nothing was tuned.
+        remark: What a reader of the dataset's figures must know; empty where that is nothing.
     """
 
     dataset: str
@@ -124,6 +125,7 @@ class Table:
     train_images: int
     rows: tuple[Row, ...]
     tuning: dict[str, Any] | None = None
+    remark: str = ""
 
     @property
     def unranked(self) -> str | None:

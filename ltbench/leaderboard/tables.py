@@ -152,9 +152,11 @@ def _tabulate(header: list[str], body: list[list[str]], form: str) -> str:
 
 
 def _markdown(table: Table, heading: str) -> str:
-    return f"## {escape_markdown(heading)}\n\n{tabulate_markdown(*_cells(table))}\n"
+    remark = f"\n{escape_markdown(printable(table.remark))}.\n" if table.remark else ""
+    return f"## {escape_markdown(heading)}\n\n{tabulate_markdown(*_cells(table))}\n{remark}"
 
 
 def _latex(table: Table, heading: str) -> str:
     # A comment ends with its line, and a heading has no line breaks. tabulate escapes the cells.
-    return f"% {heading}\n{finish_latex(_tabulate(*_cells(table), 'latex_booktabs'))}\n"
+    remark = f"% {printable(table.remark)}.\n" if table.remark else ""
+    return f"% {heading}\n{remark}{finish_latex(_tabulate(*_cells(table), 'latex_booktabs'))}\n"

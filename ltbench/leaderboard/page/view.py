@@ -70,6 +70,7 @@ def _table(table: Mapping[str, Any], heading: Heading) -> dict[str, Any]:
     return {
         **shared,
         "not_ranked": table["not_ranked"],
+        "remark": table.get("remark"),
         "ranked": not table["not_ranked"],
         "measures": measures,
         "costs": costs,
