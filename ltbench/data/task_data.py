@@ -16,7 +16,6 @@ from ltbench.data.base import Dataset
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
 from ltbench.data.longtail import Split, make_split, test_indices
-from ltbench.data.overlap import refuse_shared
 from ltbench.data.parts import Fingerprinted, Parts, TensorImages
 from ltbench.data.published import unread_parts
 from ltbench.data.stream import Decoder
@@ -112,7 +111,7 @@ def load_parts(dataset: Dataset, root: Path | None, *, download: bool, planning:
         planning: Whether labels alone will do: where the data is not there, published class counts stand for it.
 
     Raises:
-        UserError: If the data cannot be had, a label is out of range, or the test part repeats images of another part.
+        UserError: If the data cannot be had, or a label is out of range.
     """
     try:
         parts = dataset.load(root, download=download)
@@ -131,5 +130,4 @@ def load_parts(dataset: Dataset, root: Path | None, *, download: bool, planning:
     for name, part in (("train", parts.train), ("test", parts.test)):
         if len(part.labels) == 0 or int(part.labels.min()) < 0 or int(part.labels.max()) >= dataset.num_classes:
             raise UserError(f"the {name} part of {dataset.name!r} must have labels from 0 to {dataset.num_classes - 1}")
-    refuse_shared(dataset, parts, planning=planning)
     return parts

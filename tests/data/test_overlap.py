@@ -31,15 +31,21 @@ def pets(tmp_path: Path) -> Path:
     return tmp_path / "pets"
 
 
-def refusal(dataset: Dataset, **more: bool) -> str:
+def load(dataset: Dataset, root: Path | None = None, *, planning: bool = False) -> Parts:
+    parts = load_parts(dataset, root, download=False)
+    refuse_shared(dataset, parts, planning=planning)
+    return parts
+
+
+def refusal(dataset: Dataset, *, planning: bool = False) -> str:
     with pytest.raises(UserError) as caught:
-        load_parts(dataset, None, download=False, **more)
+        load(dataset, planning=planning)
     return str(caught.value)
 
 
 def test_parts_that_differ_are_taken(pets: Path) -> None:
     for dataset in (open_folder(str(pets)), open_list(f"{pets}/x_train.txt")):
-        parts = load_parts(dataset, None, download=False)
+        parts = load(dataset)
         assert len(parts.train.labels) == len(parts.test.labels) == 8 and parts.val is not None
 
 
@@ -71,7 +77,7 @@ def test_another_name_for_an_image_does_not_hide_it(pets: Path, how: str) -> Non
     if how == "linked folder":
         assert told == refusal(open_folder(str(pets)), planning=True)
     else:
-        load_parts(open_folder(str(pets)), None, download=False, planning=True)  # no image is opened
+        load(open_folder(str(pets)), planning=True)  # no image is opened
 
 
 def test_what_is_chosen_by_is_not_tested_on_either(pets: Path) -> None:
@@ -95,16 +101,16 @@ def test_shards_that_share_an_image_are_refused(pets: Path) -> None:
 def test_published_lists_are_compared_by_name_and_not_read(tmp_path: Path) -> None:
     folder = write_tiny(tmp_path)
     shutil.copy(folder / "train" / "3.jpg", folder / "test" / "5.jpg")  # the authors' own duplicate, if it is one
-    load_parts(Tiny(), tmp_path, download=False)
+    load(Tiny(), tmp_path)
     with (folder / "test.txt").open("a") as stream:
         stream.write("train/3.jpg 0\n")
     with pytest.raises(UserError, match=r"^tiny must .*training part: 1 of the 7 test images are in both, the first '.*/3.jpg'"):
-        load_parts(Tiny(), tmp_path, download=False)
+        load(Tiny(), tmp_path)
     shutil.rmtree(folder / "train")
     os.symlink("test", folder / "train")
     (folder / "test.txt").write_text("test/0.jpg 0\ntest/1.jpg 1\ntest/2.jpg 2\n")
     with pytest.raises(UserError, match=r": 3 of the 3 test images .*, the first '.*/test/0.jpg' \(as '.*/train/0.jpg'\)"):
-        load_parts(Tiny(), tmp_path, download=False)
+        load(Tiny(), tmp_path)
 
 
 def test_images_in_memory_are_compared_where_nobody_published_them() -> None:
