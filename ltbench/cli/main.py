@@ -95,7 +95,12 @@ def _command(argv: list[str]) -> int:
     if early.log:
         os.environ["LTBENCH_LOG"] = early.log  # for the processes that this one starts, too
     registry = open_registry(early.no_plugin, early.plugin)
-    args = build_parser(registry).parse_args(rest)
+    parser = build_parser(registry)
+    if "_ARGCOMPLETE" in os.environ:
+        from ltbench.cli.completion import complete
+
+        complete(parser)
+    args = parser.parse_args(rest)
     args.debug = early.debug  # verbs would find their own parser's, which has nothing left to read
     status: int = args.run(args)
     return status

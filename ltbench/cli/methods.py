@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ltbench.cli.completion import listed
 from ltbench.cli.listing import show
 from ltbench.registry.specs import KINDS, MethodSpec
 
@@ -11,7 +12,8 @@ from ltbench.registry.specs import KINDS, MethodSpec
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
     parser = commands.add_parser("methods", help="list the methods", description="List the methods of all installed plugins.")
-    parser.add_argument("name", nargs="?", help="show one method with its hyperparameters")
+    name = parser.add_argument("name", nargs="?", help="show one method with its hyperparameters")
+    name.completer = listed(lambda args: args.registry.methods, "")  # type: ignore[attr-defined]  # argcomplete's
     parser.add_argument("--kind", choices=KINDS, help="only this family")
     parser.add_argument("--stage", type=int, choices=(1, 2), help="only what fits this stage (2: every later one)")
     parser.add_argument("--search", metavar="TEXT", help="only where the name, another name, the summary or the paper says so")
@@ -40,7 +42,8 @@ def _wanted(spec: MethodSpec, args: argparse.Namespace) -> bool:
 
 
 def _show_one(args: argparse.Namespace) -> int:
-    from ltbench.method import hyperparameters, ranges
+    from ltbench.method import hyperparameters
+    from ltbench.terms import ranges
 
     entry = args.registry.methods.get(args.name)
     method = entry.load()

@@ -8,9 +8,9 @@ from typing import Any, Generic, TypeVar
 
 from ltbench.errors import UserError, brief, unknown
 from ltbench.registry.presets import preset_class
-from ltbench.registry.specs import BackboneSpec, DatasetSpec, MethodSpec, MetricSpec, load_target
+from ltbench.registry.specs import AugmentationSpec, BackboneSpec, DatasetSpec, MethodSpec, MetricSpec, load_target
 
-SpecT = TypeVar("SpecT", MethodSpec, DatasetSpec, BackboneSpec, MetricSpec)
+SpecT = TypeVar("SpecT", MethodSpec, DatasetSpec, BackboneSpec, MetricSpec, AugmentationSpec)
 
 
 @dataclass(frozen=True)

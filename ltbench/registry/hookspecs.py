@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from ltbench.registry.specs import BackboneSpec, DatasetSpec, MethodSpec, MetricSpec
+from ltbench.registry.specs import AugmentationSpec, BackboneSpec, DatasetSpec, MethodSpec, MetricSpec
 
 if TYPE_CHECKING:
     from ltbench.registry.run_info import RunInfo
@@ -48,6 +48,14 @@ def ltbench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
 @hookspec
 def ltbench_backbones() -> Iterable[BackboneSpec]:  # type: ignore[empty-body]
     """Return a light description of each backbone that this plugin contributes; the same terms as for methods."""
+
+
+@hookspec
+def ltbench_augmentations() -> Iterable[AugmentationSpec]:  # type: ignore[empty-body]
+    """Return a light description of each augmentation that this plugin contributes; the same terms as for methods.
+
+    A method's ``views``, a paper's setting and a dataset's protocols name them, with options where wanted: ``jitter(hue=0.1)``.
+    """
 
 
 @hookspec

@@ -20,6 +20,7 @@ LEVELS = ("warning", "info", "debug")
 """What ``LTBENCH_LOG`` may say."""
 
 _LOG = logging.getLogger("ltbench")
+_USUAL = ("loss", "train_accuracy", "rate")  # figures of every curve, of which the last is not shown
 _EVERY = 10.0  # seconds between two lines about one run; at level debug every epoch has its own
 
 
@@ -113,7 +114,9 @@ def ltbench_epoch_end(run: RunInfo, stage: int, epoch: int, epochs: int, metrics
     """Say how the training goes."""
     shown = _shown.setdefault(run, _Shown())
     shown.enter(stage, epoch - 1)
-    figures = ", ".join(f"{name.replace('_', ' ')} {metrics[name]:.4g}" for name in ("loss", "train_accuracy") if name in metrics)
+    parts = [name for name in metrics if name not in _USUAL]  # of the loss, or what a method measures
+    told = [name for name in (*_USUAL[:2], *parts) if name in metrics]
+    figures = ", ".join(f"{name.replace('_', ' ')} {metrics[name]:.4g}" for name in told)
     if shown.bar is not None:
         shown.bar.set_postfix_str(figures)
         return

@@ -19,6 +19,7 @@ from ltbench.data.batch import Batch
 from ltbench.data.randomness import derive_seed
 from ltbench.data.samplers import Sampler
 from ltbench.errors import Diverged
+from ltbench.method.moving_average import averages_in
 from ltbench.method.values import Seen
 from ltbench.training.budget import Budget
 from ltbench.training.distributed import average_batch_norm, gather_rows
@@ -95,6 +96,7 @@ class Loop:
         self._tick = tick if accelerator.is_main_process else None
         self._told = 0.0
         self._optimization = Optimization(engine, engine.ctx.protocol, budget.epochs * budget.steps)
+        self._averages = averages_in(engine)
         self._prepared: nn.Module
         self._prepared, scaled = accelerator.prepare(engine, self._optimization.optimizer)
         # Without a scaler accelerate has nothing to do in a step, but looks twice on disk for a package that it could work with.
@@ -180,10 +182,12 @@ class Loop:
             self._optimization.clip()
         self._optimizer.step()
         self._optimizer.zero_grad()
+        for average in self._averages:
+            average.update()
         if self.engine.stack.owns("after_step"):
             # Gathered step by step: the global batch in its own order, however it was split.
             joined = {name: torch.cat([gather_rows(part[name], self._accelerator) for part in seen]) for name in seen[0]}
-            self.engine.after_step(Seen(**joined))
+            self.engine.after_step(Seen.of(joined))
         return logs
 
     def _loader(self, stream: str) -> BatchLoader:

@@ -14,14 +14,15 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from ltbench.data.augment import Augmentation
 from ltbench.data.loader import FeatureLoader, Loader
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
 from ltbench.method.context import Bank, Context
+from ltbench.planning.augmentations import make_view
 from ltbench.planning.plan import StagePlan
 from ltbench.registry.discovery import Registry
+from ltbench.training import speeds
 from ltbench.training.budget import Budget, budget_of
 from ltbench.training.build import build_engine
 from ltbench.training.compilation import compiled
@@ -123,11 +124,12 @@ class StageRunner:
 
     def build(self, plan: StagePlan, seed: int, data: TaskData, previous: Engine | None) -> Engine:
         """Return a stage's engine with its context, set up and not yet trained."""
-        epochs = budget_of(plan.protocol, plan.number, len(data.labels)).epochs
+        epochs = budget_of(plan.protocol, plan.trial.ranks_as, len(data.labels)).epochs
         bank_key = self._bank_key(plan.previous, data) if plan.previous else None
+        augmented = make_view(plan.protocol.augmentation, data.dataset, self.registry)
 
         def context(engine: Engine) -> Context:
-            reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store, bank_key)
+            reader = FeatureReader(engine, data, augmented, seed, self.accelerator, self.store, bank_key)
             return Context(engine, engine.stack, engine.stack.methods[0].facts, plan.protocol, previous,
                            self.accelerator.device, reader.read, lambda rows: gather_rows(rows, self.accelerator))
 
@@ -147,7 +149,8 @@ class StageRunner:
         Args:
             keep: Whether to store what is computed, for the stages above.
         """
-        reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store, self._bank_key(plan, data))
+        augmented = make_view(plan.protocol.augmentation, data.dataset, self.registry)
+        reader = FeatureReader(engine, data, augmented, seed, self.accelerator, self.store, self._bank_key(plan, data))
         return reader.finished(keep=keep)
 
     def _bank_key(self, plan: StagePlan, data: TaskData) -> str:
@@ -169,7 +172,7 @@ class StageRunner:
     def train(self, engine: Engine, plan: StagePlan, seed: int, data: TaskData,
               observe: Callable[[Row], None] = lambda row: None, tick: Tick | None = None) -> None:
         """Fit and train an engine from its start or from its checkpoint, and store the result."""
-        budget = budget_of(plan.protocol, plan.number, len(data.labels))
+        budget = budget_of(plan.protocol, plan.trial.ranks_as, len(data.labels))
         folder = self.store.path(plan.key)
         checkpoint = folder / CHECKPOINT
         started = time.perf_counter()
@@ -180,6 +183,7 @@ class StageRunner:
                 ctx.generator.manual_seed(derive_seed("fit", seed, plan.number))
                 for method in engine.stack.methods:
                     method.fit(ctx)
+            engine.restart_averages()
         curve = [] if engine.stack.trains else first_row(engine)
         seconds = time.perf_counter() - started
         if engine.stack.trains:
@@ -197,6 +201,9 @@ class StageRunner:
             curve, seconds = loop.curve, loop.seconds + seconds
         if not self.accelerator.is_main_process:
             return
+        if engine.stack.trains and engine.stack.inputs == "images":
+            speeds.note(self.store.root.parent, speeds.setting(plan.protocol.backbone, data.dataset, budget.batch_size,
+                                                               self.accelerator), loop.seconds / (budget.epochs * budget.steps))
         if self.store.confirm(plan.key) or not self.store.has(plan.key):
             durable = seconds > WORTH_SYNCING
             save_tensors(folder / ENGINE, engine.trained_state(), {}, durable=durable)
@@ -213,9 +220,7 @@ class StageRunner:
         if engine.stack.inputs == "features":
             bank = engine.ctx.features("train", "plain")
             return lambda stream: FeatureLoader(bank.embedding, bank.labels, **places)
-        dataset = data.dataset
-        views = [Augmentation(names, dataset.crop_padding, dataset.mean, dataset.std)
-                 for names in engine.stack.owner("views").views(engine.ctx)]
+        views = [make_view(names, data.dataset, self.registry) for names in engine.stack.owner("views").views(engine.ctx)]
         return lambda stream: Loader(data.parts.train, data.indices, views, seed=derive_seed("images", seed, plan.number, stream),
                                      **places)
 
