@@ -69,7 +69,7 @@ def _publish(boards: Sequence[Board], args: argparse.Namespace) -> int:
     for board in boards:
         figures = Path(args.reported) if args.reported else board.folder.parent / "reported.csv"
         printed = read_reported(figures) if args.reported or figures.exists() else []  # a board of one's own needs none
-        files = generate(board, printed)
+        files = generate(board, printed, args.registry.remarks)
         if args.diff is not None:
             before = read_base(args.diff / board.name / "board.json")
             print(to_markdown(board.name, changes(before, json.loads(files["board.json"]))))
@@ -89,7 +89,7 @@ def _show(folders: Sequence[Path], args: argparse.Namespace) -> int:
     from ltbench.leaderboard.tables import render
 
     stored, problems = _read(folders)
-    tables, contradictions = collect(stored)
+    tables, contradictions = collect(stored, args.registry.remarks)
     problems += map(str, contradictions)
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a board publishes: every file of it that is generated, a function of its records and of the printed figures alone.
+"""What a board publishes: every file of it that is generated, a function of its records, the printed figures and the remarks.
 
 The same bytes on any machine: no time, no locale, no path, no order of a file system enters.
 """
@@ -45,14 +45,17 @@ class Shown:
     beside: Sequence[Sequence[Reproduction]]
 
 
-def generate(board: Board, printed: Sequence[Printed]) -> dict[str, bytes]:
+def generate(board: Board, printed: Sequence[Printed], remarks: Mapping[str, str] | None = None) -> dict[str, bytes]:
     """Return the contents of every generated file of a board, by name.
+
+    Args:
+        remarks: What must stand beside the figures of a dataset, by its name.
 
     Raises:
         UserError: If a record is broken, contradicts another or does not follow from its predictions: a board refuses to publish
             what its records do not carry.
     """
-    tables, outcomes = _tables(board)
+    tables, outcomes = _tables(board, remarks)
     shown = [Shown(table, heading, standings(table, outcomes).rows,
                    [reproductions(table, row, printed, board.tolerance) for row in table.rows])
              for table, heading in zip(tables, headings(tables), strict=True)]
@@ -96,7 +99,7 @@ def _content(shown: Shown) -> dict[str, Any]:
             "reported": [[_reproduction(one) for one in found] for found in shown.beside]}
 
 
-def _tables(board: Board) -> tuple[list[Table], dict[Path, Outcome]]:
+def _tables(board: Board, remarks: Mapping[str, str] | None) -> tuple[list[Table], dict[Path, Outcome]]:
     """Return a board's tables, and what each completed run got right, by the file of its record."""
     stored, problems = read_directory(board.results) if board.results.is_dir() else ([], [])
     outcomes: dict[Path, Outcome] = {}
@@ -108,7 +111,7 @@ def _tables(board: Board) -> tuple[list[Table], dict[Path, Outcome]]:
         problems += [f"{item.path.name}: {mismatch}" for mismatch in mismatches]
         if item.record.core.dirty:
             problems.append(f"{item.path.name}: it is of a commit with changes of its own")
-    tables, contradictions = collect(stored)
+    tables, contradictions = collect(stored, remarks)
     if problems := [*problems, *map(str, contradictions)]:
         raise UserError(f"board {board.name!r} cannot be published: " + "; ".join(problems[:3]))
     if not tables:

@@ -11,6 +11,7 @@ from accelerate.utils import broadcast_object_list
 
 from ltbench.data.base import Dataset
 from ltbench.data.fetched import downloading
+from ltbench.data.overlap import refuse_shared
 from ltbench.data.parts import Parts
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.data.unreadable import find_unreadable, leave_out, tell
@@ -42,7 +43,7 @@ class RunData:
         """Return the data that a plan reads; runs that differ in their seed alone share it.
 
         Raises:
-            UserError: If the data cannot be had.
+            UserError: If the data cannot be had, or its test part repeats images of another part.
         """
         name, per_class = plan.task.dataset, plan.protocol.per_class
         key = (replace(plan.task, seed=0), per_class)
@@ -54,6 +55,7 @@ class RunData:
                     with self._accelerator.main_process_first(), alone:
                         self._parts[name] = load_parts(self.datasets[name], self._root, download=self._download,
                                                        planning=self._planning)
+                    refuse_shared(self.datasets[name], self._parts[name], planning=self._planning)
                 data = load_task_data(self.datasets[name], self._parts[name], plan.task, per_class)
                 self._tasks[key] = data if self._looks is None else self._readable(data, self._looks)
         return self._tasks[key]

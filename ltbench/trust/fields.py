@@ -12,6 +12,7 @@ from ltbench.errors import UserError
 from ltbench.method.hyperparameters import format_value
 from ltbench.planning.expression import parse
 from ltbench.results.schema import Record, RecordedStage
+from ltbench.results.tested import tell_tested
 from ltbench.trust.remark import Remark, error, warning
 from ltbench.trust.tuning import check_trials
 
@@ -29,6 +30,8 @@ def check_fields(record: Record) -> Iterator[Remark]:
     yield from _identity(record)
     yield from check_trials(record)
     yield from _flags(record)
+    if record.metrics is not None and (tested := tell_tested(record.split.class_counts, record.split.test_counts)):
+        yield warning("metrics.accuracy", f"is {tested}")
 
 
 def _unprintable(value: Any, path: str) -> Iterator[Remark]:

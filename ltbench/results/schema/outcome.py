@@ -52,6 +52,19 @@ class ShotAccuracy(Part):
     """Over classes of fewer than 20 training images."""
 
 
+class TestedClasses(Part):
+    """How many classes have a test image."""
+
+    all: Count
+    """Of all classes."""
+    many: Count
+    """Of those of more than 100 training images."""
+    medium: Count
+    """Of those of 20 to 100 training images."""
+    few: Count
+    """Of those of fewer than 20 training images."""
+
+
 class ShiftFigures(Part):
     """Accuracy on a test set whose labels are distributed otherwise."""
 
@@ -86,6 +99,8 @@ class Metrics(Part):
 
     accuracy: ShotAccuracy
     """Mean accuracy over classes, in percent."""
+    tested_classes: TestedClasses | None = None
+    """Over how many classes the means are; absent where every class has a test image."""
     balanced_error: Percent | None
     """100 minus the mean accuracy over classes."""
     worst_class: Percent | None
