@@ -82,7 +82,7 @@ def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, regist
 
         factory = BackboneFactory(name, fresh_backbone)
         width = feature_dim(previous.backbone) if previous else factory.feature_dim
-        facts = Facts(data.class_counts, width, epochs)
+        facts = Facts(data.class_counts, width, epochs, data.dataset.class_names)
         torch.manual_seed(derive_seed("methods", seed, plan.number))
         stack = Stack([hyperparameters.build(choice.method, facts, choice.values) for choice in plan.choices], plan.number)
         if previous is None:
