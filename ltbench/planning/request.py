@@ -119,7 +119,10 @@ class Terms:
 
 @dataclass(frozen=True)
 class How:
-    """Say where and how runs are made. Only a first stage of the user's own changes what is computed (and is marked).
+    """Say where and how runs are made.
+
+    Only a first stage of the user's own changes what is computed (and is marked), and the parts of a global batch where a stage
+    depends on them (and its key says so).
 
     Args:
         data_root: Folder of the data; None for ``LTBENCH_DATA``.
@@ -138,6 +141,7 @@ class How:
         track_dir: Folder that it writes to.
         rerun: Whether finished runs are made again.
         dry_run: Whether runs are only planned: published class counts stand for data that is not there.
+        estimate: Whether a plan times a few steps of what has not been trained here before.
         debug: Whether tracebacks are shown.
         jobs: Runs at once on this machine.
         shard: The part of the matrix that is asked for; None for all of it.
@@ -160,6 +164,7 @@ class How:
     track_dir: Path = Path("tracking")
     rerun: bool = False
     dry_run: bool = False
+    estimate: bool = False
     debug: bool = False
     jobs: int = 1
     shard: Shard | None = None

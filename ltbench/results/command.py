@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
 from ltbench.method.from_file import PREFIX
-from ltbench.planning.request import ALTERNATIVES, BY_HAND, Request, Terms, What
+from ltbench.planning.request import ALTERNATIVES, BY_HAND, How, Request, Terms, What
 from ltbench.terms.protocol import CUSTOM, PAPER
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None) 
                 task.imbalance or "exp", (task.seed,), (task.split_seed,))
     protocol, paper, by_hand = _terms(record, protocols)
     noise = record.protocol.as_dict().get("eval_noise", 0.0)
-    return Request(what, Terms(protocol, record.track, paper, by_hand, noise, record.precision), plugins=plugins_of(record))
+    return Request(what, Terms(protocol, record.track, paper, by_hand, noise, record.precision),
+                   How(accumulation=record.environment.accumulation or 1), plugins_of(record))
 
 
 def _terms(record: Record, protocols: Mapping[str, Protocol] | None) -> tuple[str | None, str | None, dict[str, Any]]:
@@ -72,7 +73,9 @@ def _terms(record: Record, protocols: Mapping[str, Protocol] | None) -> tuple[st
 
 
 def arguments_of(request: Request) -> list[str]:
-    """Return the arguments of ``ltbench run`` that ask for one expression on one dataset, and for nothing of where and how.
+    """Return the arguments of ``ltbench run`` that ask for one expression on one dataset.
+
+    Of where and how they say only what may stand in a key: the parts that a batch is cut into.
 
     Raises:
         UserError: For a value that is none in a shell.
@@ -91,6 +94,7 @@ def arguments_of(request: Request) -> list[str]:
     words += ["--paper", terms.paper] if terms.paper else []
     words += ["--test-noise", _number(terms.test_noise)] if terms.test_noise else []
     words += ["--precision", terms.precision] if terms.precision != "fp32" else []
+    words += ["--accumulate", str(request.how.accumulation)] if request.how.accumulation > 1 else []
     words += [word for file in request.plugins for word in ("--plugin", str(file))]
     for word in words[1::2]:
         if word.startswith("-") and not re.fullmatch(r"-[\d.]+", word) or not word.isprintable():

@@ -14,8 +14,8 @@ from ltbench.terms.task import Task
 from ltbench.testing import scene
 
 WORK = ["vs+drw/crt", "cdt+mixup/ncm", "ib+focal(gamma=1)+drw", "ib(start=0.0)+mixup/crt", "eql(threshold=0.1)+mixup+drw/ncm",
-        "seesaw+cb/tau_norm", "gcl+mixup+drw/crt", "gcl+drs/ncm", "arb+mixup+drw/lws", "reslt+balanced_softmax+drw/crt", "reslt+ldam",
-        "ce/seesaw+drw", "ldam/arb", "max_separation+vs+drw/crt"]
+        "seesaw+cb/tau_norm", "gcl+mixup+drw/crt", "gcl+drs/ncm", "arb+mixup+drw/lws", "reslt+balanced_softmax+drw/crt",
+        "reslt+ldam", "ce/seesaw+drw", "ldam/arb", "max_separation+vs+drw/crt"]
 
 
 @pytest.fixture(scope="module")
