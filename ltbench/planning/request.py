@@ -37,11 +37,14 @@ BY_HAND: dict[str, type] = {"epochs": int, "batch_size": int, "lr": float, "weig
 ALTERNATIVES = ("backbone", "epochs")
 
 
+_ENDLESS = 10**308  # an integer beyond it is no float
+
+
 def _require_number(name: str, value: Any, kind: type, *, zero: bool = False) -> None:
     option = f"--{name.replace('_', '-')}"
     if isinstance(value, bool) or not isinstance(value, Integral if kind is int else Real):
         raise UserError(f"{option} must be a {'whole ' if kind is int else ''}number, got {value!r}")
-    number = float(value)
+    number = float(value) if abs(value) < _ENDLESS else math.inf
     if not 0 <= number < math.inf or (number == 0 and not zero):
         raise UserError(f"{option} must be {'>=' if zero else '>'} 0, got {value}")
 
