@@ -1,9 +1,9 @@
-"""The datasets that come with ltbench, named without importing torch."""
+"""The datasets and augmentations that come with ltbench, named without importing torch."""
 
 from __future__ import annotations
 
 from ltbench.registry.hookspecs import hookimpl
-from ltbench.registry.specs import DatasetSpec
+from ltbench.registry.specs import AugmentationSpec, DatasetSpec
 
 
 @hookimpl
@@ -28,6 +28,32 @@ def ltbench_datasets() -> list[DatasetSpec]:
         _files("list:", "own_lists:open_list", "your own images by a list of 'path label' lines: list:FILE", None),
         _files("tar:", "own_tars:open_tar", "your own images in tar files, WebDataset's or of class folders: tar:PATTERN", None),
     ]
+
+
+@hookimpl
+def ltbench_augmentations() -> list[AugmentationSpec]:
+    """Return what papers on long-tailed recognition use, and the door to torchvision's."""
+    return [
+        _augmentation("crop", "augment:Crop", "zeros around the image, and the old size cut out elsewhere"),
+        _augmentation("random_resized_crop", "resized_crop:RandomResizedCrop", "a window of random area and shape; stands first"),
+        _augmentation("flip", "augment:Flip", "half of the images mirrored left to right"),
+        _augmentation("rotation", "augment:Rotation", "a turn by up to 15 degrees"),
+        _augmentation("jitter", "jitter:Jitter", "random brightness, contrast, saturation and hue"),
+        _augmentation("grayscale", "colors:Grayscale", "some images made gray"),
+        _augmentation("gaussian_blur", "colors:GaussianBlur", "some images blurred by a random width"),
+        _augmentation("solarize", "colors:Solarize", "the bright pixels of some images inverted"),
+        _augmentation("autoaugment", "autoaugment:AutoAugment", "AutoAugment's policy for CIFAR-10"),
+        _augmentation("randaugment", "randaugment:RandAugment", "a few random operations at one magnitude"),
+        _augmentation("cutout", "augment:Cutout", "a square erased; stands last"),
+        _augmentation("torchvision:", "torchvision_transform:TorchvisionTransform",
+                      "torchvision.transforms.v2, one image at a time: torchvision:RandomPerspective(p=1)"),
+        AugmentationSpec("simclr", summary="the view of contrastive learning (Chen et al., 2020), without blur", parts=(
+            "random_resized_crop(smallest=0.2)", "flip", "jitter(hue=0.1,p=0.8)", "grayscale(p=0.2)")),
+    ]
+
+
+def _augmentation(name: str, target: str, summary: str) -> AugmentationSpec:
+    return AugmentationSpec(name, f"ltbench.data.{target}", summary)
 
 
 def _small(name: str, target: str, summary: str, num_classes: int, ratio: float = 100.0) -> DatasetSpec:

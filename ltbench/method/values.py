@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -67,11 +68,15 @@ class Step:
         loss: Scalar.
         output: Of the images whose labels are ``batch.labels``; extra losses and running statistics read it.
         batch: As trained on, after mixing.
+        logs: Scalars for the training curve, such as the parts of the loss, by name; scaled as the loss is.
+        rows: What ``after_step`` wants to see of every image, such as keys for a queue: by name, shape (B, ...), no gradient.
     """
 
     loss: Tensor
     output: Output
     batch: Batch
+    logs: Mapping[str, Tensor] = field(default_factory=dict)
+    rows: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +87,17 @@ class Seen:
         features: Detached, shape (G, d).
         labels: Shape (G,); of the first image where images are mixed.
         indices: Positions in the training split, shape (G,).
+        rows: What the step gave as its ``rows``, by name, shape (G, ...).
     """
 
     features: Tensor
     labels: Tensor
     indices: Tensor
+    rows: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, joined: Mapping[str, Tensor]) -> Seen:
+        """Sort what an engine's forward pass gave, gathered: features, labels, indices, and rows by their names."""
+        own = ("features", "labels", "indices")
+        rows = {name: rows for name, rows in joined.items() if name not in own}
+        return cls(joined["features"], joined["labels"], joined["indices"], rows)

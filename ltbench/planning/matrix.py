@@ -102,7 +102,7 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
                 try:
                     plan = plan_run(method, task, protocol, registry, dataset, settings=what.settings,
                                     precision=terms.precision, external=external, pretraining=pretraining, paper=terms.paper,
-                                    asked=asked)
+                                    asked=asked, accumulation=request.how.accumulation)
                     if weights:
                         require_later_stages(plan, method)
                     plans.append(plan)

@@ -37,14 +37,14 @@ BY_HAND: dict[str, type] = {"epochs": int, "batch_size": int, "lr": float, "weig
 ALTERNATIVES = ("backbone", "epochs")
 
 
-_ENDLESS = 10**308  # an integer beyond it is no float
-
-
 def _require_number(name: str, value: Any, kind: type, *, zero: bool = False) -> None:
     option = f"--{name.replace('_', '-')}"
     if isinstance(value, bool) or not isinstance(value, Integral if kind is int else Real):
         raise UserError(f"{option} must be a {'whole ' if kind is int else ''}number, got {value!r}")
-    number = float(value) if abs(value) < _ENDLESS else math.inf
+    try:
+        number = float(value)
+    except OverflowError:  # an integer that is too large for one
+        number = math.inf
     if not 0 <= number < math.inf or (number == 0 and not zero):
         raise UserError(f"{option} must be {'>=' if zero else '>'} 0, got {value}")
 
@@ -130,7 +130,10 @@ class Terms:
 
 @dataclass(frozen=True)
 class How:
-    """Say where and how runs are made. Only a first stage of the user's own changes what is computed (and is marked).
+    """Say where and how runs are made.
+
+    Only a first stage of the user's own changes what is computed (and is marked), and the parts of a global batch where a stage
+    depends on them (and its key says so).
 
     Args:
         data_root: Folder of the data; None for ``LTBENCH_DATA``.
@@ -149,6 +152,7 @@ class How:
         track_dir: Folder that it writes to.
         rerun: Whether finished runs are made again.
         dry_run: Whether runs are only planned: published class counts stand for data that is not there.
+        estimate: Whether a plan times a few steps of what has not been trained here before.
         debug: Whether tracebacks are shown.
         jobs: Runs at once on this machine.
         shard: The part of the matrix that is asked for; None for all of it.
@@ -171,6 +175,7 @@ class How:
     track_dir: Path = Path("tracking")
     rerun: bool = False
     dry_run: bool = False
+    estimate: bool = False
     debug: bool = False
     jobs: int = 1
     shard: Shard | None = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
 from ltbench.method.from_file import PREFIX
-from ltbench.planning.request import ALTERNATIVES, BY_HAND, Request, Terms, What
+from ltbench.planning.request import ALTERNATIVES, BY_HAND, How, Request, Terms, What
 from ltbench.terms.protocol import CUSTOM, PAPER
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None) 
     stated = record.protocol.as_dict()
     terms = Terms(protocol, record.track, paper, by_hand, stated.get("eval_noise", 0.0), record.precision,
                   stated.get("measure_every"), stated.get("hold_out", False))
-    return Request(what, terms, plugins=plugins_of(record))
+    return Request(what, terms, How(accumulation=record.environment.accumulation or 1), plugins_of(record))
 
 
 def _terms(record: Record, protocols: Mapping[str, Protocol] | None) -> tuple[str | None, str | None, dict[str, Any]]:
@@ -74,7 +74,9 @@ def _terms(record: Record, protocols: Mapping[str, Protocol] | None) -> tuple[st
 
 
 def arguments_of(request: Request) -> list[str]:
-    """Return the arguments of ``ltbench run`` that ask for one expression on one dataset, and for nothing of where and how.
+    """Return the arguments of ``ltbench run`` that ask for one expression on one dataset.
+
+    Of where and how they say only what may stand in a key: the parts that a batch is cut into.
 
     Raises:
         UserError: For a value that is none in a shell.
@@ -94,6 +96,7 @@ def arguments_of(request: Request) -> list[str]:
     words += ["--test-noise", _number(terms.test_noise)] if terms.test_noise else []
     words += ["--measure-every", _number(terms.measure_every)] if terms.measure_every is not None else []
     words += ["--precision", terms.precision] if terms.precision != "fp32" else []
+    words += ["--accumulate", str(request.how.accumulation)] if request.how.accumulation > 1 else []
     words += [word for file in request.plugins for word in ("--plugin", str(file))]
     for word in words[1::2]:
         if word.startswith("-") and not re.fullmatch(r"-[\d.]+", word) or not word.isprintable():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ltbench.data.augment import Augmentation
+from ltbench.data.view import plain_view
 from ltbench.testing import scene
 from ltbench.testing.results import Failure, Skipped
 from ltbench.testing.subject import Subject
@@ -28,7 +28,7 @@ def shapes(subject: Subject) -> None:
 
 def _few(subject: Subject) -> tuple[Tensor, Tensor]:
     data = subject.usual.data
-    plain = Augmentation((), data.dataset.crop_padding, data.dataset.mean, data.dataset.std)
+    plain = plain_view(data.dataset)
     positions = data.test_indices[:_FEW]
     return plain(data.parts.test.fetch(positions), positions, 0, 0), data.parts.test.labels[positions]
 

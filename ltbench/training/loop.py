@@ -19,6 +19,7 @@ from ltbench.data.batch import Batch
 from ltbench.data.randomness import derive_seed
 from ltbench.data.samplers import Sampler
 from ltbench.errors import Diverged
+from ltbench.method.moving_average import averages_in
 from ltbench.method.values import Seen
 from ltbench.training.budget import Budget
 from ltbench.training.distributed import average_batch_norm, gather_rows
@@ -27,6 +28,10 @@ from ltbench.training.files import WORTH_SYNCING, load_tensors, save_tensors
 from ltbench.training.optimization import Optimization
 
 Row = dict[str, Any]
+Tick = Callable[[int, int, Budget], None]
+"""Hears of a step: of its epoch and of its number in it, both from 1, and of the stage's budget."""
+
+_TICK = 0.5  # seconds between two steps that anybody hears of
 
 
 @torch.no_grad()
@@ -86,10 +91,11 @@ class Loop:
     Args:
         make_loader: Stream name -> its loader.
         labels: Of the training split, shape (N,), for the samplers.
+        tick: Hears of a step now and then, on the main process.
     """
 
     def __init__(self, engine: Engine, budget: Budget, make_loader: Callable[[str], BatchLoader], labels: Tensor, seed: int,
-                 accelerator: Accelerator, checkpoint: Path, observe: Callable[[Row], None]) -> None:
+                 accelerator: Accelerator, checkpoint: Path, observe: Callable[[Row], None], tick: Tick | None = None) -> None:
         self.engine = engine
         self.budget = budget
         self.curve: list[Row] = []
@@ -101,9 +107,12 @@ class Loop:
         self._accelerator = accelerator
         self._checkpoint = checkpoint
         self._observe = observe
+        self._tick = tick if accelerator.is_main_process else None
+        self._told = 0.0
         self._optimization = Optimization(engine, engine.ctx.protocol, budget.epochs * budget.steps)
         measures = engine.stack.owns("measure")
         self._moments = moments(engine.ctx.protocol.measure_every if measures else None, budget.steps)
+        self._averages = averages_in(engine)
         self._prepared: nn.Module
         self._prepared, scaled = accelerator.prepare(engine, self._optimization.optimizer)
         # Without a scaler accelerate has nothing to do in a step, but looks twice on disk for a package that it could work with.
@@ -162,6 +171,9 @@ class Loop:
                 sums[name] = sums[name] + value if name in sums else value
             if step + 1 in self._moments:
                 self._look(epoch, self._moments[step + 1], sums["loss"])
+            if self._tick is not None and (now := time.perf_counter()) - self._told >= _TICK:
+                self._told = now
+                self._tick(epoch + 1, step + 1, self.budget)
         return sums, factor
 
     def _look(self, epoch: int, part: float, loss: Tensor) -> None:
@@ -209,10 +221,12 @@ class Loop:
             self._optimization.clip()
         self._optimizer.step()
         self._optimizer.zero_grad()
+        for average in self._averages:
+            average.update()
         if self.engine.stack.owns("after_step"):
             # Gathered step by step: the global batch in its own order, however it was split.
             joined = {name: torch.cat([gather_rows(part[name], self._accelerator) for part in seen]) for name in seen[0]}
-            self.engine.after_step(Seen(**joined))
+            self.engine.after_step(Seen.of(joined))
         return logs
 
     def _loader(self, stream: str) -> BatchLoader:

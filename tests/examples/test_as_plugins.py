@@ -10,7 +10,8 @@ import pytest
 from ltbench.cli import main as program
 from tests.examples.conftest import EXAMPLES
 
-FILES = {"remix": "Chou et al., 2020", "gaussian_clouded": "Li et al., 2022", "cmo": "Park et al., 2022"}
+FILES = {"remix": "Chou et al., 2020", "gaussian_clouded": "Li et al., 2022", "cmo": "Park et al., 2022",
+         "momentum_contrast": "He et al., 2020"}
 MOST_LINES = 80
 
 

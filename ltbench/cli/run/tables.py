@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,3 +23,4 @@ def print_tables(out: Path, plans: Sequence[RunPlan]) -> None:
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)
     print(render(tables, "md"), end="")
+    logging.getLogger(__name__).info("the records are in %s", out)
