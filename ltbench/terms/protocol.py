@@ -95,8 +95,12 @@ class Protocol:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
         if self.measure_every is not None and not 0 < self.measure_every < 1:
             raise ValueError(f"measure_every must be a fraction of an epoch above 0 and below 1, got {self.measure_every}")
-        if not isinstance(self.hold_out, bool):
-            raise ValueError(f"hold_out must be true or false, got {self.hold_out!r}")
+        for name in ("eval_flip", "hold_out"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false, got {getattr(self, name)!r}")
+        for name in ("name", "backbone"):
+            if not (isinstance(getattr(self, name), str) and getattr(self, name)):
+                raise ValueError(f"{name} must be a text that is not empty, got {getattr(self, name)!r}")
         for name, values in (("warmup", (self.warmup,)), ("milestones", self.milestones)):
             if not all(0 <= value < 1 for value in values):
                 raise ValueError(f"{name} must be fractions of the training in [0, 1), got {getattr(self, name)}")
