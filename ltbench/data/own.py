@@ -115,7 +115,14 @@ def own_path(typed: str, family: str) -> Path:
     """Return the path behind a family's colon, with ``~`` expanded."""
     if not typed:
         raise UserError(f"{family} must be followed by a path, got nothing")
-    return Path(os.path.abspath(os.path.expanduser(typed)))
+    path = os.path.abspath(os.path.expanduser(typed))
+    try:
+        os.stat(path)
+    except OSError:
+        pass  # whoever reads it says what is wrong
+    except ValueError:  # a null character, or one that no file's name can hold
+        raise UserError(f"{family} must be followed by a path, got {typed!r}") from None
+    return Path(path)
 
 
 def safe_name(text: str) -> str:

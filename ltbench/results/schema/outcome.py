@@ -23,7 +23,7 @@ from ltbench.results.schema.part import Part
 
 
 class CurveRow(Part):
-    """One epoch of a stage, with the figures that methods measured under their own names."""
+    """One epoch of a stage, or a moment within one, with the figures that methods measured under their own names."""
 
     stage: Integer = 1
     """Number of the stage, from 1."""
@@ -31,6 +31,8 @@ class CurveRow(Part):
     """Number of the epoch, from 1; 0 for what a method measures before the first one."""
     epochs: Integer | None = None
     """How many epochs the stage has."""
+    part: Fraction | None = None
+    """Between two epochs, how much of the next one was done as well; null at an epoch's end."""
     loss: Number | None = None
     """Mean training loss; null where it was no number."""
     rate: Number | None = None
