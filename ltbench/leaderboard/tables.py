@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ltbench.leaderboard.export import to_csv, to_json
@@ -142,6 +142,12 @@ def tabulate_markdown(header: list[str], body: list[list[str]]) -> str:
         body: Rows of printable text.
     """
     return _tabulate(header, [[escape_markdown(cell) for cell in cells] for cells in body], "github")
+
+
+def compact_markdown(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    """Lay out a markdown table of long texts without padding, its cells made printable and escaped."""
+    lines = [[escape_markdown(printable(cell)) for cell in cells] for cells in body]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *lines))
 
 
 def _tabulate(header: list[str], body: list[list[str]], form: str) -> str:
