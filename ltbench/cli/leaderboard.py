@@ -68,7 +68,8 @@ def _publish(boards: Sequence[Board], args: argparse.Namespace) -> int:
         raise UserError(f"--{'format' if args.format else 'out'} is for folders of records: a board has files of its own")
     changed = 0
     for board in boards:
-        files = generate(board, read_given(board.folder.parent, Path(args.reported) if args.reported else None), args.registry.remarks)
+        given = read_given(board.folder.parent, Path(args.reported) if args.reported else None)
+        files = generate(board, given, args.registry.remarks)
         if args.diff is not None:
             before = read_base(args.diff / board.name / "board.json")
             print(to_markdown(board.name, changes(before, json.loads(files["board.json"]))))
