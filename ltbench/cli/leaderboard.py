@@ -68,7 +68,8 @@ def _publish(boards: Sequence[Board], args: argparse.Namespace) -> int:
         raise UserError(f"--{'format' if args.format else 'out'} is for folders of records: a board has files of its own")
     changed = 0
     for board in boards:
-        files = generate(board, read_given(board.folder.parent, Path(args.reported) if args.reported else None))
+        given = read_given(board.folder.parent, Path(args.reported) if args.reported else None)
+        files = generate(board, given, args.registry.remarks)
         if args.diff is not None:
             before = read_base(args.diff / board.name / "board.json")
             print(to_markdown(board.name, changes(before, json.loads(files["board.json"]))))
@@ -88,7 +89,7 @@ def _show(folders: Sequence[Path], args: argparse.Namespace) -> int:
     from ltbench.leaderboard.tables import render
 
     stored, problems = _read(folders)
-    tables, contradictions = collect(stored)
+    tables, contradictions = collect(stored, args.registry.remarks)
     problems += map(str, contradictions)
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a board publishes: every file of it that is generated, a function of its records and of the printed figures alone.
+"""What a board publishes: every file of it that is generated, a function of its records, the printed figures and the remarks.
 
 The same bytes on any machine: no time, no locale, no path, no order of a file system enters.
 """
@@ -49,16 +49,19 @@ class Shown:
     beside: Sequence[Sequence[Reproduction]]
 
 
-def generate(board: Board, given: Given = NOTHING_GIVEN) -> dict[str, bytes]:
+def generate(board: Board, given: Given = NOTHING_GIVEN, remarks: Mapping[str, str] | None = None) -> dict[str, bytes]:
     """Return the contents of every generated file of a board, by name.
 
     A board without records has a README that says what is asked for and not run yet, and none of the files of a table.
+
+    Args:
+        remarks: What must stand beside the figures of a dataset, by its name.
 
     Raises:
         UserError: If a record is broken, contradicts another or does not follow from its predictions (a board refuses to publish
             what its records do not carry), or there is nothing to show.
     """
-    tables, outcomes = _tables(board)
+    tables, outcomes = _tables(board, remarks)
     asked = [run for run in given.asked if run.board == board.name]
     datasets = {table.dataset for table in tables} | {run.dataset for run in asked}
     printed = [row for row in given.rows if row.dataset in datasets]
@@ -120,7 +123,7 @@ def _content(shown: Shown) -> dict[str, Any]:
             "reported": [[_reproduction(one) for one in found] for found in shown.beside]}
 
 
-def _tables(board: Board) -> tuple[list[Table], dict[Path, Outcome]]:
+def _tables(board: Board, remarks: Mapping[str, str] | None) -> tuple[list[Table], dict[Path, Outcome]]:
     """Return a board's tables, and what each completed run got right, by the file of its record.
 
     The table with most ranked rows comes first: what stands on top of a board is what most can be read from.
@@ -135,7 +138,7 @@ def _tables(board: Board) -> tuple[list[Table], dict[Path, Outcome]]:
         problems += [f"{item.path.name}: {mismatch}" for mismatch in mismatches]
         if item.record.core.dirty:
             problems.append(f"{item.path.name}: it is of a commit with changes of its own")
-    tables, contradictions = collect(stored)
+    tables, contradictions = collect(stored, remarks)
     if problems := [*problems, *map(str, contradictions)]:
         raise UserError(f"board {board.name!r} cannot be published: " + "; ".join(problems[:3]))
     tables.sort(key=lambda table: (-_ranked(table), -table.protocol.epochs))

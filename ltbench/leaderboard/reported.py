@@ -184,6 +184,7 @@ def differing(table: Table, row: Row, claim: Printed) -> list[str]:
         ("backbone", protocol.backbone, claim.backbone),
         ("epochs", protocol.epochs, claim.epochs),
         ("test noise", float(protocol.as_dict().get("eval_noise", 0.0)), claim.noise),
+        ("images held out", bool(protocol.as_dict().get("hold_out")), False),
     ]
     if table.track == PAPER and record is not None:
         pairs.append(("terms of", record.paper or "", claim.paper))

@@ -9,6 +9,7 @@ import pytest
 from ltbench.leaderboard.board import Board, find_boards
 from ltbench.leaderboard.given import read_given
 from ltbench.leaderboard.publish import differing, generate
+from ltbench.registry.discovery import load_registry
 from ltbench.results import records
 
 ROOT = Path(__file__).resolve().parents[2] / "leaderboards"
@@ -18,7 +19,7 @@ BOARDS = find_boards(ROOT)
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 def test_a_board_follows_from_its_records(board: Board) -> None:
     """On a difference: `ltbench leaderboard`."""
-    assert differing(board, generate(board, read_given(ROOT))) == []
+    assert differing(board, generate(board, read_given(ROOT), load_registry().remarks)) == []
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)

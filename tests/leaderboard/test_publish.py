@@ -16,6 +16,7 @@ from ltbench.leaderboard.board import Board, read_board
 from ltbench.leaderboard.given import Given
 from ltbench.leaderboard.publish import differing, generate, write
 from ltbench.leaderboard.reported import Printed, PrintedRow
+from ltbench.results.predictions import Predictions
 from tests.leaderboard.test_asked import RUN
 from tests.leaderboard.test_board import board as write_board
 from tests.support import record_factory
@@ -60,6 +61,18 @@ def test_what_an_author_wrote_around_the_markers_stays(board: Board) -> None:
     (board.folder / "README.md").write_text("no markers\n", encoding="utf-8")
     with pytest.raises(UserError, match="must hold the two markers"):
         generate(board)
+
+
+def test_what_must_be_known_stands_on_every_page(tmp_path: Path) -> None:
+    """A remark of the dataset, and that a class of the four had no test image."""
+    whole = predictions()
+    fewer = Predictions(*(getattr(whole, name)[:9] for name in ("ids", "labels", "argmax", "confidence", "log_prob")))
+    folder = write_board(tmp_path / "digits")
+    record_factory.write(record(fewer), fewer, folder / "results", "ce")
+    files = generate(read_board(folder), remarks={"digits-lt": "digits are known"})
+    for name, content in files.items():
+        text = content.decode()
+        assert "digits are known" in text and "over 3 of 4 classes (few 0 of 1): the others have no test image" in text, name
 
 
 def test_writing_twice_changes_nothing(board: Board) -> None:
