@@ -11,11 +11,13 @@ import pytest
 
 from ltbench.cli import leaderboard
 from ltbench.errors import UserError
+from ltbench.registry.discovery import load_registry
 from tests.support import record_factory
 
 
 def _call(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
+    parser.set_defaults(registry=load_registry(strict=False))  # as the program does
     leaderboard.register(parser.add_subparsers(required=True))
     args = parser.parse_args(["leaderboard", *arguments])
     status: int = args.run(args)
