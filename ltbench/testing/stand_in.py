@@ -19,6 +19,7 @@ from unittest import mock
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from torch.autograd.graph import _engine_run_backward
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -41,7 +42,7 @@ class _Generator(torch.Generator):
 
     def __new__(cls, device: torch.device | str = _CPU) -> _Generator:
         """Return one for a device."""
-        made = super().__new__(cls, _CPU)
+        made = super().__new__(cls, _CPU)  # type: ignore[call-arg]  # torch's stubs know its __init__ alone
         made._place = torch.device(device)
         return made
 
@@ -74,13 +75,13 @@ def _tensors(values: Iterable[object]) -> list[Tensor]:
     return [leaf for leaf in _leaves(values) if isinstance(leaf, Tensor)]
 
 
-def _mark(results: object, arguments: Sequence[Tensor] = ()) -> None:
+def _mark(results: object, arguments: Sequence[Tensor] = (), *, on: bool = True) -> None:
     """Note that what a call has made is there; what it was given stays where it is."""
     given = {id(_storage(tensor)) for tensor in arguments}
     for tensor in _tensors([results]):
         storage = _storage(tensor)
         if storage is not None and id(storage) not in given:
-            storage.on_stand_in = True  # type: ignore[attr-defined]  # storages take attributes, and keep them as long as they live
+            storage.on_stand_in = on  # type: ignore[attr-defined]  # storages take attributes, and keep them as long as they live
 
 
 def _device(value: object) -> torch.device | None:
@@ -119,6 +120,8 @@ class _Rules(TorchFunctionMode):
         if name in ("device", "_parse_to"):
             return func(*args, **kwargs)
         if name == "pin_memory":
+            if there:
+                raise RuntimeError("only dense CPU tensors can be pinned")
             return args[0].clone()
         _check_together(name, args, given)
         if name in _INDEXES:
@@ -134,6 +137,8 @@ class _Rules(TorchFunctionMode):
         made = self._call(func, args, kwargs)
         if there:
             _mark(made, given)
+        elif name == "grad":  # of what is here, though the backward pass came from there
+            _mark(made, on=False)
         return made
 
     def _call(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -147,7 +152,7 @@ class _Rules(TorchFunctionMode):
         own: Tensor = args[0]
         moved: Tensor = own if name in ("cpu", "cuda") else self._call(func, args, kwargs)
         if _is_there(own) != there and _storage(moved) is _storage(own):
-            moved = moved.clone()
+            moved = self._call(Tensor.clone, [moved], {})
         if there:
             _mark(moved, [own])
         return moved
@@ -165,11 +170,11 @@ class _Rules(TorchFunctionMode):
             self.calling = before
 
 
-class _Marks(TorchDispatchMode):
+class _Marks(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's class has no types
     """Note that what the backward pass computes is there, where no call of torch's interface does."""
 
     def __init__(self, rules: _Rules) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # likewise
         self._rules = rules
 
     def __torch_dispatch__(self, func: Callable[..., Any], types: object, args: Sequence[Any] = (),
@@ -200,7 +205,7 @@ def _check_together(name: str, args: Sequence[Any], given: Sequence[Tensor]) -> 
             raise RuntimeError("indices should be either on cpu or on the same device as the indexed tensor (cpu)")
         if name == "__setitem__" and not indexes:
             return  # a copy
-        given = [own, *_tensors(args[2:])]
+        given = [own, *(value for value in _tensors(args[2:]) if value.dim())]
     places = {_is_there(tensor) for tensor in given if tensor.dim() or name in _NO_SCALARS or _is_there(tensor)}
     if len(places) > 1:
         raise RuntimeError(f"Expected all tensors to be on the same device, but found at least two devices, {DEVICE} and cpu!")
@@ -236,6 +241,5 @@ def stand_in(memory: int = 1 << 36) -> Iterator[torch.device]:
         stack.enter_context(mock.patch.object(Accelerator, "device", DEVICE))
         stack.enter_context(mock.patch.object(torch, "Generator", _Generator))
         rules = stack.enter_context(_Rules())
-        engine = torch.autograd._engine_run_backward
-        stack.enter_context(mock.patch.object(torch.autograd, "_engine_run_backward", partial(rules.back, engine)))
+        stack.enter_context(mock.patch("torch.autograd._engine_run_backward", partial(rules.back, _engine_run_backward)))
         yield DEVICE
