@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from ltbench.testing.results import Failure
 from ltbench.testing.stand_in import free_memory, stand_in
 from ltbench.testing.subject import Subject, Trained
 from ltbench.testing.training import check_finite
+from ltbench.training import features
 from ltbench.training.engine import Engine
 
 _FEW = 6
@@ -85,7 +88,7 @@ def devices(subject: Subject) -> None:
     """Train on a GPU, or on a stand-in for one: nothing may stay behind on the CPU, and features may be too large for the GPU."""
     here = torch.cuda.is_available()
     for memory, where in ((1 << 36, "on a GPU"), (0, "on a GPU that has no room for features")):
-        with free_memory(memory) if here else stand_in(memory):
+        with free_memory(memory) if here else stand_in(memory), mock.patch.object(features, "IN_MEMORY", memory):
             place = scene.Scene(subject.registry, cpu=not here, folder=subject.usual.folder)
             for text in subject.expressions:
                 if memory or "/" in text:  # the features of a first stage change, and are not kept

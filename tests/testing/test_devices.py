@@ -23,6 +23,11 @@ def test_a_misplaced_tensor_is_found(method: str) -> None:
     assert result.message.startswith(f"{TOLD[method.split('_')[1]]} (planted_places.py, line ")
 
 
+def test_features_that_a_gpu_has_no_room_for_are_found_to_be_missed() -> None:
+    result = run_check("devices", "misplaced_bank", plugins=PLUGINS)
+    assert not result.ok and result.message.startswith(f"{TOLD['counts']} (planted_places.py, line ")
+
+
 @pytest.mark.parametrize("slot", SLOTS)
 def test_on_a_cpu_it_trains(slot: str) -> None:
     assert run_check("trains", f"misplaced_mixed_{slot}", plugins=PLUGINS).ok
