@@ -14,6 +14,9 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.api import Runs as Runs
     from ltbench.api import run as run
     from ltbench.backbones.request import BackboneRequest as BackboneRequest
+    from ltbench.data.augmentation import Augmentation as Augmentation
+    from ltbench.data.augmentation import ImageFacts as ImageFacts
+    from ltbench.data.augmentation import OneByOne as OneByOne
     from ltbench.data.base import Dataset as Dataset
     from ltbench.data.batch import Batch as Batch
     from ltbench.data.partners import Partners as Partners
@@ -26,6 +29,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.data.samplers import ClassBalanced as ClassBalanced
     from ltbench.data.samplers import ClassReversed as ClassReversed
     from ltbench.data.samplers import InstanceBalanced as InstanceBalanced
+    from ltbench.data.samplers import OfClasses as OfClasses
     from ltbench.data.samplers import Sampler as Sampler
     from ltbench.data.samplers import SquareRoot as SquareRoot
     from ltbench.errors import MissingData as MissingData
@@ -40,16 +44,15 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.method.contract import ParameterGroup as ParameterGroup
     from ltbench.method.distances import euclidean_distance as euclidean_distance
     from ltbench.method.distances import pairwise_squared_distance as pairwise_squared_distance
+    from ltbench.method.experts import ExpertBackbone as ExpertBackbone
+    from ltbench.method.experts import ExpertHead as ExpertHead
     from ltbench.method.factories import BackboneFactory as BackboneFactory
     from ltbench.method.factories import Head as Head
     from ltbench.method.factories import HeadFactory as HeadFactory
     from ltbench.method.heads import CosineClassifier as CosineClassifier
     from ltbench.method.heads import DistanceClassifier as DistanceClassifier
     from ltbench.method.kinds import kind_of as kind_of
-    from ltbench.method.ranges import Fraction as Fraction
-    from ltbench.method.ranges import Interval as Interval
-    from ltbench.method.ranges import NonNegative as NonNegative
-    from ltbench.method.ranges import Positive as Positive
+    from ltbench.method.moving_average import MovingAverage as MovingAverage
     from ltbench.method.reused_classifier import ReusedClassifier as ReusedClassifier
     from ltbench.method.search import Choice as Choice
     from ltbench.method.search import LogUniform as LogUniform
@@ -61,6 +64,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.registry.discovery import load_method as load_method
     from ltbench.registry.hookspecs import hookimpl as hookimpl
     from ltbench.registry.run_info import RunInfo as RunInfo
+    from ltbench.registry.specs import AugmentationSpec as AugmentationSpec
     from ltbench.registry.specs import BackboneSpec as BackboneSpec
     from ltbench.registry.specs import DatasetSpec as DatasetSpec
     from ltbench.registry.specs import MethodSpec as MethodSpec
@@ -71,11 +75,17 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.results.schema import Record as Record
     from ltbench.system.mapped import row_blocks as row_blocks
     from ltbench.terms.protocol import Protocol as Protocol
+    from ltbench.terms.ranges import Fraction as Fraction
+    from ltbench.terms.ranges import Interval as Interval
+    from ltbench.terms.ranges import NonNegative as NonNegative
+    from ltbench.terms.ranges import Positive as Positive
     from ltbench.terms.shots import shot_splits as shot_splits
     from ltbench.terms.task import Task as Task
 
 # Where each public name is at home.
 _HOMES = {
+    "Augmentation": "ltbench.data.augmentation",
+    "AugmentationSpec": "ltbench.registry.specs",
     "BackboneFactory": "ltbench.method.factories",
     "BackboneRequest": "ltbench.backbones.request",
     "BackboneSpec": "ltbench.registry.specs",
@@ -90,25 +100,31 @@ _HOMES = {
     "Dataset": "ltbench.data.base",
     "DatasetSpec": "ltbench.registry.specs",
     "DistanceClassifier": "ltbench.method.heads",
+    "ExpertBackbone": "ltbench.method.experts",
+    "ExpertHead": "ltbench.method.experts",
     "Facts": "ltbench.method.values",
-    "Fraction": "ltbench.method.ranges",
+    "Fraction": "ltbench.terms.ranges",
     "Head": "ltbench.method.factories",
     "HeadFactory": "ltbench.method.factories",
+    "ImageFacts": "ltbench.data.augmentation",
     "ImageSource": "ltbench.data.parts",
     "InstanceBalanced": "ltbench.data.samplers",
-    "Interval": "ltbench.method.ranges",
+    "Interval": "ltbench.terms.ranges",
     "LogUniform": "ltbench.method.search",
     "Method": "ltbench.method.contract",
     "MethodSpec": "ltbench.registry.specs",
     "MetricSpec": "ltbench.registry.specs",
     "MissingData": "ltbench.errors",
-    "NonNegative": "ltbench.method.ranges",
+    "MovingAverage": "ltbench.method.moving_average",
+    "NonNegative": "ltbench.terms.ranges",
+    "OfClasses": "ltbench.data.samplers",
+    "OneByOne": "ltbench.data.augmentation",
     "Output": "ltbench.method.values",
     "PaperSetting": "ltbench.method.contract",
     "ParameterGroup": "ltbench.method.contract",
     "Partners": "ltbench.data.partners",
     "Parts": "ltbench.data.parts",
-    "Positive": "ltbench.method.ranges",
+    "Positive": "ltbench.terms.ranges",
     "Protocol": "ltbench.terms.protocol",
     "Published": "ltbench.data.published",
     "Record": "ltbench.results.schema",

@@ -28,17 +28,18 @@ class Diverged(Exception):
         self.curve = list(curve)
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+def unknown(kind: str, name: str, known: Iterable[str], *, maybe: str = "") -> UserError:
     """Build the error for a name that nobody registered, with the nearest known one.
 
     Args:
         kind: What was looked up, for example ``method``.
         name: What the user wrote.
         known: The names that exist.
+        maybe: What else the user may have meant, by what is known of such names.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    near = [*difflib.get_close_matches(name, names, n=1), *filter(None, [maybe])]
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
     return UserError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}")
 
 

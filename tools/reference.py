@@ -28,14 +28,17 @@ samples, B batch, C classes, D features, K centroids a class.
 
 # Headings and the names below them; a public name that stands nowhere is added under "Further names".
 GROUPS: dict[str, tuple[str, ...]] = {
-    "What a slot gets": ("Facts", "Context", "Batch", "Partners", "Bank", "Seen"),
+    "What a slot gets": ("Facts", "Context", "Batch", "Partners", "MovingAverage", "Bank", "Seen"),
     "What a slot gives": ("Output", "Step", "ParameterGroup", "PaperSetting"),
     "Parts to build methods from": (
-        "BackboneFactory", "HeadFactory", "Head", "CosineClassifier", "DistanceClassifier", "ReusedClassifier",
+        "BackboneFactory", "HeadFactory", "Head", "ExpertBackbone", "ExpertHead", "CosineClassifier", "DistanceClassifier",
+        "ReusedClassifier",
         "euclidean_distance", "pairwise_squared_distance", "class_means", "class_centroids", "row_blocks", "Sampler",
-        "InstanceBalanced", "ClassBalanced", "ClassAware", "ClassReversed", "SquareRoot"),
+        "InstanceBalanced", "ClassBalanced", "ClassAware", "ClassReversed", "SquareRoot", "OfClasses"),
     "Ranges of hyperparameters": ("Positive", "NonNegative", "Fraction", "Interval", "Uniform", "LogUniform", "Choice"),
-    "What hooks return and get": ("MethodSpec", "DatasetSpec", "BackboneSpec", "BackboneRequest", "MetricSpec", "RunInfo"),
+    "What hooks return and get": (
+        "MethodSpec", "DatasetSpec", "BackboneSpec", "BackboneRequest", "AugmentationSpec", "MetricSpec", "RunInfo"),
+    "Augmentations": ("Augmentation", "ImageFacts", "OneByOne"),
     "Datasets": ("Dataset", "Parts", "ImageSource", "TensorImages", "Published", "Totals"),
     "Terms": ("Task", "Protocol", "shot_splits"),
     "Run and read": ("run", "Runs", "read_record", "read_geometry", "mean_interval", "UserError", "MissingData"),

@@ -17,6 +17,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     """List datasets without importing any."""
     rows = [{"name": entry.spec.name, "classes": entry.spec.num_classes, "default_ratio": entry.spec.default_ratio,
-             "source": entry.spec.source, "summary": entry.spec.summary, "plugin": entry.plugin,
-             "distribution": entry.distribution} for entry in args.registry.datasets.values()]
+             "source": entry.spec.source, "summary": entry.spec.summary,
+             **({"plugin": entry.plugin, "distribution": entry.distribution} if args.json else {})}
+            for entry in args.registry.datasets.values()]
     return show(rows, as_json=args.json, problems=args.registry.problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import io
 import os
 import sys
@@ -24,6 +25,14 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "allow_abbrev": False})
 
+    def parse_known_args(self, *arguments: Any, **named: Any) -> tuple[Any, list[str]]:
+        """Refuse what a verb does not know itself: only its own parser can name the nearest option and the right help."""
+        known, rest = super().parse_known_args(*arguments, **named)
+        if rest and self.get_default("run"):
+            near = difflib.get_close_matches(rest[0].partition("=")[0], self._option_string_actions, n=1)
+            self.error(f"unrecognized arguments: {' '.join(rest)}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return known, rest
+
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage.
 
@@ -41,6 +50,10 @@ def common_options() -> argparse.ArgumentParser:
     options.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE",
                          help="take in a Python file outside any package: its hooks, or its methods (repeatable)")
     options.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    options.add_argument("-q", "--quiet", dest="log", action="store_const", const="warning",
+                         help="say nothing while runs go on but what goes wrong (also LTBENCH_LOG=warning)")
+    options.add_argument("-v", "--verbose", dest="log", action="store_const", const="debug",
+                         help="say every epoch, and what was found in the store (also LTBENCH_LOG=debug)")
     return options
 
 
@@ -79,8 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(argv: list[str]) -> int:
     early, rest = common_options().parse_known_args(argv)
+    if early.log:
+        os.environ["LTBENCH_LOG"] = early.log  # for the processes that this one starts, too
     registry = open_registry(early.no_plugin, early.plugin)
-    args = build_parser(registry).parse_args(rest)
+    parser = build_parser(registry)
+    if "_ARGCOMPLETE" in os.environ:
+        from ltbench.cli.completion import complete
+
+        complete(parser)
+    args = parser.parse_args(rest)
     args.debug = early.debug  # verbs would find their own parser's, which has nothing left to read
     status: int = args.run(args)
     return status

@@ -6,13 +6,14 @@ import argparse
 import importlib
 
 from ltbench.registry.hookspecs import hookimpl
-from ltbench.running.progress import ltbench_epoch_end, ltbench_run_end
+from ltbench.running.progress import ltbench_epoch_end, ltbench_run_end, ltbench_run_start, ltbench_stage_end, ltbench_step
 
-__all__ = ["ltbench_commands", "ltbench_epoch_end", "ltbench_run_end"]
+__all__ = ["ltbench_commands", "ltbench_epoch_end", "ltbench_run_end", "ltbench_run_start", "ltbench_stage_end",
+           "ltbench_step"]
 
 # Modules, named after their verb; but "extend" adds "plugin", for that would be this module.
-VERBS = ("run", "tune", "leaderboard", "compare", "show", "check", "reproduce", "methods", "datasets", "data", "plugins", "cache",
-         "doctor", "extend")
+VERBS = ("run", "tune", "leaderboard", "compare", "show", "check", "reproduce", "methods", "datasets", "augmentations", "data",
+         "plugins", "cache", "doctor", "extend", "completion")
 
 
 @hookimpl

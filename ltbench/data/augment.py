@@ -1,48 +1,20 @@
-"""Augmentation of whole batches of uint8 images, on any device.
-
-What happens to an image is drawn on the CPU from (seed, epoch, index) alone and then carried out in integers, so a seed gives the
-same images on any machine, in any batch, on any number of processes. Images are uint8, shape (B, channels, height, width), until
-:func:`normalize` makes them float32.
-"""
+"""Augmentations that move or erase whole images' pixels: crop, flip, rotation, cutout; in integers, on any device."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from typing import Annotated, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ltbench.data import autoaugment, randaugment, warp, windows
-from ltbench.data.arrays import Floats, Ints
-from ltbench.data.jitter import DRAWS as JITTER_DRAWS
-from ltbench.data.jitter import jitter
-from ltbench.data.randomness import derive_seed, uniform
+from ltbench.data import warp
+from ltbench.data.arrays import Floats
+from ltbench.data.augmentation import Augmentation, ImageFacts
+from ltbench.terms.ranges import Interval
 
 _LARGEST_TURN = 15.0  # degrees; what long-tailed codes that rotate at all use
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Hold the random numbers of some images by augmentation, ready for use.
-
-    Args:
-        there: Integers on the device, for operations that every image goes through, shape (B, draws).
-        here: Numbers in [0, 1) by which the host decides which operations to call, shape (B, draws).
-    """
-
-    there: Mapping[str, Tensor]
-    here: Mapping[str, Floats]
-
-    def rows(self, place: slice) -> Drawn:
-        """Return the random numbers of some of the images."""
-        return Drawn({name: numbers[place] for name, numbers in self.there.items()},
-                     {name: numbers[place] for name, numbers in self.here.items()})
 
 
 def crop(images: Tensor, offsets: Tensor, padding: int) -> Tensor:
@@ -78,7 +50,7 @@ def cutout(images: Tensor, centers: Tensor, side: int) -> Tensor:
     """Set a square to zero (DeVries & Taylor, 2017): its center lies anywhere, what sticks out is clipped.
 
     Args:
-        images: Normalized, so that zero is the mean color, shape (B, channels, height, width).
+        images: Shape (B, channels, height, width); where they are normalized, zero is the mean color.
         centers: Row and column, int64, shape (B, 2).
         side: Of the square; it covers center - side // 2 to center + side // 2 - 1.
     """
@@ -88,22 +60,6 @@ def cutout(images: Tensor, centers: Tensor, side: int) -> Tensor:
 
     kept = outside(images.shape[2], centers[:, 0])[:, :, None] | outside(images.shape[3], centers[:, 1])[:, None, :]
     return images * kept[:, None].to(images.dtype)  # 3 to 5 times quicker on a CPU than torch.where or masked_fill
-
-
-def normalize(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Scale uint8 images to [0, 1] and standardize each channel, in float32."""
-    scale, shift = _scale_and_shift(tuple(mean), tuple(std), images.device)
-    # One product and one sum, each rounded once: the same floats on every device, which a fused multiply-add is not.
-    return images.float().mul_(scale).add_(shift)
-
-
-@lru_cache
-def _scale_and_shift(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    # Kept per device: two small copies to a GPU in every batch would cost as much as the arithmetic.
-    center, spread = torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64)
-    scale, shift = 1 / (255 * spread), -center / spread
-    return (scale.float().view(1, -1, 1, 1).to(device, non_blocking=True),
-            shift.float().view(1, -1, 1, 1).to(device, non_blocking=True))
 
 
 def rotation(images: Tensor, uniforms: Floats) -> Tensor:
@@ -116,105 +72,77 @@ def rotation(images: Tensor, uniforms: Floats) -> Tensor:
     return warp.warp(images, warp.fixed_point(matrices).to(images.device, non_blocking=True))
 
 
-DRAWS = {"crop": 2, "flip": 1, "rotation": 1, "jitter": JITTER_DRAWS, "autoaugment": autoaugment.DRAWS,
-         "randaugment": randaugment.DRAWS, "cutout": 2}
-_NAMES = (*DRAWS, windows.NAME)
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Turn uint8 images into what a model is fed.
+class Crop(Augmentation):
+    """Put zeros around an image and cut the old size out again, anywhere.
 
     Args:
-        names: ``random_resized_crop``, ``crop``, ``flip``, ``rotation``, ``jitter``, ``autoaugment``, ``randaugment``,
-            ``cutout``, in the order of application. A window is cut out where images are decoded, so it stands first. Cutout
-            erases with exactly the mean color, so it comes after normalization and stands last. Empty: normalization alone.
-        padding: Zeros on each side before the crop.
-        mean: Per channel, of pixels in [0, 1]; ``std`` likewise.
-        cutout_size: Side of the erased square; None for half of the image's height, the usual 16 of 32.
+        padding: Zeros on each side; None for what the dataset's usual crop has.
     """
 
-    names: tuple[str, ...]
-    padding: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    cutout_size: int | None = None
+    draws = 2
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "names", tuple(self.names))
-        for name in self.names:
-            if name not in _NAMES:
-                near = difflib.get_close_matches(name, _NAMES, n=1)
-                hint = f" did you mean {near[0]!r}?" if near else ""
-                raise ValueError(f"unknown augmentation {name!r};{hint} Known: {', '.join(sorted(_NAMES))}")
-        if len(set(self.names)) < len(self.names):
-            raise ValueError(f"augmentation names must differ, got {', '.join(self.names)}")
-        if windows.NAME in self.names[1:]:
-            raise ValueError(f"{windows.NAME!r} must be the first augmentation, got {', '.join(self.names)}")
-        if "cutout" in self.names[:-1]:
-            raise ValueError(f"'cutout' must be the last augmentation, got {', '.join(self.names)}")
-        if self.padding < 0:
-            raise ValueError(f"padding must be >= 0, got {self.padding}")
-        if self.cutout_size is not None and self.cutout_size < 1:
-            raise ValueError(f"cutout_size must be >= 1, got {self.cutout_size}")
-        if len(self.mean) != len(self.std) or min(self.std, default=0) <= 0:
-            raise ValueError(f"mean and std must have one number a channel, std above 0, got {self.mean} and {self.std}")
+    def __init__(self, facts: ImageFacts, *, padding: Annotated[int, Interval(ge=0)] | None = None) -> None:
+        super().__init__(facts)
+        self.padding = facts.crop_padding if padding is None else padding
 
-    def __call__(self, pixels: Tensor, indices: Tensor | npt.ArrayLike, seed: int, epoch: int, view: int = 0) -> Tensor:
-        """Augment and normalize a batch.
+    def prepare(self, uniforms: Floats, images: Tensor) -> Tensor:
+        """Return offsets, int64, shape (N, 2)."""
+        return _whole(uniforms * (2 * self.padding + 1), images)
 
-        Args:
-            pixels: uint8, shape (B, channels, height, width).
-            indices: What names each image, integers, shape (B,).
+    def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
+        """Return the windows."""
+        return crop(images, drawn, self.padding)
 
-        Returns:
-            float32, shape (B, channels, height, width), channels last in memory.
-        """
-        numbers = indices.cpu().numpy() if isinstance(indices, Tensor) else np.asarray(indices)
-        return self.apply(pixels, self.ready(self.draw(numbers, seed, epoch, view), pixels))
 
-    def draw(self, indices: npt.ArrayLike, seed: int, epoch: int, view: int = 0) -> dict[str, Floats]:
-        """Return the random numbers of each augmentation of a batch, by name, shape (N, draws).
+class Flip(Augmentation):
+    """Mirror half of the images left to right."""
 
-        Every name has a key of its own, so that adding one leaves the others as they were.
-        """
-        return {name: uniform(derive_seed(name, seed, view), epoch, indices, DRAWS[name]) for name in self.names if name in DRAWS}
+    draws = 1
 
-    def windows(self, indices: npt.ArrayLike, seed: int, epoch: int, view: int = 0) -> Floats | None:
-        """Return the random numbers of the windows that images are decoded from, shape (B, 22); None where whole images are."""
-        if windows.NAME not in self.names:
-            return None
-        return uniform(derive_seed(windows.NAME, seed, view), epoch, indices, windows.DRAWS)
+    def prepare(self, uniforms: Floats, images: Tensor) -> Tensor:
+        """Return which are mirrored, 0 or 1, int64, shape (N, 1)."""
+        return _whole(uniforms * 2, images)
 
-    def ready(self, uniforms: Mapping[str, Floats], pixels: Tensor) -> Drawn:
-        """Return random numbers ready for use; those of a whole epoch are moved to the device at once.
+    def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
+        """Return images of which some are mirrored."""
+        return flip(images, drawn[:, 0])
 
-        Args:
-            uniforms: As :meth:`draw` gives them, by name, shape (N, draws).
-        """
-        scales: dict[str, int | Ints] = {"crop": 2 * self.padding + 1, "flip": 2, "cutout": np.array(pixels.shape[2:])}
-        # Made integers here, on the CPU: some devices have no float64.
-        there = {name: torch.from_numpy((uniforms[name] * scale).astype(np.int64)).to(pixels.device, non_blocking=True)
-                 for name, scale in scales.items() if name in uniforms}
-        return Drawn(there, {name: numbers for name, numbers in uniforms.items() if name not in scales})
 
-    def apply(self, pixels: Tensor, drawn: Drawn) -> Tensor:
-        """Augment and normalize a batch, cut out of its images already, with given random numbers."""
-        if pixels.dtype != torch.uint8 or pixels.dim() != 4 or pixels.shape[1] != len(self.mean):
-            raise ValueError(f"pixels must be uint8 of shape (B, {len(self.mean)}, height, width), got {pixels.dtype} "
-                             f"{tuple(pixels.shape)}")
-        there, here = drawn.there, drawn.here
-        steps: dict[str, Callable[[Tensor], Tensor]] = {
-            "crop": lambda images: crop(images, there["crop"], self.padding),
-            "flip": lambda images: flip(images, there["flip"][:, 0]),
-            "rotation": lambda images: rotation(images, here["rotation"][:, 0]),
-            "jitter": lambda images: jitter(images, here["jitter"]),
-            "autoaugment": lambda images: autoaugment.autoaugment(images, here["autoaugment"]),
-            "randaugment": lambda images: randaugment.randaugment(images, here["randaugment"]),
-        }
-        for name in self.names:
-            pixels = steps[name](pixels) if name in steps else pixels
-        images = normalize(pixels, self.mean, self.std)
-        if "cutout" in self.names:
-            images = cutout(images, there["cutout"], self.cutout_size or max(pixels.shape[2] // 2, 2))
-        return images.contiguous(memory_format=torch.channels_last)  # last: the steps before are quicker on planes
+class Rotation(Augmentation):
+    """Turn an image about its center by up to 15 degrees, with nearest sampling and black corners."""
+
+    draws = 1
+
+    def __call__(self, images: Tensor, drawn: Floats) -> Tensor:
+        """Return turned images."""
+        return rotation(images, drawn[:, 0])
+
+
+class Cutout(Augmentation):
+    """Erase a square (DeVries & Taylor, 2017) whose center lies anywhere; what sticks out is clipped.
+
+    Args:
+        size: Its side, in pixels; None for half of the image's height, the usual 16 of 32.
+        fill: What it is filled with: the ``mean`` color, exactly, so that it stands last; or ``black``.
+    """
+
+    draws = 2
+
+    def __init__(self, facts: ImageFacts, *, size: Annotated[int, Interval(ge=1)] | None = None,
+                 fill: Literal["mean", "black"] = "mean") -> None:
+        super().__init__(facts)
+        self.size = size
+        self.normalized = fill == "mean"
+
+    def prepare(self, uniforms: Floats, images: Tensor) -> Tensor:
+        """Return centers, int64, shape (N, 2)."""
+        return _whole(uniforms * np.array(images.shape[2:]), images)
+
+    def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
+        """Return images without the squares."""
+        return cutout(images, drawn, self.size or max(images.shape[2] // 2, 2))
+
+
+def _whole(numbers: Floats, images: Tensor) -> Tensor:
+    # Made integers here, on the CPU: some devices have no float64.
+    return torch.from_numpy(numbers.astype(np.int64)).to(images.device, non_blocking=True)

@@ -2,13 +2,14 @@
 
 Images of a batch need different operations, so a pass over the two halves of the sub-policies groups them: all warps are one
 gather with a matrix an image, and every photometric operation runs once on its group, with a strength an image. Values from
-outside an image are black. Images are uint8, shape (B, channels, height, width).
+outside an image are black, unless asked otherwise. Images are uint8, shape (B, channels, height, width).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from ltbench.data import photometric, warp
 from ltbench.data.arrays import Floats, Ints
+from ltbench.data.augmentation import Augmentation, ImageFacts
+from ltbench.terms.ranges import Interval
 
 DRAWS = 5  # which sub-policy, whether each half is applied, the sign of each half
 
@@ -121,21 +124,22 @@ def _tables(half: int, size: tuple[int, int]) -> tuple[Ints, Floats, Floats]:
     return operations, np.array([probability for _, probability, _ in column]), np.array(strengths)
 
 
-def autoaugment(images: Tensor, uniforms: Floats) -> Tensor:
+def autoaugment(images: Tensor, uniforms: Floats, fill: int = 0) -> Tensor:
     """Apply the policy, as uniform numbers in [0, 1), shape (B, 5), say."""
     size = (images.shape[2], images.shape[3])
     images = images.clone()
     for operations, strengths in choose(uniforms, size):
-        apply_each(images, operations, strengths, size)
+        apply_each(images, operations, strengths, size, fill)
     return images
 
 
-def apply_each(images: Tensor, operations: Ints, strengths: Floats, size: tuple[int, int]) -> None:
+def apply_each(images: Tensor, operations: Ints, strengths: Floats, size: tuple[int, int], fill: int = 0) -> None:
     """Apply an operation of its own to each image, in place.
 
     Args:
         operations: Positions in ``OPERATIONS``, or -1 for none, shape (B,).
         strengths: As :func:`strength` gives them, shape (B,).
+        fill: Value of pixels from outside the image, 0 to 255.
     """
     device = images.device
     warped = []
@@ -153,4 +157,22 @@ def apply_each(images: Tensor, operations: Ints, strengths: Floats, size: tuple[
     if warped:
         where = torch.from_numpy(np.concatenate(warped)).to(device, non_blocking=True)
         walks = warp.fixed_point(np.concatenate(matrices)).to(device, non_blocking=True)
-        images.index_copy_(0, where, warp.warp(images.index_select(0, where), walks))
+        images.index_copy_(0, where, warp.warp(images.index_select(0, where), walks, fill))
+
+
+class AutoAugment(Augmentation):
+    """Apply AutoAugment's policy for CIFAR-10 (Cubuk et al., 2019, table 7).
+
+    Args:
+        fill: Value of pixels from outside the image: 0 is black; long-tailed codes often take 128.
+    """
+
+    draws = DRAWS
+
+    def __init__(self, facts: ImageFacts, *, fill: Annotated[int, Interval(ge=0, le=255)] = 0) -> None:
+        super().__init__(facts)
+        self.fill = fill
+
+    def __call__(self, images: Tensor, drawn: Floats) -> Tensor:
+        """Return changed images."""
+        return autoaugment(images, drawn, self.fill)

@@ -23,7 +23,8 @@ class Batch:
             communication.
         chunks: Into how many parts the global batch is cut: processes times accumulation steps.
         first: Row of the global batch that this part begins with.
-        pieces: First views of this process's parts of the global batch, one an accumulation step; none where there are no images.
+        views: Every view of the images as it was drawn, in the order in which the method declares them; the first is ``images``.
+        pieces: Views of this process's parts of the global batch, for each accumulation step; none where there are no images.
     """
 
     images: Tensor | None
@@ -35,7 +36,7 @@ class Batch:
     embedding: Tensor | None = None
     chunks: int = 1
     first: int = 0
-    pieces: list[Tensor] = field(default_factory=list, repr=False)
+    pieces: list[list[Tensor]] = field(default_factory=list, repr=False)
 
     def rows_of(self, everything: Tensor) -> Tensor:
         """Return this part's rows of a tensor with one for each image of the global batch, shape (G, ...), on the labels' device.

@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from ltbench.data.arrays import Floats, Ints
-from ltbench.data.augment import Augmentation, Drawn
 from ltbench.data.batch import Batch
 from ltbench.data.chunks import batch_shape, check_batch_size, chunk, occurrences
 from ltbench.data.parts import ImageSource, TensorImages
 from ltbench.data.stream import IN_MEMORY, Decoder, Request, Stream
-from ltbench.data.windows import NAME as WINDOW
+from ltbench.data.view import Drawn, View
 from ltbench.errors import UserError
 from ltbench.system.mapped import take_rows
 
@@ -65,7 +64,7 @@ class Loader:
     Args:
         source: Holds the images of the whole training part.
         indices: Which of them are the training split, int64, shape (n,); position i of an order is image ``indices[i]``.
-        views: One augmentation for each view of an image, at least one.
+        views: What each view of an image goes through; at least one.
         batch_size: Images in a global batch; divides by ``world * accumulation``.
         accumulation: Parts of a global batch that one process takes, one after the other.
 
@@ -73,7 +72,7 @@ class Loader:
         UserError: If the batch cannot be cut into equal parts, or a view wants windows of images that are not decoded from files.
     """
 
-    def __init__(self, source: ImageSource, indices: Tensor | npt.ArrayLike, views: Sequence[Augmentation], *, batch_size: int,
+    def __init__(self, source: ImageSource, indices: Tensor | npt.ArrayLike, views: Sequence[View], *, batch_size: int,
                  seed: int, device: torch.device | str = "cpu", rank: int = 0, world: int = 1, accumulation: int = 1) -> None:
         if not views:
             raise ValueError("views must hold at least one augmentation, got none")
@@ -81,7 +80,7 @@ class Loader:
         self._parts = _Parts(source.labels.cpu()[self._indices], batch_size, device, rank, world, accumulation)
         self._source, self._views, self._seed, self._device = source, tuple(views), seed, torch.device(device)
         self._size = len(source.labels)
-        if not isinstance(source, Decoder) and any(WINDOW in view.names for view in views):
+        if not isinstance(source, Decoder) and any(view.cuts_windows for view in views):
             raise UserError(IN_MEMORY)
         self._pixels: Tensor | None = None
         if isinstance(source, TensorImages):
@@ -106,7 +105,7 @@ class Loader:
         served = self._stream.serve(self._requests(positions, names, epoch)) if self._pixels is None else iter(())
         for parts in self._parts.walk(positions):
             filled: list[Batch] = []
-            pieces: list[Tensor] = []
+            pieces: list[list[Tensor]] = []
             for batch, place in parts:
                 fetched = self._fetch(batch, served)
                 drawn = drawn or [view.ready(numbers, pixels)
@@ -114,7 +113,7 @@ class Loader:
                 batch.views = [view.apply(pixels, ready.rows(place))
                                for view, pixels, ready in zip(self._views, fetched, drawn, strict=True)]
                 batch.images, batch.pieces = batch.views[0], pieces
-                pieces.append(batch.images)
+                pieces.append(batch.views)
                 filled.append(batch)
             yield filled
 

@@ -1,9 +1,12 @@
-"""The datasets that come with ltbench, named without importing torch."""
+"""The datasets and augmentations that come with ltbench, named without importing torch."""
 
 from __future__ import annotations
 
 from ltbench.registry.hookspecs import hookimpl
-from ltbench.registry.specs import DatasetSpec
+from ltbench.registry.specs import AugmentationSpec, DatasetSpec
+
+_CIFAR100 = "10 of the 10,000 test images of CIFAR-100 stand among its 50,000 training images too"
+_CIFAR100_FINE = f"{_CIFAR100}, 6 of them under another class"
 
 
 @hookimpl
@@ -13,10 +16,10 @@ def ltbench_datasets() -> list[DatasetSpec]:
         DatasetSpec("digits-lt", "ltbench.data.digits:DigitsLT", "handwritten digits, 8 x 8, part of scikit-learn", 10,
                     default_ratio=20.0, source="embedded"),
         _small("cifar10-lt", "cifar:Cifar10LT", "CIFAR-10, 32 x 32", 10),
-        _small("cifar100-lt", "cifar:Cifar100LT", "CIFAR-100, 32 x 32", 100),
-        _small("cifar20-lt", "cifar_variants:Cifar20LT", "CIFAR-100 by its 20 superclasses, 32 x 32", 20),
+        _small("cifar100-lt", "cifar:Cifar100LT", "CIFAR-100, 32 x 32", 100, remark=_CIFAR100_FINE),
+        _small("cifar20-lt", "cifar_variants:Cifar20LT", "CIFAR-100 by its 20 superclasses, 32 x 32", 20, remark=_CIFAR100),
         _small("cifar10", "cifar_variants:Cifar10", "CIFAR-10, balanced", 10, ratio=1.0),
-        _small("cifar100", "cifar_variants:Cifar100", "CIFAR-100, balanced", 100, ratio=1.0),
+        _small("cifar100", "cifar_variants:Cifar100", "CIFAR-100, balanced", 100, ratio=1.0, remark=_CIFAR100_FINE),
         _small("svhn-lt", "svhn:SvhnLT", "street view house numbers, 32 x 32", 10),
         _small("stl10-lt", "stl10:Stl10LT", "STL-10, 96 x 96", 10),
         _files("imagenet-lt", "imagenet_lt:ImageNetLT", "ImageNet-LT: 115,846 images, 1,280 to 5 a class", 1000),
@@ -30,8 +33,35 @@ def ltbench_datasets() -> list[DatasetSpec]:
     ]
 
 
-def _small(name: str, target: str, summary: str, num_classes: int, ratio: float = 100.0) -> DatasetSpec:
-    return DatasetSpec(name, f"ltbench.data.{target}", summary, num_classes, default_ratio=ratio, source="download")
+@hookimpl
+def ltbench_augmentations() -> list[AugmentationSpec]:
+    """Return what papers on long-tailed recognition use, and the door to torchvision's."""
+    return [
+        _augmentation("crop", "augment:Crop", "zeros around the image, and the old size cut out elsewhere"),
+        _augmentation("random_resized_crop", "resized_crop:RandomResizedCrop", "a window of random area and shape; stands first"),
+        _augmentation("flip", "augment:Flip", "half of the images mirrored left to right"),
+        _augmentation("rotation", "augment:Rotation", "a turn by up to 15 degrees"),
+        _augmentation("jitter", "jitter:Jitter", "random brightness, contrast, saturation and hue"),
+        _augmentation("grayscale", "colors:Grayscale", "some images made gray"),
+        _augmentation("gaussian_blur", "colors:GaussianBlur", "some images blurred by a random width"),
+        _augmentation("solarize", "colors:Solarize", "the bright pixels of some images inverted"),
+        _augmentation("autoaugment", "autoaugment:AutoAugment", "AutoAugment's policy for CIFAR-10"),
+        _augmentation("randaugment", "randaugment:RandAugment", "a few random operations at one magnitude"),
+        _augmentation("cutout", "augment:Cutout", "a square erased; stands last"),
+        _augmentation("torchvision:", "torchvision_transform:TorchvisionTransform",
+                      "torchvision.transforms.v2, one image at a time: torchvision:RandomPerspective(p=1)"),
+        AugmentationSpec("simclr", summary="the view of contrastive learning (Chen et al., 2020), without blur", parts=(
+            "random_resized_crop(smallest=0.2)", "flip", "jitter(hue=0.1,p=0.8)", "grayscale(p=0.2)")),
+    ]
+
+
+def _augmentation(name: str, target: str, summary: str) -> AugmentationSpec:
+    return AugmentationSpec(name, f"ltbench.data.{target}", summary)
+
+
+def _small(name: str, target: str, summary: str, num_classes: int, ratio: float = 100.0, remark: str = "") -> DatasetSpec:
+    return DatasetSpec(name, f"ltbench.data.{target}", summary, num_classes, default_ratio=ratio, source="download",
+                       remark=remark)
 
 
 def _files(name: str, target: str, summary: str, num_classes: int | None, ratio: float | None = None) -> DatasetSpec:

@@ -159,3 +159,25 @@ class SquareRoot(_ByClass):
     def class_weights(self, counts: Ints) -> Floats:
         """Return sqrt(n_k), shape (C,)."""
         return np.sqrt(counts.astype(np.float64))
+
+
+@dataclass(frozen=True)
+class OfClasses(Sampler):
+    """Draw from images of some classes alone, as another sampler does: one expert's share of the training set.
+
+    Args:
+        classes: Their numbers; one of them at least must have an image.
+        sampler: How their images are drawn.
+    """
+
+    classes: tuple[int, ...]
+    sampler: Sampler = InstanceBalanced()
+
+    def draw(self, labels: Ints, num_draws: int, generator: np.random.Generator) -> Ints:
+        """Return positions, int64, shape (num_draws,)."""
+        kept = np.flatnonzero(np.isin(labels, self.classes))
+        return np.asarray(kept[self.sampler.draw(labels[kept], num_draws, generator)], dtype=np.int64)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the name, the classes, and how they are drawn."""
+        return {"sampler": "of_classes", "classes": list(self.classes), "of": self.sampler.describe()}

@@ -108,8 +108,8 @@ class Stream:
         if isinstance(answer, str):
             raise UserError(answer)
         if not all(isinstance(view, Tensor) for view in answer):
-            _warn("shared memory (/dev/shm) is full: decoded images come through pipes, which is slower; a container gets more of it "
-                  "with --shm-size")
+            _warn("shared memory (/dev/shm) is full: decoded images come through pipes, which is slower; a container gets more "
+                  "of it with --shm-size")
         here = (view if isinstance(view, Tensor) else torch.from_numpy(view).permute(0, 3, 1, 2) for view in answer)
         return [view.to(self._device, non_blocking=True, copy=copy) for view in here]
 

@@ -9,7 +9,8 @@ from ltbench.data.arrays import Floats
 NAME = "random_resized_crop"
 _ATTEMPTS = 10
 DRAWS = 2 * _ATTEMPTS + 2
-_AREA = (0.08, 1.0)
+SMALLEST = 0.08  # of the image's area
+_LARGEST = 1.0
 _LOG_SHAPE = (math.log(3 / 4), math.log(4 / 3))
 
 Window = tuple[int, int, int, int]
@@ -24,7 +25,7 @@ def random_window(uniforms: Floats, width: int, height: int) -> Window:
         uniforms: Numbers in [0, 1): an area and a shape for each attempt, then the two of the place, shape (22,).
     """
     for attempt in range(_ATTEMPTS):
-        area = width * height * (_AREA[0] + float(uniforms[2 * attempt]) * (_AREA[1] - _AREA[0]))
+        area = width * height * (SMALLEST + float(uniforms[2 * attempt]) * (_LARGEST - SMALLEST))
         shape = math.exp(_LOG_SHAPE[0] + float(uniforms[2 * attempt + 1]) * (_LOG_SHAPE[1] - _LOG_SHAPE[0]))
         w, h = round(math.sqrt(area * shape)), round(math.sqrt(area / shape))
         if 0 < w <= width and 0 < h <= height:

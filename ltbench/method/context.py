@@ -16,6 +16,7 @@ from ltbench.backbones.request import feature_dim
 from ltbench.data.batch import Batch
 from ltbench.data.partners import Partners, draw_partners
 from ltbench.data.samplers import InstanceBalanced, Sampler
+from ltbench.method.moving_average import MovingAverage, Statistics
 from ltbench.method.values import Facts, Output, Step
 from ltbench.terms.protocol import Protocol
 
@@ -31,7 +32,7 @@ class Combined(Interface):
     def reduction(self) -> Literal["mean", "sum"]:
         """How the losses of a global batch become one."""
 
-    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def criterion(self, ctx: Context, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of every sample, shape (B,)."""
 
     def class_weights(self, ctx: Context) -> Tensor | None:
@@ -86,6 +87,9 @@ class Context:
         lr: The stage's learning rate in the first step of the current epoch; 0 where nothing is trained.
         previous: The model of the stage before, frozen and in evaluation mode; None in the first stage. Its ``head``,
             ``backbone`` and ``method(name)`` are there to read.
+        splits: Of which ``features`` gives embeddings: ``train``, and ``held_out`` where a run holds training images out.
+        batch: During a step, this process's part of its first stream, usually ``main``: a criterion that draws a number for each
+            image cuts them by its ``rows_of``. None outside of steps.
         global_labels: Labels of the global batch whose loss was asked for last, shape (G,); None before the first.
         generator: A CPU generator that is seeded anew each epoch, equally on every process. Draw from it what is random: a step
             draws the same numbers for every part of a global batch. A number for each image: :meth:`Batch.rows_of`.
@@ -93,11 +97,12 @@ class Context:
 
     def __init__(self, engine: StageModel, stack: Combined, facts: Facts, protocol: Protocol, previous: StageModel | None,
                  device: torch.device, read_features: Callable[[str, str], Bank],
-                 gather: Callable[[Tensor], Tensor]) -> None:
+                 gather: Callable[[Tensor], Tensor], splits: tuple[str, ...] = ("train",)) -> None:
         self._engine = weakref.ref(engine)  # the engine owns its context
         self._stack = stack
         self._read_features = read_features
         self._gather = gather
+        self.splits = splits
         self._class_counts = facts.class_counts.to(device)
         self.facts = facts
         self.protocol = protocol
@@ -106,6 +111,7 @@ class Context:
         self.lr = 0.0
         self.previous = previous
         self.device = device
+        self.batch: Batch | None = None
         self.global_labels: Tensor | None = None
         self.generator = torch.Generator()
 
@@ -152,7 +158,7 @@ class Context:
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of each sample (B,) by the stack's criterion: the way for steps, mixing and experts."""
-        return self._stack.criterion(logits, labels)
+        return self._stack.criterion(self, logits, labels)
 
     def class_weights(self) -> Tensor | None:
         """Return the product of all class weights of the stack, shape (C,), or None if there are none."""
@@ -190,11 +196,27 @@ class Context:
         output = self.forward(mixed)
         return Step(self.loss(output.logits, mixed), output, mixed)
 
+    def ema_of(self, module: nn.Module, momentum: float, *, statistics: Statistics = "own") -> MovingAverage:
+        """Return a copy of a module that follows it: a momentum encoder or a mean teacher, for ``setup``.
+
+        Keep it as an attribute of the method: ``self.teacher = ctx.ema_of(ctx.engine.backbone, 0.999)``. It is called as the
+        module is, is equal on all processes, moves once a global batch whatever the accumulation, and goes on after a restart
+        where it was. Several modules are followed as one ``nn.Sequential(...)`` of them.
+
+        Args:
+            module: In its initial state; where ``fit`` changes it, the copy begins with what ``fit`` made.
+            momentum: m of w <- m w + (1 - m) module.
+            statistics: Of batch norm: ``own``, on the images that the copy sees in training, or ``followed``, in evaluation mode.
+        """
+        return MovingAverage(module, momentum, statistics)
+
     def features(self, split: str = "train", view: str = "plain") -> Bank:
         """Return the embeddings of a split under the backbone as it is now; cached where the backbone is frozen.
 
+        What is held out is there to be measured on; a method that trained on it would be measured on what it has learned.
+
         Raises:
-            ValueError: For any other split or view: a method never sees the test images.
+            ValueError: For a split that is none of ``splits``, or another view: a method never sees the test images.
         """
         return self._read_features(split, view)
 
@@ -210,10 +232,12 @@ class Context:
         seed = int(torch.randint(2**62, (), generator=self.generator))  # torch's Beta takes no generator; numpy's does
         return float(np.random.default_rng(seed).beta(alpha, beta))
 
-    def partners(self, batch: Batch) -> Partners:
+    def partners(self, batch: Batch, *, views: int = 1) -> Partners:
         """Return an image of the global batch for every image of a part, to mix it with: the same one, however it is split.
 
         Args:
             batch: As drawn, or with other images in their place where it is the whole global batch.
+            views: How many views of each are wanted, as ``partners.views``: all of the same image, so that both views of one are
+                mixed with both views of the other.
         """
-        return draw_partners(batch, self.generator, self.gather)
+        return draw_partners(batch, self.generator, self.gather, views)

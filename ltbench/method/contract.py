@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ltbench.method.ranges import checked
 from ltbench.method.values import Facts, Output, Seen, Step  # at run time: hyperparameters are read off annotations
+from ltbench.terms.ranges import checked
 
 if TYPE_CHECKING:
     from ltbench.data.batch import Batch
@@ -80,10 +80,12 @@ class Method(nn.Module):
         name: What the user types; the same as the spec's.
         stages: The stages it fits; a third stage counts as 2.
         reference: Authors and year of its paper, for listings, where no spec says so: in a file without hooks.
+        per_part: As in :class:`MethodSpec`, where no spec says so.
         trains: Whether a later stage with this method takes gradient steps; False for closed-form methods.
         inputs: What a later stage trains on: ``images``, or cached ``features``; None for no opinion.
-        backbone: In a later stage: ``frozen``, ``drifting`` (weights frozen, batch-norm statistics in training mode) or
-            ``tuned``; None for no opinion. The last two need ``images``.
+        backbone: In a later stage: ``frozen``, ``drifting`` (weights frozen, batch-norm statistics in training mode),
+            ``tuned``, or ``fresh``: a new one, trained with the budget and rates of a first stage, such as a pupil of the stage
+            before. None for no opinion. All but the first need ``images``.
         reduction: How the losses of a global batch become one: ``mean``, weighted, or ``sum``, for papers whose rates are printed
             for a sum; None for no opinion, which is the mean.
         below: For a later stage: the expression that it stands on where the user typed none, in the common track; None for
@@ -97,9 +99,10 @@ class Method(nn.Module):
     name: ClassVar[str]
     stages: ClassVar[frozenset[int]]
     reference: ClassVar[str] = ""
+    per_part: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     inputs: Literal["images", "features"] | None = None
-    backbone: Literal["frozen", "drifting", "tuned"] | None = None
+    backbone: Literal["frozen", "drifting", "tuned", "fresh"] | None = None
     reduction: Literal["mean", "sum"] | None = None
     below: ClassVar[str | None] = None
     needs: frozenset[str] = frozenset()
@@ -127,7 +130,10 @@ class Method(nn.Module):
     # Slots with one owner -------------------------------------------------------------------------------------------------
 
     def build_backbone(self, make: BackboneFactory) -> nn.Module:
-        """Return the backbone, images (B, channels, H, W) -> embedding (B, D), with an int ``feature_dim``."""
+        """Return the backbone, images (B, channels, H, W) -> embedding (B, D), with an int ``feature_dim``.
+
+        Asked in a first stage, and in a later one whose backbone is ``tuned`` or ``fresh``.
+        """
         return make.full()
 
     def make_classifier(self, feature_dim: int, num_classes: int) -> nn.Module:
@@ -143,7 +149,12 @@ class Method(nn.Module):
         return ctx.default_streams()
 
     def views(self, ctx: Context) -> tuple[tuple[str, ...], ...]:
-        """Return the augmentations that every sample comes in, one tuple of names a view."""
+        """Return the augmentations that every sample comes in, one tuple of names a view.
+
+        Names are those that ``ltbench augmentations`` lists, each perhaps with options: ``("crop", "flip", "randaugment(n=1)")``.
+        Each view of an image has random numbers of its own. Asked while a run is planned too, when ``ctx.protocol``,
+        ``ctx.facts`` and ``ctx.stage`` are all that is known.
+        """
         return (ctx.protocol.augmentation,)
 
     def mix(self, ctx: Context, batch: Batch) -> Batch:
@@ -155,8 +166,16 @@ class Method(nn.Module):
         return batch
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of every sample, shape (B,); in training only. What needs the context or random numbers is a step."""
+        """Return the loss of every sample, shape (B,); in training only."""
         return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+
+    def sample_losses(self, ctx: Context, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of every sample, shape (B,): the form of ``criterion`` that may ask the context; override one of them.
+
+        For what depends on the epoch, on the stage before or on random numbers: those for each image are drawn for the global
+        batch and cut by ``ctx.batch.rows_of``. Asked once for each target where images are mixed, and for each expert.
+        """
+        return self.criterion(logits, labels)
 
     def step(self, ctx: Context, batches: Mapping[str, Batch]) -> Step:
         """Do the whole training step, with a batch of every stream; all are of the same size.
@@ -193,7 +212,8 @@ class Method(nn.Module):
     def measure(self, ctx: Context) -> Mapping[str, float]:
         """Return figures for the training curve, by name: before the first step (a row of epoch 0) and after every epoch.
 
-        Called on every process, with gradients off and the model in evaluation mode; it must change nothing.
+        Where a run asks for it, called within epochs too. Called on every process, with gradients off and the model in evaluation
+        mode; it must change nothing.
         """
         return {}
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ltbench.backbones.request import feature_dim
@@ -55,10 +58,11 @@ class HeadFactory:
 class _Pooled(nn.Module):
     """Follow a stage by the backbone's pooling."""
 
-    def __init__(self, stage: nn.Module, pool: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, stage: nn.Module, pool: Callable[[Tensor], Tensor], feature_dim: int | None = None) -> None:
         super().__init__()
         self.stage = stage
         self._pool = pool
+        self.feature_dim = feature_dim
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the embedding of trunk output, shape (B, d)."""
@@ -66,15 +70,23 @@ class _Pooled(nn.Module):
 
 
 class BackboneFactory:
-    """Offer the task's backbone, whole or in parts, to the method that owns it.
+    """Offer the task's backbone, whole, several times or in parts, to the method that owns it.
+
+    In a first stage everything has fresh weights. In a later stage that tunes the backbone everything has those of the stage
+    before, and may be frozen in parts with ``requires_grad_(False)``.
 
     Args:
         build: Returns a new backbone each time.
+        image_shape: Channels, height and width of the images.
+        inherited: Whether what is built has weights of a stage before.
     """
 
-    def __init__(self, name: str, build: Callable[[], nn.Module]) -> None:
+    def __init__(self, name: str, build: Callable[[], nn.Module], image_shape: tuple[int, int, int] = (3, 32, 32), *,
+                 inherited: bool = False) -> None:
         self._name = name
         self._build = build
+        self._image_shape = image_shape
+        self._inherited = inherited
         self._full: nn.Module | None = None
 
     @property
@@ -87,6 +99,11 @@ class BackboneFactory:
         if self._full is None:
             self._full = self._build()
         return self._full
+
+    def another(self) -> nn.Module:
+        """Return one more whole backbone, which shares nothing: with initial weights of its own, or those of the stage before."""
+        self.full()  # so that the first one is the same with and without others
+        return self._build()
 
     def trunk(self, stages: int = 1) -> nn.Module:
         """Return all of the backbone but its last stage, or its last stages.
@@ -104,22 +121,71 @@ class BackboneFactory:
             raise UserError(f"backbone {self._name!r} cannot be split: it has no trunk")
         return trunk
 
-    def _offers_several(self, full: nn.Module, stages: int) -> None:
-        if not (hasattr(full, "trunk_of") and hasattr(full, "make_last_stage") and hasattr(full, "pool")):
-            raise UserError(f"backbone {self._name!r} cannot be split before its last {stages} stages: it offers no "
-                            "trunk_of(stages), make_last_stage(width, stages) and pool(maps)")
+    def parts(self, stages: int = 1) -> list[nn.Module]:
+        """Return the trunk and each of the last stages: the backbone is one after the other, :meth:`pooled`.
 
-    def last_stage(self, width: float = 1.0, stages: int = 1) -> nn.Module:
-        """Return a new last stage, trunk output -> embedding, with weights of its own.
+        They share their parameters with :meth:`full` and give maps (B, channels, h, w): what lies between may be read, changed
+        or joined, such as the last maps by attention, or earlier ones by an expert.
 
         Args:
-            width: Of its channels, as a fraction of the backbone's own.
+            stages: How many last stages stand apart.
+        """
+        trunk = self.trunk(stages)
+        full: Any = self.full()
+        if not (isinstance(getattr(full, "last_stage", None), nn.Module) and hasattr(full, "pool")):
+            raise UserError(f"backbone {self._name!r} cannot be split: it offers no last_stage and pool(maps)")
+        if stages == 1:
+            return [trunk, full.last_stage]
+        trunks: list[Any] = [full.trunk_of(left_off) for left_off in range(stages, 0, -1)]  # each begins with the one before
+        return [trunks[0], *(longer[len(shorter):] for shorter, longer in itertools.pairwise(trunks)), full.last_stage]
+
+    @torch.no_grad()
+    def map_shapes(self, stages: int = 1) -> list[tuple[int, int, int]]:
+        """Return the channels, height and width of the maps that each of :meth:`parts` gives."""
+        parts, full = self.parts(stages), self.full()
+        was_training = full.training
+        full.eval()  # batch norm would otherwise count the blank image
+        maps = torch.zeros(1, *self._image_shape, device=next(full.parameters()).device)
+        shapes: list[tuple[int, int, int]] = []
+        for part in parts:
+            maps = part(maps)
+            _, channels, height, width = maps.shape
+            shapes.append((channels, height, width))
+        full.train(was_training)
+        return shapes
+
+    def pooled(self, module: nn.Module, feature_dim: int | None = None) -> nn.Module:
+        """Return a module followed by the backbone's pooling: a backbone, or a part of one that gives an embedding (B, d).
+
+        Args:
+            module: To maps (B, d, h, w).
+            feature_dim: d; None for D.
+        """
+        full: Any = self.full()
+        if not hasattr(full, "pool"):
+            raise UserError(f"backbone {self._name!r} cannot be split: it offers no pool(maps)")
+        return _Pooled(module, full.pool, feature_dim or self.feature_dim)
+
+    def last_stage(self, width: float = 1.0, stages: int = 1) -> nn.Module:
+        """Return a last stage that shares nothing, trunk output -> embedding, for an expert or a branch.
+
+        Args:
+            width: Of its channels, as a fraction of the backbone's own; 1 where it has the weights of the stage before.
             stages: How many last stages, all of that width, for a trunk without as many.
         """
         full: Any = self.full()
+        if self._inherited:
+            if width != 1.0:
+                raise UserError(f"width of a last stage with the weights of the stage before must be 1, got {width}")
+            return _Pooled(copy.deepcopy(nn.Sequential(*self.parts(stages)[1:])), full.pool)
         if stages != 1:
             self._offers_several(full, stages)
             return _Pooled(full.make_last_stage(width, stages), full.pool)
         if not (hasattr(full, "make_last_stage") and hasattr(full, "pool")):
             raise UserError(f"backbone {self._name!r} cannot be split: it offers no make_last_stage(width) and pool(maps)")
         return _Pooled(full.make_last_stage(width), full.pool)
+
+    def _offers_several(self, full: nn.Module, stages: int) -> None:
+        if not (hasattr(full, "trunk_of") and hasattr(full, "make_last_stage") and hasattr(full, "pool")):
+            raise UserError(f"backbone {self._name!r} cannot be split before its last {stages} stages: it offers no "
+                            "trunk_of(stages), make_last_stage(width, stages) and pool(maps)")

@@ -49,10 +49,10 @@ def add_file(registry: Registry, path: Path) -> None:
     """
     if path.absolute() in registry.files:
         raise UserError(f"{_OPTION} {path} stands twice")
-    module = _import(path)
+    module = _import(path, _OPTION)
     distribution = f"{PREFIX}{path.name}"
     version = hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS]
-    plugin: object = module if _has_hooks(module) else Offering(_specs(module, path))
+    plugin: object = module if _has_hooks(module) else Offering(_specs(module, path, _OPTION))
     info = PluginInfo(path.stem, distribution, version)
     registry.add(plugin, info)
     if info.error is not None:
@@ -60,14 +60,30 @@ def add_file(registry: Registry, path: Path) -> None:
     registry.files.append(path.absolute())
 
 
-def _import(path: Path) -> ModuleType:
+def methods_of(path: Path, option: str) -> list[MethodSpec]:
+    """Import a file and describe the methods that it defines, for a package to be made of it.
+
+    Args:
+        option: Where it was named, for messages.
+
+    Raises:
+        UserError: If it is no such file, cannot be imported, has hooks, or defines no method.
+    """
+    module = _import(path, option)
+    if _has_hooks(module):
+        raise UserError(f"{option} must be a file with methods and without hooks, got {str(path)!r}: its targets name the file, "
+                        "and a package has another name")
+    return _specs(module, path, option)
+
+
+def _import(path: Path, option: str) -> ModuleType:
     if path.suffix != ".py" or not path.is_file():
-        raise UserError(f"{_OPTION} must be a Python file that exists, got {str(path)!r}")
+        raise UserError(f"{option} must be a Python file that exists, got {str(path)!r}")
     name = path.stem
     if not name.isidentifier() or keyword.iskeyword(name):
-        raise UserError(f"{_OPTION} must be a file whose name Python can import, got {path.name!r}")
+        raise UserError(f"{option} must be a file whose name Python can import, got {path.name!r}")
     if (path.parent / "__init__.py").exists():
-        raise UserError(f"{_OPTION} must be a file outside any package, got {str(path)!r}: install its package")
+        raise UserError(f"{option} must be a file outside any package, got {str(path)!r}: install its package")
     folder = str(path.absolute().parent)
     if folder not in sys.path:
         sys.path.append(folder)
@@ -77,20 +93,20 @@ def _import(path: Path) -> ModuleType:
     except ValueError:  # a module that was made by hand
         found = None
     if found is None or found.origin is None or not Path(found.origin).exists() or not path.samefile(found.origin):
-        raise UserError(f"{_OPTION} must be a file whose name no other module has, got {path.name!r}")
+        raise UserError(f"{option} must be a file whose name no other module has, got {path.name!r}")
     try:
         return importlib.import_module(name)
     except SyntaxError as error:
-        raise UserError(f"{_OPTION} {path}: line {error.lineno}: {error.msg}") from error
+        raise UserError(f"{option} {path}: line {error.lineno}: {error.msg}") from error
     except (Exception, SystemExit) as error:  # whatever a stranger's file does at import
-        raise UserError(f"{_OPTION} {path}: {brief(error)}") from error
+        raise UserError(f"{option} {path}: {brief(error)}") from error
 
 
 def _has_hooks(module: ModuleType) -> bool:
     return any(hasattr(value, f"{GROUP}_impl") for value in vars(module).values() if callable(value))
 
 
-def _specs(module: ModuleType, path: Path) -> list[MethodSpec]:
+def _specs(module: ModuleType, path: Path, option: str) -> list[MethodSpec]:
     """Describe the methods that a module defines: classes with a name and stages of their own."""
     from ltbench.method.contract import Method
 
@@ -98,9 +114,9 @@ def _specs(module: ModuleType, path: Path) -> list[MethodSpec]:
              if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__
              and hasattr(value, "name") and hasattr(value, "stages")]
     if not kinds:
-        raise UserError(f"{_OPTION} {path}: must hold a class derived from ltbench.Method with a name and stages, or a hook; "
+        raise UserError(f"{option} {path}: must hold a class derived from ltbench.Method with a name and stages, or a hook; "
                         "got neither")
     try:
         return [spec_of(kind) for kind in kinds]
     except (ValueError, TypeError) as error:
-        raise UserError(f"{_OPTION} {path}: {error}") from error
+        raise UserError(f"{option} {path}: {error}") from error

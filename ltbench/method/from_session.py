@@ -35,7 +35,8 @@ def spec_of(kind: type[Method]) -> MethodSpec:
         TypeError: If its stages are no collection.
     """
     summary = (kind.__doc__ or "").strip().partition("\n")[0].removesuffix(".")
-    return MethodSpec(kind.name, f"{kind.__module__}:{kind.__qualname__}", summary, kind.stages, kind.reference)
+    return MethodSpec(kind.name, f"{kind.__module__}:{kind.__qualname__}", summary, kind.stages, kind.reference,
+                      per_part=kind.per_part)
 
 
 def register(method: type[Any], registry: Registry) -> str:

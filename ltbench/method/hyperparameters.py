@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ltbench.errors import UserError, unknown
-from ltbench.method import ranges
 from ltbench.method.contract import Method
 from ltbench.method.search import Choice, Range, Uniform
 from ltbench.method.values import Facts
+from ltbench.terms import ranges
 
 
-def declared(method: type[Method]) -> dict[str, tuple[Any, Any]]:
-    """Return the annotation and the default of each hyperparameter: the keyword-only arguments of the constructor.
+def declared(method: type[Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the annotation and the default of each hyperparameter: the keyword-only arguments of a class's constructor.
 
     Raises:
         TypeError: If one lacks an annotation or a default.
@@ -39,26 +39,28 @@ def search_space(method: type[Method]) -> dict[str, Range]:
     return {name: where for name, where in found.items() if where is not None}
 
 
-def resolve(method: type[Method], given: Mapping[str, Any]) -> dict[str, Any]:
+def resolve(method: type[Any], given: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:
     """Return every hyperparameter's value: given ones converted to their type, defaults for the rest.
 
     Args:
         method: The class.
         given: Values by name; text is converted, as typed in a shell.
+        name: What the class is called in messages; None for its own ``name``.
 
     Raises:
         UserError: For an unknown name or an ill-typed value.
     """
     known = declared(method)
-    for name in given:
-        if name not in known:
-            raise unknown(f"hyperparameter of {method.name!r}", name, known)
+    called = name or method.name
+    for key in given:
+        if key not in known:
+            raise unknown(f"hyperparameter of {called!r}", key, known)
     values = {}
-    for name, (annotation, default) in known.items():
-        if name in given:
-            values[name] = _convert(f"{method.name}.{name}", given[name], annotation)
+    for key, (annotation, default) in known.items():
+        if key in given:
+            values[key] = _convert(f"{called}.{key}", given[key], annotation)
         else:  # 1 and 1.0 for a float are one value
-            values[name] = float(default) if ranges.bare(annotation) is float and type(default) is int else default
+            values[key] = float(default) if ranges.bare(annotation) is float and type(default) is int else default
     return values
 
 
@@ -84,10 +86,10 @@ def format_value(value: Any) -> str:
 
 
 def _convert(name: str, value: Any, annotation: Any) -> Any:
-    for option in ranges.options(annotation):
+    for option in sorted(ranges.options(annotation), key=lambda option: option is not types.NoneType):  # "none" is no word there
         try:
             return _as(value, ranges.bare(option))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):  # the last: an integer that is too large for a float
             continue
     raise UserError(f"{name} must be {describe(annotation)}, got {value!r}")
 
@@ -115,6 +117,8 @@ def _as(value: Any, kind: Any) -> Any:
             items = [item.strip() for item in value[1:-1].split(",")] if value[1:-1].strip() else []
         if not isinstance(items, (tuple, list)):
             raise ValueError
+        if any(isinstance(item, str) and (not item or "," in item) for item in items):
+            raise ValueError
         return tuple(_as(item, typing.get_args(kind)[0]) for item in items)
     if kind is bool:
         text = str(value).lower()
@@ -128,9 +132,19 @@ def _as(value: Any, kind: Any) -> Any:
         if not math.isfinite(number):
             raise ValueError
         return number
-    if kind is str and isinstance(value, str):
+    if kind is str and isinstance(value, str) and _is_word(value):
         return value
     raise ValueError
+
+
+def _is_word(text: str) -> bool:
+    """Tell whether an expression can spell a text, so that reading it gives the text back: brackets match, commas are in some."""
+    depth = 0
+    for sign in text:
+        depth += (sign in "([") - (sign in ")]")
+        if depth < 0 or (sign == "," and depth == 0):
+            return False
+    return depth == 0 and text.isprintable() and text == text.strip()
 
 
 def _describe(kind: Any) -> str:

@@ -21,9 +21,12 @@ SLOTS = (*OWNED, *ORDERED, "class_weights", "extra_losses", "parameter_groups", 
          "protocol_overrides", "measure")
 
 
+_FORMS = {"criterion": ("criterion", "sample_losses")}  # slots that may be written in more than one way
+
+
 def overrides(method: type[Method], slot: str) -> bool:
     """Tell whether a class gives a slot a meaning of its own."""
-    return getattr(method, slot) is not getattr(Method, slot)
+    return any(getattr(method, form) is not getattr(Method, form) for form in _FORMS.get(slot, (slot,)))
 
 
 def slots_of(method: type[Method]) -> frozenset[str]:
@@ -99,6 +102,9 @@ class Stack:
         self.stage = stage
         self._classes = [type(method) for method in methods]
         check(self._classes, stage)
+        if self.owns("build_backbone") and not self.tunes_backbone:
+            raise UserError(f"{self.owner('build_backbone').name!r} builds a backbone, which a later stage does only where it is "
+                            f"tuned or fresh, got {self.backbone} in stage {stage}")
 
     def owner(self, slot: str) -> Method:
         """Return the method that owns a slot; without one, the first method, whose slot is then the default."""
@@ -109,9 +115,9 @@ class Stack:
         """Tell whether any method overrides a slot."""
         return any(overrides(method, slot) for method in self._classes)
 
-    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def criterion(self, ctx: Context, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of every sample, shape (B,), by the owner of that slot."""
-        return self.owner("criterion").criterion(logits, labels)
+        return self.owner("criterion").sample_losses(ctx, logits, labels)
 
     def mix(self, ctx: Context, batch: Batch) -> Batch:
         """Return the batch as the owner of ``mix`` mixes it."""
@@ -146,11 +152,21 @@ class Stack:
         return cast(Literal["images", "features"], self._agreed("inputs", "features"))
 
     @property
-    def backbone(self) -> Literal["frozen", "drifting", "tuned"]:
+    def backbone(self) -> Literal["frozen", "drifting", "tuned", "fresh"]:
         """What happens to the backbone in this stage."""
         if self.stage == 1:
             return "tuned"
-        return cast(Literal["frozen", "drifting", "tuned"], self._agreed("backbone", "frozen"))
+        return cast(Literal["frozen", "drifting", "tuned", "fresh"], self._agreed("backbone", "frozen"))
+
+    @property
+    def tunes_backbone(self) -> bool:
+        """Whether the backbone has gradients."""
+        return self.backbone in ("tuned", "fresh")
+
+    @property
+    def ranks_as(self) -> int:
+        """The stage whose budget, rates and schedule hold: 1 where a backbone is trained anew, whatever stands below."""
+        return 1 if self.backbone == "fresh" else self.stage
 
     @property
     def reduction(self) -> Literal["mean", "sum"]:

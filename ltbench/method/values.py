@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,13 @@ class Facts:
         class_counts: Realized training images of each class, int64, shape (C,).
         feature_dim: D, the width of the embedding that the backbone gives.
         epochs: Of the stage that the method is in.
+        class_names: C of them, as the dataset has them; none in a test that needs none.
     """
 
     class_counts: Tensor
     feature_dim: int
     epochs: int
+    class_names: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -67,11 +70,15 @@ class Step:
         loss: Scalar.
         output: Of the images whose labels are ``batch.labels``; extra losses and running statistics read it.
         batch: As trained on, after mixing.
+        logs: Scalars for the training curve, such as the parts of the loss, by name; scaled as the loss is.
+        rows: What ``after_step`` wants to see of every image, such as keys for a queue: by name, shape (B, ...), no gradient.
     """
 
     loss: Tensor
     output: Output
     batch: Batch
+    logs: Mapping[str, Tensor] = field(default_factory=dict)
+    rows: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +89,17 @@ class Seen:
         features: Detached, shape (G, d).
         labels: Shape (G,); of the first image where images are mixed.
         indices: Positions in the training split, shape (G,).
+        rows: What the step gave as its ``rows``, by name, shape (G, ...).
     """
 
     features: Tensor
     labels: Tensor
     indices: Tensor
+    rows: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, joined: Mapping[str, Tensor]) -> Seen:
+        """Sort what an engine's forward pass gave, gathered: features, labels, indices, and rows by their names."""
+        own = ("features", "labels", "indices")
+        rows = {name: rows for name, rows in joined.items() if name not in own}
+        return cls(joined["features"], joined["labels"], joined["indices"], rows)

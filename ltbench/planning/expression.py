@@ -111,15 +111,28 @@ def _parse_method(text: str) -> Node:
     match = _METHOD.fullmatch(text)
     if not match:
         raise UserError(f"a method must be written as name or name(key=value), got {text!r}")
-    options: list[tuple[str, str]] = []
-    for option in split_list(match[2]) if match[2] and match[2].strip() else []:
-        key, equals, value = option.partition("=")
+    return Node(match[1], parse_options(match[2], text))
+
+
+def parse_options(inside: str | None, text: str) -> tuple[tuple[str, str], ...]:
+    """Read ``key=value,key=value``.
+
+    Args:
+        inside: What stands between a name's parentheses; None where it has none.
+        text: The whole, for messages.
+
+    Raises:
+        UserError: If an option has no value or stands twice.
+    """
+    options: dict[str, str] = {}
+    for option in split_list(inside) if inside and inside.strip() else []:
+        key, equals, value = (part.strip() for part in option.partition("="))
         if not equals:
             raise UserError(f"an option must be written as key=value, got {option!r} in {text!r}")
-        if key.strip() in dict(options):
-            raise UserError(f"option {key.strip()!r} stands twice in {text!r}")
-        options.append((key.strip(), value.strip()))
-    return Node(match[1], tuple(options))
+        if key in options:
+            raise UserError(f"option {key!r} stands twice in {text!r}")
+        options[key] = value
+    return tuple(options.items())
 
 
 def resolve(text: str, registry: Registry, settings: Mapping[str, Mapping[str, Any]] | None = None,

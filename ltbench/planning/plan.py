@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from ltbench.method import hyperparameters
 from ltbench.method.kinds import check_below, check_trainable, left_by
 from ltbench.method.stack import Stack, evaluation_only, slots_of
 from ltbench.method.values import Facts
+from ltbench.planning.augmentations import check_views, planned_views
+from ltbench.planning.cut_batches import sees_cuts
 from ltbench.planning.expression import Expression, Member, resolve
 from ltbench.planning.papers import PaperStage, apply_papers
 from ltbench.registry import sources
@@ -30,7 +32,7 @@ _NOT_TRAINING = {"name", "eval_flip", "eval_noise"}
 # How a method's override of a general field reads in a later stage.
 _STAGE2_FIELDS = {"weight_decay": "stage2_weight_decay", "lr": "stage2_lr", "batch_size": "stage2_batch_size",
                   "schedule": "stage2_schedule"}
-_STAGE1_ONLY = ("epochs", "warmup", "backbone")
+_STAGE1_ONLY = ("epochs", "warmup")  # and the backbone
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +120,7 @@ class RunPlan:
 def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, dataset: Dataset, *,
              settings: Mapping[str, Mapping[str, Any]] | None = None, precision: str = "fp32",
              external: str | None = None, pretraining: Mapping[str, Any] | None = None, paper: str | None = None,
-             asked: Mapping[str, Any] | None = None) -> RunPlan:
+             asked: Mapping[str, Any] | None = None, accumulation: int = 1) -> RunPlan:
     """Resolve an expression for a task.
 
     Args:
@@ -126,6 +128,7 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         dataset: The task's; its code and constants enter the keys, its images are not read.
         external: sha256 of a user's own first stage, or of a backbone's weights.
         paper: See :func:`ltbench.planning.papers.apply_papers`; for the paper track.
+        accumulation: Parts that each process splits its share of a global batch into; in the keys of stages that depend on it.
 
     Raises:
         UserError: For anything that cannot work.
@@ -157,22 +160,32 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
             own = _change(protocol, changes, f"paper setting of {stage.text}")
             own = own.replace(name=task.track if task.track == PAPER else protocol.name)
         terms.append(own)
-        overrides = _overrides(trial, number, stage.text)
+        overrides = _overrides(trial, stage.text)
         realized = _change(own, overrides, f"protocol override of {stage.text}").replace(name=own.name)
+        if not trial.owns("measure"):
+            realized = realized.replace(measure_every=None, name=own.name)  # and its result is shared with runs that never asked
         if realized.image_size != protocol.image_size:  # images are decoded once for all that a command compares
             raise UserError(f"image_size of {stage.text} must be {protocol.image_size}, the task's, got {realized.image_size}")
         if previous and trial.evaluation_only:
             key = previous.key
         else:
-            key = _digest({**ground, **_training(number, stage.choices, realized, registry),
-                           "previous": previous and previous.key, "external": external if number == 1 else None})
+            views = planned_views(trial, facts, realized)
+            augmenting = check_views([realized.augmentation, *views], dataset, registry)
+            # A method that overrides nothing trains as the core does, whatever it is called.
+            training = [choice for choice in stage.choices if slots_of(choice.method) and not evaluation_only(choice.method)]
+            cut = accumulation > 1 and sees_cuts(training, trial, realized, registry, dataset)
+            key = _digest({**ground, **_training(number, trial.ranks_as, training, realized, registry),
+                           **({"augmentations": augmenting} if augmenting else {}),
+                           "previous": previous and previous.key, "external": external if number == 1 else None,
+                           **({"accumulation": accumulation} if cut else {})})
         stages.append(StagePlan(number, stage.choices, realized, overrides, key, previous, trial,
                                 left_by(trial, previous.leaves if previous else None)))
     shared = terms[0]
     if task.track == PAPER:
         shared = shared.replace(eval_flip=terms[-1].eval_flip, name=PAPER)
     key = _digest([stages[-1].key, [[_method_key(c) for c in stage.choices] for stage in stages], task.track, protocol.name,
-                   stages[-1].protocol.eval_flip, *([protocol.eval_noise] if protocol.eval_noise else [])])
+                   stages[-1].protocol.eval_flip, *([protocol.eval_noise] if protocol.eval_noise else []),
+                   *([{"measure_every": protocol.measure_every}] if protocol.measure_every else [])])
     return RunPlan(expression, task, shared, tuple(stages), precision, external, paper, key, dataset.images, pretraining)
 
 
@@ -201,14 +214,13 @@ def _change(protocol: Protocol, changes: Mapping[str, Any], what: str) -> Protoc
         raise UserError(f"the {what} is refused: {error}") from error
 
 
-def _overrides(trial: Stack, number: int, text: str) -> dict[str, Any]:
+def _overrides(trial: Stack, text: str) -> dict[str, Any]:
     changes = trial.protocol_overrides()
-    if number == 1:
-        return changes
-    for name in changes:
-        if name in _STAGE1_ONLY:
-            raise UserError(f"the protocol override of {text} changes {name!r}, which has no meaning in stage {number}")
-    return {_STAGE2_FIELDS.get(name, name): value for name, value in changes.items()}
+    anew = trial.ranks_as == 1
+    for name in changes if trial.stage > 1 else ():
+        if name == "backbone" or name in _STAGE1_ONLY and not anew:
+            raise UserError(f"the protocol override of {text} changes {name!r}, which has no meaning in stage {trial.stage}")
+    return changes if anew else {_STAGE2_FIELDS.get(name, name): value for name, value in changes.items()}
 
 
 def _facts_of(dataset: Dataset) -> list[Any]:
@@ -220,15 +232,13 @@ def _method_key(choice: Member) -> list[Any]:
     return [choice.method.name, dict(choice.values), sources.source_hashes(choice.method)]
 
 
-def _training(number: int, choices: tuple[Member, ...], protocol: Protocol, registry: Registry) -> dict[str, Any]:
+def _training(number: int, ranks_as: int, training: Sequence[Member], protocol: Protocol, registry: Registry) -> dict[str, Any]:
     """Return what the training of a stage depends on, besides its task and the stage before."""
     builder = registry.backbone(protocol.backbone)[0].spec.target.partition(":")[0]
-    # A method that overrides nothing trains as the core does, whatever it is called.
-    training = [choice for choice in choices if slots_of(choice.method) and not evaluation_only(choice.method)]
     return {"revision": sources.TRAINING_REVISION, "stage": number, "backbone": sources.module_hashes([builder]),
             "methods": [_method_key(choice) for choice in training],
             "protocol": {name: value for name, value in protocol.as_dict().items()
-                         if name not in _NOT_TRAINING and not (number == 1 and name.startswith("stage2_"))}}
+                         if name not in _NOT_TRAINING and not (ranks_as == 1 and name.startswith("stage2_"))}}
 
 
 def _digest(content: Any) -> str:

@@ -8,9 +8,9 @@ from typing import Any, Generic, TypeVar
 
 from ltbench.errors import UserError, brief, unknown
 from ltbench.registry.presets import preset_class
-from ltbench.registry.specs import BackboneSpec, DatasetSpec, MethodSpec, MetricSpec, load_target
+from ltbench.registry.specs import AugmentationSpec, BackboneSpec, DatasetSpec, MethodSpec, MetricSpec, load_target
 
-SpecT = TypeVar("SpecT", MethodSpec, DatasetSpec, BackboneSpec, MetricSpec)
+SpecT = TypeVar("SpecT", MethodSpec, DatasetSpec, BackboneSpec, MetricSpec, AugmentationSpec)
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,12 @@ class Catalog(Generic[SpecT]):
         self._aliases.update(dict.fromkeys(aliases, spec.name))
         return None
 
-    def get(self, name: str) -> Registered[SpecT]:
+    def get(self, name: str, *, maybe: str = "") -> Registered[SpecT]:
         """Look a name or an alias up.
+
+        Args:
+            name: What the user wrote.
+            maybe: What else the user may have meant, should nobody offer it.
 
         Raises:
             UserError: If nobody or more than one plugin offers it.
@@ -76,7 +80,7 @@ class Catalog(Generic[SpecT]):
             raise UserError(self._contested[name])
         entry = self._entries.get(self._aliases.get(name, name))
         if entry is None:
-            raise unknown(self.kind, name, self._entries)
+            raise unknown(self.kind, name, self._entries, maybe=maybe)
         return entry
 
     def values(self) -> list[Registered[SpecT]]:

@@ -15,7 +15,7 @@ import pluggy
 from ltbench.errors import UserError, brief, unknown
 from ltbench.registry import hookspecs
 from ltbench.registry.catalog import Catalog, Registered
-from ltbench.registry.specs import BackboneSpec, DatasetSpec, MethodSpec, MetricSpec
+from ltbench.registry.specs import AugmentationSpec, BackboneSpec, DatasetSpec, MethodSpec, MetricSpec
 
 
 @dataclass
@@ -37,6 +37,7 @@ class Registry:
         self.methods: Catalog[MethodSpec] = Catalog("method")
         self.datasets: Catalog[DatasetSpec] = Catalog("dataset")
         self.backbones: Catalog[BackboneSpec] = Catalog("backbone")
+        self.augmentations: Catalog[AugmentationSpec] = Catalog("augmentation")
         self.metrics: Catalog[MetricSpec] = Catalog("metric")
         self.plugins: list[PluginInfo] = []
         self.files: list[Path] = []  # that were named by hand, see ltbench.method.from_file
@@ -56,6 +57,11 @@ class Registry:
             raise UserError(f"exactly one installed method must be the base of all others, got {found}")
         return names[0]
 
+    @property
+    def remarks(self) -> dict[str, str]:
+        """What stands beside the figures of a dataset, by its name."""
+        return {entry.spec.name: entry.spec.remark for entry in self.datasets.values() if entry.spec.remark}
+
     def dataset(self, name: str) -> tuple[Registered[DatasetSpec], str | None]:
         """Look a dataset up.
 
@@ -66,7 +72,9 @@ class Registry:
             Its entry, and the member that a family is asked for; None for what is no family.
         """
         family, colon, member = name.partition(":")
-        return self.datasets.get(family + colon), member if colon else None
+        own = Path(name)  # somebody's own images, without the word that says in which form
+        maybe = f"folder:{name}" if own.is_dir() else f"list:{name}" if own.is_file() else ""
+        return self.datasets.get(family + colon, maybe=maybe), member if colon else None
 
     def backbone(self, name: str) -> tuple[Registered[BackboneSpec], str]:
         """Look a backbone up.
@@ -78,7 +86,19 @@ class Registry:
             Its entry, and what its builder is asked for: the member, or the name itself.
         """
         family, colon, member = name.partition(":")
-        return self.backbones.get(family + colon), member if colon else name
+        return self.backbones.get(family + colon, maybe="" if colon else f"timm:{name}"), member if colon else name
+
+    def augmentation(self, name: str) -> tuple[Registered[AugmentationSpec], str | None]:
+        """Look an augmentation up.
+
+        Args:
+            name: Without options; ``family:member`` for a family.
+
+        Returns:
+            Its entry, and the member that a family is asked for; None for what is no family.
+        """
+        family, colon, member = name.partition(":")
+        return self.augmentations.get(family + colon), member if colon else None
 
     def add(self, plugin: object, info: PluginInfo) -> None:
         """Take a plugin in; what is broken about it is noted, never raised.
@@ -95,6 +115,7 @@ class Registry:
                 ("ltbench_methods", self.methods, MethodSpec),
                 ("ltbench_datasets", self.datasets, DatasetSpec),
                 ("ltbench_backbones", self.backbones, BackboneSpec),
+                ("ltbench_augmentations", self.augmentations, AugmentationSpec),
                 ("ltbench_metrics", self.metrics, MetricSpec),
             )
             offers = [(catalog, _checked(trial, hook, kind)) for hook, catalog, kind in hooks]

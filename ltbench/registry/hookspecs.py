@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from ltbench.registry.specs import BackboneSpec, DatasetSpec, MethodSpec, MetricSpec
+from ltbench.registry.specs import AugmentationSpec, BackboneSpec, DatasetSpec, MethodSpec, MetricSpec
 
 if TYPE_CHECKING:
     from ltbench.registry.run_info import RunInfo
@@ -51,6 +51,14 @@ def ltbench_backbones() -> Iterable[BackboneSpec]:  # type: ignore[empty-body]
 
 
 @hookspec
+def ltbench_augmentations() -> Iterable[AugmentationSpec]:  # type: ignore[empty-body]
+    """Return a light description of each augmentation that this plugin contributes; the same terms as for methods.
+
+    A method's ``views``, a paper's setting and a dataset's protocols name them, with options where wanted: ``jitter(hue=0.1)``.
+    """
+
+
+@hookspec
 def ltbench_metrics() -> Iterable[MetricSpec]:  # type: ignore[empty-body]
     """Return a light description of figures that this plugin adds to every record; the same terms as for methods.
 
@@ -74,6 +82,21 @@ def ltbench_run_start(run: RunInfo) -> None:
 
     With ``--jobs`` runs go on side by side and their events come mixed: keep what belongs to one by ``run.name``. A run whose
     process died before it began has an end alone.
+    """
+
+
+@hookspec
+def ltbench_step(run: RunInfo, stage: int, epoch: int, epochs: int, step: int, steps: int, images: int) -> None:
+    """Observe that a stage moves on within an epoch: after its first step, and then twice a second at most (main process only).
+
+    Args:
+        run: What is running.
+        stage: From 1.
+        epoch: From 1, of this stage.
+        epochs: How many this stage has.
+        step: The optimizer step just taken, from 1, of this epoch. On a GPU it was asked for, and may not be done yet.
+        steps: How many the epoch has.
+        images: That each step takes.
     """
 
 

@@ -11,6 +11,7 @@ from typing import Any
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LOOSE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
+KINDS = ("loss", "margin", "sampler", "mixing", "contrastive", "regularizer", "experts", "head", "tool")
 
 def _require(spec: object, name: str, pattern: re.Pattern[str]) -> None:
     if not pattern.fullmatch(name):
@@ -58,10 +59,14 @@ class MethodSpec:
         base: Whether this is the method that an empty stack stands for. Exactly one installed method says so.
         needs_classifier: Whether it reads or adjusts, in a later stage, what the stage before classifies with, so that it cannot
             stand on a backbone alone.
+        per_part: Whether it trains something else where ``--accumulate`` cuts a global batch into parts, seen one after the
+            other: a loss on how images of a batch lie to each other does. The number of parts then stands in the key.
         partner: Whether the conformance kit tries every other method beside or below this one: a usual companion of its kind,
             such as one mixing of images, one weighting, one extra loss and one later stage.
         fixed: Hyperparameters of the class that the preset sets for good: they are no longer listed, and nobody sets them.
         defaults: Hyperparameters of the class that start at another value.
+        kind: The family that listings show it in: what it changes, ``loss``, ``margin``, ``sampler``, ``mixing``,
+            ``contrastive``, ``regularizer``, ``experts`` or ``head``, or ``tool`` for what looks or repairs; empty if none fits.
     """
 
     name: str
@@ -73,12 +78,16 @@ class MethodSpec:
     base: bool = False
     needs_classifier: bool = False
     partner: bool = False
+    per_part: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict, hash=False)
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    kind: str = ""
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.aliases):
             _require(self, name, _NAME)
+        if self.kind not in ("", *KINDS):
+            raise ValueError(f"MethodSpec.kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
         object.__setattr__(self, "stages", frozenset(self.stages))
         if not self.stages or not self.stages <= {1, 2}:
             raise ValueError(f"MethodSpec.stages must be a part of {{1, 2}}, got {set(self.stages)}")
@@ -103,6 +112,8 @@ class DatasetSpec:
         num_classes: C; None for a family.
         default_ratio: The imbalance ratio of the bare name; None where the data is used as it is.
         source: Where the images come from: ``embedded``, ``download`` or ``local``.
+        remark: What a reader of its figures must know, in a sentence that stands beside them: test images that are known to stand
+            in the training part too, for example.
     """
 
     name: str
@@ -111,6 +122,7 @@ class DatasetSpec:
     num_classes: int | None
     default_ratio: float | None = None
     source: str = "local"
+    remark: str = ""
 
     def __post_init__(self) -> None:
         _require(self, self.name.removesuffix(":"), _LOOSE_NAME)
@@ -157,3 +169,32 @@ class BackboneSpec:
 
     def __post_init__(self) -> None:
         _require(self, self.name.removesuffix(":"), _LOOSE_NAME)
+
+
+@dataclass(frozen=True)
+class AugmentationSpec:
+    """Describe an augmentation, or a family of them behind a prefix, without importing it.
+
+    A named sequence of others needs no class: a spec with ``parts`` stands for them. ::
+
+        AugmentationSpec("washed", summary="gray and blurred", parts=("grayscale(p=1)", "gaussian_blur(largest=1)"))
+
+    Args:
+        name: What protocols and a method's ``views`` call it: lower case, digits, underscores. A name that ends with a colon is a
+            family.
+        target: ``module:Class`` of an :class:`ltbench.Augmentation`. It takes :class:`ltbench.ImageFacts`, and its options by
+            name; of a family, also what follows the colon, and options as Python reads them.
+        summary: One line for listings.
+        parts: Other augmentations in order, each perhaps with options; in place of a target.
+    """
+
+    name: str
+    target: str = ""
+    summary: str = ""
+    parts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(self, self.name.removesuffix(":"), _NAME)
+        object.__setattr__(self, "parts", tuple(self.parts))
+        if bool(self.target) == bool(self.parts):
+            raise ValueError(f"AugmentationSpec must have either target or parts, got {self.target!r} and {self.parts}")

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from ltbench.backbones.operations import count_operations
-from ltbench.data.augment import Augmentation
 from ltbench.data.task_data import TaskData
+from ltbench.data.view import plain_view
 from ltbench.training.build import BackboneFacts
 from ltbench.training.engine import Engine
 
@@ -27,7 +27,7 @@ def inference_cost(engine: Engine, data: TaskData, plain: BackboneFacts, *, view
     dataset = data.dataset
     first = data.test_indices[:1]
     device = next(model.backbone.parameters(), torch.empty(0)).device
-    plainly = Augmentation((), dataset.crop_padding, dataset.mean, dataset.std)
+    plainly = plain_view(dataset)
     image = plainly(data.parts.test.fetch(first).to(device), first, 0, 0)
     operations = views * count_operations(engine.predict, image)
     linear = plain.operations + 2 * plain.feature_dim * dataset.num_classes

@@ -8,10 +8,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from ltbench.data.augment import Augmentation
 from ltbench.data.loader import evaluation_batches
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
+from ltbench.data.view import plain_view
 from ltbench.results.predictions import Predictions, summarize
 from ltbench.training.distributed import interleave
 from ltbench.training.embedding import Embedder, embedding_with, evaluation_precision
@@ -33,7 +33,7 @@ def predict_test(engine: Engine, data: TaskData, accelerator: Accelerator, *, fl
         Diverged: If a probability is not a number.
     """
     dataset = data.dataset
-    plain = Augmentation((), dataset.crop_padding, dataset.mean, dataset.std)
+    plain = plain_view(dataset)
     labels = data.parts.test.labels[data.test_indices]
     rows = [torch.empty(0, 3, device=accelerator.device)]  # a process may have no image at all
     embedder = Embedder(engine.trained.backbone, data, accelerator.device, data.parts.test, data.test_indices,

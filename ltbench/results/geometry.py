@@ -20,9 +20,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from ltbench.data.augment import Augmentation
 from ltbench.data.loader import evaluation_batches
 from ltbench.data.task_data import TaskData
+from ltbench.data.view import plain_view
 from ltbench.method.context import Bank
 from ltbench.method.values import Output
 from ltbench.registry.catalog import Registered
@@ -114,7 +114,7 @@ def test_bank(engine: Engine, data: TaskData, accelerator: Accelerator) -> Bank:
     Args:
         engine: Of the last stage.
     """
-    plain = Augmentation((), data.dataset.crop_padding, data.dataset.mean, data.dataset.std)
+    plain = plain_view(data.dataset)
     embed = Embedder(engine.backbone, data, accelerator.device, data.parts.test, data.test_indices)
     rows = [torch.empty(0, int(engine.backbone.feature_dim), device=accelerator.device)]  # type: ignore[arg-type]
     for positions, pixels in evaluation_batches(data.parts.test, data.test_indices, 500, accelerator.device,

@@ -50,7 +50,7 @@ def check_budget(plan: RunPlan, data: TaskData, world: int, accumulation: int) -
     """
     for stage in plan.stages:
         if stage.trial.trains:
-            budget = budget_of(stage.protocol, stage.number, len(data.labels))
+            budget = budget_of(stage.protocol, stage.trial.ranks_as, len(data.labels))
             check_batch_size(budget.batch_size, world, accumulation)
             if budget.batch_size > budget.draws:
                 raise UserError(f"batch size must be at most the {budget.draws} images that an epoch draws, got "

@@ -1,4 +1,4 @@
-"""What a matrix would cost: stages shared, what is stored, and a timed step in place of a guess."""
+"""What a matrix would cost: stages shared, what is stored, and a step's measured time in place of a guess."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from tabulate import tabulate
 
 from ltbench.data.task_data import TaskData
 from ltbench.planning.plan import RunPlan, StagePlan
+from ltbench.running.duration import duration
 from ltbench.running.runner import Runner
+from ltbench.training import speeds
 from ltbench.training.budget import budget_of
 from ltbench.training.build import backbone_facts, make_backbone
 from ltbench.training.optimization import terms
@@ -24,7 +26,7 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
     """Print runs, stages and an estimate; nothing is trained and nothing is kept."""
     runner.check(plans)
     plans = [plan.on(runner.data.of(plan).fingerprint) for plan in plans]
-    stages: dict[str, tuple[StagePlan, int, float, int]] = {}
+    stages: dict[str, tuple[StagePlan, int, float | None, int]] = {}
     rows = []
     for plan in plans:
         done = runner.finished(plan)
@@ -46,33 +48,44 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
     print()
     store = runner.stages.store
     table = []
-    total, size = 0.0, 0
+    total, size, unknown = 0.0, 0, 0
     for key, (stage, uses, cost, nbytes) in stages.items():
         state = "stored" if store.has(key) else "begun" if store.partial(key) else "to train"
         if state != "stored":
-            total += cost
+            total += cost or 0.0
             size += nbytes
-        table.append([key[:12], stage.number, stage.text, uses, state, f"{cost:.0f} s", f"{nbytes / 1e6:.1f} MB"])
+            unknown += cost is None
+        about = "" if state == "stored" else "unknown" if cost is None else duration(cost)
+        table.append([key[:12], stage.number, stage.text, uses, state, about, f"{nbytes / 1e6:.1f} MB"])
     headers = ["stage", "number", "methods", "runs that use it", "state", "about", "disk"]
     print(tabulate(table, headers=headers, disable_numparse=True))
     runs = sum(row[-1] == "to run" for row in rows)
     trained = sum(row[4] != "stored" for row in table)
-    print(f"\n{runs} of {len(rows)} runs and {trained} stages to do: about {_duration(total)} and "
-          f"{size / 1e6:.0f} MB of cache on this machine (from timed steps; evaluation not counted)")
+    without = f" and what {unknown} stages take that no step was timed of (--estimate times some)" if unknown else ""
+    print(f"\n{runs} of {len(rows)} runs and {trained} stages to do: about {duration(total)}{without}, "
+          f"{size / 1e6:.0f} MB of cache on this machine (from measured steps; evaluation not counted)")
 
 
-def _cost(stage: StagePlan, plan: RunPlan, runner: Runner) -> tuple[float, int]:
-    """Estimate seconds and bytes of one stage."""
+def _cost(stage: StagePlan, plan: RunPlan, runner: Runner) -> tuple[float | None, int]:
+    """Estimate seconds, if anything is known of such steps, and bytes of one stage."""
     data = runner.data.of(plan)
-    budget = budget_of(stage.protocol, stage.number, len(data.labels))
-    name, batch = stage.protocol.backbone, terms(stage.protocol, stage.number).batch_size
+    budget = budget_of(stage.protocol, stage.trial.ranks_as, len(data.labels))
+    name, batch = stage.protocol.backbone, terms(stage.protocol, stage.trial.ranks_as).batch_size
     facts = backbone_facts(name, data, runner.registry)
     nbytes = facts.parameters * 4 * 2  # the engine, and its checkpoint while it trains
-    step = _step(name, data, batch, runner)
+    step = _seconds(name, data, batch, runner)
     if not stage.trial.trains or stage.trial.inputs == "features":
         # A pass over the images for the bank; the steps on features are cheap beside it.
-        return step / 3 * len(data.labels) / batch, nbytes + len(data.labels) * facts.feature_dim * 4
-    return step * budget.steps * budget.epochs, nbytes
+        passes, kept = len(data.labels) / batch / 3, len(data.labels) * facts.feature_dim * 4
+    else:
+        passes, kept = budget.steps * budget.epochs, 0
+    return None if step is None else step * passes, nbytes + kept
+
+
+def _seconds(name: str, data: TaskData, batch: int, runner: Runner) -> float | None:
+    """Return how long a step takes: as it took here before, or timed now where that is asked for."""
+    noted = speeds.known(runner.stages.store.root.parent).get(speeds.setting(name, data.dataset, batch, runner.accelerator))
+    return noted if noted or not runner.options.estimate else _step(name, data, batch, runner)
 
 
 def _step(name: str, data: TaskData, batch: int, runner: Runner) -> float:
@@ -97,9 +110,3 @@ def _step(name: str, data: TaskData, batch: int, runner: Runner) -> float:
             times.append(time.perf_counter() - started)
         _TIMES[identity] = min(times[_WARM:])
     return _TIMES[identity] * batch / images
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -47,7 +47,7 @@ def describe_split(plans: Sequence[RunPlan], processes: int, accumulation: int) 
     from ltbench.training.optimization import terms
 
     trained = [stage for plan in plans for stage in plan.stages if stage.trial.trains]
-    sizes = sorted({terms(stage.protocol, stage.number).batch_size for stage in trained})
+    sizes = sorted({terms(stage.protocol, stage.trial.ranks_as).batch_size for stage in trained})
     if any(size % parts for size in sizes):
         return None  # which is refused
     each = ", ".join(f"{size} = {processes} x {accumulation} x {size // parts}" for size in sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 import traceback
@@ -18,7 +19,7 @@ from ltbench.data.stream import died
 from ltbench.data.task_data import TaskData
 from ltbench.errors import Diverged, UserError
 from ltbench.method.context import Bank
-from ltbench.planning.plan import RunPlan, info_of
+from ltbench.planning.plan import RunPlan, StagePlan, info_of
 from ltbench.planning.request import How
 from ltbench.registry.discovery import Registry
 from ltbench.registry.run_info import RunInfo
@@ -41,10 +42,11 @@ from ltbench.running.turns import Turns
 from ltbench.system.atomic import sweep
 from ltbench.system.stopping import let_arrive
 from ltbench.training.agreement import fails_everywhere
+from ltbench.training.budget import Budget
 from ltbench.training.build import backbone_facts
 from ltbench.training.engine import Engine
 from ltbench.training.external import NoHead
-from ltbench.training.loop import Row
+from ltbench.training.loop import Row, Tick
 from ltbench.training.stages import Stage, StageRunner
 from ltbench.training.store import StageStore
 from ltbench.training.watch import Failed, is_lost
@@ -52,6 +54,8 @@ from ltbench.training.watch import Failed, is_lost
 if TYPE_CHECKING:
     from ltbench.backbones.pretrained import Weights
     from ltbench.running.ledger import Ledger
+
+_LOG = logging.getLogger(__name__)
 
 
 class Runner:
@@ -98,9 +102,19 @@ class Runner:
         self._check_output()
         self.stages.store.require_writable()
         if self.accelerator.is_main_process:
+            _LOG.info("%s", self._setting(len(plans)))
             sweep(self.options.out)
             self.stages.store.tidy()
         return plans
+
+    def _setting(self, runs: int) -> str:
+        """Return what a user wants to know once: how much is done where."""
+        device, processes = self.accelerator.device, self.accelerator.num_processes
+        where = f"{torch.cuda.get_device_name(device)} ({device})" if device.type == "cuda" else str(device)
+        threads = f", {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}" if device.type == "cpu" else ""
+        together = f", {processes} processes" if processes > 1 else ""
+        precision = "fp32" if self.accelerator.mixed_precision == "no" else self.accelerator.mixed_precision
+        return f"{runs} run{'s' * (runs > 1)} on {where}{threads}{together} in {precision}; records go to {self.options.out}"
 
     def obtain(self, plans: Sequence[RunPlan], ledger: Ledger | None = None) -> list[Record]:
         """Return the records of a matrix: those that it has, or else those of runs now.
@@ -232,7 +246,7 @@ class Runner:
         stage: Stage | None = None
         for part in plan.stages:
             with phases.phase(f"stage {part.number}"):
-                stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record))
+                stage = self.stages.obtain(part, seed, data, stage, self._observer(info, record), self._ticker(info, part))
             _put_curve(record, part.number, stage.curve)
             self.observers.notify("ltbench_stage_end", run=info, stage=part.number, curve=stage.curve, reused=stage.reused)
             timing.seconds[f"stage {part.number}"] = stage.seconds
@@ -276,6 +290,13 @@ class Runner:
                                   metrics=figures)
 
         return observe
+
+    def _ticker(self, info: RunInfo, part: StagePlan) -> Tick:
+        def tick(epoch: int, step: int, budget: Budget) -> None:
+            self.observers.notify("ltbench_step", run=info, stage=part.number, epoch=epoch, epochs=budget.epochs, step=step,
+                                  steps=budget.steps, images=budget.batch_size)
+
+        return tick
 
     def _reason(self, error: BaseException) -> str:
         error = died(error) or error

@@ -11,6 +11,7 @@ from ltbench.errors import UserError
 from ltbench.planning.matrix import Planned
 from ltbench.planning.request import Request
 from ltbench.running.launch import check_world
+from ltbench.running.progress import set_up_logging
 from ltbench.running.tracking import NAME, Tracking, require
 from ltbench.system.settings import cache_limit, cache_root, data_root
 
@@ -30,11 +31,14 @@ def is_tiny(planned: Planned) -> bool:
 
 
 def observe(request: Request, registry: Registry) -> None:
-    """Name the plugins that do not work, and let a tracker observe if the user named one; the matrices of a board share it.
+    """Begin to log, name the plugins that do not work, and let a tracker observe if the user named one.
+
+    The matrices of a board share it.
 
     Raises:
         UserError: If the tracker is not installed.
     """
+    set_up_logging()
     tracker = request.how.track_with
     if tracker is not None:
         require(tracker)

@@ -12,7 +12,6 @@ PAPER = "paper"
 COMMON = "common"
 
 OPTIMIZERS = ("sgd", "adamw")
-AUGMENTATIONS = ("crop", "random_resized_crop", "flip", "rotation", "jitter", "autoaugment", "randaugment", "cutout")
 SCHEDULES = ("constant", "step", "cosine", "one_cycle")
 
 
@@ -34,8 +33,8 @@ class Protocol:
             ``one_cycle``.
         milestones: Where ``step`` decays, as fractions of the training.
         gamma: By what ``step`` multiplies at each milestone.
-        augmentation: Names of training augmentations, in order: ``crop`` or ``random_resized_crop`` (for images on disk),
-            ``flip``, ``rotation`` (by up to 15 degrees), ``jitter``, ``autoaugment``, ``randaugment``, ``cutout``.
+        augmentation: Training augmentations in order, by the names that ``ltbench augmentations`` lists, each perhaps with
+            options: ``randaugment(n=1,m=5)``.
         grad_clip: Largest gradient norm, or None.
         stage2_draws: Samples drawn by a learned later stage, as a multiple of the number of training images.
         stage2_samples: Their number, whatever the training set's size, in place of ``stage2_draws``; None for that.
@@ -47,6 +46,9 @@ class Protocol:
         image_size: Height and width that image files are decoded to; None for the dataset's own.
         eval_flip: Whether probabilities are averaged over the image and its mirror image.
         eval_noise: Standard deviation of Gaussian noise on test images, in units of a normalized pixel; 0 for none.
+        measure_every: Fraction of an epoch after which methods measure too, not at its end only; None for its end only. A stage
+            in which nothing is measured has none.
+        hold_out: Whether the images that tuning would hold out are left out of the training and shown to methods that measure.
     """
 
     name: str
@@ -73,6 +75,8 @@ class Protocol:
     image_size: int | None = None
     eval_flip: bool = False
     eval_noise: float = 0.0
+    measure_every: float | None = None
+    hold_out: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
@@ -89,15 +93,22 @@ class Protocol:
         for name in ("momentum", "weight_decay", "stage2_weight_decay", "eval_noise"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
+        if self.measure_every is not None and not 0 < self.measure_every < 1:
+            raise ValueError(f"measure_every must be a fraction of an epoch above 0 and below 1, got {self.measure_every}")
+        for name in ("eval_flip", "hold_out"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false, got {getattr(self, name)!r}")
+        for name in ("name", "backbone"):
+            if not (isinstance(getattr(self, name), str) and getattr(self, name)):
+                raise ValueError(f"{name} must be a text that is not empty, got {getattr(self, name)!r}")
         for name, values in (("warmup", (self.warmup,)), ("milestones", self.milestones)):
             if not all(0 <= value < 1 for value in values):
                 raise ValueError(f"{name} must be fractions of the training in [0, 1), got {getattr(self, name)}")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("stage2_schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
-        unknown = set(self.augmentation) - set(AUGMENTATIONS)
-        if unknown:
-            raise ValueError(f"augmentation must be of {', '.join(AUGMENTATIONS)}, got {', '.join(sorted(unknown))}")
+        if not all(isinstance(name, str) and name for name in self.augmentation):  # which there are, plugins say
+            raise ValueError(f"augmentation must be names, got {self.augmentation}")
 
     def replace(self, **changes: Any) -> Protocol:
         """Return a copy with some settings changed; it is named ``custom`` if any of them really differs."""
@@ -107,8 +118,8 @@ class Protocol:
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON types."""
         values = dataclasses.asdict(self)
-        for name in ("stage2_samples", "image_size"):
-            if values[name] is None:  # it says nothing then: results of before the field was there keep their keys
+        for name in ("stage2_samples", "image_size", "measure_every", "hold_out"):
+            if values[name] is None or values[name] is False:  # it says nothing then: earlier results keep their keys
                 del values[name]
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 

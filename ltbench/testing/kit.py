@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ltbench.testing import shapes, specification, training
+from ltbench.testing.accumulation import accumulation
 from ltbench.testing.checks import Check
 from ltbench.testing.many_classes import check_many_classes
 from ltbench.testing.partners import partners
-from ltbench.testing.processes import check_two_processes
-from ltbench.testing.results import Result, attempt
+from ltbench.testing.processes import AGAIN, check_two_processes
+from ltbench.testing.results import Result, attempt, brief
 from ltbench.testing.subject import Subject
 
 _STATE = "keep every state in parameters and registered buffers: nothing else is in a file of weights or in a checkpoint"
@@ -59,6 +60,10 @@ CHECKS = {
         "a step must return the output and the batch that belong together, row by row, and go through ctx.default_step, or "
         "through ctx.mix and ctx.loss, unless the method owns mix and criterion too; the stage's head must be one that a later "
         "stage can stand on"),
+    "accumulation": Check(
+        accumulation,
+        "count and draw once a global batch: in start_epoch, after_step or end_epoch, from ctx.generator and batch.rows_of(...); "
+        "a loss on what one part alone sees, such as pairs of its images, says per_part=True in the MethodSpec or the class"),
     "partners": Check(
         partners,
         "go through ctx.criterion, ctx.loss and ctx.default_step, read step.batch.targets rather than labels where images may be "
@@ -86,6 +91,15 @@ def run_check(check: str, method: str, *, plugins: tuple[str, ...] = (), stands_
     return attempt(method, check, CHECKS[check].mend, lambda: CHECKS[check].run(subject(method, plugins, stands_on)))
 
 
+def run_apart(check: str, methods: Sequence[str], *, plugins: tuple[str, ...] = (),
+              stands_on: str | None = None) -> dict[str, Result]:
+    """Run one of the checks that start processes, of many methods; each has a result, whatever becomes of the processes."""
+    try:
+        return APART[check](methods, plugins=plugins, stands_on=stands_on)
+    except Exception as error:
+        return {name: Result(name, check, "failed", f"the check could not be made: {brief(error)}", AGAIN) for name in methods}
+
+
 def check_method(method: str, *, plugins: tuple[str, ...] = (), stands_on: str | None = None,
                  processes: bool = True) -> list[Result]:
     """Run every check on one method, without pytest.
@@ -97,6 +111,6 @@ def check_method(method: str, *, plugins: tuple[str, ...] = (), stands_on: str |
     """
     results = [run_check(check, method, plugins=plugins, stands_on=stands_on) for check in CHECKS]
     if processes:
-        results += [together([method], plugins=plugins, stands_on=stands_on)[method] for together in APART.values()]
+        results += [run_apart(check, [method], plugins=plugins, stands_on=stands_on)[method] for check in APART]
     return results
 

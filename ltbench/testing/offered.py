@@ -128,12 +128,12 @@ def check_offered(offered: Sequence[Offered], only: Iterable[str] | None = None,
 
 def _apart(methods: Sequence[Offered], chosen: set[str]) -> dict[str, dict[str, Result]]:
     """Make the checks in processes of their own, of the methods that train; by check and by method."""
-    wanted = {check: together for check, together in kit.APART.items() if check in chosen}
+    wanted = [check for check in kit.APART if check in chosen]
     lost = {one.name for one in methods if wanted and _TRAINS in chosen
             and not kit.run_check(_TRAINS, one.name, plugins=one.plugins).ok}
     names = [one.name for one in methods if one.name not in lost]
-    return {check: {**(together(names, plugins=methods[0].plugins) if names else {}),
-                    **{name: Result(name, check, "skipped", _LOST) for name in lost}} for check, together in wanted.items()}
+    return {check: {**(kit.run_apart(check, names, plugins=methods[0].plugins) if names else {}),
+                    **{name: Result(name, check, "skipped", _LOST) for name in lost}} for check in wanted}
 
 
 def _method_results(one: Offered, chosen: set[str]) -> list[Result]:

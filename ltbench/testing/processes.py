@@ -28,6 +28,7 @@ _MEND = ("change buffers only from what all processes know: seen (in after_step)
          "ctx.class_counts; every parameter that is trained must take part in the step; a loss is a mean over images, or is "
          "computed from gathered rows (ctx.gather), and normalized by batch.global_labels and batch.chunks; images are mixed "
          "with ctx.partners(...); what is drawn for every image is batch.rows_of what was drawn for the global batch")
+AGAIN = "nothing is said of the method: try again where fewer other programs run, with --only two_processes,many_classes"
 _WORLD = 2
 _SECONDS = 120.0  # for one method; far more than any takes
 
@@ -42,14 +43,16 @@ def check_two_processes(methods: Sequence[str], *, plugins: tuple[str, ...] = ()
     results: dict[str, Result] = {}
     while waiting := [name for name in methods if name not in results]:
         # A pair that lost one of its processes is of no use: the methods after the one that broke it get a new pair.
-        found = _try(waiting, plugins, stands_on)
+        found, words = _try(waiting, plugins, stands_on)
         results |= found
-        if not found:
-            raise RuntimeError("two processes could not be started: neither of them reported anything")
+        if not found:  # nor would the next pair: every method has its line all the same
+            message = f"two processes could not be started, or not in time: {words}"
+            results |= {name: Result(name, _CHECK, "failed", message, AGAIN) for name in waiting}
     return results
 
 
-def _try(methods: Sequence[str], plugins: tuple[str, ...], stands_on: str | None) -> dict[str, Result]:
+def _try(methods: Sequence[str], plugins: tuple[str, ...], stands_on: str | None) -> tuple[dict[str, Result], str]:
+    """Return what was found of the methods that either process reported, and the processes' last words."""
     job = {"methods": list(methods), "plugins": list(plugins), "stands_on": stands_on}
     with scratch() as folder:
         (folder / "job.json").write_text(json.dumps(job))
@@ -59,15 +62,13 @@ def _try(methods: Sequence[str], plugins: tuple[str, ...], stands_on: str | None
             for line in file.read_text().splitlines():
                 report = json.loads(line)
                 reports.setdefault(report["method"], []).append(report)
-        if not reports:
-            raise RuntimeError("two processes could not be started: " + last_words(folder, _WORLD))
         results = {}
         for name in methods:
             if name in reports:
                 subject = Subject(name, plugins, stands_on, folder / EARLIER)
                 message = _what_is_wrong(reports[name]) or one_process.difference(subject, folder)
                 results[name] = Result(name, _CHECK, "failed", message, _MEND) if message else Result(name, _CHECK)
-    return results
+        return results, last_words(folder, _WORLD)
 
 
 def _what_is_wrong(reports: Sequence[dict[str, str | float]]) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ltbench.data.augment import Augmentation
 from ltbench.data.digits import DigitsLT
 from ltbench.data.loader import evaluation_batches
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
+from ltbench.data.view import plain_view
 from ltbench.planning.plan import RunPlan, StagePlan, plan_run
 from ltbench.registry.discovery import Registry
 from ltbench.terms.protocol import Protocol
@@ -35,6 +35,7 @@ BATCH = 64
 # One step an epoch, in either stage, so that two steps cross the end of an epoch and a checkpoint: 94 images at ratio 20.
 PROTOCOL = DigitsLT.protocols["smoke"].replace(epochs=STEPS, batch_size=BATCH, stage2_draws=float(STEPS), stage2_batch_size=BATCH)
 SPLIT = PROTOCOL.replace(backbone=backbone.NAME)  # batch norm would tell a part of a batch from the whole
+CUT = SPLIT.replace(epochs=5, stage2_draws=5.0)  # what begins in the last fifth of a training begins
 USUAL_RATIO = 20.0
 ONE_IMAGE_RATIO = 100.0  # int(120 / 100) = 1 image in the last class
 _LIMIT = 10**9
@@ -141,6 +142,6 @@ class Scene:
     def logits(self, engine: Engine) -> Tensor:
         """Return what an engine predicts for the test slice, shape (100, 10)."""
         dataset, device = self.data.dataset, engine.ctx.device
-        plain = Augmentation((), dataset.crop_padding, dataset.mean, dataset.std)
+        plain = plain_view(dataset)
         batches = evaluation_batches(self.data.parts.test, self.data.test_indices, BATCH, device)
         return torch.cat([engine.predict(plain(pixels, positions, 0, 0)) for positions, pixels in batches])

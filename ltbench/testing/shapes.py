@@ -7,7 +7,7 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from ltbench.data.augment import Augmentation
+from ltbench.data.view import plain_view
 from ltbench.testing import scene
 from ltbench.testing.results import Failure
 from ltbench.testing.stand_in import free_memory, stand_in
@@ -32,7 +32,7 @@ def shapes(subject: Subject) -> None:
 
 def _few(subject: Subject) -> tuple[Tensor, Tensor]:
     data = subject.usual.data
-    plain = Augmentation((), data.dataset.crop_padding, data.dataset.mean, data.dataset.std)
+    plain = plain_view(data.dataset)
     positions = data.test_indices[:_FEW]
     return plain(data.parts.test.fetch(positions), positions, 0, 0), data.parts.test.labels[positions]
 

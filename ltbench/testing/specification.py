@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from ltbench.errors import UserError
-from ltbench.method import hyperparameters, ranges
+from ltbench.method import hyperparameters
 from ltbench.method.contract import Method, PaperSetting
 from ltbench.method.values import Facts
 from ltbench.planning.expression import resolve
 from ltbench.planning.plan import plan_run
+from ltbench.terms import ranges
 from ltbench.terms.protocol import COMMON
 from ltbench.terms.task import Task
 from ltbench.testing.results import Failure
@@ -43,6 +44,8 @@ def spec(subject: Subject) -> None:
         raise Failure(f"the spec's paper must be one line such as 'Cao et al., 2019', or empty, got {registered.paper!r}")
     if method.reference not in ("", registered.paper):
         raise Failure(f"the class's reference must be {registered.paper!r}, as in the spec, or empty, got {method.reference!r}")
+    if method.per_part and not registered.per_part:
+        raise Failure("the spec's per_part must be true, as in the class, got false")
     _check_signature(method)
     _check_search(method)
     if method.below is not None:

@@ -42,6 +42,7 @@ class Subject:
         self.usual = _scene(plugins, scene.USUAL_RATIO, folder)
         self.one_image = _scene(plugins, scene.ONE_IMAGE_RATIO, folder)
         self.split = _scene(plugins, scene.USUAL_RATIO, folder, scene.SPLIT)
+        self.cut = _scene(plugins, scene.USUAL_RATIO, folder, scene.CUT)
         self._trained: dict[str, Trained] = {}
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ltbench.testing.dataset_kit import check_dataset
-from ltbench.testing.kit import APART, run_check
+from ltbench.testing.kit import run_apart, run_check
 from ltbench.testing.metric_kit import check_metric
 from ltbench.testing.results import Result
 
@@ -81,6 +81,10 @@ class MethodConformance:
         """Other methods can stand beside it and on it."""
         self._require("composes")
 
+    def test_accumulation_changes_nothing(self) -> None:
+        """Batches in one part and in two train the same, or the key says in how many."""
+        self._require("accumulation")
+
     def test_composes_with_usual_partners(self) -> None:
         """It trains beside and below what others are usually combined with, or says why not."""
         self._require("partners")
@@ -94,7 +98,7 @@ class MethodConformance:
         self._require_apart("many_classes")
 
     def _require_apart(self, check: str) -> None:
-        _require(APART[check]([self.method], plugins=self.plugins, stands_on=self.stands_on)[self.method])
+        _require(run_apart(check, [self.method], plugins=self.plugins, stands_on=self.stands_on)[self.method])
 
 
 class DatasetConformance:

@@ -124,7 +124,7 @@ def take_step(what: str, engine: Engine, runner: StageRunner, plan: StagePlan, o
     for name, parameter in engine.named_parameters():
         if parameter.grad is not None:
             require_finite(f"the gradient of {name} in {what}", parameter.grad)
-    engine.after_step(Seen(**seen))
+    engine.after_step(Seen.of(seen))
     for method in engine.stack.methods:
         method.end_epoch(engine.ctx)
 

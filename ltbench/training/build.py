@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -74,25 +75,40 @@ def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, regist
     Backbone, methods and head draw from seeds of their own, so that stacks which differ in one of them share the rest.
     """
     with torch.random.fork_rng(devices=[]):
-        name = plan.protocol.backbone
-
-        def fresh_backbone() -> nn.Module:
-            torch.manual_seed(derive_seed("backbone", seed))
-            return make_backbone(name, data, registry)
-
-        factory = BackboneFactory(name, fresh_backbone)
-        width = feature_dim(previous.backbone) if previous else factory.feature_dim
-        facts = Facts(data.class_counts, width, epochs)
+        factory = _factory(plan, seed, data, registry, previous)
+        kept = None if previous is None or plan.trial.tunes_backbone else previous.backbone
+        width = factory.feature_dim if kept is None else feature_dim(kept)
+        facts = Facts(data.class_counts, width, epochs, data.dataset.class_names)
         torch.manual_seed(derive_seed("methods", seed, plan.number))
         stack = Stack([hyperparameters.build(choice.method, facts, choice.values) for choice in plan.choices], plan.number)
-        if previous is None:
-            torch.manual_seed(derive_seed("branches", seed))
+        if kept is None:
+            torch.manual_seed(derive_seed("branches", seed, *_later(plan)))
             backbone = stack.owner("build_backbone").build_backbone(factory)
         else:
-            backbone = copy.deepcopy(previous.backbone) if stack.backbone != "frozen" else previous.backbone
+            backbone = (kept if stack.backbone == "frozen" else copy.deepcopy(kept)).requires_grad_(False)
         heads = HeadFactory(stack.owner("make_classifier").make_classifier, feature_dim(backbone), facts.num_classes)
         torch.manual_seed(derive_seed("head", seed, plan.number))
         head = stack.owner("build_head").build_head(heads)
-    engine = Engine(backbone, head, stack, make_context)
-    engine.backbone.requires_grad_(stack.backbone == "tuned")
-    return engine.to(memory_format=torch.channels_last)
+    return Engine(backbone, head, stack, make_context).to(memory_format=torch.channels_last)
+
+
+def _factory(plan: StagePlan, seed: int, data: TaskData, registry: Registry, previous: Engine | None) -> BackboneFactory:
+    """Return what gives the backbones of a stage: fresh ones, or copies of the one that the stage before has left."""
+    name, dataset, numbers = plan.protocol.backbone, data.dataset, itertools.count()
+    shape = dataset.channels, dataset.image_size, dataset.image_size
+    if previous is not None and plan.trial.backbone != "fresh":
+        below = previous.backbone
+        return BackboneFactory(name, lambda: copy.deepcopy(below).requires_grad_(True), shape, inherited=True)
+
+    def fresh() -> nn.Module:
+        number = next(numbers)  # every backbone of a stage has weights of its own, whatever else the stage draws
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed("backbone", seed, *_later(plan), *([number] if number else [])))
+            return make_backbone(name, data, registry)
+
+    return BackboneFactory(name, fresh, shape)
+
+
+def _later(plan: StagePlan) -> list[str]:
+    """Return what tells the random numbers of a later stage's backbone from those of the first stage's."""
+    return [f"stage {plan.number}"] if plan.number > 1 else []

@@ -38,7 +38,7 @@ def compiled(engine: Engine, cache: Path, *, alone: bool) -> Iterator[None]:
         cache: Folder in whose ``compiled`` the compiler keeps what it makes, for later processes.
         alone: Whether an optimizer step is one pass in one process.
     """
-    if engine.stack.backbone != "tuned":  # it is not called, or without gradients
+    if not engine.stack.tunes_backbone:  # it is not called, or without gradients
         yield
         return
     import torch._dynamo  # takes a second, which other runs need not wait

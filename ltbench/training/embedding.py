@@ -9,9 +9,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from ltbench.data.augment import Augmentation
 from ltbench.data.parts import ImageSource
 from ltbench.data.task_data import TaskData
+from ltbench.data.view import plain_view
 from ltbench.training.engine import Engine
 from ltbench.training.folding import fold_batch_norm
 
@@ -41,7 +41,7 @@ class Embedder:
     def __init__(self, backbone: nn.Module, data: TaskData, device: torch.device, source: ImageSource, indices: Tensor,
                  precision: str = "fp32") -> None:
         def images() -> Tensor:
-            plain = Augmentation((), data.dataset.crop_padding, data.dataset.mean, data.dataset.std)
+            plain = plain_view(data.dataset)
             return plain(source.fetch(indices[:_CHECKED]).to(device), indices[:_CHECKED], 0, 0)
 
         self._network = fold_batch_norm(backbone, images)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ltbench.data.batch import Batch
 from ltbench.method.contract import Method
+from ltbench.method.moving_average import averages_in
 from ltbench.method.stack import Stack, evaluation_only
 from ltbench.method.values import Output, Seen
 
@@ -17,9 +18,14 @@ if TYPE_CHECKING:
     from ltbench.method.context import Context
 
 # Names of a curve's own figures.
-RESERVED = frozenset({"loss", "train_accuracy", "stage", "epoch", "epochs", "rate"})
+RESERVED = frozenset({"loss", "train_accuracy", "stage", "epoch", "epochs", "part", "rate"})
 
 StepResult = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
+
+
+def _require_own(what: str, name: str, taken: Mapping[str, Tensor]) -> None:
+    if name in taken or name in RESERVED:
+        raise ValueError(f"{what} must have names of their own, got {name!r}")
 
 
 class Engine(nn.Module):
@@ -70,7 +76,7 @@ class Engine(nn.Module):
             return batch.embedding
         if batch.images is None:
             raise ValueError("a batch must have images or an embedding, got neither")
-        if self.stack.backbone == "tuned":
+        if self.stack.tunes_backbone:
             return cast(Tensor, self.backbone(batch.images))
         with torch.no_grad():
             return cast(Tensor, self.backbone(batch.images))
@@ -84,19 +90,27 @@ class Engine(nn.Module):
         """Do one training step's forward pass.
 
         Returns:
-            The loss, figures to log, and what :class:`Seen` needs.
+            The loss, figures to log, and what :class:`Seen` needs, rows by their names.
         """
+        self.ctx.batch = next(iter(batches.values()))
         step = self.stack.owner("step").step(self.ctx, batches)
-        loss, logs = step.loss, {}
+        loss = step.loss
+        logs: dict[str, Tensor] = {}
+        for name, part in step.logs.items():
+            _require_own("logged figures", name, logs)
+            logs[name] = part.detach()
         for method in self.stack.methods:
             for name, extra in method.extra_losses(self.ctx, step).items():
-                if name in logs or name in RESERVED:
-                    raise ValueError(f"extra losses must have names of their own, got {name!r} from {method.name!r}")
+                _require_own(f"extra losses of {method.name!r}", name, logs)
                 loss = loss + extra
                 logs[name] = extra.detach()
+        self.ctx.batch = None
         logs["loss"] = loss.detach()
         logs["train_accuracy"] = (step.output.logits.detach().argmax(dim=1) == step.batch.labels).float().mean() * 100
         seen = {"features": step.output.features.detach(), "labels": step.batch.labels, "indices": step.batch.indices}
+        for name, rows in step.rows.items():
+            _require_own("rows of a step", name, seen)
+            seen[name] = rows.detach()
         return loss, logs, seen
 
     def trained_state(self) -> dict[str, Tensor]:
@@ -125,6 +139,11 @@ class Engine(nn.Module):
         for method in self.stack.methods:
             logits = method.adjust_logits(self.ctx, logits)
         return logits
+
+    def restart_averages(self) -> None:
+        """Let moving averages begin where the modules are that they follow."""
+        for average in averages_in(self):
+            average.restart()
 
     def after_step(self, seen: Seen) -> None:
         """Let every method act on the global batch."""

@@ -13,13 +13,12 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ltbench.backbones.request import feature_dim
-from ltbench.data.augment import Augmentation
 from ltbench.data.loader import batches_at
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
+from ltbench.data.view import View, plain_view
 from ltbench.method.context import Bank
 from ltbench.system.mapped import row_blocks
-from ltbench.terms.protocol import Protocol
 from ltbench.training.bank_file import CHUNK, BankFile, unkept
 from ltbench.training.distributed import gather_rows, interleave
 from ltbench.training.embedding import Embedder
@@ -34,24 +33,33 @@ class FeatureReader:
     """Compute banks, and keep those of a frozen backbone.
 
     Args:
-        protocol: Names the training augmentation.
+        augmented: The view of training images that the protocol names.
         key: Of the stage that the frozen backbone was trained in, where its banks are kept; None where there is none.
     """
 
-    def __init__(self, engine: Engine, data: TaskData, protocol: Protocol, seed: int, accelerator: Accelerator, store: StageStore,
+    def __init__(self, engine: Engine, data: TaskData, augmented: View, seed: int, accelerator: Accelerator, store: StageStore,
                  key: str | None) -> None:
         self._engine = weakref.ref(engine)
         self._data = data
-        self._protocol = protocol
+        self._augmented = augmented
         self._seed = seed
         self._accelerator = accelerator
         self._store, self._key = store, key
         self._banks: dict[str, Bank] = {}
+        seen = data.held_out  # too few for a file, which would need another name than that of the training images
+        self._held_out = None if seen is None else FeatureReader(engine, seen, augmented, seed, accelerator, store, None)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Of which there are banks."""
+        return ("train",) if self._held_out is None else ("train", "held_out")
 
     def read(self, split: str, view: str) -> Bank:
         """Return a bank."""
+        if split == "held_out" and self._held_out is not None:
+            return self._held_out.read("train", view)
         if split != "train":
-            raise ValueError(f"split must be 'train', got {split!r}: a method never sees other images")
+            raise ValueError(f"split must be one of {', '.join(self.splits)}, got {split!r}: a method never sees other images")
         if view not in ("plain", "augmented"):
             raise ValueError(f"view must be 'plain' or 'augmented', got {view!r}")
         engine = self._engine()
@@ -80,7 +88,7 @@ class FeatureReader:
         folder = self._store.path(self._key) if self._key else None
         if folder is None or not keep or not folder.is_dir():  # such as one that was pruned meanwhile
             return self._computed(engine, view)
-        names = "" if view == "plain" else "-" + "-".join(self._protocol.augmentation) + f"-{self._seed}"
+        names = "" if view == "plain" else f"-{self._augmented.label}-{self._seed}"
         file = BankFile(folder, f"bank-{view}{names}", len(self._data.labels), feature_dim(engine.backbone))
         main = self._accelerator.is_main_process
         # Held while others read too: nobody prunes what they are about to open.
@@ -130,9 +138,8 @@ class FeatureReader:
 
         Where chunks end does not depend on ``first``, and batches end with them: a resumed bank has the same bits.
         """
-        dataset, accelerator, total = self._data.dataset, self._accelerator, len(self._data.labels)
-        augment = Augmentation(self._protocol.augmentation if view == "augmented" else (), dataset.crop_padding, dataset.mean,
-                               dataset.std)
+        accelerator, total = self._accelerator, len(self._data.labels)
+        augment = self._augmented if view == "augmented" else plain_view(self._data.dataset)
         seed = derive_seed("bank", self._seed)
         sizes = [min(CHUNK, total - start) for start in range(first, total, CHUNK)]
         rank, world = accelerator.process_index, accelerator.num_processes

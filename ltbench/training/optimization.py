@@ -42,8 +42,8 @@ class Optimization:
 
     def __init__(self, engine: Engine, protocol: Protocol, total_steps: int) -> None:
         stage = engine.stack.stage
-        stage_terms = terms(protocol, stage)
-        self._follow = schedules.for_stage(protocol, stage, total_steps)
+        stage_terms = terms(protocol, engine.stack.ranks_as)
+        self._follow = schedules.for_stage(protocol, engine.stack.ranks_as, total_steps)
         self._lr = stage_terms.lr
         self._clip = protocol.grad_clip
         self._clips: list[float | None] = []

@@ -14,14 +14,15 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from ltbench.data.augment import Augmentation
 from ltbench.data.loader import FeatureLoader, Loader
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
 from ltbench.method.context import Bank, Context
+from ltbench.planning.augmentations import make_view
 from ltbench.planning.plan import StagePlan
 from ltbench.registry.discovery import Registry
+from ltbench.training import speeds
 from ltbench.training.budget import Budget, budget_of
 from ltbench.training.build import build_engine
 from ltbench.training.compilation import compiled
@@ -30,7 +31,7 @@ from ltbench.training.engine import Engine
 from ltbench.training.external import load_external, load_weights
 from ltbench.training.features import FeatureReader
 from ltbench.training.files import WORTH_SYNCING, check_tensors, load_tensors, save_tensors
-from ltbench.training.loop import BatchLoader, Loop, Row, first_row
+from ltbench.training.loop import BatchLoader, Loop, Row, Tick, first_row
 from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
 
 if TYPE_CHECKING:
@@ -76,8 +77,12 @@ class StageRunner:
         return self.stage1 is not None or self.weights is not None
 
     def obtain(self, plan: StagePlan, seed: int, data: TaskData, previous: Stage | None,
-               observe: Callable[[Row], None] = lambda row: None) -> Stage:
+               observe: Callable[[Row], None] = lambda row: None, tick: Tick | None = None) -> Stage:
         """Return a stage's result.
+
+        Args:
+            observe: Gets the curve's rows as they come.
+            tick: Hears of a step now and then.
 
         Raises:
             Diverged: If training stops being finite.
@@ -99,7 +104,7 @@ class StageRunner:
             self.accelerator.wait_for_everyone()
             reused = self.store.has(plan.key)
             if not reused:
-                self.train(engine, plan, seed, data, observe)
+                self.train(engine, plan, seed, data, observe, tick)
             self.accelerator.wait_for_everyone()
             tensors, _ = load_tensors(self.store.path(plan.key) / ENGINE)
             engine.load_trained_state(tensors)
@@ -119,13 +124,14 @@ class StageRunner:
 
     def build(self, plan: StagePlan, seed: int, data: TaskData, previous: Engine | None) -> Engine:
         """Return a stage's engine with its context, set up and not yet trained."""
-        epochs = budget_of(plan.protocol, plan.number, len(data.labels)).epochs
+        epochs = budget_of(plan.protocol, plan.trial.ranks_as, len(data.labels)).epochs
         bank_key = self._bank_key(plan.previous, data) if plan.previous else None
+        augmented = make_view(plan.protocol.augmentation, data.dataset, self.registry)
 
         def context(engine: Engine) -> Context:
-            reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store, bank_key)
+            reader = FeatureReader(engine, data, augmented, seed, self.accelerator, self.store, bank_key)
             return Context(engine, engine.stack, engine.stack.methods[0].facts, plan.protocol, previous,
-                           self.accelerator.device, reader.read, lambda rows: gather_rows(rows, self.accelerator))
+                           self.accelerator.device, reader.read, lambda rows: gather_rows(rows, self.accelerator), reader.splits)
 
         engine = build_engine(plan, seed, epochs, data, self.registry, previous, context).to(self.accelerator.device)
         if self.sync_batch_norm and self.accelerator.num_processes > 1:
@@ -143,7 +149,8 @@ class StageRunner:
         Args:
             keep: Whether to store what is computed, for the stages above.
         """
-        reader = FeatureReader(engine, data, plan.protocol, seed, self.accelerator, self.store, self._bank_key(plan, data))
+        augmented = make_view(plan.protocol.augmentation, data.dataset, self.registry)
+        reader = FeatureReader(engine, data, augmented, seed, self.accelerator, self.store, self._bank_key(plan, data))
         return reader.finished(keep=keep)
 
     def _bank_key(self, plan: StagePlan, data: TaskData) -> str:
@@ -163,9 +170,9 @@ class StageRunner:
         return key
 
     def train(self, engine: Engine, plan: StagePlan, seed: int, data: TaskData,
-              observe: Callable[[Row], None] = lambda row: None) -> None:
+              observe: Callable[[Row], None] = lambda row: None, tick: Tick | None = None) -> None:
         """Fit and train an engine from its start or from its checkpoint, and store the result."""
-        budget = budget_of(plan.protocol, plan.number, len(data.labels))
+        budget = budget_of(plan.protocol, plan.trial.ranks_as, len(data.labels))
         folder = self.store.path(plan.key)
         checkpoint = folder / CHECKPOINT
         started = time.perf_counter()
@@ -176,13 +183,14 @@ class StageRunner:
                 ctx.generator.manual_seed(derive_seed("fit", seed, plan.number))
                 for method in engine.stack.methods:
                     method.fit(ctx)
+            engine.restart_averages()
         curve = [] if engine.stack.trains else first_row(engine)
         seconds = time.perf_counter() - started
         if engine.stack.trains:
             device = self.accelerator.device
             with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                 loop = Loop(engine, budget, self.loaders(engine, plan, budget, seed, data), data.labels, seed, self.accelerator,
-                            checkpoint, observe)
+                            checkpoint, observe, tick)
                 alone = self.accumulation == 1 and self.accelerator.num_processes == 1
                 try:
                     with compiled(engine, self.store.root.parent, alone=alone) if self.compiles else nullcontext():
@@ -193,6 +201,9 @@ class StageRunner:
             curve, seconds = loop.curve, loop.seconds + seconds
         if not self.accelerator.is_main_process:
             return
+        if engine.stack.trains and engine.stack.inputs == "images":
+            speeds.note(self.store.root.parent, speeds.setting(plan.protocol.backbone, data.dataset, budget.batch_size,
+                                                               self.accelerator), loop.seconds / (budget.epochs * budget.steps))
         if self.store.confirm(plan.key) or not self.store.has(plan.key):
             durable = seconds > WORTH_SYNCING
             save_tensors(folder / ENGINE, engine.trained_state(), {}, durable=durable)
@@ -209,9 +220,7 @@ class StageRunner:
         if engine.stack.inputs == "features":
             bank = engine.ctx.features("train", "plain")
             return lambda stream: FeatureLoader(bank.embedding, bank.labels, **places)
-        dataset = data.dataset
-        views = [Augmentation(names, dataset.crop_padding, dataset.mean, dataset.std)
-                 for names in engine.stack.owner("views").views(engine.ctx)]
+        views = [make_view(names, data.dataset, self.registry) for names in engine.stack.owner("views").views(engine.ctx)]
         return lambda stream: Loader(data.parts.train, data.indices, views, seed=derive_seed("images", seed, plan.number, stream),
                                      **places)
 

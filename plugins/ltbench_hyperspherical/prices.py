@@ -29,7 +29,8 @@ def prices(costs: Tensor) -> Tensor:
         return torch.zeros_like(costs[0])
     # Nobody bids for what fills the last group.
     single = costs.new_full((classes, classes + -classes % _GROUP), torch.inf, dtype=torch.float32)
-    for part, filled in zip(costs.split(_ROWS), single.split(_ROWS), strict=True):  # a quotient is as wide as its costs
+    # A part at a time: a quotient is as wide as its costs.
+    for part, filled in zip(torch.split(costs, _ROWS), torch.split(single, _ROWS), strict=True):
         filled[:, :classes] = part / scale
     found = torch.zeros_like(single[0])
     left, increment = _BIDS * classes, _FIRST

@@ -14,7 +14,7 @@ _PUBLIC = {"tau": 1 / 3.8, "lr": 4.2, "temperature_weight_decay": 2e-4, "centroi
 @hookimpl
 def ltbench_methods() -> Iterable[MethodSpec]:
     """Describe the prototype classifier, its ablation, and its public code's choices."""
-    spec = functools.partial(MethodSpec, stages=frozenset({2}), paper="Sharma et al., 2023")
+    spec = functools.partial(MethodSpec, stages=frozenset({2}), paper="Sharma et al., 2023", kind="head")
     target = "ltbench_prototype.prototype:PrototypeClassifier"
     return [
         spec("prototype", target, "learns one prototype a class by its distance to features", aliases=("pc_cdt_la",)),

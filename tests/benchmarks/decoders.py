@@ -26,13 +26,13 @@ from tabulate import tabulate
 from torch.utils.data import DataLoader, Dataset
 
 from ltbench.data import decoding
-from ltbench.data.augment import Augmentation
 from ltbench.data.files import FileImages
 from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD
 from ltbench.data.loader import Loader
 from ltbench.data.paths import Paths
 from ltbench.data.randomness import uniform
 from ltbench.data.windows import DRAWS, random_window
+from tests.support.views import view_of
 
 Pixels = npt.NDArray[np.uint8]
 Way = Callable[[str, npt.NDArray[np.float64]], Pixels]  # a path and the random numbers of its window, to (size, size, 3)
@@ -185,7 +185,7 @@ def our_loader(files: list[str]) -> Loader:
     """Return ltbench's own loader: windows in ``LTBENCH_WORKERS`` processes; flip, jitter and normalization on the device."""
     images = FileImages(Paths(Path(files[0]).parent, [Path(file).name.encode() for file in files]),
                         torch.zeros(len(files), dtype=torch.int64), SIZE, 256)
-    view = Augmentation(("random_resized_crop", "flip", "jitter"), 4, IMAGENET_MEAN, IMAGENET_STD)
+    view = view_of(("random_resized_crop", "flip", "jitter"), 4, IMAGENET_MEAN, IMAGENET_STD, decoded=True)
     return Loader(images, torch.arange(len(files)), [view], batch_size=BATCH, seed=0)
 
 

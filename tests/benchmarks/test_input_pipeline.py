@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ltbench.data.augment import Augmentation
 from ltbench.data.loader import Loader
 from ltbench.data.task_data import TaskData
 from tests.benchmarks import in_turn, public_code
+from tests.support.views import view_of
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ GOALS = {"ours": 15, "public_code": None, "public_code_without_workers": None}
 def times(cifar100_lt: TaskData, measuring: bool) -> dict[str, list[float]]:
     dataset, images = cifar100_lt.dataset, len(cifar100_lt.labels) if measuring else 2 * BATCH
     loader = Loader(cifar100_lt.parts.train, cifar100_lt.indices,
-                    [Augmentation(("crop", "flip"), dataset.crop_padding, dataset.mean, dataset.std)], batch_size=BATCH, seed=0)
+                    [view_of(("crop", "flip"), dataset.crop_padding, dataset.mean, dataset.std)], batch_size=BATCH, seed=0)
     order = np.random.default_rng(0).permutation(len(cifar100_lt.labels))[:images]
     theirs = {name: public_code.loader(cifar100_lt, BATCH, workers, images)
               for name, workers in (("public_code", public_code.WORKERS if measuring else 0), ("public_code_without_workers", 0))}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ from ltbench.planning.request import Request
 from ltbench.registry.discovery import load_registry
 from ltbench.running import jobs
 from ltbench.system.stopping import Stopped
-from tests.support import record_factory
 
 TYPED = ["run", "--methods", "ce,ncm", "--out", "somewhere", "--jobs", "4"]
 
@@ -91,20 +89,3 @@ def test_a_stopped_job_comes_back(state: str, restarts: str, comes_back: bool, s
     assert (tmp_path / "asked").is_file() == comes_back
     if comes_back:
         assert (tmp_path / "asked").read_text() == "requeue 8_3\n"
-
-
-def test_bars_of_several_runs_stand_side_by_side(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from ltbench.registry.run_info import RunInfo
-    from ltbench.running import progress
-
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    runs = [RunInfo("ce", "digits-lt@20", seed, seed + 1, 2) for seed in (0, 1)]
-    for run in runs:
-        progress.ltbench_epoch_end(run, 1, 1, 9, {"loss": 1.0})
-    assert [bar[0] for bar in progress._bars] == runs
-    record = record_factory.model(timing__seconds={"stage 1": 2.0, "data": 9.0})
-    progress.ltbench_run_end(runs[0], record)
-    assert [bar[0] for bar in progress._bars] == runs[1:]
-    progress.ltbench_run_end(runs[1], record)
-    assert progress._bars == {}
-    assert "[1/2] ce on digits-lt@20, seed 0: 50.00 % (2.0 s)\n" in capsys.readouterr().err

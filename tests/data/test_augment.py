@@ -6,9 +6,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ltbench.data.augment import Augmentation, crop, cutout, flip, normalize, rotation
+from ltbench.data.augment import crop, cutout, flip, rotation
 from ltbench.data.digits import DigitsLT
 from ltbench.data.parts import Parts, TensorImages
+from ltbench.data.view import View, normalize
+from ltbench.errors import UserError
+from tests.support.views import view_of
 
 MEAN, STD = DigitsLT.mean, DigitsLT.std
 
@@ -18,8 +21,8 @@ def images_of(parts: Parts) -> Tensor:
     return parts.train.pixels[:40]
 
 
-def augmentation(*names: str, padding: int = 2) -> Augmentation:
-    return Augmentation(names, padding, MEAN, STD)
+def augmentation(*names: str, padding: int = 2) -> View:
+    return view_of(names, padding, MEAN, STD)
 
 
 def test_crop_against_slices(digits: Parts) -> None:
@@ -68,7 +71,7 @@ def test_normalize_against_double_precision(digits: Parts) -> None:
 def test_output_is_channels_last() -> None:
     images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
     for names in ((), ("crop", "flip"), ("crop", "flip", "autoaugment", "cutout")):
-        result = Augmentation(names, 4, (0.5,) * 3, (0.2,) * 3)(images, np.arange(4), 0, 0)
+        result = view_of(names, 4, (0.5,) * 3, (0.2,) * 3)(images, np.arange(4), 0, 0)
         assert result.is_contiguous(memory_format=torch.channels_last)
         assert result.shape == images.shape
 
@@ -121,20 +124,27 @@ def test_no_names_is_normalization_alone(digits: Parts) -> None:
     (("crp",), 1, r"unknown augmentation 'crp'; did you mean 'crop'\? Known: autoaugment, crop, cutout, flip"),
     (("cutout", "crop"), 1, "'cutout' must be the last augmentation"),
     (("crop", "crop"), 1, "must differ"),
-    (("crop",), -1, "padding must be >= 0, got -1"),
+    (("crop(padding=-1)",), 1, "augmentation 'crop': padding must be >= 0 or none, got -1"),
+    (("cutout(size=0)",), 1, "size must be >= 1 or none, got 0"),
+    (("crop(pad=1)",), 1, "unknown hyperparameter of 'crop' 'pad'"),
+    (("crop(2)",), 1, r"an option must be written as key=value, got '2' in 'crop\(2\)'"),
+    (("grayscale(p=x)",), 1, "grayscale.p must be a finite number, got 'x'"),
+    (("crop flip",), 1, r"an augmentation must be written as name or name\(key=value\), got 'crop flip'"),
+    (("simclr(p=1)",), 1, "'simclr' is a sequence: it takes no options"),
+    (("simclr", "flip"), 1, "must differ"),
+    (("torchvision:Rotate",), 1, "unknown transform of torchvision.transforms.v2 'Rotate'"),
+    (("torchvision:RandomRotation",), 1, "augmentation 'torchvision:RandomRotation': .*degrees"),
 ])
 def test_refusals(names: tuple[str, ...], padding: int, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        Augmentation(names, padding, MEAN, STD)
+    with pytest.raises(UserError, match=words):
+        view_of(names, padding, MEAN, STD)
 
 
 def test_refuses_other_pixels() -> None:
     with pytest.raises(ValueError, match=r"uint8 of shape \(B, 1, height, width\), got torch.float32"):
         augmentation()(torch.zeros(1, 1, 8, 8), [0], 0, 0)
-    with pytest.raises(ValueError, match="one number a channel"):
-        Augmentation((), 0, (0.5,), (0.2, 0.2))
-    with pytest.raises(ValueError, match="cutout_size must be >= 1, got 0"):
-        Augmentation((), 0, MEAN, STD, cutout_size=0)
+    with pytest.raises(UserError, match="one number a channel"):
+        view_of((), 0, (0.5,), (0.2, 0.2))
 
 
 def test_rotation_equals_pillow() -> None:

@@ -10,9 +10,9 @@ from torch import Tensor
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy, functional
 
 from ltbench.data import autoaugment, photometric
-from ltbench.data.augment import Augmentation
 from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.randomness import uniform
+from tests.support.views import view_of
 
 SIZE = (32, 32)
 
@@ -125,7 +125,7 @@ def test_input_is_left_alone_and_gray_images_work(digits: Parts) -> None:
     assert isinstance(digits.train, TensorImages)
     images = digits.train.pixels[:64]
     before = images.clone()
-    result = Augmentation(("autoaugment",), 1, (0.3,), (0.4,))(images, np.arange(64), 0, 0)
+    result = view_of(("autoaugment",), 1, (0.3,), (0.4,))(images, np.arange(64), 0, 0)
     assert torch.equal(images, before)
     assert result.shape == (64, 1, 8, 8)
 
@@ -133,7 +133,7 @@ def test_input_is_left_alone_and_gray_images_work(digits: Parts) -> None:
 def test_real_cifar_batch_equals_single_images(cifar100: Parts) -> None:
     assert isinstance(cifar100.train, TensorImages)
     images = cifar100.train.pixels[:200]
-    augment = Augmentation(("crop", "flip", "autoaugment", "cutout"), 4, (0.5,) * 3, (0.2,) * 3)
+    augment = view_of(("crop", "flip", "autoaugment", "cutout"), 4, (0.5,) * 3, (0.2,) * 3)
     batch = augment(images, np.arange(200), 1, 2)
     for i in range(0, 200, 9):
         assert torch.equal(augment(images[i:i + 1], [i], 1, 2)[0], batch[i])

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance
 
-from ltbench.data.augment import Augmentation
 from ltbench.data.jitter import DRAWS, jitter
+from tests.support.views import view_of
 
 
 def slow(pixels: np.ndarray, factors: list[float], order: list[int]) -> np.ndarray:
@@ -44,7 +44,7 @@ def test_middle_of_the_range_changes_nothing() -> None:
 
 def test_an_image_is_the_same_alone_and_in_any_batch() -> None:
     images = torch.randint(0, 256, (20, 3, 8, 8), dtype=torch.uint8)
-    augment = Augmentation(("flip", "jitter"), 0, (0.5,) * 3, (0.2,) * 3)
+    augment = view_of(("flip", "jitter"), 0, (0.5,) * 3, (0.2,) * 3)
     batch = augment(images, np.arange(20), 3, 5)
     for i in range(0, 20, 6):
         assert torch.equal(augment(images[i:i + 1], [i], 3, 5)[0], batch[i])

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltbench.data.augment import Augmentation
 from ltbench.data.digits import DigitsLT
 from ltbench.data.loader import FeatureLoader, Loader, evaluation_batches
 from ltbench.data.parts import Parts, TensorImages
 from ltbench.errors import UserError
+from tests.support.views import view_of
 
-CROP = Augmentation(("crop",), 1, DigitsLT.mean, DigitsLT.std)
-PLAIN = Augmentation((), 1, DigitsLT.mean, DigitsLT.std)
+CROP = view_of(("crop",), 1, DigitsLT.mean, DigitsLT.std)
+PLAIN = view_of((), 1, DigitsLT.mean, DigitsLT.std)
 INDICES = torch.arange(3, 203, 2)  # 100 images of the training part
 ORDER = np.random.default_rng(0).permutation(100)
 

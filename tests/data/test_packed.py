@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 
-from ltbench.data.augment import Augmentation
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
 from ltbench.data.inat18 import INat18
@@ -28,6 +27,7 @@ from ltbench.data.task_data import check_files, load_task_data
 from ltbench.errors import UserError
 from ltbench.terms.task import Task
 from tests.support.list_factory import write_jpegs
+from tests.support.views import view_of
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_bytes_pixels_and_split_are_the_folders(inat: Path, monkeypatch: pytest.
         assert torch.equal(ours.fetch(everything), theirs.fetch(everything))
     splits = [load_task_data(INat18(), held, Task("inat18", None), None) for held in (parts, folder)]
     assert splits[0].split.hash == splits[1].split.hash and splits[0].fingerprint == splits[1].fingerprint
-    view = Augmentation(("random_resized_crop", "flip", "jitter"), 4, (0.5,) * 3, (0.2,) * 3)
+    view = view_of(("random_resized_crop", "flip", "jitter"), 4, (0.5,) * 3, (0.2,) * 3, decoded=True)
     epochs = []
     for held, workers in ((parts, "2"), (folder, "0")):
         monkeypatch.setenv("LTBENCH_WORKERS", workers)

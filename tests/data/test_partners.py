@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -19,8 +21,16 @@ def part(step: int, rank: int) -> Batch:
         return slice(4 * step + 2 * rank, 4 * step + 2 * rank + 2)
 
     own = LABELS[rows(step)]
-    pieces = [images_of(LABELS[rows(0)]), images_of(LABELS[rows(1)])]
-    return Batch(pieces[step], own, [(own, 1.0)], own, LABELS, chunks=4, first=rows(step).start, pieces=pieces)
+    pieces = [[images_of(LABELS[rows(step)]), 100 + images_of(LABELS[rows(step)])] for step in (0, 1)]
+    return Batch(pieces[step][0], own, [(own, 1.0)], own, LABELS, views=pieces[step], chunks=4, first=rows(step).start,
+                 pieces=pieces)
+
+
+def gathered(batch: Batch) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return what gathers rows: process 0 has first its own first piece and that of process 1, then the second ones."""
+    others = {id(mine): torch.cat([part(number, 0).pieces[number][view], part(number, 1).pieces[number][view]])
+              for number, piece in enumerate(batch.pieces) for view, mine in enumerate(piece)}
+    return lambda mine: others[id(mine)]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -31,12 +41,23 @@ def test_parts_have_the_partners_of_the_whole(seed: int) -> None:
     assert partners.images.flatten().tolist() == LABELS[order].tolist() == partners.targets[0][0].tolist()
     for step in (0, 1):
         for rank in (0, 1):
-            # Process 0 gathers first its own first piece and that of process 1, then the second ones.
-            others = {id(mine): torch.cat([part(number, 0).pieces[number], part(number, 1).pieces[number]])
-                      for number, mine in enumerate(batch.pieces)} if (batch := part(step, rank)) else {}
-            found = draw_partners(batch, torch.Generator().manual_seed(seed), lambda mine, others=others: others[id(mine)])
+            batch = part(step, rank)
+            found = draw_partners(batch, torch.Generator().manual_seed(seed), gathered(batch))
             rows = slice(batch.first, batch.first + 2)
             assert found.images.flatten().tolist() == LABELS[order][rows].tolist() == found.targets[0][0].tolist()
+
+
+def test_all_views_have_the_same_partners() -> None:
+    order = torch.randperm(8, generator=torch.Generator().manual_seed(3))
+    first, second = images_of(LABELS), 100 + images_of(LABELS)
+    whole = Batch(first, LABELS, [(LABELS, 1.0)], LABELS, LABELS, views=[first, second])
+    for batch in (whole, *(part(step, rank) for step in (0, 1) for rank in (0, 1))):
+        found = draw_partners(batch, torch.Generator().manual_seed(3), gathered(batch), views=2)
+        expected = LABELS[order][batch.first:batch.first + len(batch.labels)]
+        assert [view.flatten().tolist() for view in found.views] == [expected.tolist(), (100 + expected).tolist()]
+        assert found.images is found.views[0]
+    with pytest.raises(ValueError, match="views must be 1 to 2, as many as a sample comes in, got 3"):
+        draw_partners(whole, torch.Generator(), lambda rows: rows, views=3)
 
 
 def test_weights_go_with_their_labels() -> None:

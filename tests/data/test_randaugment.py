@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from ltbench.data import autoaugment, randaugment
-from ltbench.data.augment import Augmentation
 from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.randomness import uniform
+from tests.support.views import view_of
 
 
 def test_strengths_by_hand() -> None:
@@ -44,7 +44,7 @@ def test_two_operations_follow_each_other(digits: Parts) -> None:
 
 def test_stands_among_the_augmentations(digits: Parts) -> None:
     assert isinstance(digits.train, TensorImages)
-    augment = Augmentation(("flip", "randaugment"), 1, (0.3,), (0.4,))
+    augment = view_of(("flip", "randaugment"), 1, (0.3,), (0.4,))
     images, names = digits.train.pixels[:8], np.arange(8)
     assert not torch.equal(augment(images, names, 0, 0), augment(images, names, 0, 1))
     assert torch.equal(augment(images[3:4], names[3:4], 0, 0)[0], augment(images, names, 0, 0)[3])

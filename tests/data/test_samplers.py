@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ltbench.data.samplers import ClassAware, ClassBalanced, ClassReversed, InstanceBalanced, Sampler, SquareRoot
+from ltbench.data.samplers import ClassAware, ClassBalanced, ClassReversed, InstanceBalanced, OfClasses, Sampler, SquareRoot
 
 COUNTS = np.array([64, 16, 4, 1])
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(4), COUNTS))
@@ -25,6 +25,8 @@ def shares(sampler: Sampler) -> np.ndarray:
     (SquareRoot(), [8 / 15, 4 / 15, 2 / 15, 1 / 15]),
     (ClassAware(gamma=-0.5), [8 / 15, 4 / 15, 2 / 15, 1 / 15]),
     (InstanceBalanced(), [64 / 85, 16 / 85, 4 / 85, 1 / 85]),
+    (OfClasses((1, 2)), [0, 16 / 20, 4 / 20, 0]),
+    (OfClasses((0, 3, 9), ClassBalanced()), [1 / 2, 0, 0, 1 / 2]),
 ])
 def test_class_shares(sampler: Sampler, expected: list[float]) -> None:
     # Five standard deviations of a share: sqrt(p (1 - p) / draws).
@@ -89,3 +91,10 @@ def test_descriptions() -> None:
     assert names == [{"sampler": name} for name in ("instance_balanced", "class_balanced", "class_reversed", "square_root")]
     with pytest.raises(ValueError, match="gamma must be a finite number, got nan"):
         ClassAware(gamma=float("nan"))
+
+
+def test_some_classes_are_told_and_must_have_an_image() -> None:
+    assert OfClasses((1, 2), SquareRoot()).describe() == {"sampler": "of_classes", "classes": [1, 2],
+                                                          "of": {"sampler": "square_root"}}
+    with pytest.raises(ValueError, match="labels must hold at least one image, got none"):
+        OfClasses((9,)).draw(LABELS, 1, np.random.default_rng(0))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from ltbench.data.augment import Augmentation
 from ltbench.data.files import FileImages
 from ltbench.data.loader import Loader, evaluation_batches
 from ltbench.data.parts import Parts, TensorImages
@@ -16,9 +15,10 @@ from ltbench.data.paths import Paths
 from ltbench.data.stream import Request, Stream
 from ltbench.errors import UserError
 from tests.support.list_factory import write_jpegs
+from tests.support.views import view_of
 
-VIEWS = [Augmentation(("random_resized_crop", "flip", "jitter"), 4, (0.5,) * 3, (0.2,) * 3),
-         Augmentation(("crop",), 2, (0.5,) * 3, (0.2,) * 3)]
+VIEWS = [view_of(("random_resized_crop", "flip", "jitter"), 4, (0.5,) * 3, (0.2,) * 3, decoded=True),
+         view_of(("crop",), 2, (0.5,) * 3, (0.2,) * 3)]
 INDICES = torch.arange(1, 41)
 ORDER = np.random.default_rng(0).permutation(40)
 
@@ -143,7 +143,7 @@ def test_what_is_served_is_out_of_shared_memory(files: FileImages, workers: str,
 
 
 def test_batches_hold_what_the_order_says(files: FileImages) -> None:
-    plain = Augmentation((), 0, (0.5,) * 3, (0.2,) * 3)
+    plain = view_of((), 0, (0.5,) * 3, (0.2,) * 3)
     loader = Loader(files, INDICES, [VIEWS[0], plain], batch_size=8, seed=3)
     for number, (batch,) in enumerate(loader.epoch(ORDER, 1)):
         positions = ORDER[8 * number:8 * number + 8]
@@ -193,8 +193,8 @@ def test_a_damaged_image_is_one_line(files: FileImages, workers: str, tmp_path: 
         list(Stream(broken).serve([Request(np.array([1]))]))
 
 
-def test_images_in_memory_have_no_windows(digits: Parts) -> None:
-    windows = Augmentation(("random_resized_crop",), 1, (0.3,), (0.4,))
+def test_images_in_memory_are_not_cut_by_a_decoder(digits: Parts) -> None:
+    windows = view_of(("random_resized_crop",), 1, (0.3,), (0.4,), decoded=True)
     with pytest.raises(UserError, match="'random_resized_crop' is for images that are decoded from files; .* use 'crop'"):
         Loader(digits.train, INDICES, [windows], batch_size=4, seed=0)
     batches = evaluation_batches(digits.train, INDICES, 4, "cpu", windows=lambda positions: windows.windows(positions, 0, 0))
@@ -203,5 +203,5 @@ def test_images_in_memory_have_no_windows(digits: Parts) -> None:
 
 
 def test_windows_stand_first() -> None:
-    with pytest.raises(ValueError, match="'random_resized_crop' must be the first augmentation, got flip, random_resized_crop"):
-        Augmentation(("flip", "random_resized_crop"), 1, (0.3,), (0.4,))
+    with pytest.raises(UserError, match="'random_resized_crop' must be the first augmentation, got flip, random_resized_crop"):
+        view_of(("flip", "random_resized_crop"), 1, (0.3,), (0.4,))

@@ -23,8 +23,8 @@ from ltbench.data.inspection.readable import unreadable
 from ltbench.data.stream import Request, Stream
 from ltbench.errors import UserError
 
-FULL = ("warning: shared memory (/dev/shm) is full: decoded images come through pipes, which is slower; a container gets more of it "
-        "with --shm-size\n")
+FULL = ("warning: shared memory (/dev/shm) is full: decoded images come through pipes, which is slower; a container gets more "
+        "of it with --shm-size\n")
 DEAD = "a process that decodes images has died, killed or out of memory: fewer of them (LTBENCH_WORKERS) need less"
 SECONDS = 60.0  # far more than anything here takes on a busy machine, and less than for ever
 
@@ -107,8 +107,9 @@ def test_a_small_dev_shm_is_one_line() -> None:
     if unshare is None or subprocess.run([unshare, "-m", "sh", "-c", mount], capture_output=True).returncode:
         pytest.skip("this system lets no test mount a file system")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "LTBENCH_WORKERS": "2"}
-    done = subprocess.run([unshare, "-m", "sh", "-c", f'{mount} && exec "$0" -c "$1"', sys.executable, SMALL], capture_output=True,
-                          text=True, env=environment, cwd=Path(__file__).resolve().parents[2], timeout=2 * SECONDS)
+    shell = f'{mount} && exec "$0" -c "$1"'
+    done = subprocess.run([unshare, "-m", "sh", "-c", shell, sys.executable, SMALL], capture_output=True, text=True, env=environment,
+                          cwd=Path(__file__).resolve().parents[2], timeout=2 * SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (0, "served\n", FULL)
 
 

@@ -103,8 +103,7 @@ def test_the_key_holds_the_datasets_constants() -> None:
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"milestones": (80,)}, "milestones must be fractions of the training"),
-    ({"augmentation": ("cropp",)}, "augmentation must be of crop, random_resized_crop, flip, rotation, jitter, autoaugment, "
-                                   "randaugment, cutout, got cropp"),
+    ({"augmentation": ("",)}, "augmentation must be names, got ('',)"),
     ({"per_class": 0}, "per_class must be an integer >= 1, got 0"),
     ({"grad_clip": -1.0}, "grad_clip must be > 0 and finite, got -1.0"),
     ({"lr": float("nan")}, "lr must be > 0 and finite, got nan"),

@@ -8,8 +8,9 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 
 from ltbench.errors import UserError
-from ltbench.method import hyperparameters, ranges
+from ltbench.method import hyperparameters
 from ltbench.registry.discovery import load_registry
+from ltbench.terms import ranges
 from ltbench.testing import scene
 from ltbench.testing.stand_in import stand_in
 from ltbench.testing.subject import Subject

@@ -99,8 +99,8 @@ FAULTS: list[tuple[str, object, str, Callable[..., Any]]] = [
 
 
 @pytest.mark.parametrize(("methods", "owner", "name", "fault"), FAULTS)
-def test_a_fault_of_the_core_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, methods: str, owner: object, name: str,
-                                           fault: Callable[..., Any]) -> None:
+def test_a_fault_of_the_core_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, methods: str, owner: object,
+                                           name: str, fault: Callable[..., Any]) -> None:
     monkeypatch.setattr(owner, name, fault)
     with stand_in():
         (record,) = run(tmp_path, methods)

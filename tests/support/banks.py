@@ -20,6 +20,7 @@ from ltbench.training.features import FeatureReader
 from ltbench.training.store import StageStore
 from ltbench_baselines.ce import CrossEntropy
 from tests.support.stages import facts, no_context
+from tests.support.views import view_of
 
 KEY = "ab1"
 
@@ -57,7 +58,8 @@ def reader_of(engine: Engine, data: TaskData, root: Path, key: str | None = KEY)
     """Return a reader whose banks are kept in a finished stage of a store."""
     store = StageStore(root, 10**11)
     store.path(KEY).mkdir(parents=True, exist_ok=True)
-    return FeatureReader(engine, data, DigitsLT.protocols["smoke"], 0, make_accelerator(cpu=True), store, key)
+    augmented = view_of(("crop",), 1, DigitsLT.mean, DigitsLT.std)
+    return FeatureReader(engine, data, augmented, 0, make_accelerator(cpu=True), store, key)
 
 
 def expected(engine: Engine, data: TaskData) -> Tensor:

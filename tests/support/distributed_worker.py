@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -74,10 +75,51 @@ class Recorder(ltbench.Method):
         self.get_buffer("step_count").add_(1)
 
 
+class Follower(ltbench.Method):
+    """Mix both views of an image with both of another, learn from a teacher that follows, and keep its answers in a queue."""
+
+    name = "follower"
+    stages = frozenset({1})
+
+    def __init__(self, facts: ltbench.Facts) -> None:
+        super().__init__(facts)
+        self.projection = nn.Linear(facts.feature_dim, 4)
+        self.register_buffer("queue", torch.zeros(2 * BATCH, 4))
+        self.teacher: nn.Module = nn.Identity()
+
+    def setup(self, ctx: ltbench.Context) -> None:
+        self.teacher = ctx.ema_of(nn.Sequential(ctx.engine.backbone, self.projection), 0.5)
+
+    def views(self, ctx: ltbench.Context) -> tuple[tuple[str, ...], ...]:
+        return (("crop",), ("simclr", "torchvision:RandomAffine(degrees=20)"))
+
+    def sample_losses(self, ctx: ltbench.Context, logits: Tensor, labels: Tensor) -> Tensor:
+        assert ctx.batch is not None
+        noise = torch.randn(len(ctx.batch.global_labels), 10, generator=ctx.generator)
+        return super().sample_losses(ctx, logits + ctx.batch.rows_of(noise), labels)
+
+    def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
+        batch, share = batches["main"], ctx.draw_beta(1.0, 1.0)
+        partners = ctx.partners(batch, views=2)
+        first, second = (share * own + (1 - share) * other for own, other in zip(batch.views, partners.views, strict=True))
+        targets = [(batch.labels, share), (partners.labels, 1 - share)]
+        mixed = dataclasses.replace(batch, images=first, targets=targets)
+        output = ctx.forward(mixed)
+        answers = self.teacher(second)
+        consistency = (self.projection(output.embedding) - answers).square().mean()
+        loss = ctx.loss(output.logits, mixed) + consistency
+        return ltbench.Step(loss, output, mixed, {"consistency": consistency}, {"answers": answers})
+
+    def after_step(self, ctx: ltbench.Context, seen: ltbench.Seen) -> None:
+        queue = self.get_buffer("queue")
+        queue.copy_(torch.cat([seen.rows["answers"], queue])[:len(queue)])
+
+
 class Plugin:
     @ltbench.hookimpl
     def ltbench_methods(self) -> list[ltbench.MethodSpec]:
-        return [ltbench.MethodSpec("recorder", f"{Recorder.__module__}:Recorder", "records", frozenset({1}))]
+        return [ltbench.MethodSpec(kind.name, f"{kind.__module__}:{kind.__name__}", "tested", kind.stages)
+                for kind in (Recorder, Follower)]
 
     @ltbench.hookimpl
     def ltbench_backbones(self) -> list[ltbench.BackboneSpec]:
@@ -117,7 +159,18 @@ def train(accelerator: Accelerator, folder: Path, accumulation: int) -> dict[str
     stored, on_disk = banks(runner, plan, engine, data)
     # Only the main process observes; the others have nothing to save.
     curve = torch.tensor([[row["loss"], row["train_accuracy"]] for row in rows])
+    evaluated |= follow(runner, found, data)
     return {**evaluated, "curve": curve, "bank": bank.embedding, "stored": stored, "on_disk": on_disk, **engine.state_dict()}
+
+
+def follow(runner: StageRunner, found: Registry, data: TaskData) -> dict[str, Tensor]:
+    """Train the follower, and return all of it."""
+    plan = plan_run("follower", ltbench.Task(data.dataset.name, 20.0), PROTOCOL, found, data.dataset).stages[0]
+    engine = runner.build(plan, 0, data, None)
+    rows: list[dict[str, float]] = []
+    runner.train(engine, plan, 0, data, rows.append)
+    curve = torch.tensor([[row["loss"], row["consistency"]] for row in rows])
+    return {"follower.curve": curve, **{f"follower.{name}": value for name, value in engine.state_dict().items()}}
 
 
 def counts(name: str, predictions: Predictions) -> dict[str, Tensor]:

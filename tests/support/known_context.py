@@ -56,7 +56,7 @@ def part_of(batch: Batch, first: int, size: int) -> Batch:
     rows = slice(first, first + size)
     labels = batch.labels[rows]
     return Batch(batch.images[rows], labels, [(labels, 1.0)], batch.indices[rows], batch.labels,
-                 chunks=len(batch.labels) // size, first=first, pieces=list(batch.images.split(size)))
+                 chunks=len(batch.labels) // size, first=first, pieces=[[images] for images in batch.images.split(size)])
 
 
 def pixels(images: Tensor | None) -> Tensor:

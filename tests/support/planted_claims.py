@@ -168,3 +168,27 @@ class Unmixed(ltbench.Method):
     def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
         output = ctx.forward(batches["main"])
         return ltbench.Step(ctx.loss(output.logits, batches["main"]), output, batches["main"])
+
+
+class PartCounter(ltbench.Method):
+    """Count parts of batches in a step, and let the loss grow with the count."""
+
+    name = "planted_part_counter"
+    stages = frozenset({1})
+    count: Tensor
+
+    def __init__(self, facts: ltbench.Facts) -> None:
+        super().__init__(facts)
+        self.register_buffer("count", torch.zeros(()))
+
+    def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
+        step = ctx.default_step(batches["main"])
+        self.count += 1
+        return ltbench.Step(self.count * step.loss, step.output, step.batch)
+
+
+class ToldPartCounter(PartCounter):
+    """Do the same, and say so."""
+
+    name = "planted_told_part_counter"
+    per_part = True

@@ -20,7 +20,9 @@ from tests.support.planted_claims import (
     Misquoting,
     Nameless,
     Pairwise,
+    PartCounter,
     Stubborn,
+    ToldPartCounter,
     Unmixed,
     Verbose,
     WideSearch,
@@ -237,11 +239,12 @@ class Rootless(ltbench.Method):
 METHODS = (Unseeded, Forgetful, ForgetfulPredictor, NotANumber, VarianceOfOne, BetweenClasses, LocalMean, HalfTheRows,
            Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless, Doubled,
            Averaged, HalfPrecision, Stubborn, Careless, Nameless, Pairwise, Endless, Verbose,
-           WideSearch, FractionSearch, Misquoting, Deaf, Unmixed)
+           WideSearch, FractionSearch, Misquoting, Deaf, Unmixed, PartCounter, ToldPartCounter)
 
 
 @ltbench.hookimpl
 def ltbench_methods() -> list[ltbench.MethodSpec]:
     return [ltbench.MethodSpec(kind.name, f"{kind.__module__}:{kind.__name__}", "wrong on purpose",
                                frozenset({1}) if kind is Misdescribed else kind.stages,
-                               {Verbose: "A,\n2020", Misquoting: "A, 2020"}.get(kind, "")) for kind in METHODS]
+                               {Verbose: "A,\n2020", Misquoting: "A, 2020"}.get(kind, ""), per_part=kind.per_part)
+            for kind in METHODS]

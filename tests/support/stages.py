@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from ltbench.method.context import Bank, Context
 from ltbench.method.contract import Method
 from ltbench.method.factories import Head, HeadFactory
 from ltbench.method.stack import Stack
-from ltbench.method.values import Facts
+from ltbench.method.values import Facts, Seen
 from ltbench.terms.protocol import Protocol
 from ltbench.training.engine import Engine
 from ltbench.training.optimization import Optimization
@@ -76,7 +76,7 @@ def train(engine: Engine, bank: Bank, steps: int, batch_size: int = 32) -> list[
         optimization.optimizer.zero_grad()
         loss.backward()
         optimization.optimizer.step()
-        engine.after_step(cast(Any, SimpleNamespace(**seen)))
+        engine.after_step(Seen.of(seen))
         losses.append(float(loss.detach()))
     return losses
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 import ltbench
 from ltbench.backbones import plugin as backbones
+from ltbench.data import plugin as data
 from ltbench.registry.discovery import PluginInfo, Registry
 
 ONE, TWO, BOTH = frozenset({1}), frozenset({2}), frozenset({1, 2})
@@ -165,8 +166,9 @@ class Plugin:
 
 
 def toy_registry() -> Registry:
-    """Return a registry that holds the toys and the core's backbones."""
+    """Return a registry that holds the toys and the core's backbones, datasets and augmentations."""
     registry = Registry()
     registry.add(Plugin(), PluginInfo("toys", "toy-box", "1.0"))
     registry.add(backbones, PluginInfo("backbones", "ltbench", "1.0"))
+    registry.add(data, PluginInfo("data", "ltbench", "1.0"))
     return registry

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
+from typing import NoReturn
 
 import pytest
 
-from ltbench.testing import CHECKS, MethodConformance, check_many_classes, check_method, check_two_processes
-from ltbench.testing.kit import APART, run_check
+from ltbench.testing import CHECKS, MethodConformance, check_many_classes, check_method, check_two_processes, processes
+from ltbench.testing.kit import APART, run_apart, run_check
 
 PLANTED = ("tests.support.planted_methods",)
 
 # Method -> the checks that must fail, with a word of their message; every other check must pass.
 EXPECTED = {
-    "planted_unseeded": {"deterministic": "differs", "resumes": "differs"},
+    "planted_unseeded": {"deterministic": "differs", "resumes": "differs", "accumulation": "differs"},
     "planted_forgetful": {"resumes": "differs"},
     "planted_forgetful_predictor": {"save_and_load": "predicts differently"},
     "planted_one_image": {"one_image": "Diverged"},
-    "planted_one_class": {"one_class": "the loss of planted_one_class on class 0 alone must be finite"},
-    "planted_local_mean": {},
+    "planted_one_class": {"one_class": "the loss of planted_one_class on class 0 alone must be finite",
+                          "accumulation": "differs"},
+    "planted_local_mean": {"accumulation": "methods.planted_local_mean.mean differs between batches in one part and in two"},
+    "planted_part_counter": {"accumulation": "differs between batches in one part and in two"},
+    "planted_told_part_counter": {},
     "planted_mismatch": {"composes": "after_step(seen) shows 0 samples"},
     "planted_positional": {"spec": "'tau' must be keyword-only"},
     "planted_unplannable": {"paper": "its paper's setting on cifar100-lt@50 makes no run: the paper setting of "
@@ -88,6 +92,31 @@ def test_a_stage_below_that_does_not_exist_is_found() -> None:
 def test_a_search_space_that_the_constructor_does_not_take_is_found(method: str, message: str) -> None:
     result = run_check("spec", method, plugins=PLANTED)
     assert not result.ok and result.message == message
+
+
+def test_what_depends_on_parts_is_told_where_the_key_holds_their_number() -> None:
+    result = run_check("accumulation", "planted_told_part_counter", plugins=PLANTED)
+    assert result.ok and result.message == ("planted_told_part_counter depends on the number of parts, which stands in its key")
+
+
+@pytest.mark.parametrize("check", APART)
+def test_a_check_that_cannot_be_made_has_its_line_all_the_same(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*arguments: object, **options: object) -> NoReturn:
+        raise TimeoutError("too busy")
+
+    monkeypatch.setitem(APART, check, busy)
+    found = run_apart(check, ["ce", "la"])
+    assert [(name, one.name, one.check, one.state) for name, one in found.items()] == [
+        (name, name, check, "failed") for name in ("ce", "la")]
+    assert found["la"].message.startswith("the check could not be made: TimeoutError: too busy")
+    assert "nothing is said of the method" in found["ce"].mend
+
+
+def test_processes_that_are_not_started_in_time_are_one_line_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_SECONDS", 0.0)  # they are ended before they can say a word
+    found = check_two_processes(["ce", "la"])
+    assert [(name, one.state, one.message) for name, one in found.items()] == [
+        (name, "failed", "two processes could not be started, or not in time: no output") for name in ("ce", "la")]
 
 
 @pytest.mark.slow

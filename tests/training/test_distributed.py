@@ -76,6 +76,15 @@ def test_methods_see_the_global_batch_in_its_own_order(one: State, other: State)
     torch.testing.assert_close(other["methods.recorder.features"], one["methods.recorder.features"], atol=1e-6, rtol=1e-5)
 
 
+def test_views_partners_teachers_queues_and_noise_do_not_see_how_a_batch_is_split(one: State, other: State) -> None:
+    names = [name for name in one if name.startswith("follower.")]
+    teacher = "follower.methods.follower.teacher.module.0.layers.0.weight"
+    assert {teacher, "follower.methods.follower.queue", "follower.curve"} <= set(names)
+    assert not torch.equal(one[teacher], one["follower.backbone.layers.0.weight"])  # it follows, a step behind
+    for name in names:
+        torch.testing.assert_close(other[name], one[name], atol=2e-6, rtol=1e-4)
+
+
 def test_every_test_image_is_evaluated_once(one: State, other: State) -> None:
     assert other["ids"].tolist() == list(range(TESTED))
     for name in ("labels", "argmax"):

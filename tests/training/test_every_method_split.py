@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from ltbench.method.stack import overrides
+from ltbench.registry.specs import MethodSpec
 from ltbench.results import records
 from ltbench.results.schema import Record
 from ltbench.testing import scene
@@ -26,7 +27,6 @@ from ltbench.training.files import load_tensors
 from ltbench.training.store import ENGINE
 from tests.support import every_method_worker
 
-PER_STEP = ("nc", "dro_lt", "ce/dro_lt_public")  # see above
 BY_ROUNDING = {"local_projection": ("head.classifier.metric", "head.classifier.weights")}
 FLIPPED = 1  # of 100 test images may be classified otherwise, where two logits all but tie
 
@@ -36,6 +36,10 @@ pytestmark = pytest.mark.slow
 def first_of_each_method() -> list[str]:
     texts = every_method_worker.expressions()
     return list({text.rpartition("/")[2]: text for text in reversed(texts)}.values())
+
+
+def spec(text: str) -> MethodSpec:
+    return scene.installed().methods.get(text.rpartition("/")[2]).spec
 
 
 def does_more_than_weigh(text: str) -> bool:
@@ -60,7 +64,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_processes_with_accumulation(alone: Path, tmp_path: Path) -> None:
-    texts = [text for text in first_of_each_method() if text not in PER_STEP]
+    texts = [text for text in first_of_each_method() if not spec(text).per_part]  # see above
     assert len(texts) > 40
     compare(alone, run(tmp_path, 2, 2, texts), texts)
 

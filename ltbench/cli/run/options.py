@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ltbench.cli.completion import listed
 from ltbench.planning.request import (
     ALL,
     BY_HAND,
@@ -31,8 +32,9 @@ SEEDS = ",".join(map(str, DEFAULT_SEEDS))
 def add_matrix(parser: argparse.ArgumentParser) -> None:
     """Add what is run."""
     matrix = parser.add_argument_group("what is run")
-    matrix.add_argument("--methods", default=ALL, metavar="EXPR,...",
-                        help="expressions: A+B joins methods in a stage, A/B makes stages (default: every installed method)")
+    methods = matrix.add_argument("--methods", default=ALL, metavar="EXPR,...",
+                                  help="expressions: A+B joins methods in a stage, A/B makes stages (default: every method)")
+    methods.completer = listed(lambda args: args.registry.methods, ",+/")  # type: ignore[attr-defined]  # argcomplete's
     matrix.add_argument("--board", type=Path, metavar="DIR",
                         help="run what belongs on a board (DIR/board.toml) and has no record there")
     add_task(matrix)
@@ -40,8 +42,9 @@ def add_matrix(parser: argparse.ArgumentParser) -> None:
 
 def add_task(matrix: argparse._ArgumentGroup) -> None:
     """Add on which data, and with which hyperparameters."""
-    matrix.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME[@RATIO],...",
-                        help=f"default: {DEFAULT_DATASET}; your own images: folder:PATH, list:FILE, tar:PATTERN")
+    datasets = matrix.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME[@RATIO],...",
+                                   help=f"default: {DEFAULT_DATASET}; your own images: folder:PATH, list:FILE, tar:PATTERN")
+    datasets.completer = listed(lambda args: args.registry.datasets, ",")  # type: ignore[attr-defined]
     matrix.add_argument("--imbalance-ratio", metavar="R", help="of every dataset that is named without @RATIO")
     matrix.add_argument("--seeds", default=SEEDS, metavar="S,...", help=f"of initialization and order (default: {SEEDS})")
     matrix.add_argument("--split-seeds", default="0", metavar="S,...", help="of the long-tailed subset (default: 0)")
@@ -58,6 +61,11 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
                        "paper (for the baselines that a paper ran itself)")
     terms.add_argument("--test-noise", type=float, default=0.0, metavar="STD",
                        help="evaluate on test images with Gaussian noise of this standard deviation (default: 0)")
+    terms.add_argument("--measure-every", type=float, metavar="FRACTION",
+                       help="what methods measure, after this fraction of each epoch too, such as 0.1 (default: at its end)")
+    terms.add_argument("--hold-out", action="store_true",
+                       help="train without the images that ltbench tune would hold out, and measure on them (makes the protocol "
+                       "custom in the common track)")
     terms.add_argument("--precision", choices=PRECISIONS, default="fp32")
 
 
@@ -68,7 +76,8 @@ def add_custom(parser: argparse.ArgumentParser) -> None:
         custom.add_argument(f"--{name}", type=kind, metavar="N" if kind is int else "X")
     for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
         custom.add_argument(f"--{name}", choices=choices)
-    custom.add_argument("--backbone", metavar="NAME", help="for example resnet32x2 or timm:resnet18")
+    backbone = custom.add_argument("--backbone", metavar="NAME", help="for example resnet32x2 or timm:resnet18")
+    backbone.completer = listed(lambda args: args.registry.backbones, "")  # type: ignore[attr-defined]
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +106,8 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--track-dir", type=Path, default=Path("tracking"), metavar="DIR",
                        help="folder that the tracker writes to (default: tracking)")
     place.add_argument("--rerun", action="store_true", help="run again what has a record")
-    place.add_argument("--dry-run", action="store_true", help="print the plan and an estimate, run nothing")
+    place.add_argument("--dry-run", action="store_true", help="print the plan, with the time that such steps took here before")
+    place.add_argument("--estimate", action="store_true", help="with --dry-run: time a few steps of what is new here")
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
@@ -132,11 +142,13 @@ def request_of(args: argparse.Namespace) -> Request:
                 parse_seeds(args.seeds, "--seeds"), parse_seeds(args.split_seeds, "--split-seeds"),
                 parse_settings(args.set, registry))
     by_hand = {name: value for name in BY_HAND if (value := getattr(args, name)) is not None}
-    terms = Terms(args.protocol, args.track, args.paper, by_hand, args.test_noise, args.precision)
+    terms = Terms(args.protocol, args.track, args.paper, by_hand, args.test_noise, args.precision, args.measure_every,
+                  args.hold_out)
     how = How(out=args.out, data_root=Path(args.data_root) if args.data_root else None, download=args.download,
               unreadable=args.unreadable, cache=Path(args.cache) if args.cache else None, stage1=args.stage1,
               weights=args.weights, accumulation=args.accumulate, sync_batch_norm=args.sync_batch_norm, compiles=args.compile,
               threads=args.threads, cpu=args.cpu, keep=args.keep, track_with=args.track_with, track_dir=args.track_dir,
-              rerun=args.rerun, dry_run=args.dry_run, debug=args.debug, jobs=getattr(args, "jobs", 1),
+              rerun=args.rerun, dry_run=args.dry_run or args.estimate, estimate=args.estimate, debug=args.debug,
+              jobs=getattr(args, "jobs", 1),
               shard=None if shard is None else parse_shard(shard))
     return Request(what, terms, how, tuple(registry.files), tuple(info.name for info in registry.plugins if info.disabled))

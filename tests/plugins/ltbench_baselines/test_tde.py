@@ -110,7 +110,7 @@ def test_what_it_stands_with(digits_batch: tuple[Tensor, Tensor]) -> None:
     images, labels = digits_batch
     batch = batch_of(images[:8], labels[:8])
     _, _, seen = branches({"main": batch, "reversed": batch})
-    branches.after_step(Seen(**seen))
+    branches.after_step(Seen.of(seen))
     at_epoch(branches, 1)
     assert cast(TotalDirectEffect, branches.method("tde")).mean_feature.shape == (32,)  # both branches'
     assert bool(branches.predict(images[:8]).isfinite().all())

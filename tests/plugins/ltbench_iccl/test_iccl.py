@@ -113,7 +113,7 @@ def test_two_steps_against_an_implementation_without_the_contract(digits_batch: 
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        engine.after_step(Seen(**seen))
+        engine.after_step(Seen.of(seen))
 
         plain_images, other_images = cast(Tensor, plain.images), cast(Tensor, other.images)
         g = backbone(plain_images)
@@ -167,7 +167,7 @@ def test_centroids_move_by_images_alone(digits_batch: tuple[Tensor, Tensor]) -> 
     loss.backward()
     optimizer.step()
     assert torch.equal(method.centroids, before) and not method.centroids.requires_grad
-    engine.after_step(Seen(**seen))
+    engine.after_step(Seen.of(seen))
     assert not torch.equal(method.centroids, before) and not method.centroids.requires_grad
     assert bool((method.centroids != before).any(dim=1)[plain.labels].all())
 

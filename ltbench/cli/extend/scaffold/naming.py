@@ -14,7 +14,7 @@ from ltbench.registry.discovery import Registry
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 _LONGEST = 30
 _PREFIX = "ltbench"
-_HOOKS = "plugin"  # the module beside the one that gets the name
+HOOKS = "plugin"  # the module beside the one that gets the name
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def choose_names(typed: str, kind: Kind, registry: Registry) -> Names:
     name = re.sub(f"^{_PREFIX}_(?=[a-z])", "", typed.replace("-", "_"))
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
         raise UserError(f"NAME must not be a word of Python's own, got {typed!r}")
-    if name == _HOOKS:
+    if name == HOOKS:
         raise UserError(f"NAME must not be that of the module with the hooks, got {typed!r}")
     names = Names(name, name.replace("_", "-") if kind.noun == "dataset" else name)
     for catalog in (registry.methods, registry.datasets, registry.metrics, registry.backbones):

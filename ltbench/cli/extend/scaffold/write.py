@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import importlib.metadata
 import json
 from collections.abc import Mapping
@@ -15,12 +16,13 @@ from ltbench.errors import UserError
 from ltbench.version import __version__
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_COMMANDS = {"method": "ltbench run --methods {0},{1} --dataset digits-lt --seeds 0",
+COMMANDS = {"method": "ltbench run --methods {0},{1} --dataset digits-lt --seeds 0",
              "dataset": "ltbench run --methods {1} --dataset {0} --seeds 0",
              "metric": "ltbench run --methods {1} --dataset digits-lt --seeds 0"}
-_TABLES = {"method": "ltbench leaderboard runs", "dataset": "ltbench leaderboard runs",
+TABLES = {"method": "ltbench leaderboard runs", "dataset": "ltbench leaderboard runs",
            "metric": "ltbench show runs/*.json   # its figures begin with extra.{0}"}
 _VERBS = {"method": "", "dataset": "holds ", "metric": "measures the "}
+
 
 def write_plugin(folder: Path, name_of_kind: str, kind: Kind, names: Names, base_method: str) -> list[Path]:
     """Write a whole distribution.
@@ -30,6 +32,15 @@ def write_plugin(folder: Path, name_of_kind: str, kind: Kind, names: Names, base
     """
     texts = render(name_of_kind, kind, names, base_method)
     _require_free(texts, names.name if kind.noun == "metric" else names.class_name)
+    return write_files(folder, texts)
+
+
+def write_files(folder: Path, texts: Mapping[Path, str]) -> list[Path]:
+    """Write the files of a distribution into a new folder.
+
+    Raises:
+        UserError: If the folder is there, or cannot be made.
+    """
     try:
         folder.mkdir(parents=True)
         for path, text in texts.items():
@@ -55,29 +66,43 @@ def _require_free(texts: Mapping[Path, str], made: str) -> None:
 
 def render(name_of_kind: str, kind: Kind, names: Names, base_method: str) -> dict[Path, str]:
     """Return the text of every file of a new distribution, by its path within."""
+    package = Path(names.package)
+    said = {"summary": kind.summary, "first": kind.first, "stages": kind.stages, "paper": kind.paper, "noun": kind.noun,
+            "dependencies": [], "verb": _VERBS[kind.noun], "table": TABLES[kind.noun].format(names.registered),
+            "command": COMMANDS[kind.noun].format(names.registered, base_method)}
+    return render_files({
+        Path("README.md"): "common/README.md",
+        package / "plugin.py": f"common/plugin_{kind.noun}.py",
+        package / f"{names.name}.py": f"{name_of_kind}/module.py",
+        Path("tests", f"test_{names.name}.py"): f"{name_of_kind}/test.py",
+    }, names, said)
+
+
+def render_files(own: Mapping[Path, str], names: Names, said: Mapping[str, object]) -> dict[Path, str]:
+    """Return the text of every file of a distribution: its own ones, and those that all have.
+
+    Args:
+        own: Path within it -> template.
+        said: What the templates are told, beside names and versions.
+    """
     import jinja2
 
     templates = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), undefined=jinja2.StrictUndefined,
                                    keep_trailing_newline=True, autoescape=False)
+    templates.filters["quoted"] = functools.partial(json.dumps, ensure_ascii=False)  # a string of Python and of TOML too
     package = Path(names.package)
     files = {
         Path("pyproject.toml"): "common/pyproject.toml",
-        Path("README.md"): "common/README.md",
         Path("requirements.txt"): "common/requirements.txt",
         Path(".gitignore"): "common/gitignore",
         Path(".github", "workflows", "tests.yml"): "common/workflow.yml",
         package / "__init__.py": "common/init.py",
-        package / "plugin.py": f"common/plugin_{kind.noun}.py",
-        package / f"{names.name}.py": f"{name_of_kind}/module.py",
-        Path("tests", f"test_{names.name}.py"): f"{name_of_kind}/test.py",
+        **own,
     }
     direct = importlib.metadata.distribution("ltbench").read_text("direct_url.json")
-    said = {"name": names.name, "registered": names.registered, "package": names.package, "distribution": names.distribution,
-            "class_name": names.class_name, "summary": kind.summary, "first": kind.first, "stages": kind.stages,
-            "paper": kind.paper, "noun": kind.noun, "ltbench": __version__, "requirement": requirement(direct),
-            "verb": _VERBS[kind.noun], "table": _TABLES[kind.noun].format(names.registered),
-            "command": _COMMANDS[kind.noun].format(names.registered, base_method)}
-    texts = {path: templates.get_template(f"{template}.jinja").render(said) for path, template in files.items()}
+    told = {"name": names.name, "registered": names.registered, "package": names.package, "distribution": names.distribution,
+            "class_name": names.class_name, "ltbench": __version__, "requirement": requirement(direct), **said}
+    texts = {path: templates.get_template(f"{template}.jinja").render(told) for path, template in files.items()}
     return {**texts, package / "py.typed": ""}
 
 

@@ -80,7 +80,7 @@ def test_a_distribution_is_complete(kind: str, made: dict[str, Path]) -> None:
 
 def test_every_template_is_of_a_kind() -> None:
     templates = ROOT / "ltbench" / "cli" / "extend" / "scaffold" / "templates"
-    assert {path.name for path in templates.iterdir()} == {*KINDS, "common"}
+    assert {path.name for path in templates.iterdir()} == {*KINDS, "common", "from_file"}
     used = {path for kind in KINDS for path in (templates / kind).iterdir()}
     assert {path.name for path in used} == {"module.py.jinja", "test.py.jinja"}
 
@@ -101,7 +101,7 @@ def test_an_existing_folder_is_left_alone(made: dict[str, Path], tmp_path: Path)
 
 
 @pytest.mark.parametrize(("kind", "name", "made"), [
-    ("loss", "f", "F"), ("loss", "tensor", "Tensor"), ("experts", "expert_head", "ExpertHead"), ("dataset", "path", "Path"),
+    ("loss", "f", "F"), ("loss", "tensor", "Tensor"), ("experts", "annotated", "Annotated"), ("dataset", "path", "Path"),
     ("metric", "torch", "torch"), ("metric", "float", "float"), ("loss", "value_error", "ValueError"),
 ])
 def test_a_name_that_the_files_use_otherwise_is_refused(kind: str, name: str, made: str, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 import ltbench
 from ltbench.errors import UserError
-from ltbench.method import hyperparameters, ranges
+from ltbench.method import hyperparameters
+from ltbench.terms import ranges
 from tests.support.stages import facts
 
 

@@ -1,0 +1,64 @@
+"""Listings fit the terminal and can be narrowed down; what was typed wrongly is answered with what was meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ltbench.cli.listing import fitting
+from ltbench.cli.main import main
+
+
+def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, object]]:
+    assert main(["methods", "--json", *arguments]) == 0
+    found: list[dict[str, object]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+@pytest.mark.parametrize(("natural", "available", "expected"), [
+    ([10, 4, 60, 20], 94, [10, 4, 60, 20]),
+    ([10, 4, 60, 20], 70, [10, 4, 36, 20]),
+    ([10, 4, 60, 20], 44, [10, 4, 15, 15]),
+    ([12, 4, 60, 20], 5, [10, 4, 10, 10]),
+])
+def test_the_widest_columns_give_way(natural: list[int], available: int, expected: list[int]) -> None:
+    assert fitting(natural, available) == expected
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140])
+@pytest.mark.parametrize("verb", ["methods", "datasets", "plugins"])
+def test_no_line_is_wider_than_the_terminal(verb: str, columns: int, monkeypatch: pytest.MonkeyPatch,
+                                            capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main([verb]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= columns
+
+
+def test_by_kind_stage_and_text(capsys: pytest.CaptureFixture[str]) -> None:
+    everything = listed(capsys)
+    assert all(row["kind"] for row in everything if row["distribution"] == "ltbench")
+    experts = listed(capsys, "--kind", "experts")
+    assert {"ride", "bbn"} <= {row["name"] for row in experts} and all(row["kind"] == "experts" for row in experts)
+    assert all(2 in row["stages"] for row in listed(capsys, "--stage", "2"))  # type: ignore[operator]
+    assert [row["name"] for row in listed(capsys, "--search", "LEARNED_NCM")] == ["lncm"]  # by its alias
+    assert listed(capsys, "--search", "no such words") == []
+    assert main(["methods", "--search", "no such words"]) == 0
+    assert capsys.readouterr().out == "no method fits\n"
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["run", "--method", "la"], "unrecognized arguments: --method la; did you mean '--methods'? (see ltbench run --help)"),
+    (["data", "check", "digits-lt", "--fool"], "did you mean '--full'? (see ltbench data check --help)"),
+    (["run", "--backbone", "resnet10t"], "did you mean 'resnet10' or 'timm:resnet10t'?"),
+    (["run", "--dataset", "photos/pets"], "did you mean 'folder:photos/pets'?"),
+    (["run", "--dataset", "photos/pets.txt"], "did you mean 'list:photos/pets.txt'?"),
+])
+def test_what_was_meant(arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                        capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photos/pets").mkdir(parents=True)
+    Path("photos/pets.txt").touch()
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err
