@@ -108,8 +108,8 @@ def test_a_small_dev_shm_is_one_line() -> None:
         pytest.skip("this system lets no test mount a file system")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "LTBENCH_WORKERS": "2"}
     shell = f'{mount} && exec "$0" -c "$1"'
-    done = subprocess.run([unshare, "-m", "sh", "-c", shell, sys.executable, SMALL], capture_output=True, text=True, env=environment,
-                          cwd=Path(__file__).resolve().parents[2], timeout=2 * SECONDS)
+    done = subprocess.run([unshare, "-m", "sh", "-c", shell, sys.executable, SMALL], capture_output=True, text=True,
+                          env=environment, cwd=Path(__file__).resolve().parents[2], timeout=2 * SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (0, "served\n", FULL)
 
 
