@@ -64,7 +64,8 @@ def test_loss_against_loops(progress: float) -> None:
     assert ctx.draw_beta(1.0, 1.0) == share
     local = own.patched(ctx, twice(labels.tolist()).views[1], twice(others.tolist()).views[1], float(share))
     assert step.batch.images is not None
-    head = ctx.engine.head
+    head = ctx.engine.head.requires_grad_(False)
+    own.requires_grad_(False)
     plain, weighted, agreement = 0.0, 0.0, 0.0
     for i in range(4):
         outputs = [head(images[i:i + 1].flatten(1)[:, :3]) for images in (step.batch.images, local)]
