@@ -1,0 +1,22 @@
+"""Registration of the contrastive methods; imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ltbench import MethodSpec, hookimpl
+
+_FIRST = frozenset({1})
+
+
+def _spec(name: str, target: str, summary: str, paper: str, **options: Any) -> MethodSpec:
+    # What is contrasted are the images of a batch, so that keys say in how many parts it was cut.
+    return MethodSpec(name, f"ltbench_contrastive.{target}", summary, _FIRST, paper,
+                      **{"kind": "contrastive", "per_part": True, **options})
+
+
+@hookimpl
+def ltbench_methods() -> Iterable[MethodSpec]:
+    """Describe the contrastive methods."""
+    return []
