@@ -19,4 +19,7 @@ def _spec(name: str, target: str, summary: str, paper: str, **options: Any) -> M
 @hookimpl
 def ltbench_methods() -> Iterable[MethodSpec]:
     """Describe the contrastive methods."""
-    return []
+    return [
+        _spec("bcl", "bcl:BalancedContrast", "contrasts views so that each class counts alike, absent ones by a prototype",
+              "Zhu et al., 2022"),
+    ]
