@@ -1,4 +1,4 @@
-"""Balanced contrastive learning (Zhu et al., 2022, section 3)."""
+"""Balanced contrastive learning (Zhu et al., 2022)."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class BalancedContrast(ltbench.Method):
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
-        """Return section 4.2's setting, on large images the public code's."""
+        """Return the settings of the card: on large images the public code's."""
         if task.dataset not in _SETTINGS:
             return None
         protocol, hyperparameters = _SETTINGS[task.dataset]

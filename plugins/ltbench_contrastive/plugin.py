@@ -22,4 +22,7 @@ def ltbench_methods() -> Iterable[MethodSpec]:
     return [
         _spec("bcl", "bcl:BalancedContrast", "contrasts views so that each class counts alike, absent ones by a prototype",
               "Zhu et al., 2022"),
+        _spec("paco", "paco:PaCo", "contrasts images with a queue of keys and with a learned center of every class",
+              "Cui et al., 2021"),
+        _spec("gpaco", "gpaco:GPaCo", "paco by one network, without a momentum encoder", "Cui et al., 2023"),
     ]

@@ -64,7 +64,7 @@ def test_by_a_slow_loop() -> None:
 
 @pytest.mark.parametrize("labels", [[0, 0, 1, 1, 2, 2, 3, 3], [0, 0, 0, 0, 0, 0, 1, 1]])
 def test_the_regular_simplex_attains_the_bound_whatever_the_imbalance(labels: list[int]) -> None:
-    """Section 3.4: log(1 + (C - 1) exp(-C / ((C - 1) tau))), and no smaller loss of a balanced batch."""
+    """The bound of the paper: log(1 + (C - 1) exp(-C / ((C - 1) tau))), and no smaller loss of a balanced batch."""
     vertices, tau = simplex(4), 0.5
     bound = math.log(1 + 3 * math.exp(-4 / (3 * tau)))
     losses = balanced_losses(vertices[labels], torch.tensor(labels), vertices, tau)
