@@ -39,7 +39,7 @@ def test_without_keys_it_is_cross_entropy() -> None:
 
 @pytest.mark.parametrize("keys", [1, 10, 400])
 def test_the_probabilities_at_which_it_is_least(keys: int) -> None:
-    """Remark 2 of PaCo: 1 / (1 + alpha K) for the own center and alpha / (1 + alpha K) for each of K keys of the own class."""
+    """As PaCo remarks: 1 / (1 + alpha K) for the own center and alpha / (1 + alpha K) for each of K keys of the own class."""
     alpha = 0.05
     own, pair = 1 / (1 + alpha * keys), alpha / (1 + alpha * keys)
     centers = torch.tensor([[math.log(own), -40.0]]).requires_grad_()
