@@ -25,4 +25,5 @@ def ltbench_methods() -> Iterable[MethodSpec]:
         _spec("paco", "paco:PaCo", "contrasts images with a queue of keys and with a learned center of every class",
               "Cui et al., 2021"),
         _spec("gpaco", "gpaco:GPaCo", "paco by one network, without a momentum encoder", "Cui et al., 2023"),
+        _spec("proco", "proco:ProCo", "contrasts images with the estimated distribution of every class", "Du et al., 2024"),
     ]

@@ -30,7 +30,7 @@ EXPECTED = {
                     "bn_stats", "learning_curve"},
     "ltbench_iccl": {"iccl", "iccl_rebalance"},
     "ltbench_nc": {"nc", "center_loss"},
-    "ltbench_contrastive": {"bcl", "paco", "gpaco"},
+    "ltbench_contrastive": {"bcl", "paco", "gpaco", "proco"},
     "ltbench_hyperspherical": {"hyperspherical", "hyperspherical_psc", "psc", "etf", "hpn"},
 }
 PLUGINS = tuple(EXPECTED)
