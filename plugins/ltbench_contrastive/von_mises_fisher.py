@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 CONCENTRATED = 1e5  # the largest concentration: a class of one image has no spread
+_BLOCK = 2**19  # numbers of an array that exist at once
 
 
 def concentrations(lengths: Tensor, dim: int) -> Tensor:
@@ -42,21 +43,31 @@ def log_bessel(squares: Tensor, order: float) -> Tensor:
     return order * (root - torch.log1p(root) - math.log(order)) - 0.5 * (2 * math.pi * order * root).log() + series.log()
 
 
-class LogBessel(torch.autograd.Function):
-    """Compute :func:`log_bessel` and keep one tensor for its gradient: d log(I_v(x) / x^v) / d(x^2) is half of I_(v+1)(x) / (x I_v(x))."""
+class LogMeanExp(torch.autograd.Function):
+    """Compute :func:`log_mean_exp` from cosines block by block, for it takes a dozen float64 arrays; keep the slopes alone.
+
+    d log(I_v(x) / x^v) / d(x^2) is half of I_(v+1)(x) / (x I_v(x)).
+    """
 
     @staticmethod
-    def forward(ctx: Any, squares: Tensor, order: float) -> Tensor:
-        """Return the logarithms."""
-        value = log_bessel(squares, order)
-        ctx.save_for_backward(0.5 * (log_bessel(squares, order + 1) - value).exp())
-        return value
+    def forward(ctx: Any, cosines: Tensor, kappa: Tensor, temperature: float, order: float) -> Tensor:
+        """Return the logarithms, shape (N, C)."""
+        kappa = kappa.double()
+        scale, alone = 2 / temperature * kappa, log_bessel(kappa.square(), order)
+        values, slopes = [], []
+        for rows in cosines.split(max(1, _BLOCK // len(kappa))):
+            squares = kappa.square() + scale * rows + temperature**-2
+            value = log_bessel(squares, order)
+            slopes.append((0.5 * scale * (log_bessel(squares, order + 1) - value).exp()).to(cosines.dtype))
+            values.append((value - alone).to(cosines.dtype))
+        ctx.save_for_backward(torch.cat(slopes))
+        return torch.cat(values)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """Return the gradient by the squares."""
-        (slope,) = ctx.saved_tensors
-        return gradients[0] * slope, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient by the cosines."""
+        (slopes,) = ctx.saved_tensors
+        return gradients[0] * slopes, None, None, None
 
 
 def log_mean_exp(points: Tensor, directions: Tensor, kappa: Tensor, temperature: float) -> Tensor:
@@ -70,10 +81,7 @@ def log_mean_exp(points: Tensor, directions: Tensor, kappa: Tensor, temperature:
         kappa: Shape (C,).
         temperature: tau.
     """
-    order = points.shape[1] / 2 - 1
-    kappa = kappa.double()
     with torch.autocast(points.device.type, enabled=False):
-        cosines = (points @ directions.T).double()  # (N, C)
-    squares = kappa.square() + 2 / temperature * kappa * cosines + temperature**-2
-    value: Tensor = LogBessel.apply(squares, order)  # type: ignore[no-untyped-call]  # torch's own
-    return (value - log_bessel(kappa.square(), order)).float()
+        cosines = points @ directions.T  # (N, C)
+    found: Tensor = LogMeanExp.apply(cosines, kappa, temperature, points.shape[1] / 2 - 1)  # type: ignore[no-untyped-call]  # torch's
+    return found

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ltbench.method.values import Seen
 from ltbench.terms.task import Task
+from ltbench_contrastive import von_mises_fisher
 from ltbench_contrastive.proco import ProCo
 from ltbench_contrastive.projection import ProjectingHead
-from ltbench_contrastive.von_mises_fisher import LogBessel, concentrations, log_bessel, log_mean_exp
+from ltbench_contrastive.von_mises_fisher import LogMeanExp, concentrations, log_bessel, log_mean_exp
 from tests.support.first_stages import at_epoch, batch_of, first_stage
 from tests.support.stages import facts
 
@@ -63,9 +64,11 @@ def test_logits_by_scipy() -> None:
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_gradient_by_finite_differences() -> None:
-    squares = torch.tensor([0.5, 30.0, 400.0, 9000.0], dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda squares: LogBessel.apply(squares, 15.0), squares)
+def test_gradient_by_finite_differences_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(von_mises_fisher, "_BLOCK", 6)
+    cosines = torch.linspace(-0.9, 0.9, 15, dtype=torch.float64).view(5, 3).requires_grad_()
+    kappa = torch.tensor([0.5, 20.0, 300.0])
+    assert torch.autograd.gradcheck(lambda cosines: LogMeanExp.apply(cosines, kappa, 0.1, 15.0), cosines)
 
 
 def test_it_is_the_contrast_with_endlessly_many_draws() -> None:
