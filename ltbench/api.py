@@ -65,7 +65,8 @@ class Runs:
 def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", dataset: str | Sequence[str] = "digits-lt",
         imbalance_ratio: float | None = None, seeds: int | Sequence[int] = (0, 1, 2), split_seeds: int | Sequence[int] = 0,
         imbalance: str = "exp", set: Mapping[str, Any] | None = None, protocol: str | None = None, track: str = "common",
-        paper: str | None = None, test_noise: float = 0.0, precision: str = "fp32", epochs: int | None = None,
+        paper: str | None = None, test_noise: float = 0.0, precision: str = "fp32",
+        measure_every: float | None = None, hold_out: bool = False, epochs: int | None = None,
         batch_size: int | None = None, lr: float | None = None, weight_decay: float | None = None,
         image_size: int | None = None, optimizer: str | None = None, schedule: str | None = None, backbone: str | None = None,
         out: str | Path = "runs", data_root: str | Path | None = None, download: bool = False, unreadable: str = "stop",
@@ -92,6 +93,8 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         paper: In the paper track, the method on whose paper's terms all run.
         test_noise: Standard deviation of noise on test images.
         precision: ``fp32``, ``bf16`` or ``fp16``.
+        measure_every: Fraction of an epoch after which methods measure too.
+        hold_out: Whether to train without the images that tuning would hold out, and to measure on them.
         epochs: By hand, as all that follow to ``backbone``.
         batch_size: Global.
         lr: Peak learning rate.
@@ -144,7 +147,7 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
              tuple(name for text in _listed(dataset) if text.strip() for name in split_datasets(text)),
              imbalance_ratio, imbalance, _seeds(seeds, "--seeds"), _seeds(split_seeds, "--split-seeds"),
              group_settings((set or {}).items(), registry)),
-        Terms(protocol, track, paper, by_hand, test_noise, precision),
+        Terms(protocol, track, paper, by_hand, test_noise, precision, measure_every, hold_out),
         How(out=Path(out), data_root=_path(data_root), download=download, unreadable=unreadable, cache=_path(cache),
             stage1=_path(stage1), weights=None if weights is None else str(weights), accumulation=accumulate,
             sync_batch_norm=sync_batch_norm, compiles=compile, threads=threads, cpu=cpu, keep=keep, track_with=track_with,

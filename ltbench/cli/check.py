@@ -6,13 +6,9 @@ import argparse
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ltbench.errors import UserError
 from ltbench.system.settings import data_root
-
-if TYPE_CHECKING:
-    from ltbench.trust.remark import Remark
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,20 +25,20 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Print one line for everything found, and a summary."""
-    from ltbench.trust.folder import check_records, record_files
+    from ltbench.trust.folder import Problems, check_records, record_files
     from ltbench.trust.ground import Ground
     from ltbench.trust.remark import LEVELS
 
-    files: dict[Path, list[Remark]] = {}
+    files: dict[Path, Problems] = {}
     for path in args.paths:
         try:
             files |= record_files(path) if path.is_dir() else {path: []}
             path.lstat()
         except OSError as problem:
             raise UserError(f"PATH must be a record or a folder, got {path}: {problem.strerror}") from None
-    if not files:
+    found = check_records(files.items(), args.registry, Ground(args.registry, data_root(args.data_root)))
+    if not found:
         raise UserError(f"PATH must hold at least one record, got {', '.join(map(str, args.paths))}")
-    found = check_records(list(files.items()), args.registry, Ground(args.registry, data_root(args.data_root)))
     levels = Counter(remark.level for remarks in found.values() for remark in remarks)
     refused = sum(any(remark.level == LEVELS[0] for remark in remarks) for remarks in found.values())
     if args.json:

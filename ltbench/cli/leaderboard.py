@@ -30,7 +30,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a board is not as its records say")
     parser.add_argument("--diff", type=Path, metavar="BASE",
                         help="write nothing; print what changes against the boards of another folder, as markdown")
-    parser.add_argument("--reported", metavar="FILE", help="printed figures (default: reported.csv beside the board's folder)")
+    parser.add_argument("--reported", metavar="FILE",
+                        help="printed figures; claims.toml and runs.csv lie beside (default: reported.csv beside the board)")
     parser.add_argument("--format", choices=FORMATS, help="of records: markdown (default), JSON, CSV or LaTeX (booktabs)")
     parser.add_argument("--out", metavar="FILE", help="write the tables of records there instead of to the screen")
     parser.set_defaults(run=run)
@@ -58,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
 def _publish(boards: Sequence[Board], args: argparse.Namespace) -> int:
     """Regenerate boards, or say only which file is not as it should be (--check) or which rows change (--diff)."""
     from ltbench.leaderboard.diff import changes, read_base, to_markdown
+    from ltbench.leaderboard.given import read_given
     from ltbench.leaderboard.publish import differing, generate, write
-    from ltbench.leaderboard.reported import read_reported
 
     if args.diff is not None and not args.diff.is_dir():
         raise UserError(f"--diff must be a folder of boards, got {str(args.diff)!r}")
@@ -67,9 +68,8 @@ def _publish(boards: Sequence[Board], args: argparse.Namespace) -> int:
         raise UserError(f"--{'format' if args.format else 'out'} is for folders of records: a board has files of its own")
     changed = 0
     for board in boards:
-        figures = Path(args.reported) if args.reported else board.folder.parent / "reported.csv"
-        printed = read_reported(figures) if args.reported or figures.exists() else []  # a board of one's own needs none
-        files = generate(board, printed)
+        given = read_given(board.folder.parent, Path(args.reported) if args.reported else None)
+        files = generate(board, given, args.registry.remarks)
         if args.diff is not None:
             before = read_base(args.diff / board.name / "board.json")
             print(to_markdown(board.name, changes(before, json.loads(files["board.json"]))))
@@ -89,7 +89,7 @@ def _show(folders: Sequence[Path], args: argparse.Namespace) -> int:
     from ltbench.leaderboard.tables import render
 
     stored, problems = _read(folders)
-    tables, contradictions = collect(stored)
+    tables, contradictions = collect(stored, args.registry.remarks)
     problems += map(str, contradictions)
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)

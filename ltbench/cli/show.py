@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(record.as_dict(), sort_keys=True, indent=1))
     else:
-        lines = [*_summary(record), *(_classes(record) if args.classes else [])]
+        lines = [*_summary(record, args.registry.remarks.get(record.task.dataset)), *(_classes(record) if args.classes else [])]
         if predictions is not None and not problems:
             lines.append(f"verified: every figure follows from the {len(predictions):,} predictions")
         print("\n".join(printable(line) for line in lines))
@@ -50,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _summary(record: Record) -> Iterator[str]:
+def _summary(record: Record, remark: str | None) -> Iterator[str]:
+    from ltbench.results.tested import tell_tested
+
     task, split, core = record.task, record.split, record.core
     ratio = "" if task.imbalance_ratio is None else f"@{task.imbalance_ratio:g}"
     yield f"{record.expression} on {task.dataset}{ratio}, seed {task.seed}, split seed {task.split_seed}"
@@ -70,6 +72,10 @@ def _summary(record: Record) -> Iterator[str]:
     yield (f"split: {len(counts)} classes of {max(counts, default=0)} to {min(counts, default=0)} training images, "
            f"{sum(counts):,} in all; {sum(split.test_counts):,} test images; {task.imbalance}; sha256 {split.hash}")
     if record.metrics is not None:
+        if tested := tell_tested(counts, split.test_counts):
+            yield f"figures are {tested}"
+        if remark:
+            yield f"note: {remark}"
         figures = {name: value for name, value in record.metrics.as_dict().items() if name != "label_shift"}
         for name, value in _leaves(figures, ""):
             yield f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {'—' if value is None else value}"

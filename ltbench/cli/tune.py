@@ -126,6 +126,8 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError("--track must be common for tuning, got paper: there every hyperparameter is the paper's")
     if args.stage1 is not None:
         raise UserError("--stage1 must be left out for tuning: a stage from elsewhere has seen the images that are held out")
+    if args.hold_out:
+        raise UserError("--hold-out must be left out for tuning, which holds images out itself")
     if "," in args.split_seeds:
         raise UserError(f"--split-seeds must be one seed, got {args.split_seeds!r}: each subset is tuned for itself")
 

@@ -11,6 +11,7 @@ from ltbench.data.encoded import ENDINGS
 from ltbench.data.files import FileImages
 from ltbench.data.own import ROLES, OwnImages, own_files, own_path, safe_name
 from ltbench.data.paths import Paths
+from ltbench.data.walking import images_below
 from ltbench.errors import UserError
 
 
@@ -56,16 +57,8 @@ def _folders(folder: Path) -> list[bytes]:
         return sorted(entry.name for entry in entries if not entry.name.startswith(b".") and entry.is_dir())
 
 
-def _images(folder: Path) -> list[bytes]:
-    # A broken link is listed, and found unreadable; a folder or a pipe is no image, whatever its name.
-    with os.scandir(os.fsencode(folder)) as entries:
-        return sorted(entry.name for entry in entries
-                      if entry.name.lower().endswith(ENDINGS) and not entry.name.startswith(b".")
-                      and (entry.is_file() or entry.is_symlink() and not entry.is_dir()))
-
-
 def _scan(folder: Path, classes: list[bytes]) -> FileImages:
-    """List the images of a part, sorted: the file system's own order differs from disk to disk.
+    """List the images of a part.
 
     Args:
         classes: Their names, in the order of the labels.
@@ -77,7 +70,7 @@ def _scan(folder: Path, classes: list[bytes]) -> FileImages:
         inside = folder / os.fsdecode(name)
         if name not in numbers:
             raise UserError(f"{str(folder)!r} must hold no class that the training part lacks, got {inside.name!r}")
-        images = _images(inside)
+        images = images_below(os.fsencode(inside))
         if not images:
             endings = ", ".join(ending.decode() for ending in ENDINGS)
             raise UserError(f"class folder {str(inside)!r} must hold images ({endings}), got none")

@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 
+from ltbench.data.copies import stored_sizes
 from ltbench.data.encoded import EncodedImages
 from ltbench.errors import UserError
 
@@ -17,7 +18,7 @@ def content_digest(source: EncodedImages) -> str:
 
     Names alone do not tell one user's ``cats/1.jpg`` from another's, nor from the same one scaled down.
     """
-    sizes = [_size(source, index) for index in range(len(source.paths))]
+    sizes = stored_sizes(source)
     digest = hashlib.sha256(np.array(sizes, dtype="<i8").tobytes())
     for index in np.unique(np.linspace(0, len(sizes) - 1, _READ).astype(int)).tolist() if sizes else ():
         try:
@@ -25,10 +26,3 @@ def content_digest(source: EncodedImages) -> str:
         except UserError:
             digest.update(b"-")  # whoever decodes it will say why
     return digest.hexdigest()
-
-
-def _size(source: EncodedImages, index: int) -> int:
-    try:
-        return source.stored_bytes(index)
-    except OSError:
-        return -1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,8 +16,12 @@ from PIL import Image
 from torch import Tensor
 
 from ltbench.data.arrays import Bytes, Floats
+from ltbench.data.modes import to_rgb
+from ltbench.data.thin import enlarged_window, source_of
 from ltbench.data.windows import plain_size, random_window
 from ltbench.errors import UserError
+
+_LONG = 4  # times as long as wide: rarely a photo, and the rest of it, enlarged, would be far larger than the middle
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class Picture:
     def cut(self, left: int, top: int, width: int, height: int) -> Tensor:
         """Return a part, uint8, shape (3, height, width), channels-last in memory: so it is scaled soonest."""
         if isinstance(self.pixels, Image.Image):
-            part = np.array(self.pixels.crop((left, top, left + width, top + height)))
+            whole = (left, top, width, height) == (0, 0, *self.size)  # which a crop would copy once more
+            part = np.array(self.pixels if whole else self.pixels.crop((left, top, left + width, top + height)))
         else:
             part = np.ascontiguousarray(self.pixels[top:top + height, left:left + width])
         return torch.from_numpy(part).permute(2, 0, 1)
@@ -50,27 +56,39 @@ def read_picture(content: Bytes, name: str) -> Picture:
     pixels, sooner (docs/input-pipeline.md has the figures). What that refuses, Pillow decodes or refuses.
 
     Raises:
-        UserError: If it is damaged or no image, naming it.
+        UserError: If it is damaged or no image, has gray values of no known range, or more pixels than Pillow takes without a
+            warning, naming it.
     """
     try:
-        with Image.open(io.BytesIO(content.tobytes())) as image:
-            plain = image.format == "JPEG" and image.mode in ("RGB", "L")  # each library has a CMYK conversion of its own
-            pixels = _plain_jpeg(content) if plain else None
-            if pixels is not None:
-                return Picture(pixels)
-            image.load()
-            # Converted, an RGB image would be copied.
-            return Picture(image if image.mode == "RGB" else _eight_bits(image).convert("RGB"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damage that Pillow forgives: it would stand on the screen in every epoch
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _decoded(content)
     except Exception as error:  # truncated and foreign files fail in as many ways as Pillow has decoders
-        reason = re.sub("<_io.BytesIO[^>]*>", "file", (str(error).splitlines() or [""])[0])
-        raise UserError(f"image {name!r} cannot be read ({type(error).__name__}: {reason})") from error
+        raise UserError(f"image {name!r} cannot be read ({_reason(error)})") from error
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale gray values of 16 bits, which Pillow would cut off at 255; other images have 8 bits, or come with them."""
-    if not image.mode.startswith("I;16"):
-        return image
-    return Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
+def _decoded(content: Bytes) -> Picture:
+    with Image.open(io.BytesIO(content.tobytes())) as image:
+        if image.format == "EPS":
+            raise UserError("an EPS is a program, which ltbench does not run")
+        plain = image.format == "JPEG" and image.mode in ("RGB", "L")  # each library has a CMYK conversion of its own
+        pixels = _plain_jpeg(content) if plain else None
+        if pixels is not None:
+            return Picture(pixels)
+        image.load()
+        if not all(image.size):
+            raise UserError("it has no pixels")
+        return Picture(to_rgb(image))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
+        return f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels"
+    said = re.sub("<_io.BytesIO[^>]*>", "file", (str(error).splitlines() or [""])[0])
+    return f"{type(error).__name__}: {said}"
 
 
 def cut_window(picture: Picture, uniforms: Floats, size: int) -> Tensor:
@@ -91,6 +109,10 @@ def cut_middle(picture: Picture, resized: int, size: int) -> Tensor:
     """
     width, height = plain_size(*picture.size, resized)
     left, top = (round((side - size) / 2) for side in (width, height))
+    if max(width, height) > _LONG * resized and min(picture.size) < resized:
+        window = (left, top, size, size)
+        part = picture.cut(*source_of(picture.size, (width, height), window))
+        return enlarged_window(part, picture.size, (width, height), window)
     return _scaled(picture.cut(0, 0, *picture.size), width, height)[:, top:top + size, left:left + size]
 
 

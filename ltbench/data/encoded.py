@@ -17,6 +17,7 @@ from ltbench.data.arrays import Bytes, Floats, Ints
 from ltbench.data.decoding import cut_middle, cut_window, read_picture
 from ltbench.data.paths import Paths
 
+END = 4096  # bytes: of a JPEG the last of its picture, of a PNG the last checksum of its pixels
 ENDINGS = (b".jpg", b".jpeg", b".png", b".webp", b".bmp")  # of the files that pass for images among others
 
 
@@ -63,6 +64,14 @@ class EncodedImages(ABC):
     @abstractmethod
     def read(self, index: int) -> Bytes:
         """Return an image's encoded bytes, shape (bytes,).
+
+        Raises:
+            UserError: If they cannot be had, naming the image.
+        """
+
+    @abstractmethod
+    def read_end(self, index: int) -> Bytes:
+        """Return the last bytes of an image, :data:`END` at most: they seldom agree where images differ, and cost one block.
 
         Raises:
             UserError: If they cannot be had, naming the image.

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from ltbench.data.arrays import Bytes, Ints
-from ltbench.data.encoded import EncodedImages
+from ltbench.data.encoded import END, EncodedImages
 from ltbench.data.paths import Paths
 from ltbench.errors import UserError
 
@@ -43,9 +43,20 @@ class FileImages(EncodedImages):
 
     def read(self, index: int) -> Bytes:
         """Return a file's content."""
-        path = self.paths[index]
+        return self._read(self.paths[index], 0)
+
+    def read_end(self, index: int) -> Bytes:
+        """Return a file's last bytes."""
+        return self._read(self.paths[index], END)
+
+    def _read(self, path: str, end: int) -> Bytes:
+        """Return a file's content.
+
+        Args:
+            end: How many of the last bytes; 0 for all.
+        """
         try:
-            return np.fromfile(path, np.uint8)
+            return np.fromfile(path, np.uint8, offset=max(0, os.stat(path).st_size - end) if end else 0)
         except FileNotFoundError as error:
             raise UserError(f"image {path!r} is not there") from error
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,11 +14,14 @@ from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, WINDOWS, Fil
 from ltbench.data.lists import Listed
 from ltbench.data.paths import Paths
 from ltbench.data.published import Published, Totals
+from ltbench.data.walking import images_below
 from ltbench.errors import UserError
 from ltbench.terms.protocol import COMMON, Protocol
 
 _ENDINGS = (b".jpeg", b".jpg", b".png")
 _ANNOTATIONS = Path("val", "val_annotations.txt")
+_WORDNET = re.compile(r"n\d{8}")  # what the folder of a class is called
+_NAMED = 3  # folders that one line names
 
 
 class _FolderDataset(FileDataset):
@@ -29,29 +33,46 @@ class _FolderDataset(FileDataset):
         """Return both parts of the first candidate that has both."""
         for folder in candidates:
             if (folder / "train").is_dir() and (folder / "val").is_dir():
-                names = sorted(entry.name for entry in os.scandir(folder / "train") if entry.is_dir())
+                names = _folders(folder / "train")
                 if len(names) != self.num_classes:
                     raise UserError(f"{str(folder / 'train')!r} must hold {self.num_classes} folders, one a class, "
-                                    f"got {len(names)}")
+                                    f"got {len(names)}{self._odd(folder / 'val', names)}")
                 return _scan(folder / "train", names, self.inner), self.test(folder / "val", names)
         raise self.missing("folders 'train' and 'val'", where)
 
     def test(self, folder: Path, names: list[str]) -> Listed:
         """Return the test images."""
+        if extra := sorted(set(_folders(folder)) - set(names)):
+            raise UserError(f"{str(folder)!r} must hold no class that the training part lacks, got {extra[0]!r}")
         return _scan(folder, names, self.inner)
+
+    def tested(self, folder: Path) -> set[str]:
+        """Return the classes of the test part."""
+        return set(_folders(folder))
+
+    def _odd(self, val: Path, names: list[str]) -> str:
+        """Name the folders that are no class, by their names or because the test part does not know them, and those that lack."""
+        tested = self.tested(val)
+        odd = [name for name in names if not _WORDNET.fullmatch(name)] or sorted(set(names) - tested if tested else ())
+        told = [f"{what} {', '.join(map(repr, found[:_NAMED]))}" for what, found in
+                (("besides", odd), ("without", sorted(tested - set(names)))) if found]
+        return f": {', '.join(told)}" if told else ""
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
 
 
 def _scan(folder: Path, names: list[str], inner: str) -> Listed:
-    """List the images of each class's folder, sorted: the file system's own order differs from disk to disk."""
+    """List the images of each class's folder."""
     found: list[bytes] = []
     counts = []
     for name in names:
         inside = os.path.join(os.fsencode(name), os.fsencode(inner)) if inner else os.fsencode(name)
         try:
-            listed = sorted(os.listdir(os.path.join(os.fsencode(folder), inside)))
+            images = [os.path.join(inside, file) for file in images_below(os.path.join(os.fsencode(folder), inside), _ENDINGS)]
         except OSError as error:
             raise UserError(f"{str(folder / name / inner)!r} cannot be read: {error.strerror}") from error
-        images = [os.path.join(inside, file) for file in listed if file.lower().endswith(_ENDINGS)]
         if not images:
             raise UserError(f"{str(folder / name / inner)!r} must hold images, got none")
         found += images
@@ -116,13 +137,15 @@ class ImageNet200(_FolderDataset):
         "smoke": Protocol("smoke", "resnet20", epochs=2, batch_size=64, stage2_draws=1.0, stage2_batch_size=64, per_class=2),
     }
 
+    def tested(self, folder: Path) -> set[str]:
+        """Return the classes that the list of validation images names; none where it is not there."""
+        if not (folder / _ANNOTATIONS.name).is_file():
+            return set()
+        return {os.fsdecode(cells[1]) for line in _annotations(folder) if len(cells := line.split(b"\t")) > 1}
+
     def test(self, folder: Path, names: list[str]) -> Listed:
         """Return the validation images in the order of their list."""
-        file = folder / _ANNOTATIONS.name
-        try:
-            lines = file.read_bytes().splitlines()
-        except OSError as error:
-            raise UserError(f"{str(file)!r} cannot be read: {error.strerror}") from error
+        file, lines = folder / _ANNOTATIONS.name, _annotations(folder)
         number = {os.fsencode(name): k for k, name in enumerate(names)}
         images, labels = [], []
         for row, line in enumerate(lines, start=1):
@@ -132,3 +155,12 @@ class ImageNet200(_FolderDataset):
             images.append(b"images/" + cells[0])
             labels.append(number[cells[1]])
         return Paths(folder, images), torch.tensor(labels, dtype=torch.int64)
+
+
+def _annotations(folder: Path) -> list[bytes]:
+    """Return the lines of Tiny ImageNet's list."""
+    file = folder / _ANNOTATIONS.name
+    try:
+        return file.read_bytes().splitlines()
+    except OSError as error:
+        raise UserError(f"{str(file)!r} cannot be read: {error.strerror}") from error

@@ -13,6 +13,7 @@ import torch
 
 from ltbench.data.base import Dataset
 from ltbench.data.content import content_digest
+from ltbench.data.copies import first_copies
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
 from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, LARGE_RESIZED, WINDOWS
@@ -24,7 +25,9 @@ from ltbench.terms.protocol import COMMON, Protocol
 
 _TEST_SEED = 20  # of a carved test part, for ever: another seed makes another benchmark
 _TESTED = 5  # one of how many
-ROLES = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}  # of folders, by their names
+# Of folders, by their names.
+ROLES = {"train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val",
+         "validation": "val"}
 
 # As on ImageNet-LT, but for the color jitter, and for batches that a small set can fill.
 PROTOCOLS = {
@@ -87,26 +90,39 @@ def own_files(listed: Listed) -> FileImages:
 def carve(images: EncodedImages, class_names: tuple[str, ...]) -> tuple[EncodedImages, EncodedImages]:
     """Set a fifth of each class's images apart, at least one and never all, by a fixed seed.
 
+    Copies of an image count once and stay together, so that none is trained on whose copy is tested on.
+
     Returns:
         Those to train on, and those to test on.
 
     Raises:
         UserError: If a class has one image only.
     """
-    labels = images.labels
+    originals = first_copies([images])
+    distinct = np.flatnonzero(originals == np.arange(len(originals)))
+    labels = images.labels[torch.from_numpy(distinct)]
     counts = np.bincount(labels.numpy(), minlength=len(class_names))
     for k in np.flatnonzero(counts == 1)[:1]:
-        raise UserError(f"class {class_names[k]!r} must have at least 2 images, one of them to test on, got 1")
-    test = np.sort(select(labels, np.where(counts > 0, np.maximum(counts // _TESTED, 1), 0), _TEST_SEED))
-    train = np.setdiff1d(np.arange(len(labels)), test)
-    return images.take(torch.from_numpy(train)), images.take(torch.from_numpy(test))
+        held = int((images.labels == k).sum())
+        raise UserError(f"class {class_names[k]!r} must have at least 2 images, one of them to test on, got "
+                        f"{'1' if held == 1 else f'{held} copies of one'}")
+    tested = distinct[select(labels, np.where(counts > 0, np.maximum(counts // _TESTED, 1), 0), _TEST_SEED)]
+    apart = np.isin(originals, tested)
+    return images.take(torch.from_numpy(np.flatnonzero(~apart))), images.take(torch.from_numpy(np.flatnonzero(apart)))
 
 
 def own_path(typed: str, family: str) -> Path:
     """Return the path behind a family's colon, with ``~`` expanded."""
     if not typed:
         raise UserError(f"{family} must be followed by a path, got nothing")
-    return Path(os.path.abspath(os.path.expanduser(typed)))
+    path = os.path.abspath(os.path.expanduser(typed))
+    try:
+        os.stat(path)
+    except OSError:
+        pass  # whoever reads it says what is wrong
+    except ValueError:  # a null character, or one that no file's name can hold
+        raise UserError(f"{family} must be followed by a path, got {typed!r}") from None
+    return Path(path)
 
 
 def safe_name(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,18 @@ from ltbench.data.own import OwnImages, own_files, own_path, safe_name
 from ltbench.errors import UserError
 
 _MOST_CLASSES = 2**31 - 1
-_TRAIN = "train"
+_TRAIN = re.compile("train(?:ing)?", re.IGNORECASE)
+_WORDS = {"test": ("test", "testing"), "val": ("val", "valid", "validation")}
 
 
 def open_list(typed: str) -> OwnImages:
-    """Read a training list, and the lists beside it whose names say ``test`` or ``val`` where its own says ``train``."""
+    """Read a training list, and the lists beside it whose names say ``test`` or ``val`` where its own says ``train``.
+
+    ``Train.txt`` has ``Test.txt`` or ``test.TXT`` beside it, ``train_list.csv`` has ``validation_list.csv``.
+
+    Raises:
+        UserError: If a list cannot be read, two lists could be the one for testing, or labels have gaps.
+    """
     file = own_path(typed, "list:")
     train = read_list(file, _MOST_CLASSES)
     labels = np.unique(train[1].numpy())
@@ -30,7 +38,12 @@ def open_list(typed: str) -> OwnImages:
 
 
 def _beside(file: Path, part: str, num_classes: int) -> FileImages | None:
-    if not file.stem.endswith(_TRAIN):
-        return None
-    other = file.with_name(file.stem.removesuffix(_TRAIN) + part + file.suffix)
-    return own_files(read_list(other, num_classes)) if other.is_file() else None
+    said = list(_TRAIN.finditer(file.name))
+    # The last of several words alone, or all: training_set_train.txt has training_set_test.txt beside it.
+    wanted = {(file.name[:said[-1].start()] + word + file.name[said[-1].end():]).lower() for word in _WORDS[part] if said}
+    wanted |= {_TRAIN.sub(word, file.name).lower() for word in _WORDS[part] if said}
+    found = [other for other in sorted(file.parent.iterdir()) if other.name.lower() in wanted and other.is_file()] if said else []
+    if len(found) > 1:
+        raise UserError(f"{str(file)!r} must have one list of the {part} part beside it, got "
+                        f"{' and '.join(repr(other.name) for other in found)}")
+    return own_files(read_list(found[0], num_classes)) if found else None

@@ -22,7 +22,7 @@ from ltbench.errors import UserError
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
-_ROLE = re.compile(r"(?<![a-z])(?:train|test|val|valid|validation)(?![a-z])")
+_ROLE = re.compile(rf"(?<![a-z])(?:{'|'.join(ROLES)})(?![a-z])")
 _NUMBER = re.compile(r"-?\d{1,18}")
 
 
@@ -71,7 +71,8 @@ def _name(pattern: Path) -> str:
 
 def _files(pattern: Path, typed: str) -> list[Path]:
     if os.path.isdir(pattern):
-        found = {file for folder in ("*.tar", "*/*.tar") for file in pattern.glob(folder)}
+        inside = os.path.join(glob.escape(str(pattern)), "")
+        found = {Path(file) for folder in ("*.tar", "*/*.tar") for file in glob.glob(inside + folder)}  # no hidden ones
     elif os.path.exists(pattern):
         found = {pattern}
     else:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from ltbench.registry.hookspecs import hookimpl
 from ltbench.registry.specs import AugmentationSpec, DatasetSpec
 
+_CIFAR100 = "10 of the 10,000 test images of CIFAR-100 stand among its 50,000 training images too"
+_CIFAR100_FINE = f"{_CIFAR100}, 6 of them under another class"
+
 
 @hookimpl
 def ltbench_datasets() -> list[DatasetSpec]:
@@ -13,10 +16,10 @@ def ltbench_datasets() -> list[DatasetSpec]:
         DatasetSpec("digits-lt", "ltbench.data.digits:DigitsLT", "handwritten digits, 8 x 8, part of scikit-learn", 10,
                     default_ratio=20.0, source="embedded"),
         _small("cifar10-lt", "cifar:Cifar10LT", "CIFAR-10, 32 x 32", 10),
-        _small("cifar100-lt", "cifar:Cifar100LT", "CIFAR-100, 32 x 32", 100),
-        _small("cifar20-lt", "cifar_variants:Cifar20LT", "CIFAR-100 by its 20 superclasses, 32 x 32", 20),
+        _small("cifar100-lt", "cifar:Cifar100LT", "CIFAR-100, 32 x 32", 100, remark=_CIFAR100_FINE),
+        _small("cifar20-lt", "cifar_variants:Cifar20LT", "CIFAR-100 by its 20 superclasses, 32 x 32", 20, remark=_CIFAR100),
         _small("cifar10", "cifar_variants:Cifar10", "CIFAR-10, balanced", 10, ratio=1.0),
-        _small("cifar100", "cifar_variants:Cifar100", "CIFAR-100, balanced", 100, ratio=1.0),
+        _small("cifar100", "cifar_variants:Cifar100", "CIFAR-100, balanced", 100, ratio=1.0, remark=_CIFAR100_FINE),
         _small("svhn-lt", "svhn:SvhnLT", "street view house numbers, 32 x 32", 10),
         _small("stl10-lt", "stl10:Stl10LT", "STL-10, 96 x 96", 10),
         _files("imagenet-lt", "imagenet_lt:ImageNetLT", "ImageNet-LT: 115,846 images, 1,280 to 5 a class", 1000),
@@ -56,8 +59,9 @@ def _augmentation(name: str, target: str, summary: str) -> AugmentationSpec:
     return AugmentationSpec(name, f"ltbench.data.{target}", summary)
 
 
-def _small(name: str, target: str, summary: str, num_classes: int, ratio: float = 100.0) -> DatasetSpec:
-    return DatasetSpec(name, f"ltbench.data.{target}", summary, num_classes, default_ratio=ratio, source="download")
+def _small(name: str, target: str, summary: str, num_classes: int, ratio: float = 100.0, remark: str = "") -> DatasetSpec:
+    return DatasetSpec(name, f"ltbench.data.{target}", summary, num_classes, default_ratio=ratio, source="download",
+                       remark=remark)
 
 
 def _files(name: str, target: str, summary: str, num_classes: int | None, ratio: float | None = None) -> DatasetSpec:

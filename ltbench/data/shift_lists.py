@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from ltbench.data.arrays import Ints
-from ltbench.data.lists import Listed, read_list
+from ltbench.data.lists import Listed, entries, read_list
 from ltbench.errors import UserError
 from ltbench.terms.shift import shifts_of
 
@@ -60,5 +61,5 @@ def _positions(file: Path, known: dict[tuple[bytes, int], int], num_classes: int
 
 
 def _line(file: Path, entry: int) -> int:
-    """Return the number of an entry's line: empty lines are none."""
-    return [number for number, line in enumerate(file.read_bytes().splitlines(), start=1) if line.strip()][entry]
+    """Return the number of an entry's line."""
+    return next(islice(entries(file, file.read_bytes()), entry, None))[0]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Self
 
 import numpy as np
 from torch import Tensor
 
 from ltbench.data.arrays import Bytes, Ints
-from ltbench.data.encoded import EncodedImages
+from ltbench.data.encoded import END, EncodedImages
 from ltbench.errors import UserError
 
 BLOCK = tarfile.BLOCKSIZE  # bytes of a header, which stands right before its member's content
@@ -32,6 +33,7 @@ class Shards:
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = tuple(files)
         self._opened: dict[int, int] = {}
+        self._lock = Lock()
 
     def __reduce__(self) -> tuple[type[Shards], tuple[tuple[Path, ...]]]:
         return Shards, (self.files,)
@@ -47,12 +49,25 @@ class Shards:
             OSError: If the file cannot be read.
             ValueError: If no member of that size begins there.
         """
-        if shard not in self._opened:
-            self._opened[shard] = os.open(self.files[shard], os.O_RDONLY)
-        found = os.pread(self._opened[shard], BLOCK + size, offset - BLOCK)
+        found = os.pread(self._handle(shard), BLOCK + size, offset - BLOCK)
         if len(found) < BLOCK + size or int(found[_SIZE].rstrip(b" \0") or b"0", 8) != size:
             raise ValueError(f"{str(self.files[shard])!r} was cut or changed")
         return found[BLOCK:]
+
+    def read_end(self, shard: int, offset: int, size: int) -> bytes:
+        """Return the last bytes of a member's content, without a look at its header.
+
+        Raises:
+            OSError: If the file cannot be read.
+        """
+        length = min(END, size)
+        return os.pread(self._handle(shard), length, offset + size - length)
+
+    def _handle(self, shard: int) -> int:
+        with self._lock:  # threads that digest share it
+            if shard not in self._opened:
+                self._opened[shard] = os.open(self.files[shard], os.O_RDONLY)
+            return self._opened[shard]
 
     def states(self) -> Ints:
         """Return size and time of change of every file, shape (F, 2)."""
@@ -84,10 +99,17 @@ class TarImages(EncodedImages):
         """Return how many bytes an image has."""
         return int(self.places[index, 2])
 
+    def read_end(self, index: int) -> Bytes:
+        """Return an image's last bytes."""
+        return self._read(index, self.shards.read_end)
+
     def read(self, index: int) -> Bytes:
         """Return an image's bytes."""
+        return self._read(index, self.shards.read)
+
+    def _read(self, index: int, read: Callable[[int, int, int], bytes]) -> Bytes:
         try:
-            return np.frombuffer(self.shards.read(*self.places[index].tolist()), np.uint8)
+            return np.frombuffer(read(*self.places[index].tolist()), np.uint8)
         except OSError as error:
             raise UserError(f"image {self.paths[index]!r} cannot be read ({type(error).__name__}: {error.strerror})") from error
         except ValueError as error:

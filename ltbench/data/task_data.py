@@ -33,6 +33,7 @@ class TaskData:
         test_indices: Which test images are kept: all, but for smoke tests; int64, shape (M,).
         fingerprint: Digest of which images the parts hold, where lists say so; None where the dataset's name does.
         unreadable: How many images of each part were left out, and the sha256 of their names; None where none was.
+        held_out: Images that are looked at while these are trained on, in their place; None where none are.
     """
 
     dataset: Dataset
@@ -42,6 +43,7 @@ class TaskData:
     labels: Tensor
     fingerprint: str | None = None
     unreadable: Mapping[str, int | str] | None = None
+    held_out: TaskData | None = None
 
     @property
     def class_counts(self) -> Tensor:

@@ -23,6 +23,7 @@ from ltbench.system.atomic import write_whole
 from ltbench.system.settings import data_workers
 
 _SHOWN = 3
+_RULES = b"2"  # of decoding: what older ones read, newer ones may refuse
 Positions = Mapping[str, list[int]]
 
 
@@ -93,7 +94,7 @@ def _names(part: EncodedImages, positions: list[int]) -> list[str]:
 
 def _remembered(source: EncodedImages, folder: Path, what: str, decode: bool) -> list[int]:
     """Return which images of a source cannot be read, from a file of an earlier look at the same ones."""
-    key = hashlib.sha256(source.fingerprint.encode() + source.state()).hexdigest()
+    key = hashlib.sha256(_RULES + source.fingerprint.encode() + source.state()).hexdigest()
     file = folder / f"{key}.json"
     with suppress(OSError, ValueError):  # not there, or damaged
         return [int(index) for index in json.loads(file.read_text(encoding="utf-8"))]

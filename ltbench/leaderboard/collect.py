@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,14 @@ class Contradiction:
                 f"{shown}: neither is used")
 
 
-def collect(stored: Iterable[Stored]) -> tuple[list[Table], list[Contradiction]]:
+def collect(stored: Iterable[Stored], remarks: Mapping[str, str] | None = None) -> tuple[list[Table], list[Contradiction]]:
     """Group records into tables.
 
     A row is an expression with all its hyperparameters. Two records of one run (the same row, seed and split seed) count once if
     they are equal; if they are not, neither is used: ltbench never picks a winner.
+
+    Args:
+        remarks: What must stand beside the figures of a dataset, by its name, see :attr:`ltbench.DatasetSpec.remark`.
 
     Returns:
         The tables in the order of their settings, and the pairs of records that contradict each other.
@@ -61,7 +64,7 @@ def collect(stored: Iterable[Stored]) -> tuple[list[Table], list[Contradiction]]
         contradictions += found
         if kept:
             groups[_text([shared, _splits(kept)])].append(kept)
-    tables = [_table(rows_of) for _, rows_of in sorted(groups.items())]
+    tables = [_table(rows_of, remarks or {}) for _, rows_of in sorted(groups.items())]
     tables.sort(key=lambda table: (table.dataset, table.imbalance_ratio or 0.0, table.imbalance or "", table.track))
     return tables, contradictions
 
@@ -149,7 +152,7 @@ def _one_a_run(items: Iterable[Stored]) -> tuple[list[Stored], list[Contradictio
     return kept, contradictions
 
 
-def _table(groups: list[list[Stored]]) -> Table:
+def _table(groups: list[list[Stored]], remarks: Mapping[str, str]) -> Table:
     firsts = [items[0].record for items in groups]
     hashes = {(first.expression, first.expression_hash) for first in firsts}
     names = Counter(expression for expression, _ in hashes)  # rows of two first stages from elsewhere differ in their notes
@@ -169,6 +172,7 @@ def _table(groups: list[list[Stored]]) -> Table:
         train_images=sum(record.split.class_counts),
         rows=tuple(rows),
         tuning=tuning_terms(record),
+        remark=remarks.get(record.task.dataset, ""),
     )
 
 

@@ -47,6 +47,7 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
         "protocol": json.dumps(table.protocol.as_dict(), sort_keys=True),
         "precision": table.precision,
         "selection": table.selection,
+        **({"remark": table.remark} if table.remark else {}),
     }
     lines = []
     for row, rank in zip(table.rows, table.ranks(), strict=True):
@@ -59,6 +60,7 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
             value = row.figure(name)
             line |= {name: value.mean, f"{name}_ci95": value.half_width}
         line["seconds"] = row.seconds.mean
+        line |= {"tested": row.tested} if row.tested else {}
         lines.append({name: escape_spreadsheet(printable(v)) if isinstance(v, str) else v for name, v in line.items()})
     return lines
 
@@ -72,6 +74,7 @@ def table_dict(table: Table) -> dict[str, Any]:
         **({"tuning": table.tuning} if table.tuning else {}),
         "splits": [{"seed": seed, "hash": digest} for seed, digest in table.splits],
         "not_ranked": table.unranked,
+        **({"remark": table.remark} if table.remark else {}),
         "rows": [_row(row, rank) for row, rank in zip(table.rows, table.ranks(), strict=True)],
     }
 
@@ -84,6 +87,7 @@ def _row(row: Row, rank: int | None) -> dict[str, Any]:
         "overrides": row.overrides,
         "external": row.external,
         **({"tuned": list(row.tuned)} if row.tuned else {}),
+        **({"tested": row.tested} if row.tested else {}),
         "completed": runs,
         "diverged": row.diverged,
         "failed": row.failed,

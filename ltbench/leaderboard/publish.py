@@ -1,4 +1,4 @@
-"""What a board publishes: every file of it that is generated, a function of its records and of the printed figures alone.
+"""What a board publishes: every file of it that is generated, a function of its records, the printed figures and the remarks.
 
 The same bytes on any machine: no time, no locale, no path, no order of a file system enters.
 """
@@ -13,17 +13,21 @@ from typing import Any
 
 from ltbench.errors import UserError
 from ltbench.leaderboard.board import Board
+from ltbench.leaderboard.claims import Claim
 from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.details import curve_images, row_details
 from ltbench.leaderboard.export import table_dict, to_csv
+from ltbench.leaderboard.findings import Finding, Measured, findings
+from ltbench.leaderboard.given import NOTHING_GIVEN, Given
 from ltbench.leaderboard.outcomes import Outcome, read_outcome
 from ltbench.leaderboard.page import render_page
-from ltbench.leaderboard.ranking import Standing, standings
-from ltbench.leaderboard.reported import Printed, Reproduction, reproductions
-from ltbench.leaderboard.rows import Row, Table
-from ltbench.leaderboard.tables import NOTHING, Heading, format_estimate, headings, render, tabulate_markdown
+from ltbench.leaderboard.printed_page import Beside, nearest, printed_page, summary, verdict_of
+from ltbench.leaderboard.ranking import Standings, standings
+from ltbench.leaderboard.reported import PrintedRow, Reproduction, reproductions
+from ltbench.leaderboard.rows import Table
+from ltbench.leaderboard.sections import PRINTED_PAGE, claims_section, describe, printed_section, to_run_section
+from ltbench.leaderboard.tables import Heading, headings, render
 from ltbench.results.records import read_directory
-from ltbench.results.text import escape_markdown, printable
 from ltbench.system.atomic import write_whole
 
 START, END = "<!-- board -->\n", "<!-- /board -->"
@@ -35,36 +39,54 @@ class Shown:
     """Hold a table with what a board says of it.
 
     Args:
-        standing: What the statistics say of each row.
+        standings: What the statistics say of it.
         beside: What papers print of each row.
     """
 
     table: Table
     heading: Heading
-    standing: Sequence[Standing]
+    standings: Standings
     beside: Sequence[Sequence[Reproduction]]
 
 
-def generate(board: Board, printed: Sequence[Printed]) -> dict[str, bytes]:
+def generate(board: Board, given: Given = NOTHING_GIVEN, remarks: Mapping[str, str] | None = None) -> dict[str, bytes]:
     """Return the contents of every generated file of a board, by name.
 
+    A board without records has a README that says what is asked for and not run yet, and none of the files of a table.
+
+    Args:
+        remarks: What must stand beside the figures of a dataset, by its name.
+
     Raises:
-        UserError: If a record is broken, contradicts another or does not follow from its predictions: a board refuses to publish
-            what its records do not carry.
+        UserError: If a record is broken, contradicts another or does not follow from its predictions (a board refuses to publish
+            what its records do not carry), or there is nothing to show.
     """
-    tables, outcomes = _tables(board)
-    shown = [Shown(table, heading, standings(table, outcomes).rows,
-                   [reproductions(table, row, printed, board.tolerance) for row in table.rows])
+    tables, outcomes = _tables(board, remarks)
+    asked = [run for run in given.asked if run.board == board.name]
+    datasets = {table.dataset for table in tables} | {run.dataset for run in asked}
+    printed = [row for row in given.rows if row.dataset in datasets]
+    if not (tables or asked):
+        raise UserError(f"board {board.name!r} cannot be published: {str(board.results)!r} holds no record")
+    shown = [_shown(table, heading, outcomes, given, board.tolerance)
              for table, heading in zip(tables, headings(tables), strict=True)]
-    content = {"name": board.name, "title": board.title, "tolerance": board.tolerance, "tables": [_content(one) for one in shown]}
-    files = {
-        "board.json": json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n",
-        "index.html": render_page(content, [one.heading for one in shown]),
-        "board.csv": to_csv(tables),
-        "board.tex": render(tables, "latex"),
-        _README: _readme(board, render(tables, "md") + "".join(map(_printed_table, shown))),
-    }
-    return {name: text.encode("utf-8") for name, text in files.items()}
+    claims = [claim for claim in given.claims if claim.better.dataset in datasets]
+    measured = [Measured(one.table, one.standings, outcomes) for one in shown]
+    found = [findings(claim, measured) for claim in claims]
+    beside = [Beside(row, one) for table in shown for row, of_row in zip(table.table.rows, table.beside, strict=True)
+              for one in of_row]
+    content = {"name": board.name, "title": board.title, "tolerance": board.tolerance, "tables": [_content(one) for one in shown],
+               "claims": [_claim(claim, of_claim) for claim, of_claim in zip(claims, found, strict=True)],
+               "printed": [_printed(row, beside) for row in printed]}
+    text = (render(tables, "md") + claims_section(claims, found) + printed_section(summary(printed, beside))
+            + to_run_section(asked, tables))
+    files = {"board.json": json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n", _README: _readme(board, text)}
+    if printed:
+        files[PRINTED_PAGE] = printed_page(board.title, printed, beside, given.asked)
+    if tables:
+        files["index.html"] = render_page(content, [one.heading for one in shown])
+        files["board.csv"] = to_csv(tables)
+        files["board.tex"] = render(tables, "latex")
+    return {name: text.encode("utf-8") for name, text in sorted(files.items())}
 
 
 def write(board: Board, files: Mapping[str, bytes]) -> list[str]:
@@ -87,17 +109,25 @@ def differing(board: Board, files: Mapping[str, bytes]) -> list[str]:
     return [name for name, content in files.items() if _bytes(board.folder / name) != content]
 
 
+def _shown(table: Table, heading: Heading, outcomes: Mapping[Path, Outcome], given: Given, tolerance: float) -> Shown:
+    beside = [reproductions(table, row, given.printed, tolerance) for row in table.rows]
+    return Shown(table, heading, standings(table, outcomes), beside)
+
+
 def _content(shown: Shown) -> dict[str, Any]:
     """Return a table as ``ltbench leaderboard --format json`` has it, with details of its rows and printed figures."""
     plain = table_dict(shown.table)
     rows = [{**line, **row_details(row, standing)}
-            for line, row, standing in zip(plain["rows"], shown.table.rows, shown.standing, strict=True)]
+            for line, row, standing in zip(plain["rows"], shown.table.rows, shown.standings.rows, strict=True)]
     return {**plain, "rows": rows, "curve_images": curve_images(shown.table), "heading": str(shown.heading),
             "reported": [[_reproduction(one) for one in found] for found in shown.beside]}
 
 
-def _tables(board: Board) -> tuple[list[Table], dict[Path, Outcome]]:
-    """Return a board's tables, and what each completed run got right, by the file of its record."""
+def _tables(board: Board, remarks: Mapping[str, str] | None) -> tuple[list[Table], dict[Path, Outcome]]:
+    """Return a board's tables, and what each completed run got right, by the file of its record.
+
+    The table with most ranked rows comes first: what stands on top of a board is what most can be read from.
+    """
     stored, problems = read_directory(board.results) if board.results.is_dir() else ([], [])
     outcomes: dict[Path, Outcome] = {}
     before: Outcome | None = None
@@ -108,12 +138,17 @@ def _tables(board: Board) -> tuple[list[Table], dict[Path, Outcome]]:
         problems += [f"{item.path.name}: {mismatch}" for mismatch in mismatches]
         if item.record.core.dirty:
             problems.append(f"{item.path.name}: it is of a commit with changes of its own")
-    tables, contradictions = collect(stored)
+    tables, contradictions = collect(stored, remarks)
     if problems := [*problems, *map(str, contradictions)]:
         raise UserError(f"board {board.name!r} cannot be published: " + "; ".join(problems[:3]))
-    if not tables:
-        raise UserError(f"board {board.name!r} cannot be published: {str(board.results)!r} holds no record")
+    tables.sort(key=lambda table: (-_ranked(table), -table.protocol.epochs))
     return tables, outcomes
+
+
+def _ranked(table: Table) -> int:
+    """Count the ranked rows with an interval."""
+    return sum(rank is not None and row.figure("accuracy.all").half_width is not None
+               for rank, row in zip(table.ranks(), table.rows, strict=True))
 
 
 def _readme(board: Board, text: str) -> str:
@@ -131,30 +166,26 @@ def _readme(board: Board, text: str) -> str:
     return f"{before}{START}{text}{END}{after}"
 
 
-def _printed_table(shown: Shown) -> str:
-    rows = [_printed_row(row, one) for row, found in zip(shown.table.rows, shown.beside, strict=True) for one in found]
-    if not rows:
-        return ""
-    header = ["method", "paper", "row", "reported", "ours", "difference", "verdict", "because"]
-    return f"\n### Beside the print: {escape_markdown(str(shown.heading))}\n\n{tabulate_markdown(header, rows)}\n"
-
-
-def _printed_row(row: Row, one: Reproduction) -> list[str]:
-    claim = one.printed
-    difference = f"{one.differences['all']:+.1f}" if "all" in one.differences else NOTHING
-    cells = (row.method, f"{claim.source}, table {claim.table}", claim.method, _figure(claim.accuracy.get("all")),
-             format_estimate(row.figure("accuracy.all"), 1), difference, one.verdict, one.reason)
-    return [printable(text) for text in cells]
-
-
-def _figure(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.1f}"
-
-
 def _reproduction(one: Reproduction) -> dict[str, Any]:
     claim = one.printed
     return {"source": claim.source, "table": claim.table, "row": claim.method, "setting": claim.setting,
             "accuracy": dict(claim.accuracy), "differences": dict(one.differences), "verdict": one.verdict, "reason": one.reason}
+
+
+def _claim(claim: Claim, found: Sequence[Finding]) -> dict[str, Any]:
+    better = claim.better
+    return {"says": claim.says, "source": better.source, "table": better.table, "dataset": better.dataset,
+            "imbalance_ratio": better.imbalance_ratio, "split": claim.split, "printed": claim.difference,
+            "better": better.method, "worse": claim.worse.method,
+            "found": [{"terms": one.terms, "difference": one.difference.value, "ci95": one.difference.interval, "runs": one.runs,
+                       "verdict": one.verdict, "reason": one.reason, "text": describe(one)} for one in found]}
+
+
+def _printed(row: PrintedRow, beside: Sequence[Beside]) -> dict[str, Any]:
+    names = ("source", "table", "dataset", "imbalance_ratio", "backbone", "setting", "run_by")
+    plain = {name: getattr(row, name) for name in names}
+    verdict = None if row.claim is None else verdict_of(nearest(row.claim, beside))
+    return {**plain, "row": row.method, "accuracy": dict(row.accuracy), "verdict": verdict}
 
 
 def _bytes(file: Path) -> bytes | None:

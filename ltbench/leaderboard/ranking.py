@@ -20,7 +20,7 @@ from itertools import combinations
 from pathlib import Path
 
 from ltbench.leaderboard.bootstrap import RESAMPLES, Resampled, resample
-from ltbench.leaderboard.differences import Difference, difference, p_value, spread_of
+from ltbench.leaderboard.differences import Difference, difference, p_value, spreads_of_all
 from ltbench.leaderboard.outcomes import Outcome, stack
 from ltbench.leaderboard.rows import Row, Run, Table, name_runs
 from ltbench.leaderboard.tuned import too_many
@@ -74,12 +74,14 @@ class Standings:
         runs: Split seeds and seeds that all compared rows share.
         compared: Methods compared, best first.
         pairs: All pairs of them, by their positions in ``compared``.
+        resampled: What their differences are made of, in that order; None where fewer than two were compared.
     """
 
     rows: tuple[Standing, ...]
     runs: tuple[Run, ...]
     compared: tuple[str, ...]
     pairs: tuple[Pair, ...]
+    resampled: Resampled | None = None
 
 
 def standings(table: Table, outcomes: Mapping[Path, Outcome], resamples: int = RESAMPLES, seed: int = 0) -> Standings:
@@ -99,13 +101,15 @@ def standings(table: Table, outcomes: Mapping[Path, Outcome], resamples: int = R
     reasons = [table.unranked or _left_out(row, of_row, runs) for row, of_row in zip(table.rows, held, strict=True)]
     chosen = [i for i, reason in enumerate(reasons) if reason is None]
     pairs: tuple[Pair, ...] = ()
+    resampled = None
     if len(chosen) > 1:
         compared = [[outcomes[held[i][run].path] for run in runs] for i in chosen]
-        pairs = compare_all(resample(stack(runs, compared), resamples, seed))
+        resampled = resample(stack(runs, compared), resamples, seed)
+        pairs = compare_all(resampled)
     intervals = dict(zip(chosen, rank_intervals(len(chosen), pairs), strict=True))
     best = {chosen[i] for i in undistinguished(len(chosen), pairs)}
     rows = tuple(Standing(row.method, reasons[i], intervals.get(i), i in best) for i, row in enumerate(table.rows))
-    return Standings(rows, runs, tuple(table.rows[i].method for i in chosen), pairs)
+    return Standings(rows, runs, tuple(table.rows[i].method for i in chosen), pairs, resampled)
 
 
 def compare_all(resampled: Resampled) -> tuple[Pair, ...]:
@@ -117,7 +121,7 @@ def compare_all(resampled: Resampled) -> tuple[Pair, ...]:
     if len(resampled.runs) < 2:
         raise ValueError("runs must be at least 2 to tell methods apart, got 1")
     places = list(combinations(range(resampled.observed.shape[1]), 2))
-    spreads = [spread_of(resampled, *place) for place in places]
+    spreads = spreads_of_all(resampled)
     floor = math.fsum(spread.of_seeds for spread in spreads) / max(len(spreads), 1)
     degrees = (len(resampled.runs) - 1) * (resampled.observed.shape[1] - 1)  # as many as the methods' differences have
     differences = [difference(resampled, *place, spread=spread) for place, spread in zip(places, spreads, strict=True)]

@@ -11,7 +11,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,30 @@ class Printed:
 
 
 @dataclass(frozen=True)
+class PrintedRow:
+    """Hold one row of a paper's table, whoever ran it.
+
+    Args:
+        imbalance_ratio: As printed; empty for a set that is used as it is.
+        backbone: As printed.
+        run_by: ``this paper``, ``quoted`` or ``unclear``.
+        accuracy: Percent, by split.
+        claim: The row with the run that stands for it, where the paper ran it itself.
+    """
+
+    source: str
+    table: str
+    method: str
+    setting: str
+    dataset: str
+    imbalance_ratio: str
+    backbone: str
+    run_by: str
+    accuracy: Mapping[str, float]
+    claim: Printed | None
+
+
+@dataclass(frozen=True)
 class Reproduction:
     """Hold a printed row beside a measured one.
 
@@ -79,7 +103,12 @@ class Reproduction:
 
 
 def read_reported(file: Path) -> list[Printed]:
-    """Read the printed rows that papers ran themselves.
+    """Read the printed rows that papers ran themselves, see :func:`read_rows`."""
+    return [row.claim for row in read_rows(file) if row.claim is not None]
+
+
+def read_rows(file: Path) -> list[PrintedRow]:
+    """Read all printed rows, in the order of the file.
 
     Raises:
         UserError: If it cannot be read or a line is not as it should be, naming it.
@@ -94,14 +123,12 @@ def read_reported(file: Path) -> list[Printed]:
         where = f"line {number} of {str(file)!r}"
         if set(line) != set(_COLUMNS) or None in line.values():
             raise UserError(f"{where} must have the columns {', '.join(_COLUMNS)}")
-        if line["run_by"] != _OWN:
-            continue
-        identity = tuple(line[name] for name in _COLUMNS if name not in ("split", "accuracy", "run_by"))
+        identity = tuple(line[name] for name in _COLUMNS if name not in ("split", "accuracy"))
         figure = _number(line["accuracy"], f"accuracy in {where}")
         if not 0 <= figure <= 100 or line["split"] in accuracy.setdefault(identity, {}):
             raise UserError(f"{where} must hold one accuracy from 0 to 100 for each split, got {line['accuracy']!r}")
         accuracy[identity][line["split"]] = figure
-    return [_printed(identity, figures, file) for identity, figures in accuracy.items()]
+    return [_row(identity, figures, file) for identity, figures in accuracy.items()]
 
 
 def reproductions(table: Table, row: Row, printed: Iterable[Printed], tolerance: float) -> list[Reproduction]:
@@ -118,20 +145,20 @@ def reproductions(table: Table, row: Row, printed: Iterable[Printed], tolerance:
         if (claim.dataset, claim.imbalance_ratio) != (table.dataset, table.imbalance_ratio):
             continue
         if _last_methods(claim.expression) == _last_methods(row.expression):
-            differing = _differing(table, row, claim)
-            found.append((_distance(row, claim, differing), _compare(row, claim, differing, tolerance)))
+            settings = differing(table, row, claim)
+            found.append((_distance(row, claim, settings), _compare(row, claim, settings, tolerance)))
     nearest: dict[str, int] = {}
     for distance, one in found:
         nearest[one.printed.source] = min(distance, nearest.get(one.printed.source, distance))
     return [one for distance, one in found if distance == nearest[one.printed.source]]
 
 
-def _compare(row: Row, claim: Printed, differing: Sequence[str], tolerance: float) -> Reproduction:
+def _compare(row: Row, claim: Printed, settings: Sequence[str], tolerance: float) -> Reproduction:
     means = {split: row.figure(f"accuracy.{split}").mean for split in SPLITS}
     differences = {split: mean - claim.accuracy[split] for split, mean in means.items()
                    if mean is not None and split in claim.accuracy}
-    if differing:
-        return Reproduction(claim, NOT_COMPARABLE, "; ".join(differing), differences)
+    if settings:
+        return Reproduction(claim, NOT_COMPARABLE, "; ".join(settings), differences)
     if row.diverged:
         return Reproduction(claim, DIVERGED, f"{row.diverged} of {row.diverged + row.failed + len(row.completed)} runs",
                           differences)
@@ -148,7 +175,8 @@ def _verdict(ours: Estimate, printed: float | None, tolerance: float) -> tuple[s
     return (REPRODUCED if abs(ours.mean - printed) <= tolerance else NOT_REPRODUCED), ""
 
 
-def _differing(table: Table, row: Row, claim: Printed) -> list[str]:
+def differing(table: Table, row: Row, claim: Printed) -> list[str]:
+    """Return the settings of a measured row that are not those of a printed one, as text; both are of one dataset and ratio."""
     record = row.records[0] if row.completed else None
     protocol = table.protocol
     pairs: list[tuple[str, Any, Any]] = [
@@ -156,6 +184,7 @@ def _differing(table: Table, row: Row, claim: Printed) -> list[str]:
         ("backbone", protocol.backbone, claim.backbone),
         ("epochs", protocol.epochs, claim.epochs),
         ("test noise", float(protocol.as_dict().get("eval_noise", 0.0)), claim.noise),
+        ("images held out", bool(protocol.as_dict().get("hold_out")), False),
     ]
     if table.track == PAPER and record is not None:
         pairs.append(("terms of", record.paper or "", claim.paper))
@@ -163,28 +192,38 @@ def _differing(table: Table, row: Row, claim: Printed) -> list[str]:
     return different if table.track == PAPER else [f"{table.track} track", *different]
 
 
-def _distance(row: Row, claim: Printed, differing: Sequence[str]) -> int:
+def _distance(row: Row, claim: Printed, settings: Sequence[str]) -> int:
     """Count the settings that differ, those within the expression one by one; an option is what an ablation is about."""
     ours, theirs = (Counter(_WORDS.findall(text)) for text in (row.expression, claim.expression))
-    return len(differing) + sum(_OPTION_WEIGHT if "=" in word else 1 for word in ((ours - theirs) + (theirs - ours)).elements())
+    return len(settings) + sum(_OPTION_WEIGHT if "=" in word else 1 for word in ((ours - theirs) + (theirs - ours)).elements())
+
+
+def bare(expression: str) -> str:
+    """Return an expression without options."""
+    while _OPTIONS.search(expression):  # a value may hold parentheses
+        expression = _OPTIONS.sub("", expression)
+    return expression
 
 
 def _last_methods(expression: str) -> str:
     """Return the names of the last stage's methods, without their options."""
-    bare = expression
-    while _OPTIONS.search(bare):  # a value may hold parentheses
-        bare = _OPTIONS.sub("", bare)
-    return bare.rpartition("/")[2]
+    return bare(expression).rpartition("/")[2]
 
 
-def _printed(identity: tuple[str, ...], figures: dict[str, float], file: Path) -> Printed:
-    source, table, dataset, _, _, setting, method, expression, paper, ratio, backbone, epochs, noise = identity
-    where = f"a line of {source} {table} {method!r} in {str(file)!r}"
+def _row(identity: tuple[str, ...], figures: dict[str, float], file: Path) -> PrintedRow:
+    source, table, dataset, ratio, backbone, setting, method, run_by, *run = identity
+    row = PrintedRow(source, table, method, setting, dataset, ratio, backbone, run_by, figures, None)
+    return replace(row, claim=_claim(row, run, file)) if run_by == _OWN else row
+
+
+def _claim(row: PrintedRow, run: Sequence[str], file: Path) -> Printed:
+    expression, paper, ratio, backbone, epochs, noise = run
+    where = f"a line of {row.source} {row.table} {row.method!r} in {str(file)!r}"
     if not (expression and backbone and epochs.isdecimal()):
         raise UserError(f"{where} must say which run stands for it, got expression {expression!r}, epochs {epochs!r}")
     chosen = _number(ratio, f"run_ratio of {where}") if ratio else None
-    return Printed(source, table, method, setting, dataset, chosen, expression, paper, backbone, int(epochs),
-                   _number(noise, f"run_noise of {where}"), figures)
+    return Printed(row.source, row.table, row.method, row.setting, row.dataset, chosen, expression, paper, backbone, int(epochs),
+                   _number(noise, f"run_noise of {where}"), row.accuracy)
 
 
 def _number(text: str, what: str) -> float:

@@ -10,6 +10,7 @@ from ltbench.leaderboard.tuned import too_many
 from ltbench.results.interval import Estimate
 from ltbench.results.records import Stored
 from ltbench.results.schema import Record, RecordedProtocol
+from ltbench.results.tested import tell_tested
 from ltbench.terms.protocol import CUSTOM
 
 SMOKE = "smoke"
@@ -75,6 +76,12 @@ class Row:
         return max((record.tuning_trials for record in self.records), default=0)
 
     @property
+    def tested(self) -> str | None:
+        """Over how many classes its figures are, where some have no test image; None where all have."""
+        texts = [text for record in self.records if (text := tell_tested(record.split.class_counts, record.split.test_counts))]
+        return texts[0] if texts else None
+
+    @property
     def whole(self) -> bool:
         """Whether every run completed; a mean over the runs that happened to survive is not ranked."""
         return not (self.diverged or self.failed)
@@ -103,6 +110,7 @@ class Table:
         splits: Split seed and hash of each subset that the runs cover.
         train_images: Of one subset.
         tuning: How many trials each row had, and on what; None where nothing was tuned.
+        remark: What a reader of the dataset's figures must know; empty where that is nothing.
     """
 
     dataset: str
@@ -117,6 +125,7 @@ class Table:
     train_images: int
     rows: tuple[Row, ...]
     tuning: dict[str, Any] | None = None
+    remark: str = ""
 
     @property
     def unranked(self) -> str | None:

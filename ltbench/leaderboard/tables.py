@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ltbench.leaderboard.export import to_csv, to_json
@@ -107,8 +107,9 @@ def _distinction(table: Table, alike: Sequence[Table]) -> list[str]:
 
 
 def _notes(row: Row) -> str:
-    """Say what sets a row apart: settings of its own, what was tuned, a first stage from elsewhere, runs that broke."""
-    notes = [f"{name}={value}" for name, value in row.overrides.items()]
+    """Say what sets a row apart: classes left out, own settings, what was tuned, a foreign first stage, runs that broke."""
+    notes = [row.tested] if row.tested else []
+    notes += [f"{name}={value}" for name, value in row.overrides.items()]
     notes += [f"tuned: {', '.join(row.tuned)}"] if row.tuned else []
     notes += [f"not ranked: {reason}"] if (reason := too_many(row.tuned)) else []
     notes += [f"external: {row.external}"] if row.external is not None else []
@@ -143,6 +144,12 @@ def tabulate_markdown(header: list[str], body: list[list[str]]) -> str:
     return _tabulate(header, [[escape_markdown(cell) for cell in cells] for cells in body], "github")
 
 
+def compact_markdown(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    """Lay out a markdown table of long texts without padding, its cells made printable and escaped."""
+    lines = [[escape_markdown(printable(cell)) for cell in cells] for cells in body]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *lines))
+
+
 def _tabulate(header: list[str], body: list[list[str]], form: str) -> str:
     from tabulate import tabulate
 
@@ -151,9 +158,11 @@ def _tabulate(header: list[str], body: list[list[str]], form: str) -> str:
 
 
 def _markdown(table: Table, heading: str) -> str:
-    return f"## {escape_markdown(heading)}\n\n{tabulate_markdown(*_cells(table))}\n"
+    remark = f"\n{escape_markdown(printable(table.remark))}.\n" if table.remark else ""
+    return f"## {escape_markdown(heading)}\n\n{tabulate_markdown(*_cells(table))}\n{remark}"
 
 
 def _latex(table: Table, heading: str) -> str:
     # A comment ends with its line, and a heading has no line breaks. tabulate escapes the cells.
-    return f"% {heading}\n{finish_latex(_tabulate(*_cells(table), 'latex_booktabs'))}\n"
+    remark = f"% {printable(table.remark)}.\n" if table.remark else ""
+    return f"% {heading}\n{remark}{finish_latex(_tabulate(*_cells(table), 'latex_booktabs'))}\n"

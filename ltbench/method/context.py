@@ -87,6 +87,7 @@ class Context:
         lr: The stage's learning rate in the first step of the current epoch; 0 where nothing is trained.
         previous: The model of the stage before, frozen and in evaluation mode; None in the first stage. Its ``head``,
             ``backbone`` and ``method(name)`` are there to read.
+        splits: Of which ``features`` gives embeddings: ``train``, and ``held_out`` where a run holds training images out.
         batch: During a step, this process's part of its first stream, usually ``main``: a criterion that draws a number for each
             image cuts them by its ``rows_of``. None outside of steps.
         global_labels: Labels of the global batch whose loss was asked for last, shape (G,); None before the first.
@@ -96,11 +97,12 @@ class Context:
 
     def __init__(self, engine: StageModel, stack: Combined, facts: Facts, protocol: Protocol, previous: StageModel | None,
                  device: torch.device, read_features: Callable[[str, str], Bank],
-                 gather: Callable[[Tensor], Tensor]) -> None:
+                 gather: Callable[[Tensor], Tensor], splits: tuple[str, ...] = ("train",)) -> None:
         self._engine = weakref.ref(engine)  # the engine owns its context
         self._stack = stack
         self._read_features = read_features
         self._gather = gather
+        self.splits = splits
         self._class_counts = facts.class_counts.to(device)
         self.facts = facts
         self.protocol = protocol
@@ -211,8 +213,10 @@ class Context:
     def features(self, split: str = "train", view: str = "plain") -> Bank:
         """Return the embeddings of a split under the backbone as it is now; cached where the backbone is frozen.
 
+        What is held out is there to be measured on; a method that trained on it would be measured on what it has learned.
+
         Raises:
-            ValueError: For any other split or view: a method never sees the test images.
+            ValueError: For a split that is none of ``splits``, or another view: a method never sees the test images.
         """
         return self._read_features(split, view)
 

@@ -212,7 +212,8 @@ class Method(nn.Module):
     def measure(self, ctx: Context) -> Mapping[str, float]:
         """Return figures for the training curve, by name: before the first step (a row of epoch 0) and after every epoch.
 
-        Called on every process, with gradients off and the model in evaluation mode; it must change nothing.
+        Where a run asks for it, called within epochs too. Called on every process, with gradients off and the model in evaluation
+        mode; it must change nothing.
         """
         return {}
 

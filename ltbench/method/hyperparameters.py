@@ -86,10 +86,10 @@ def format_value(value: Any) -> str:
 
 
 def _convert(name: str, value: Any, annotation: Any) -> Any:
-    for option in ranges.options(annotation):
+    for option in sorted(ranges.options(annotation), key=lambda option: option is not types.NoneType):  # "none" is no word there
         try:
             return _as(value, ranges.bare(option))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):  # the last: an integer that is too large for a float
             continue
     raise UserError(f"{name} must be {describe(annotation)}, got {value!r}")
 
@@ -117,6 +117,8 @@ def _as(value: Any, kind: Any) -> Any:
             items = [item.strip() for item in value[1:-1].split(",")] if value[1:-1].strip() else []
         if not isinstance(items, (tuple, list)):
             raise ValueError
+        if any(isinstance(item, str) and (not item or "," in item) for item in items):
+            raise ValueError
         return tuple(_as(item, typing.get_args(kind)[0]) for item in items)
     if kind is bool:
         text = str(value).lower()
@@ -130,9 +132,19 @@ def _as(value: Any, kind: Any) -> Any:
         if not math.isfinite(number):
             raise ValueError
         return number
-    if kind is str and isinstance(value, str):
+    if kind is str and isinstance(value, str) and _is_word(value):
         return value
     raise ValueError
+
+
+def _is_word(text: str) -> bool:
+    """Tell whether an expression can spell a text, so that reading it gives the text back: brackets match, commas are in some."""
+    depth = 0
+    for sign in text:
+        depth += (sign in "([") - (sign in ")]")
+        if depth < 0 or (sign == "," and depth == 0):
+            return False
+    return depth == 0 and text.isprintable() and text == text.strip()
 
 
 def _describe(kind: Any) -> str:

@@ -20,11 +20,13 @@ class Facts:
         class_counts: Realized training images of each class, int64, shape (C,).
         feature_dim: D, the width of the embedding that the backbone gives.
         epochs: Of the stage that the method is in.
+        class_names: C of them, as the dataset has them; none in a test that needs none.
     """
 
     class_counts: Tensor
     feature_dim: int
     epochs: int
+    class_names: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:

@@ -162,6 +162,8 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         terms.append(own)
         overrides = _overrides(trial, stage.text)
         realized = _change(own, overrides, f"protocol override of {stage.text}").replace(name=own.name)
+        if not trial.owns("measure"):
+            realized = realized.replace(measure_every=None, name=own.name)  # and its result is shared with runs that never asked
         if realized.image_size != protocol.image_size:  # images are decoded once for all that a command compares
             raise UserError(f"image_size of {stage.text} must be {protocol.image_size}, the task's, got {realized.image_size}")
         if previous and trial.evaluation_only:
@@ -182,7 +184,8 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
     if task.track == PAPER:
         shared = shared.replace(eval_flip=terms[-1].eval_flip, name=PAPER)
     key = _digest([stages[-1].key, [[_method_key(c) for c in stage.choices] for stage in stages], task.track, protocol.name,
-                   stages[-1].protocol.eval_flip, *([protocol.eval_noise] if protocol.eval_noise else [])])
+                   stages[-1].protocol.eval_flip, *([protocol.eval_noise] if protocol.eval_noise else []),
+                   *([{"measure_every": protocol.measure_every}] if protocol.measure_every else [])])
     return RunPlan(expression, task, shared, tuple(stages), precision, external, paper, key, dataset.images, pretraining)
 
 

@@ -41,7 +41,10 @@ def _require_number(name: str, value: Any, kind: type, *, zero: bool = False) ->
     option = f"--{name.replace('_', '-')}"
     if isinstance(value, bool) or not isinstance(value, Integral if kind is int else Real):
         raise UserError(f"{option} must be a {'whole ' if kind is int else ''}number, got {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer that is too large for one
+        number = math.inf
     if not 0 <= number < math.inf or (number == 0 and not zero):
         raise UserError(f"{option} must be {'>=' if zero else '>'} 0, got {value}")
 
@@ -93,6 +96,8 @@ class Terms:
         paper: In the paper track, the method on whose paper's terms every expression is run; None where each brings its own.
         by_hand: Changes to the protocol, by fields among :data:`BY_HAND`; in the paper track what is asked of a paper.
         test_noise: Standard deviation of Gaussian noise on test images, in units of a normalized pixel.
+        measure_every: Fraction of an epoch after which methods measure too; None for the end of each epoch only.
+        hold_out: Whether to train without the images that tuning would hold out, and to show them to methods that measure.
     """
 
     protocol: str | None = None
@@ -101,6 +106,8 @@ class Terms:
     by_hand: Mapping[str, Any] = field(default_factory=dict)
     test_noise: float = 0.0
     precision: str = "fp32"
+    measure_every: float | None = None
+    hold_out: bool = False
 
     def __post_init__(self) -> None:
         for name, value in self.by_hand.items():
@@ -110,6 +117,10 @@ class Terms:
             if name in self.by_hand:
                 _require_one_of(name, self.by_hand[name], choices)
         _require_number("test_noise", self.test_noise, float, zero=True)
+        if self.measure_every is not None:
+            _require_number("measure_every", self.measure_every, float)
+            if self.measure_every >= 1:
+                raise UserError(f"--measure-every must be a fraction of an epoch below 1, got {self.measure_every}")
         _require_one_of("track", self.track, TRACKS)
         _require_one_of("precision", self.precision, PRECISIONS)
         # 1 and 1.0 are one learning rate: of one type, they also have one key.
@@ -208,6 +219,8 @@ class Request:
     no_plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.terms.hold_out and self.how.stage1 is not None:
+            raise UserError("--hold-out needs a first stage of its own: --stage1 has seen the images that are held out")
         if self.terms.track == PAPER:
             if self.how.weights is not None:
                 raise UserError("--weights needs --track common: no paper's own settings say what is pre-trained elsewhere")

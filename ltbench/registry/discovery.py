@@ -57,6 +57,11 @@ class Registry:
             raise UserError(f"exactly one installed method must be the base of all others, got {found}")
         return names[0]
 
+    @property
+    def remarks(self) -> dict[str, str]:
+        """What stands beside the figures of a dataset, by its name."""
+        return {entry.spec.name: entry.spec.remark for entry in self.datasets.values() if entry.spec.remark}
+
     def dataset(self, name: str) -> tuple[Registered[DatasetSpec], str | None]:
         """Look a dataset up.
 

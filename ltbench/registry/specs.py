@@ -112,6 +112,8 @@ class DatasetSpec:
         num_classes: C; None for a family.
         default_ratio: The imbalance ratio of the bare name; None where the data is used as it is.
         source: Where the images come from: ``embedded``, ``download`` or ``local``.
+        remark: What a reader of its figures must know, in a sentence that stands beside them: test images that are known to stand
+            in the training part too, for example.
     """
 
     name: str
@@ -120,6 +122,7 @@ class DatasetSpec:
     num_classes: int | None
     default_ratio: float | None = None
     source: str = "local"
+    remark: str = ""
 
     def __post_init__(self) -> None:
         _require(self, self.name.removesuffix(":"), _LOOSE_NAME)

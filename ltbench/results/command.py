@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ltbench.terms.protocol import Protocol
 
 _FILE = re.compile(re.escape(PREFIX) + r"([A-Za-z_]\w*\.py)")
-# Of every run, whatever its protocol: noise is of the test images, and a name is no setting.
-NOT_TERMS = ("name", "eval_noise")
+# Of every run, whatever its protocol: options of their own, and a name is no setting.
+NOT_TERMS = ("name", "eval_noise", "measure_every", "hold_out")
 
 
 def command_of(record: Record, protocols: Mapping[str, Protocol] | None = None) -> str:
@@ -50,9 +50,10 @@ def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None) 
     what = What((_expression(record, explicit=record.track == PAPER),), (task.dataset,), task.imbalance_ratio,
                 task.imbalance or "exp", (task.seed,), (task.split_seed,))
     protocol, paper, by_hand = _terms(record, protocols)
-    noise = record.protocol.as_dict().get("eval_noise", 0.0)
-    return Request(what, Terms(protocol, record.track, paper, by_hand, noise, record.precision),
-                   How(accumulation=record.environment.accumulation or 1), plugins_of(record))
+    stated = record.protocol.as_dict()
+    terms = Terms(protocol, record.track, paper, by_hand, stated.get("eval_noise", 0.0), record.precision,
+                  stated.get("measure_every"), stated.get("hold_out", False))
+    return Request(what, terms, How(accumulation=record.environment.accumulation or 1), plugins_of(record))
 
 
 def _terms(record: Record, protocols: Mapping[str, Protocol] | None) -> tuple[str | None, str | None, dict[str, Any]]:
@@ -93,13 +94,14 @@ def arguments_of(request: Request) -> list[str]:
     words += [word for name, value in terms.by_hand.items() for word in (_option(name), _number(value))]
     words += ["--paper", terms.paper] if terms.paper else []
     words += ["--test-noise", _number(terms.test_noise)] if terms.test_noise else []
+    words += ["--measure-every", _number(terms.measure_every)] if terms.measure_every is not None else []
     words += ["--precision", terms.precision] if terms.precision != "fp32" else []
     words += ["--accumulate", str(request.how.accumulation)] if request.how.accumulation > 1 else []
     words += [word for file in request.plugins for word in ("--plugin", str(file))]
     for word in words[1::2]:
         if word.startswith("-") and not re.fullmatch(r"-[\d.]+", word) or not word.isprintable():
             raise UserError(f"{word[:80]!r} must be a value that a command takes")
-    return words
+    return [*words, *(["--hold-out"] if terms.hold_out else [])]
 
 
 def _expression(record: Record, *, explicit: bool) -> str:

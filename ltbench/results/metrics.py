@@ -18,13 +18,15 @@ from ltbench.results.accuracy import (
 )
 from ltbench.results.calibration import expected_calibration_error, negative_log_likelihood
 from ltbench.results.predictions import Predictions
+from ltbench.results.tested import count_tested
 
 
 def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike) -> dict[str, Any]:
     """Compute the figures that every record has, in full precision.
 
     Accuracies, the balanced error and the harmonic mean are in percent; the calibration error lies in [0, 1]; the loss is in
-    nats. A figure that does not exist (an empty split) is None.
+    nats. A figure that does not exist (an empty split) is None. Where classes have no test image, ``tested_classes`` says how
+    many have.
 
     Args:
         class_counts: Training images of each class, shape (C,).
@@ -35,8 +37,10 @@ def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike) -> d
     counts = np.asarray(class_counts, dtype=np.int64)  # (C,)
     correct, total = per_class_counts(predictions, len(counts))
     accuracy = per_class_accuracy(correct, total)
+    tested = count_tested(counts.tolist(), total.tolist())
     return {
         "accuracy": shot_accuracy(correct, total, counts),
+        **({} if tested is None else {"tested_classes": tested}),
         "balanced_error": balanced_error(accuracy),
         "worst_class": worst_class(accuracy),
         "worst_tenth": worst_tenth(accuracy),

@@ -195,8 +195,11 @@ def comparable(record: Record) -> dict[str, Any]:
 
 
 def equal(a: Record, b: Record) -> list[str]:
-    """Return the paths of the fields in which two records differ, timing and environment aside; empty if they are equal."""
-    return list(_differences(comparable(a), comparable(b), ""))
+    """Return the paths of the fields in which two records differ, timing and environment aside; empty if they are equal.
+
+    A count of tested classes that one of them lacks is none: older records leave it to ``split.test_counts``.
+    """
+    return [path for path in _differences(comparable(a), comparable(b), "") if path != "metrics.tested_classes"]
 
 
 class Mismatch(NamedTuple):
@@ -220,12 +223,14 @@ def verify(record: Record, predictions: Predictions) -> list[Mismatch]:
     try:
         correct, total = per_class_counts(predictions, len(counts))
         metrics = standard_metrics(predictions, counts)
+        if "tested_classes" not in claims:  # before records said so; split.test_counts tells it
+            metrics.pop("tested_classes", None)
         if shifts := claims.get("label_shift"):
             metrics["label_shift"] = recompute(shifts, predictions, counts, record.task.split_seed)
     except ValueError as error:
         return [Mismatch("predictions", str(error))]
     claimed = {
-        "metrics": {name: value for name, value in claims.items() if name in metrics},
+        "metrics": {name: value for name, value in claims.items() if name in (*metrics, "tested_classes")},
         "per_class": None if record.per_class is None else record.per_class.as_dict(),
         "predictions": {"sha256": None if record.predictions is None else record.predictions.sha256},
     }

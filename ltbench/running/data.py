@@ -11,6 +11,8 @@ from accelerate.utils import broadcast_object_list
 
 from ltbench.data.base import Dataset
 from ltbench.data.fetched import downloading
+from ltbench.data.held_out import holding_out
+from ltbench.data.overlap import refuse_shared
 from ltbench.data.parts import Parts
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.data.unreadable import find_unreadable, leave_out, tell
@@ -35,17 +37,17 @@ class RunData:
         self.datasets = datasets
         self._root, self._download, self._planning, self._looks = root, download, planning, looks
         self._parts: dict[str, Parts] = {}
-        self._tasks: dict[tuple[Task, int | None], TaskData] = {}
+        self._tasks: dict[tuple[Task, int | None, bool], TaskData] = {}
         self._reading: dict[str, Phases] = {}
 
     def of(self, plan: RunPlan) -> TaskData:
         """Return the data that a plan reads; runs that differ in their seed alone share it.
 
         Raises:
-            UserError: If the data cannot be had.
+            UserError: If the data cannot be had, or its test part repeats images of another part.
         """
-        name, per_class = plan.task.dataset, plan.protocol.per_class
-        key = (replace(plan.task, seed=0), per_class)
+        name, per_class, holds_out = plan.task.dataset, plan.protocol.per_class, plan.protocol.hold_out
+        key = (replace(plan.task, seed=0), per_class, holds_out)
         if key not in self._tasks:
             with self.reading(name).phase("data"):
                 if name not in self._parts:
@@ -54,8 +56,10 @@ class RunData:
                     with self._accelerator.main_process_first(), alone:
                         self._parts[name] = load_parts(self.datasets[name], self._root, download=self._download,
                                                        planning=self._planning)
+                    refuse_shared(self.datasets[name], self._parts[name], planning=self._planning)
                 data = load_task_data(self.datasets[name], self._parts[name], plan.task, per_class)
-                self._tasks[key] = data if self._looks is None else self._readable(data, self._looks)
+                data = data if self._looks is None else self._readable(data, self._looks)
+                self._tasks[key] = holding_out(data, plan.task.split_seed, per_class) if holds_out else data
         return self._tasks[key]
 
     def reading(self, name: str) -> Phases:

@@ -79,6 +79,8 @@ def _describe_split(data: TaskData) -> RecordedSplit:
                           test_counts=np.bincount(test_labels, minlength=data.dataset.num_classes).tolist())
     if data.dataset.images:
         split.images = data.dataset.images
+    if data.held_out is not None:
+        split.held_out = data.held_out.class_counts.tolist()
     if data.unreadable:
         split.unreadable = Unreadable.model_validate(dict(data.unreadable))
     return split

@@ -61,7 +61,7 @@ def tidy(folder: Path) -> None:
                 with suppress(OSError):
                     place.rmdir()
             elif holder.owner.fate() == "gone" or holder.silent > ABANDONED:
-                remove(holder.path)
+                remove_owner(holder.path)
         folder.rmdir()
 
 
@@ -87,7 +87,7 @@ def read_holder(place: Path, now: float) -> Holder | None:
     return None
 
 
-def remove(file: Path) -> None:
+def remove_owner(file: Path) -> None:
     """Remove an owner's file and the folder around it, unless the next owner's is there already."""
     with suppress(FileNotFoundError):
         file.unlink()

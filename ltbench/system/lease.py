@@ -25,7 +25,7 @@ from pathlib import Path
 
 from ltbench.errors import UserError
 from ltbench.system.atomic import ABANDONED
-from ltbench.system.holder import EXPIRY, GONE, Holder, read_holder, remove
+from ltbench.system.holder import EXPIRY, GONE, Holder, read_holder, remove_owner
 from ltbench.system.owner import this_process
 
 BEAT = 5.0  # seconds between two stamps
@@ -98,7 +98,7 @@ class Lease:
         finally:
             if self._mine is None:
                 with suppress(OSError):
-                    remove(claim / number)
+                    remove_owner(claim / number)
         return False
 
     def wait(self) -> None:
@@ -143,7 +143,7 @@ class Lease:
         """Give the lease back; in a forked child, nothing is done."""
         if self._mine is not None and self._process == os.getpid():
             _heart.stop(self._mine)
-            remove(self._mine)
+            remove_owner(self._mine)
             self._mine = None
 
     def _prepare(self, claim: Path, file: Path) -> float:
@@ -169,7 +169,7 @@ class Lease:
             with suppress(OSError):  # taken again, or not there
                 self._place.rmdir()
         elif self._overdue(holder):
-            remove(holder.path)
+            remove_owner(holder.path)
         else:
             return False
         return True

@@ -46,6 +46,9 @@ class Protocol:
         image_size: Height and width that image files are decoded to; None for the dataset's own.
         eval_flip: Whether probabilities are averaged over the image and its mirror image.
         eval_noise: Standard deviation of Gaussian noise on test images, in units of a normalized pixel; 0 for none.
+        measure_every: Fraction of an epoch after which methods measure too, not at its end only; None for its end only. A stage
+            in which nothing is measured has none.
+        hold_out: Whether the images that tuning would hold out are left out of the training and shown to methods that measure.
     """
 
     name: str
@@ -72,6 +75,8 @@ class Protocol:
     image_size: int | None = None
     eval_flip: bool = False
     eval_noise: float = 0.0
+    measure_every: float | None = None
+    hold_out: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
@@ -88,6 +93,14 @@ class Protocol:
         for name in ("momentum", "weight_decay", "stage2_weight_decay", "eval_noise"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
+        if self.measure_every is not None and not 0 < self.measure_every < 1:
+            raise ValueError(f"measure_every must be a fraction of an epoch above 0 and below 1, got {self.measure_every}")
+        for name in ("eval_flip", "hold_out"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false, got {getattr(self, name)!r}")
+        for name in ("name", "backbone"):
+            if not (isinstance(getattr(self, name), str) and getattr(self, name)):
+                raise ValueError(f"{name} must be a text that is not empty, got {getattr(self, name)!r}")
         for name, values in (("warmup", (self.warmup,)), ("milestones", self.milestones)):
             if not all(0 <= value < 1 for value in values):
                 raise ValueError(f"{name} must be fractions of the training in [0, 1), got {getattr(self, name)}")
@@ -105,8 +118,8 @@ class Protocol:
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON types."""
         values = dataclasses.asdict(self)
-        for name in ("stage2_samples", "image_size"):
-            if values[name] is None:  # it says nothing then: results of before the field was there keep their keys
+        for name in ("stage2_samples", "image_size", "measure_every", "hold_out"):
+            if values[name] is None or values[name] is False:  # it says nothing then: earlier results keep their keys
                 del values[name]
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 

@@ -38,7 +38,7 @@ def parse_ratio(text: str | float, name: str) -> float:
     """Read an imbalance ratio."""
     try:
         ratio = float(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UserError(f"the imbalance ratio of {name!r} must be a number, got {text!r}") from None
     if not (math.isfinite(ratio) and ratio >= 1):
         hint = f" (factor {ratio:g} is ratio {1 / ratio:g})" if 0 < ratio < 1 else ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ltbench.method.context import Context
 
 # Names of a curve's own figures.
-RESERVED = frozenset({"loss", "train_accuracy", "stage", "epoch", "epochs", "rate"})
+RESERVED = frozenset({"loss", "train_accuracy", "stage", "epoch", "epochs", "part", "rate"})
 
 StepResult = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
 

@@ -46,11 +46,20 @@ class FeatureReader:
         self._accelerator = accelerator
         self._store, self._key = store, key
         self._banks: dict[str, Bank] = {}
+        seen = data.held_out  # too few for a file, which would need another name than that of the training images
+        self._held_out = None if seen is None else FeatureReader(engine, seen, augmented, seed, accelerator, store, None)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Of which there are banks."""
+        return ("train",) if self._held_out is None else ("train", "held_out")
 
     def read(self, split: str, view: str) -> Bank:
         """Return a bank."""
+        if split == "held_out" and self._held_out is not None:
+            return self._held_out.read("train", view)
         if split != "train":
-            raise ValueError(f"split must be 'train', got {split!r}: a method never sees other images")
+            raise ValueError(f"split must be one of {', '.join(self.splits)}, got {split!r}: a method never sees other images")
         if view not in ("plain", "augmented"):
             raise ValueError(f"view must be 'plain' or 'augmented', got {view!r}")
         engine = self._engine()

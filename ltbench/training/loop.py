@@ -26,6 +26,7 @@ from ltbench.training.distributed import average_batch_norm, gather_rows
 from ltbench.training.engine import RESERVED, Engine
 from ltbench.training.files import WORTH_SYNCING, load_tensors, save_tensors
 from ltbench.training.optimization import Optimization
+from ltbench.training.small_batches import refused_in_our_words
 
 Row = dict[str, Any]
 Tick = Callable[[int, int, Budget], None]
@@ -53,6 +54,20 @@ def measured(engine: Engine, taken: Mapping[str, float] | None = None) -> dict[s
                     raise ValueError(f"measured figures must have names of their own, got {name!r} from {method.name!r}")
                 figures[name] = float(value)
     return figures
+
+
+def moments(every: float | None, steps: int) -> dict[int, float]:
+    """Return the steps of an epoch after which methods measure, its last one left out, and what part of it each ends.
+
+    Args:
+        every: Fraction of an epoch; None for none of them.
+        steps: Of an epoch, counted from 1.
+    """
+    if every is None:
+        return {}
+    every = max(every, 1 / steps)
+    ends = {round(number * every * steps) for number in range(1, math.ceil(1 / every))}
+    return {step: step / steps for step in sorted(ends) if 0 < step < steps}
 
 
 def first_row(engine: Engine) -> list[Row]:
@@ -96,6 +111,8 @@ class Loop:
         self._tick = tick if accelerator.is_main_process else None
         self._told = 0.0
         self._optimization = Optimization(engine, engine.ctx.protocol, budget.epochs * budget.steps)
+        measures = engine.stack.owns("measure")
+        self._moments = moments(engine.ctx.protocol.measure_every if measures else None, budget.steps)
         self._averages = averages_in(engine)
         self._prepared: nn.Module
         self._prepared, scaled = accelerator.prepare(engine, self._optimization.optimizer)
@@ -153,10 +170,33 @@ class Loop:
             parts = {name: next(iterator) for name, iterator in iterators.items()}
             for name, value in self._step(parts).items():
                 sums[name] = sums[name] + value if name in sums else value
+            if step + 1 in self._moments:
+                self._look(epoch, self._moments[step + 1], sums["loss"])
             if self._tick is not None and (now := time.perf_counter()) - self._told >= _TICK:
                 self._told = now
                 self._tick(epoch + 1, step + 1, self.budget)
         return sums, factor
+
+    def _look(self, epoch: int, part: float, loss: Tensor) -> None:
+        """Add a row of what is measured within an epoch; nothing that is trained or drawn afterwards differs for it.
+
+        Batch norm's statistics are those of each process, which are averaged at an epoch's end only.
+
+        Args:
+            part: Of the epoch, that is behind.
+            loss: The sum of this process's losses so far.
+        """
+        if not gather_rows(loss.float().reshape(1), self._accelerator).isfinite().all():
+            return  # a diverged model need not be measurable
+        ctx, modes = self.engine.ctx, [(module, module.training) for module in self._prepared.modules()]
+        drawn, device = ctx.generator.get_state(), self._accelerator.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            figures = measured(self.engine)
+        ctx.generator.set_state(drawn)
+        for module, mode in modes:
+            module.training = mode
+        self.curve.append({**figures, "stage": self.engine.stack.stage, "epoch": epoch, "epochs": self.budget.epochs,
+                           "part": part})
 
     def _step(self, parts: Mapping[str, list[Batch]]) -> dict[str, Tensor]:
         """Take one optimizer step over the accumulation steps of a global batch."""
@@ -168,8 +208,10 @@ class Loop:
             if drawn is not None:  # every part of a global batch draws the same numbers, on other processes too
                 self.engine.ctx.generator.set_state(drawn)
             waits = nullcontext() if i == count - 1 else self._accelerator.no_sync(self._prepared)
+            batches = {name: micro[i] for name, micro in parts.items()}
             with waits:
-                loss, micro_logs, micro_seen = self._prepared({name: micro[i] for name, micro in parts.items()})
+                with refused_in_our_words(min(len(batch.labels) for batch in batches.values())):
+                    loss, micro_logs, micro_seen = self._prepared(batches)
                 if self._accelerator.scaler is None:
                     (loss / count).backward()
                 else:

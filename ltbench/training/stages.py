@@ -131,7 +131,7 @@ class StageRunner:
         def context(engine: Engine) -> Context:
             reader = FeatureReader(engine, data, augmented, seed, self.accelerator, self.store, bank_key)
             return Context(engine, engine.stack, engine.stack.methods[0].facts, plan.protocol, previous,
-                           self.accelerator.device, reader.read, lambda rows: gather_rows(rows, self.accelerator))
+                           self.accelerator.device, reader.read, lambda rows: gather_rows(rows, self.accelerator), reader.splits)
 
         engine = build_engine(plan, seed, epochs, data, self.registry, previous, context).to(self.accelerator.device)
         if self.sync_batch_norm and self.accelerator.num_processes > 1:

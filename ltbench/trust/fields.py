@@ -12,6 +12,7 @@ from ltbench.errors import UserError
 from ltbench.method.hyperparameters import format_value
 from ltbench.planning.expression import parse
 from ltbench.results.schema import Record, RecordedStage
+from ltbench.results.tested import tell_tested
 from ltbench.trust.remark import Remark, error, warning
 from ltbench.trust.tuning import check_trials
 
@@ -29,6 +30,8 @@ def check_fields(record: Record) -> Iterator[Remark]:
     yield from _identity(record)
     yield from check_trials(record)
     yield from _flags(record)
+    if record.metrics is not None and (tested := tell_tested(record.split.class_counts, record.split.test_counts)):
+        yield warning("metrics.accuracy", f"is {tested}")
 
 
 def _unprintable(value: Any, path: str) -> Iterator[Remark]:
@@ -59,16 +62,27 @@ def _status(record: Record) -> Iterator[Remark]:
 def _curve(record: Record) -> Iterator[Remark]:
     """Demand that each stage's epochs count up, to their end in a completed run, with a loss that is a number.
 
-    Epoch 0 is what a method measures before the first one: it has no loss.
+    Epoch 0 is what a method measures before the first one: it has no loss. Neither has what is measured between two epochs.
     """
     completed = record.status == "completed"
     before: dict[int, int] = {}
+    parts: dict[int, float] = {}
     ends: dict[int, tuple[str, int, int]] = {}
     for i, row in enumerate(record.curve):
         place, stage, epoch = f"curve[{i}]", row.stage, row.epoch
         if not 1 <= stage <= len(record.stages):
             yield error(f"{place}.stage", f"must be a stage from 1 to {len(record.stages)}, got {stage}")
             continue
+        if row.part is not None:
+            if epoch != before.get(stage, 0):
+                yield error(f"{place}.epoch", f"must be {before.get(stage, 0)}, got {epoch}")
+                return
+            if not parts.get(stage, 0.0) < row.part < 1:
+                yield error(f"{place}.part", f"must be above {parts.get(stage, 0.0):g} and below 1, got {row.part:g}")
+                return
+            parts[stage] = row.part
+            continue
+        parts[stage] = 0.0
         expected = before.get(stage, 0) + 1
         if epoch is None or epoch != expected and (epoch != 0 or stage in before):
             yield error(f"{place}.epoch", f"must be {expected}, got {epoch}")

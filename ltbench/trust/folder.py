@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from ltbench.errors import UserError
 from ltbench.leaderboard.collect import collect
@@ -15,7 +16,7 @@ from ltbench.registry.discovery import Registry
 from ltbench.results.reading import parse
 from ltbench.results.records import Stored, is_record
 from ltbench.trust.ground import Ground
-from ltbench.trust.record import check_record
+from ltbench.trust.record import check_value, unread
 from ltbench.trust.remark import Remark, error, refused, warning
 
 RESULTS = "results"  # of a board: what else lies in it is made from them
@@ -23,8 +24,11 @@ _DEEPEST = 32
 _ENDINGS = (".json", ".npz", ".safetensors")
 
 
-def record_files(folder: Path, *, strict: bool = False, depth: int = 0) -> Iterator[tuple[Path, list[Remark]]]:
-    """Yield every file below a folder that is, or claims to be, a record, and why it must not be opened.
+Problems: TypeAlias = list[Remark] | None  # None of a file that is a record only if it bears a mark of one
+
+
+def record_files(folder: Path, *, strict: bool = False, depth: int = 0) -> Iterator[tuple[Path, Problems]]:
+    """Yield every file below a folder that is, or may be, a record, and why it must not be opened.
 
     Hidden files are left alone, links are not followed. Of a board, only ``results`` is looked at, and all JSON there must be
     records; elsewhere JSON that bears no mark of a record is left alone.
@@ -54,20 +58,20 @@ def record_files(folder: Path, *, strict: bool = False, depth: int = 0) -> Itera
                     yield path, [error("", f"folders must be nested at most {_DEEPEST} deep")]
                 else:
                     yield from record_files(path, strict=strict, depth=depth + 1)
-            elif path.suffix == ".json" and (strict or _may_be_record(path)):
-                yield path, []
+            elif path.suffix == ".json":
+                yield path, [] if strict else None
         except OSError as problem:
             yield path, [error("", f"cannot be read: {problem.strerror}")]
 
 
-def check_records(paths: list[tuple[Path, list[Remark]]], registry: Registry, ground: Ground) -> dict[Path, list[Remark]]:
+def check_records(paths: Iterable[tuple[Path, Problems]], registry: Registry, ground: Ground) -> dict[Path, list[Remark]]:
     """Check records, each alone and against the others.
 
     Args:
         paths: With what is wrong with them as files.
 
     Returns:
-        What was found, by file.
+        What was found, by file; without those that are no records.
     """
     found: dict[Path, list[Remark]] = {}
     sound: list[Stored] = []
@@ -75,7 +79,14 @@ def check_records(paths: list[tuple[Path, list[Remark]]], registry: Registry, gr
         if problems:
             found[path] = problems
             continue
-        record, found[path] = check_record(path, registry, ground)
+        try:
+            value = parse(path)
+        except UserError as problem:  # a broken file too may be one: nobody can say what it is
+            found[path] = [unread(path, problem)]
+            continue
+        if problems is None and not is_record(value):
+            continue
+        record, found[path] = check_value(path, value, registry, ground)
         if record is not None and not refused(found[path]):
             sound.append(Stored(path, record))
     _, contradictions = collect(sound)
@@ -89,11 +100,3 @@ def check_records(paths: list[tuple[Path, list[Remark]]], registry: Registry, gr
         if original != path and not refused(found[path]):
             found[path].append(warning("key", f"the same run as {original}: it counts once"))
     return found
-
-
-def _may_be_record(path: Path) -> bool:
-    """Tell whether a file is to be checked: a broken one too, for nobody can say what it is."""
-    try:
-        return is_record(parse(path))
-    except UserError:
-        return True

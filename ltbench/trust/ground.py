@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltbench.data.base import Dataset
+from ltbench.data.held_out import holding_out
 from ltbench.data.naming import dataset_of_record
 from ltbench.data.parts import Parts
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
@@ -48,7 +49,7 @@ class Ground:
             stated, known = record.task.as_dict(), {field.name for field in dataclasses.fields(Task)}
             # Records that differ in their seed alone share their data.
             named = {name: value for name, value in stated.items() if name in known} | {"seed": 0}
-            return self._splits(Task(**named), record.protocol.per_class), []
+            return self._splits(Task(**named), record.protocol.per_class, _holds_out(record)), []
         except UserError as problem:
             return None, [error("task", str(problem))]
         except Exception as problem:  # values that no run could have had
@@ -58,8 +59,13 @@ class Ground:
         dataset = dataset_of_record(name, self._registry)
         return dataset, load_parts(dataset, self._data_root, download=False)
 
-    def _split(self, task: Task, per_class: int | None) -> TaskData:
-        return load_task_data(*self._parts(task.dataset), task, per_class)
+    def _split(self, task: Task, per_class: int | None, holds_out: bool) -> TaskData:
+        data = load_task_data(*self._parts(task.dataset), task, per_class)
+        return holding_out(data, task.split_seed, per_class) if holds_out else data
+
+
+def _holds_out(record: Record) -> bool:
+    return record.protocol.as_dict().get("hold_out") is True
 
 
 def check_split(record: Record, data: TaskData) -> Iterator[Remark]:
@@ -73,6 +79,9 @@ def check_split(record: Record, data: TaskData) -> Iterator[Remark]:
         elif stated != counts:
             k = next(k for k, (recorded, found) in enumerate(zip(stated, counts, strict=True)) if recorded != found)
             yield error(f"split.{name}[{k}]", f"must be {counts[k]} as the dataset has it, got {stated[k]}")
+    seen = None if data.held_out is None else data.held_out.class_counts.tolist()
+    if split.held_out != seen:
+        yield error("split.held_out", f"must be {seen} as the dataset has it, got {split.held_out}")
     if split.hash != data.split.hash:
         yield error("split.hash", f"must be {data.split.hash[:12]}... as the dataset's split has it, got {split.hash:.12}...")
 

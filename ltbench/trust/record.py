@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ltbench.errors import UserError
 from ltbench.registry.discovery import Registry
@@ -27,9 +28,18 @@ def check_record(path: Path, registry: Registry, ground: Ground) -> tuple[Record
         The record, None where it cannot be read or breaks the schema, and what was found, errors first.
     """
     try:
-        value = parse(path)
+        return check_value(path, parse(path), registry, ground)
     except UserError as problem:
-        return None, [error("", str(problem).removeprefix(f"record {path} "))]
+        return None, [unread(path, problem)]
+
+
+def unread(path: Path, problem: UserError) -> Remark:
+    """Return what is said of a file that cannot be read."""
+    return error("", str(problem).removeprefix(f"record {path} "))
+
+
+def check_value(path: Path, value: Any, registry: Registry, ground: Ground) -> tuple[Record | None, list[Remark]]:
+    """Check what a record's file holds, see :func:`check_record`."""
     migrated = migrate(value)
     try:
         record = validate(migrated)

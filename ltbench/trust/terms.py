@@ -73,7 +73,8 @@ def _protocol(record: Record, dataset: Dataset) -> Iterator[Remark]:
         yield error("protocol.name", f"must be one of {known} for {dataset.name}, got {protocol.name!r:.40}")
     else:
         said = f"as the {protocol.name} protocol of {dataset.name} has it"
-        registered = dataset.protocols[protocol.name].replace(eval_noise=protocol.eval_noise, name=protocol.name)
+        registered = dataset.protocols[protocol.name].replace(eval_noise=protocol.eval_noise,
+                                                              measure_every=protocol.measure_every, name=protocol.name)
         yield from _differences("protocol", registered, protocol, said, "error")
 
 
@@ -120,6 +121,7 @@ def _read(stated: Mapping[str, Any]) -> Protocol:
 
 
 def _differences(place: str, expected: Protocol, stated: Protocol, said: str, level: Level) -> Iterator[Remark]:
-    for name, value in expected.as_dict().items():
-        if stated.as_dict().get(name) != value:
-            yield Remark(level, f"{place}.{name}", f"must be {value!r} {said}, got {stated.as_dict().get(name)!r:.60}")
+    ours, theirs = expected.as_dict(), stated.as_dict()
+    for name in {**ours, **theirs}:  # a field that says nothing is left out
+        if theirs.get(name) != ours.get(name):
+            yield Remark(level, f"{place}.{name}", f"must be {ours.get(name)!r} {said}, got {theirs.get(name)!r:.60}")

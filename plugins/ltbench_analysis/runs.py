@@ -101,8 +101,8 @@ class Run:
         return self.tensors[f"{split}.{name}"], self.tensors[f"{split}.labels"]
 
     def curve(self, name: str) -> tuple[list[float], list[float]] | None:
-        """Return epochs and values of a measured figure, of the last stage that has it; None where none has."""
-        found = [(row.stage, float(row.epoch or 0), float(value)) for row in self.record.curve
+        """Return epochs, whole or not, and values of a measured figure, of the last stage that has it; None where none has."""
+        found = [(row.stage, float(row.epoch or 0) + float(row.part or 0), float(value)) for row in self.record.curve
                  if isinstance(value := row.as_dict().get(name), (int, float))]
         rows = [(epoch, value) for stage, epoch, value in found if stage == found[-1][0]]
         return ([epoch for epoch, _ in rows], [value for _, value in rows]) if rows else None

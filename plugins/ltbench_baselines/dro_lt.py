@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
 import ltbench
+
+Epsilon = Annotated[ltbench.NonNegative, ltbench.Uniform(0.0, 2.0)]
+Weight = Annotated[ltbench.NonNegative, ltbench.LogUniform(0.1, 10.0)]
 
 
 def robustness_loss(embedding: Tensor, labels: Tensor, centroids: Tensor, radius: Tensor, temperature: float = 1.0) -> Tensor:
@@ -57,7 +60,7 @@ class DistributionalRobustness(ltbench.Method):
     shares: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, radius: Literal["learned", "free", "shared", "counts"] = "learned",
-                 epsilon: ltbench.NonNegative = 0.5, weight: ltbench.NonNegative = 1.0, temperature: ltbench.Positive = 1.0,
+                 epsilon: Epsilon = 0.5, weight: Weight = 1.0, temperature: ltbench.Positive = 1.0,
                  start: ltbench.Fraction = 0.7,
                  sampler: Literal["balanced", "instance"] = "balanced") -> None:
         super().__init__(facts)

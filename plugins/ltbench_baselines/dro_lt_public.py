@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import ltbench
 from ltbench_baselines import cao_2019
-from ltbench_baselines.dro_lt import robustness_loss
+from ltbench_baselines.dro_lt import Epsilon, Weight, robustness_loss
 
 _EPOCHS = 80  # each of as many draws as the classes would have, were all as large as the largest
 
@@ -30,7 +30,7 @@ class PublicRobustness(ltbench.ReusedClassifier):
     centroids: Tensor
     shares: Tensor
 
-    def __init__(self, facts: ltbench.Facts, *, epsilon: ltbench.NonNegative = 0.5, weight: ltbench.NonNegative = 1.0,
+    def __init__(self, facts: ltbench.Facts, *, epsilon: Epsilon = 0.5, weight: Weight = 1.0,
                  temperature: ltbench.Positive = 1.0) -> None:
         super().__init__(facts, inputs="images")
         self.backbone = "tuned"

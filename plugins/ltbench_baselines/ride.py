@@ -90,8 +90,10 @@ class RoutedExperts(ltbench.Method):
 
     def __init__(self, facts: ltbench.Facts, *, experts: Annotated[int, ltbench.Interval(ge=2)] = 3,
                  width: ltbench.Positive = 0.75, stages: Annotated[int, ltbench.Interval(ge=1, le=2)] = 2,
-                 diversity: ltbench.NonNegative = 0.45, temperature: ltbench.Positive = 1.0,
-                 awareness: ltbench.Fraction = 0.05, aware_from: ltbench.Fraction = 0.8) -> None:
+                 diversity: Annotated[ltbench.NonNegative, ltbench.Uniform(0.0, 1.0)] = 0.45,
+                 temperature: ltbench.Positive = 1.0,
+                 awareness: Annotated[ltbench.Fraction, ltbench.LogUniform(5e-3, 0.5)] = 0.05,
+                 aware_from: ltbench.Fraction = 0.8) -> None:
         super().__init__(facts)
         self.experts = experts
         self.width = width

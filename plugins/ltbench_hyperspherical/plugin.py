@@ -27,4 +27,9 @@ def ltbench_methods() -> Iterable[MethodSpec]:
         MethodSpec("hpn", "ltbench_hyperspherical.hpn:HypersphericalPrototypeNetwork",
                    "fixed prototypes with nearest neighbors pushed apart, and the squared cosine distance", _FIRST,
                    "Mettes et al., 2019", aliases=("hyperspherical_prototype_network",), kind="head"),
+        MethodSpec("max_separation", "ltbench_hyperspherical.max_separation:MaximumSeparation",
+                   "C - 1 outputs times a fixed matrix, the vertices of a regular simplex", _FIRST, "Kasarla et al., 2022",
+                   aliases=("maximum_separation",), kind="head"),
+        MethodSpec("word2vec", "ltbench_hyperspherical.word2vec:Word2VecPrototypes",
+                   "word vectors of class names as fixed prototypes, from a file", _FIRST, "Mettes et al., 2019", kind="head"),
     ]

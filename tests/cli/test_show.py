@@ -10,6 +10,7 @@ import pytest
 
 from ltbench.cli import show
 from ltbench.errors import UserError
+from ltbench.registry.discovery import load_registry
 from ltbench.results.label_shift import label_shift
 from tests.support import record_factory
 
@@ -17,6 +18,7 @@ from tests.support import record_factory
 def _call(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     show.register(parser.add_subparsers(required=True))
+    parser.set_defaults(registry=load_registry())
     args = parser.parse_args(["show", *arguments])
     status: int = args.run(args)
     return status
@@ -25,6 +27,12 @@ def _call(*arguments: str) -> int:
 def _write(directory: Path, **changes: Any) -> str:
     given = record_factory.predictions()
     return str(record_factory.write(record_factory.record(given, **changes), given, directory, "run"))
+
+
+def test_what_must_be_known_of_the_dataset_stands_beside_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _call(_write(tmp_path, task__dataset="cifar100-lt")) == 0
+    assert ("note: 10 of the 10,000 test images of CIFAR-100 stand among its 50,000 training images too, 6 of them under another "
+            "class") in capsys.readouterr().out.splitlines()
 
 
 def test_a_record_for_a_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

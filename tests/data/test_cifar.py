@@ -11,8 +11,11 @@ import torch
 import torchvision.datasets
 
 from ltbench.data.cifar import Cifar10LT, Cifar100LT
+from ltbench.data.cifar_variants import Cifar20LT
+from ltbench.data.longtail import make_split
 from ltbench.data.parts import Parts, TensorImages
 from ltbench.errors import UserError
+from ltbench.registry.discovery import load_registry
 
 
 def test_reads_what_torchvision_reads(cifar100: Parts, cifar100_root: Path) -> None:
@@ -23,6 +26,21 @@ def test_reads_what_torchvision_reads(cifar100: Parts, cifar100_root: Path) -> N
     assert tuple(reference.classes) == Cifar100LT.class_names
     assert cifar100.train.pixels.shape == (50_000, 3, 32, 32)
     assert torch.bincount(cifar100.train.labels).tolist() == [500] * 100
+
+
+def test_ten_test_images_are_training_images_as_the_specs_say(cifar100: Parts, cifar100_root: Path) -> None:
+    assert isinstance(cifar100.train, TensorImages) and isinstance(cifar100.test, TensorImages)
+    known = {image.numpy().tobytes(): place for place, image in enumerate(cifar100.train.pixels)}
+    pairs = [(known[image.numpy().tobytes()], place) for place, image in enumerate(cifar100.test.pixels)
+             if image.numpy().tobytes() in known]
+    remarks = load_registry().remarks
+    for dataset, moved in ((Cifar100LT(), 6), (Cifar20LT(), 0)):
+        parts = dataset.load(cifar100_root)
+        assert sum(int(parts.train.labels[here]) != int(parts.test.labels[there]) for here, there in pairs) == moved
+        assert remarks[dataset.name].startswith(f"{len(pairs)} of the 10,000 test images")
+        assert (f"{moved} of them under another class" in remarks[dataset.name]) == bool(moved)
+    split = make_split(cifar100.train.labels, 100, 500, 100.0, imbalance="exp", split_seed=0, per_class=None)
+    assert sum(here in split.indices for here, _ in pairs) == 4  # as docs/datasets.md says
 
 
 def test_takes_the_inner_folder_too(cifar100: Parts, cifar100_root: Path) -> None:

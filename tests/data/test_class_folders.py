@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from torchvision.datasets import ImageFolder
 
 from ltbench.data.class_folders import open_folder
 from ltbench.data.files import FileImages
@@ -44,6 +46,7 @@ def part_counts(parts: Parts) -> list[int | None]:
     ({"train": 3, "valid": 1, "TEST": 2}, [6, 4, 2]),
     ({"train": 6}, [10, 2, None]),  # 12 images, one of six set apart in each class
     ({"train": 3, "test": 2, "unlabeled": 5}, [6, 4, None]),
+    ({"Training": 3, "testing": 2}, [6, 4, None]),
 ])
 def test_parts_are_used_as_they_are(tmp_path: Path, folders: dict[str, int], counts: list[int | None]) -> None:
     for name, count in folders.items():
@@ -58,8 +61,50 @@ def test_a_class_may_be_called_test_or_train(tmp_path: Path) -> None:
     assert open_folder(str(tmp_path / "y")).class_names == ("test", "train")
 
 
+def test_folders_in_the_folder_of_a_class_are_read_as_torchvision_reads_them(tmp_path: Path) -> None:
+    write_classes(tmp_path / "pets", {"a": 5, "a/2019": 3, "a/2019/may": 1, "b/z": 2, "b": 3})
+    write_classes(tmp_path / "elsewhere", {"deep": 4})
+    (tmp_path / "pets" / "b" / "linked").symlink_to(tmp_path / "elsewhere")
+    parts = open_folder(str(tmp_path / "pets")).load(None)
+    reference = ImageFolder(str(tmp_path / "pets")).samples
+    assert len(reference) == 18 and part_counts(parts) == [16, 2, None]
+    wanted = [(os.path.relpath(path, tmp_path / "pets"), label) for path, label in reference]
+    found = [list(zip(names(part), part.labels.tolist(), strict=True)) for part in (parts.train, parts.test)]
+    assert sorted(found[0] + found[1], key=wanted.index) == wanted
+    assert all(part == [entry for entry in wanted if entry in part] for part in found)
+
+
+def test_a_folder_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    write_classes(tmp_path / "pets", {"a/x": 2, "b": 2})
+    (tmp_path / "pets" / "a" / "x" / "again").symlink_to(tmp_path / "pets" / "a")
+    with pytest.raises(UserError, match=r"^'.*/pets/a/x/again' must not be a link to a folder that it lies in$"):
+        open_folder(str(tmp_path / "pets"))
+
+
+def test_copies_of_an_image_stay_in_one_part(tmp_path: Path) -> None:
+    """Each image lies there thrice, once under another name in the same folder and once in the folder of another class."""
+    write_classes(tmp_path, {"a": 10, "b": 10})
+    for name, other in (("a", "b"), ("b", "a")):
+        for file in sorted((tmp_path / name).glob("0*.png")):
+            shutil.copy(file, file.with_name(f"copy of {file.name}"))
+            (tmp_path / other / f"also {name} {file.name}").hardlink_to(file)
+    parts = open_folder(str(tmp_path)).load(None)
+    assert part_counts(parts) == [48, 12, None]  # 2 of 10 distinct images a class, thrice each
+    train, test = ({Path(path).read_bytes() for path in part.paths} for part in (parts.train, parts.test)
+                   if isinstance(part, FileImages))
+    assert len(train) == 16 and len(test) == 4 and not train & test
+
+
+def test_a_class_of_copies_has_one_image(tmp_path: Path) -> None:
+    write_classes(tmp_path, {"a": 2, "b": 1})
+    shutil.copy(tmp_path / "b" / "000.png", tmp_path / "b" / "001.png")
+    with pytest.raises(UserError, match=r"^class 'b' must have at least 2 images, .* to test on, got 2 copies of one$"):
+        open_folder(str(tmp_path))
+
+
 def test_only_images_count(tmp_path: Path) -> None:
     write_classes(tmp_path, {"a": 2, "b": 2})
+    write_classes(tmp_path, {".ipynb_checkpoints": 1, "a/.ipynb_checkpoints": 1})
     (tmp_path / ".cache" / "x").mkdir(parents=True)
     (tmp_path / "labels.csv").touch()
     for name in (".hidden.png", "._a.jpg", "Thumbs.db", "notes.txt", "x.tiff", "noending"):

@@ -78,6 +78,21 @@ SPECIAL: dict[str, Callable[[], Bytes]] = {
 }
 
 
+def test_an_image_of_too_many_pixels_is_refused() -> None:
+    """The first is one of which Pillow warns, the second one that Pillow refuses: in both only a header is read."""
+    for side in (9460, 14000):
+        content = saved(Image.new("1", (side, side)), "PNG")
+        with pytest.raises(UserError, match=r"^image 'x.jpg' cannot be read \(it has more than 89,478,485 pixels\)$"):
+            whole(content)
+
+
+def test_what_pillow_forgives_is_not_told_each_time(recwarn: pytest.WarningsRecorder) -> None:
+    exif = b"Exif\0\0II*\0\x08\0\0\0\xff\0"  # a list of 255 entries that is not there
+    content = saved(scene(), "MPO", exif=exif, save_all=True, append_images=[scene()])
+    whole(content)
+    assert not recwarn.list
+
+
 def test_gray_values_of_16_bits_are_scaled() -> None:
     """Pillow would cut 300 off at 255, and leave an image of such values white."""
     values = np.arange(0, 60000, 100, dtype=np.uint16).reshape(20, 30)

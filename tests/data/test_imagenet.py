@@ -57,8 +57,37 @@ def test_damage_is_named(tiny: Path) -> None:
     with pytest.raises(UserError, match=r"'.*n00000005/images' must hold images, got none"):
         ImageNet200().load(tiny)
     shutil.rmtree(tiny / "train" / "n00000005")
-    with pytest.raises(UserError, match=r"'.*train' must hold 200 folders, one a class, got 199"):
+    with pytest.raises(UserError, match=r"^'.*train' must hold 200 folders, one a class, got 199$"):
         ImageNet200().load(tiny)
+
+
+def test_the_odd_folder_is_named(tiny: Path) -> None:
+    for name in (".ipynb_checkpoints", "n00000003/.ipynb_checkpoints"):  # which are no classes
+        (tiny / "train" / name).mkdir()
+    (tiny / "train" / "n00000003" / "images" / "._n00000003_0.JPEG").touch()
+    assert len(ImageNet200().load(tiny).train.labels) == 200
+    (tiny / "train" / "backup").mkdir()
+    with pytest.raises(UserError, match=r"^'.*train' must hold 200 folders, one a class, got 201: besides 'backup'$"):
+        ImageNet200().load(tiny)
+    (tiny / "train" / "backup").rename(tiny / "train" / "n00001234")
+    with pytest.raises(UserError, match=r"^'.*train' must hold 200 folders, one a class, got 201: besides 'n00001234'$"):
+        ImageNet200().load(tiny)
+    for name in ("n00000007", "n00001234"):
+        shutil.rmtree(tiny / "train" / name)
+    with pytest.raises(UserError, match=r"^'.*train' must hold 200 folders, one a class, got 199: without 'n00000007'$"):
+        ImageNet200().load(tiny)
+
+
+def test_a_class_that_only_the_test_part_has_is_refused(tmp_path: Path) -> None:
+    for k in range(1000):
+        for part in ("train", "val"):
+            (tmp_path / part / f"n{k:08d}" / "inner").mkdir(parents=True)
+            (tmp_path / part / f"n{k:08d}" / "inner" / "x.JPEG").touch()
+    parts = ImageNet1k().load(tmp_path)
+    assert isinstance(parts.train, FileImages) and parts.train.paths[5].endswith("train/n00000005/inner/x.JPEG")
+    (tmp_path / "val" / "n99999999").mkdir()
+    with pytest.raises(UserError, match=r"^'.*val' must hold no class that the training part lacks, got 'n99999999'$"):
+        ImageNet1k().load(tmp_path)
 
 
 def test_missing_folders_say_where_they_were_looked_for(tmp_path: Path) -> None:

@@ -40,6 +40,47 @@ def test_damaged_lines_are_named(tmp_path: Path, content: bytes, words: str) -> 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("content", [
+    b"\xef\xbb\xbfa/0 1.png 0\nb.png 1\n",  # a byte-order mark, as Windows' editor writes it
+    b"a/0 1.png 0\r\nb.png 1\r\n",
+    b"a\\0 1.png 0\r\nb.png 1\r\n",
+    b'"a/0 1.png" 0\n"b.png"\t1\n',
+    b"a/0 1.png,0\nb.png, 1\n",
+    b'"a/0 1.png","0"\n"b.png","1"\n',
+    b"path,label\na/0 1.png,0\nb.png,1\n",
+    b'\xef\xbb\xbf"file_name";"class_id"\r\n"a/0 1.png";"0"\r\n"b.png";"1"',
+    b"image label\n\na/0 1.png 0\nb.png 1",
+    b"Image Path,Label\na/0 1.png,0\nb.png,1\n",
+])
+def test_lists_as_other_programs_write_them(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "list.csv").write_bytes(content)
+    paths, labels = read_list(tmp_path / "list.csv", 2)
+    assert list(paths.names()) == [b"a/0 1.png", b"b.png"] and labels.tolist() == [0, 1]
+
+
+def test_names_keep_what_is_theirs(tmp_path: Path) -> None:
+    """A comma, a quote, digits and, where such a file is there, a backslash."""
+    (tmp_path / "a\\b.png").touch()
+    (tmp_path / "list.txt").write_bytes(b'a\\b.png 0\ndogs, cats/1 2.png 1\n"say ""a"", b.png",1\n')
+    paths, labels = read_list(tmp_path / "list.txt", 2)
+    assert list(paths.names()) == [b"a\\b.png", b"dogs, cats/1 2.png", b'say "a", b.png'] and labels.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"path,label\nfile,label\na.png,0\n", "line 2 of '.*' must read 'path label', got 'file,label'"),
+    (b"a.png 0\npath label\n", "line 2 of '.*' must read 'path label', got 'path label'"),
+    (b"a.png,cat\n", "line 1 of '.*' must read 'path label', got 'a.png,cat'"),
+    (b"label,path\n0,a.png\n", "line 1 of '.*' must read 'path label', got 'label,path'"),
+    ("a.png 0\n".encode("utf-16"), "'.*list.txt' must be UTF-8 text or plain bytes, got UTF-16"),
+    (b"a.png 0\nb.png 1\na.png 1\n", "image 'a.png' of '.*list.txt' must have one label, got 0 and 1"),
+    (b"x\\a.png 0\nx/a.png 1\n", "image 'x/a.png' of '.*list.txt' must have one label, got 0 and 1"),
+])
+def test_what_cannot_be_meant_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "list.txt").write_bytes(content)
+    with pytest.raises(UserError, match=f"^{words}$"):
+        read_list(tmp_path / "list.txt", 3)
+
+
 CHALLENGE: dict[str, Any] = {
     "images": [{"id": 7, "file_name": "train_val2018/a.jpg"}, {"id": 3, "file_name": "train_val2018/b.jpg"}],
     "annotations": [{"id": 0, "image_id": 3, "category_id": 1}, {"id": 1, "image_id": 7, "category_id": 2}],
@@ -58,6 +99,10 @@ def test_json_of_the_challenge(tmp_path: Path) -> None:
     ({"images": None}, r"'.*train2018.json' must hold images and annotations in iNaturalist's form \(TypeError"),
     ({"annotations": [{"image_id": 3, "category_id": 1}, {"image_id": 7, "category_id": 8142}]},
      r"image 'train_val2018/a.jpg' of '.*' must have a label from 0 to 2, got 8142"),
+    ({"annotations": [*CHALLENGE["annotations"], {"id": 2, "image_id": 3, "category_id": 0}]},
+     r"^image 'train_val2018/b.jpg' of '.*train2018.json' must have one label, got 1 and 0$"),
+    ({"images": [{"id": 7, "file_name": "a.jpg"}, {"id": 3, "file_name": "a.jpg"}]},
+     r"^image 'a.jpg' of '.*train2018.json' must have one label, got 2 and 1$"),
 ])
 def test_damaged_json_is_named(tmp_path: Path, change: dict[str, Any], words: str) -> None:
     (tmp_path / "train2018.json").write_text(json.dumps({**CHALLENGE, **change}), encoding="utf-8")

@@ -44,6 +44,34 @@ def test_lists_beside_are_found_by_name(folder: Path) -> None:
     assert parts.train.fetch(torch.tensor([0])).shape == (1, 3, 224, 224)
 
 
+@pytest.mark.parametrize(("train", "test"), [
+    ("Train.txt", "Test.txt"), ("TRAIN.TXT", "test.txt"), ("train_list.txt", "test_list.txt"), ("train2018.csv", "val2018.csv"),
+    ("training.txt", "testing.txt"), ("training_set.lst", "test_set.lst"), ("train-part-of-train.txt", "test-part-of-test.txt"),
+    ("training_set_train.txt", "training_set_validation.txt"), ("train.txt", "Valid.txt"),
+])
+def test_usual_names_are_understood(folder: Path, train: str, test: str) -> None:
+    file = write(folder / train, {"a": (1, 4), "b": (0, 3)})
+    write(folder / test, {"a": (1, 2), "b": (0, 1)}, start=4)
+    assert counts(open_list(file)) == [[3, 4], [1, 2], None]
+
+
+def test_two_lists_that_could_be_meant_are_refused(folder: Path) -> None:
+    file = write(folder / "x_train.txt", {"a": (1, 4), "b": (0, 3)})
+    for name in ("x_Test.txt", "x_testing.txt"):
+        write(folder / name, {"a": (1, 2), "b": (0, 1)}, start=4)
+    with pytest.raises(UserError, match=r"^'.*/x_train.txt' must have one list of the test part beside it, got 'x_Test.txt' and "
+                                        r"'x_testing.txt'$"):
+        open_list(file)
+
+
+def test_an_image_that_a_list_repeats_stays_in_one_part(folder: Path) -> None:
+    (folder / "all.txt").write_text("images/a/000.png 0\nimages/a/001.png 0\nimages/b/000.png 1\nimages/b/001.png 1\n" * 3,
+                                    encoding="utf-8")
+    parts = open_list(str(folder / "all.txt")).load(None)
+    assert isinstance(parts.train, FileImages) and isinstance(parts.test, FileImages)
+    assert len(parts.train.labels) == len(parts.test.labels) == 6 and not set(parts.train.paths) & set(parts.test.paths)
+
+
 def test_a_list_of_another_name_is_cut(folder: Path) -> None:
     write(folder / "pets_test.txt", {"a": (1, 1), "b": (0, 1)})
     assert counts(open_list(write(folder / "pets.lst", {"a": (0, 9), "b": (1, 5)}))) == [[8, 4], [1, 1], None]

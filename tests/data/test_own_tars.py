@@ -94,9 +94,10 @@ def test_shards_of_webdataset_are_a_set(tmp_path: Path) -> None:
 def test_patterns_and_parts(tmp_path: Path, pattern: str, expected: tuple[str, object]) -> None:
     root = tmp_path / "pets"
     write_tar(root / "train-000.tar", samples([0, 1, 0, 1]))
-    write_tar(root / "train-001.tar", samples([0, 1]))
-    write_tar(root / "test-0.tar", samples([0, 1]))
-    write_tar(root / "val-0.tar", samples([1, 0]))
+    write_tar(root / "train-001.tar", samples([0, 1], start=4))
+    write_tar(root / "test-0.tar", samples([0, 1], start=6))
+    write_tar(root / "val-0.tar", samples([1, 0], start=8))
+    write_tar(root / "._train-000.tar", [("nothing", b"of a Mac")])
     dataset = open_tar(f"{root}/{pattern}")
     assert (dataset.name, counts(dataset)) == expected
 
@@ -156,7 +157,7 @@ def test_long_and_foreign_names(tmp_path: Path, form: str) -> None:
 
 
 def test_only_images_count(tmp_path: Path) -> None:
-    images = [(f"{name}/{row}.png", b"x") for name in "ab" for row in range(2)]
+    images = [(f"{name}/{row}.png", f"{name}{row}".encode()) for name in "ab" for row in range(2)]
     more = [("a/notes.txt", b""), ("a/.hidden.png", b""), ("._a/x.png", b""), ("a/info.json", b'{"license": 1}'), ("README", b""),
             ("a/A.JPG", b""), ("a/b.v2.Jpeg", b""), ("a/b.v3.webp", b""), ("meta.json", b"[1, 2]"), ("top.tiff", b"")]
     file = write_tar(tmp_path / "x.tar", [*images, *more])
@@ -177,8 +178,19 @@ def test_of_a_key_with_a_class_the_plain_ending_is_the_image(tmp_path: Path) -> 
 
 def test_one_key_in_two_shards_is_two_images(tmp_path: Path) -> None:
     for name in ("a.tar", "b.tar"):
-        write_tar(tmp_path / name, samples([0, 1]))
+        write_tar(tmp_path / name, [(member, held + name.encode() * member.endswith("png")) for member, held in samples([0, 1])])
     assert counts(open_tar(str(tmp_path))) == [[1, 1], [1, 1], None]
+
+
+def test_copies_in_two_shards_stay_together(tmp_path: Path) -> None:
+    """Of each class two images of one content and one of another: either the two are tested on, or the one is."""
+    write_tar(tmp_path / "a.tar", samples([0, 1]))
+    write_tar(tmp_path / "b.tar", samples([0, 1]))
+    write_tar(tmp_path / "c.tar", samples([0, 1], start=2))
+    parts = open_tar(str(tmp_path)).load(None)
+    train, test = ({held for held, _ in contents(part)} for part in (parts.train, parts.test))
+    assert len(train) == len(test) == 2 and not train & test
+    assert len(parts.train.labels) + len(parts.test.labels) == 6
 
 
 def test_what_files_hold_tells_sets_apart_and_where_they_lie_does_not(tmp_path: Path) -> None:

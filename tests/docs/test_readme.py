@@ -29,9 +29,9 @@ def test_the_methods_code_is_logit_adjustment(tmp_path: Path) -> None:
 
 
 def test_the_table_is_the_boards() -> None:
-    """Every row holds the figures of the board's row of three seeds, in the board's order."""
-    terms = "## cifar100-lt@100, common track, quick protocol, resnet32, 16 epochs, 10,847 training images, fp32\n"
-    board = (ROOT / "leaderboards/cifar100-lt/README.md").read_text(encoding="utf-8").split(terms)[1]
+    """Every row holds the figures of the board's first table, in its order: the README opens on what most is known of."""
+    text = (ROOT / "leaderboards/cifar100-lt/README.md").read_text(encoding="utf-8")
+    board = text.split("\n## cifar100-lt")[1]
     ranked = (line for line in board.splitlines() if re.match(r"\| +\d+ \|", line))
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in ranked]
     rows = {name: [*figures, seeds] for _, name, *figures, _, _, _, seeds, _ in cells}
@@ -41,6 +41,13 @@ def test_the_table_is_the_boards() -> None:
     for name, figures in shown.items():
         assert [*figures, "3"] == rows[name], name
     assert list(shown) == [name for name in rows if name in shown]
+
+
+def test_every_board_is_linked() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    boards = sorted(path.parent.name for path in (ROOT / "leaderboards").glob("*/board.toml"))
+    assert len(boards) >= 6
+    assert re.findall(r"\(leaderboards/([^/]+)/README.md\) \|", readme) == boards
 
 
 def without_numbers(text: str) -> str:
@@ -54,9 +61,11 @@ def test_the_command_says_what_is_shown(tmp_path: Path, capsys: pytest.CaptureFi
     command = block.commands[-1]
     shown = block.text.split(f"$ {command}\n")[1]
     last_run, tables = shown.removeprefix("...\n").split("\n", 1)
+    tables, end, folder = tables.rpartition("the records are in ")
     assert program.main([*shlex.split(command)[1:], "--out", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]) == 0
     said = capsys.readouterr()
-    assert without_numbers(said.err.splitlines()[-1]) == without_numbers(last_run)
+    assert without_numbers(said.err.splitlines()[-2]) == without_numbers(last_run)
+    assert said.err.splitlines()[-1].removesuffix(f"{tmp_path}/runs") + "runs\n" == end + folder
     assert without_numbers(said.out) == without_numbers(tables)
     for theirs, ours in zip(tables.splitlines()[4:], said.out.splitlines()[4:], strict=True):
         accuracies = [[float(figure) for figure in re.findall(r"([\d.]+) ±", line)][:4] for line in (theirs, ours)]

@@ -32,6 +32,6 @@ def test_the_transcript_in_a_fresh_environment(tmp_path: Path) -> None:
             done = run_program(tmp_path, program, *arguments)
             assert done.returncode == 0, command + done.stdout + done.stderr
             said[command] = done.stdout
-    assert ", 0 failed, " in said["ltbench plugin check ltbench-seesaw"]
+    assert ", 0 failed, " in said["ltbench plugin check ltbench-teeter"]
     board = said["ltbench leaderboard runs"]
-    assert all(f"| {name} " in board for name in ("ce", "seesaw", "seesaw+mixup/crt"))
+    assert all(f"| {name} " in board for name in ("ce", "teeter", "teeter+mixup/crt"))

@@ -21,7 +21,7 @@ def content(tmp_path: Path) -> dict[str, Any]:
     for name in ("ce", "la|x"):
         for seed in range(2):
             add(folder, f"{name[:2]}{seed}", task__seed=seed, expression=name)
-    return dict(json.loads(generate(read_board(folder), [])["board.json"]))
+    return dict(json.loads(generate(read_board(folder))["board.json"]))
 
 
 def test_rows_come_go_and_change(content: dict[str, Any]) -> None:

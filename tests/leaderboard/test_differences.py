@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ltbench.leaderboard.bootstrap import Resampled, resample
-from ltbench.leaderboard.differences import Spread, difference, half_width, p_value, spread_of
+from ltbench.leaderboard.differences import Spread, difference, half_width, p_value, spread_of, spreads_of_all
 from ltbench.leaderboard.outcomes import believe, stack
 from ltbench.leaderboard.rows import run_of
 from ltbench.results import records
@@ -28,6 +29,30 @@ def test_spread_by_hand() -> None:
     spread = spread_of(_given(), 0, 1)
     assert (spread.total, spread.of_seeds, spread.degrees) == (pytest.approx(16 / 3), pytest.approx(1 / 3), 2)
     assert spread.degrees_of_total() == pytest.approx(2 * 16**2)
+
+
+def test_all_pairs_at_once_are_as_one_by_one() -> None:
+    stored, _ = records.read_directory(BOARD)
+    rows = [[item for item in stored if item.record.expression == name and item.record.protocol.name == "quick"]
+            for name in ("ce", "ce/ncm", "ce/crt", "ce/pc", "ce/pc_cdt")]
+    outcomes = stack([run_of(item.record) for item in rows[0]], [[believe(item) for item in row] for row in rows])
+    resampled = resample(outcomes, 2_000)
+    one_by_one = [spread_of(resampled, *pair) for pair in combinations(range(5), 2)]
+    assert len(one_by_one) == 10 and min(spread.total for spread in one_by_one) > 1e-3
+    for found, expected in zip(spreads_of_all(resampled), one_by_one, strict=True):
+        assert found.total == pytest.approx(expected.total, rel=1e-4)
+        assert (found.of_seeds, found.degrees) == (pytest.approx(expected.of_seeds, rel=1e-12), 2)
+
+
+def test_equal_methods_do_not_vary_and_the_order_of_methods_does_not_matter() -> None:
+    resamples = np.random.default_rng(0).uniform(0, 100, (1, 3, 500))
+    resamples[0, 1] = resamples[0, 0]
+    observed = np.array([[[10.0, 20.0, 40.0], [10.0, 20.0, 40.0], [11.0, 12.0, 13.0]]])
+    same, one, other = spreads_of_all(Resampled(RUNS, ("all",), observed, resamples))
+    assert (same.total, same.of_seeds) == (0.0, 0.0)
+    assert (one.total, one.of_seeds) == (other.total, other.of_seeds)
+    turned = spreads_of_all(Resampled(RUNS, ("all",), observed[:, ::-1], resamples[:, ::-1]))
+    assert [spread.total for spread in turned] == [other.total, one.total, same.total]
 
 
 def test_difference_by_hand() -> None:

@@ -42,6 +42,15 @@ def test_markdown() -> None:
 """  # noqa: E501
 
 
+def test_what_must_be_known_of_a_dataset_stands_beside_its_figures() -> None:
+    values = stored(record(), record(task__dataset="cifar100-lt"))
+    tables, _ = collect(values, {"cifar100-lt": "ten | test images"})
+    assert [line for line in render(tables, "md").splitlines() if "test images" in line] == ["ten \\| test images."]
+    assert "\n% ten | test images.\n" in render(tables, "latex")
+    assert [line["remark"] for line in csv.DictReader(io.StringIO(render(tables, "csv")))] == ["ten | test images", ""]
+    assert [table.get("remark") for table in json.loads(render(tables, "json"))] == ["ten | test images", None]
+
+
 def test_latex() -> None:
     assert render(_tables(*_board()[1:]), "latex") == r"""% digits-lt@20, common track, quick protocol, resnet20, 16 epochs, 240 training images, fp32
 \begin{tabular}{rlrrrrrrrrrl}

@@ -19,8 +19,10 @@ FIRST = sorted({spec.name for spec in SPECS if 1 in spec.stages})
 LATER = sorted({spec.name for spec in SPECS if 2 in spec.stages})
 
 # What a stage leaves that is not a linear classifier.
-LEAVES = {"ldam": "cosine", "tde": "several heads", "ride": "experts", "lws": "scales", "disalign": "calibration",
-          **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn"), "fixed prototypes"),
+LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches",
+          "tde": "several heads", "ride": "experts", "lws": "scales", "disalign": "calibration",
+          **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn", "word2vec", "max_separation"),
+                          "fixed prototypes"),
           **dict.fromkeys(("ncm", "lncm", "lncm_la", "pc", "pc_la"), "centroids"),
           **dict.fromkeys(("prototype", "pc_cdt", "prototype_public"), "temperatures"),
           **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "several centroids"),

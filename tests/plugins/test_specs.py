@@ -31,7 +31,8 @@ EXPECTED = {
     "ltbench_iccl": {"iccl", "iccl_rebalance"},
     "ltbench_nc": {"nc", "center_loss"},
     "ltbench_contrastive": {"bcl", "paco", "gpaco", "proco"},
-    "ltbench_hyperspherical": {"hyperspherical", "hyperspherical_psc", "psc", "etf", "hpn"},
+    "ltbench_hyperspherical": {"hyperspherical", "hyperspherical_psc", "psc", "etf", "hpn", "max_separation", "word2vec"},
+    "ltbench_losses": {"vs", "cdt", "ib", "eql", "seesaw", "gcl", "arb", "reslt"},
 }
 PLUGINS = tuple(EXPECTED)
 SPECS: list[MethodSpec] = [spec for plugin in PLUGINS for spec in importlib.import_module(f"{plugin}.plugin").ltbench_methods()]
@@ -85,14 +86,15 @@ def test_paper_settings_by_the_papers() -> None:
     on_wd = {"maxnorm", *EXPECTED["ltbench_prototype"]}
     on_lncm = {"multi_ncm", "multi_ncm_la"}
     on_ce = EXPECTED["ltbench_ncm"] - on_lncm - {"learning_curve"}
-    first = {"drw", "drs", "ldam", "wd", "bbn", "ride", "tde", "iccl", "nc", "center_loss", "hyperspherical", "psc", "etf",
-             *EXPECTED["ltbench_contrastive"]}
+    on_cifar = {"bcl", "paco", "gpaco", "proco", "vs", "cdt", "ib", "gcl", "arb", "reslt", "max_separation"}
+    first = on_cifar | {"drw", "drs", "ldam", "wd", "bbn", "ride", "tde", "iccl", "nc", "center_loss", "hyperspherical", "psc",
+                        "etf"}
     assert set(settings) == on_wd | on_lncm | on_ce | first | {"iccl_rebalance", "dro_lt_public"}
     assert {name: setting.stage1 for name, setting in settings.items() if setting.stage1} == {
         **dict.fromkeys(on_wd, "wd"), **dict.fromkeys(on_lncm, "lncm"), **dict.fromkeys(on_ce, "ce"), "iccl_rebalance": "iccl",
         "dro_lt_public": "ce"}
     companions = {name: setting.companions for name, setting in settings.items() if setting.companions}
-    assert companions == {"ride": ("ldam", "drw"), **dict.fromkeys(("nc", "center_loss"), ("mixup",)),
+    assert companions == {"ride": ("ldam", "drw"), **dict.fromkeys(("nc", "center_loss", "gcl"), ("mixup",)),
                           **dict.fromkeys(("hyperspherical", "etf"), ("mixup",)), "psc": ("mixup", "rw")}
     for name in ("drw", "drs", "ldam"):  # x 0.01 at 160 and 180 of 200
         protocol = settings[name].protocol

@@ -7,6 +7,9 @@ from typing import Any
 
 from ltbench.registry.discovery import Registry, load_registry
 
+# Of the user's own: these are tried with one in tests of theirs, and left out where all methods are tried as they are.
+NEED_A_FILE = frozenset({"word2vec"})
+
 
 @functools.cache
 def _registry() -> Registry:

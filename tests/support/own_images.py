@@ -10,11 +10,12 @@ from PIL import Image
 
 
 def write_classes(root: Path, counts: Mapping[str, int], size: int = 12, ending: str = "png") -> Path:
-    """Write images that tell class and number by their color."""
+    """Write images that tell class, number and, by its name, the folder by their color: no two folders share an image."""
+    blue = sum(root.name.encode()) % 256
     for k, (name, count) in enumerate(counts.items()):
         (root / name).mkdir(parents=True, exist_ok=True)
         for number in range(count):
-            Image.new("RGB", (size, size), (20 * k, number, 0)).save(root / name / f"{number:03d}.{ending}")
+            Image.new("RGB", (size, size), (20 * k, number, blue)).save(root / name / f"{number:03d}.{ending}")
     return root
 
 

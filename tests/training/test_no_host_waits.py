@@ -17,6 +17,7 @@ from ltbench.testing import scene
 from ltbench.testing.subject import Subject
 from ltbench.training.loop import Loop
 from tests.support import host_waits
+from tests.support.methods import NEED_A_FILE
 
 EPOCHS = 5  # of a step each, so that what starts at half or four fifths of the training is seen
 QUICK = ("ce", "ldam", "mixup")
@@ -53,7 +54,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("method", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-                                    for name in load_registry().methods])
+                                    for name in load_registry().methods if name not in NEED_A_FILE])
 def test_steps_wait_for_nothing(method: str, tmp_path: Path, found: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scene, "PROTOCOL", scene.PROTOCOL.replace(epochs=EPOCHS, stage2_draws=float(EPOCHS)))
     subject = Subject(method)

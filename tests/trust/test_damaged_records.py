@@ -33,6 +33,12 @@ def _counts(copy: Copy, name: str, change: int) -> None:
     copy.save(record)
 
 
+def _moments(copy: Copy, *parts: float) -> None:
+    record = copy.record()
+    record["curve"][1:1] = [{"stage": 1, "epoch": 1, "epochs": 2, "part": part} for part in parts]
+    copy.save(record)
+
+
 def _rehashed(copy: Copy, **changes: Any) -> None:
     copy.change(**changes)
     record = copy.record()
@@ -123,6 +129,12 @@ EDITED: dict[str, tuple[Damage, str]] = {
     "epoch": (_field(curve__1__epoch=7), "curve[1].epoch: must be 2, got 7"),
     "last epoch": (_field(curve__1__epochs=7), "curve[1].epochs: must be 2"),
     "loss": (_field(curve__1__loss=None), "curve[1].loss: must be a number"),
+    "moment within an epoch": (_field(curve__1__part=0.5), "curve[1].epoch: must be 1, got 2"),
+    "moment twice": (lambda copy: _moments(copy, 0.5, 0.5), "curve[2].part: must be above 0.5 and below 1, got 0.5"),
+    "moments measured": (_field(protocol__measure_every=0.5), "key: does not follow"),
+    "images held out": (_field(split__held_out=[1] * 10), "split.held_out: must be None"),
+    "images held out of nine classes": (_field(split__held_out=[1] * 9), "split.held_out must be of 10 classes, got 9"),
+    "held out after all": (_field(protocol__hold_out=True), "protocol.hold_out: must be None"),
     "stage of the curve": (_field(curve__1__stage=9), "curve[1].stage: must be a stage from 1 to 2"),
     "all right": (_all_right, "predictions: confidence and log_prob of"),
     "confidence": (lambda copy: copy.forge(confidence=np.full(100, 0.01, dtype=np.float32)),

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from ltbench.data.digits import DigitsLT
+from ltbench.data.held_out import held_out_counts
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.registry.discovery import load_registry
 from ltbench.results.schema import Record
 from ltbench.results.schema.validation import BrokenRecord, validate
-from ltbench.running.tuning.validation import held_out_counts, trial_data
+from ltbench.running.tuning.validation import trial_data
 from ltbench.terms.task import Task
 from ltbench.trust.tuning import check_space, check_trials, check_validation
 from tests.support import record_factory

@@ -43,7 +43,9 @@ def as_text(report: Report, dataset: Dataset, memory: int) -> Iterator[str]:
         if part.file is not None:
             yield f"{name} list: {str(part.file)!r}"
         if part.found is not None:
-            yield f"{name} files: {part.found:,} of {len(part.source.labels):,} found"
+            failed = len(report.unreadable.get(name, ()))
+            decoded = f"{len(part.source.labels) - failed:,} decoded" if part.decoded else "not decoded"
+            yield f"{name} files: {part.found:,} of {len(part.source.labels):,} found, {decoded}"
     if "train" in report.parts:
         yield "training images of a class, classes:"
         yield from (f"  {line}" for line in draw_histogram(histogram(report.parts["train"].counts)))
@@ -53,7 +55,10 @@ def as_text(report: Report, dataset: Dataset, memory: int) -> Iterator[str]:
     yield from (f"absent: {line}" for line in report.absent)
     yield from (f"problem: {line}" for line in shortened(report.findings))
     wrong = f"{len(report.findings):,} problem{'s' if len(report.findings) > 1 else ''}"
-    yield {0: "sound", 1: wrong, 2: "incomplete"}[exit_code(report)]
+    files = [part for part in report.parts.values() if part.found is not None]
+    sound = "sound" if all(part.decoded for part in files) else "sound, but its images were not decoded"
+    hint = " (--full decodes them)" if any(part.found and not part.decoded for part in files) else ""
+    yield {0: sound + hint, 1: wrong, 2: "incomplete"}[exit_code(report)]
 
 
 def _totals(part: str, totals: Totals) -> dict[str, int]:
@@ -69,6 +74,7 @@ def as_json(report: Report, dataset: Dataset, memory: int) -> dict[str, Any]:
         parts[name] = {
             "list": None if part.file is None else str(part.file),
             "files_found": part.found,
+            "decoded": None if part.found is None else part.decoded,
             "class_counts": part.counts.tolist(),
             **_totals(name, Totals.of(part.counts)),
             "published": None if published is None else _totals(name, published),

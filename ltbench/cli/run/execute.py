@@ -40,7 +40,7 @@ def execute(request: Request, registry: Registry, *, started_by: int, slurm: Slu
         print(f"shard {how.shard} is empty: the matrix has fewer runs than shards", file=sys.stderr)
         return 0
     if slurm is not None and not how.dry_run:
-        return submit(request, slurm, planned.plans, execute_shard)
+        return submit(request, slurm, planned.plans, execute_shard, registry.remarks)
     from ltbench.training.watch import watching
 
     with watching(started_by, debug=how.debug) as watch:
@@ -54,7 +54,7 @@ def execute(request: Request, registry: Registry, *, started_by: int, slurm: Slu
         if how.jobs == 1:
             return run_plans(runner, planned.plans)
         results = run_jobs(request, planned, runner, one_thread=is_tiny(planned))
-        print_tables(how.out, planned.plans)
+        print_tables(how.out, planned.plans, registry.remarks)
         return 1 if any(record.status == "failed" for record in results) else 0
 
 
@@ -75,5 +75,5 @@ def run_plans(runner: Runner, plans: Sequence[RunPlan]) -> int:
     accelerator.wait_for_everyone()  # nobody leaves, and takes the connection along, while others are at work
     if not accelerator.is_main_process:
         return 0
-    print_tables(runner.options.out, plans)
+    print_tables(runner.options.out, plans, runner.registry.remarks)
     return 1 if any(record.status == "failed" for record in results) else 0

@@ -61,6 +61,11 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
                        "paper (for the baselines that a paper ran itself)")
     terms.add_argument("--test-noise", type=float, default=0.0, metavar="STD",
                        help="evaluate on test images with Gaussian noise of this standard deviation (default: 0)")
+    terms.add_argument("--measure-every", type=float, metavar="FRACTION",
+                       help="what methods measure, after this fraction of each epoch too, such as 0.1 (default: at its end)")
+    terms.add_argument("--hold-out", action="store_true",
+                       help="train without the images that ltbench tune would hold out, and measure on them (makes the protocol "
+                       "custom in the common track)")
     terms.add_argument("--precision", choices=PRECISIONS, default="fp32")
 
 
@@ -137,7 +142,8 @@ def request_of(args: argparse.Namespace) -> Request:
                 parse_seeds(args.seeds, "--seeds"), parse_seeds(args.split_seeds, "--split-seeds"),
                 parse_settings(args.set, registry))
     by_hand = {name: value for name in BY_HAND if (value := getattr(args, name)) is not None}
-    terms = Terms(args.protocol, args.track, args.paper, by_hand, args.test_noise, args.precision)
+    terms = Terms(args.protocol, args.track, args.paper, by_hand, args.test_noise, args.precision, args.measure_every,
+                  args.hold_out)
     how = How(out=args.out, data_root=Path(args.data_root) if args.data_root else None, download=args.download,
               unreadable=args.unreadable, cache=Path(args.cache) if args.cache else None, stage1=args.stage1,
               weights=args.weights, accumulation=args.accumulate, sync_batch_norm=args.sync_batch_norm, compiles=args.compile,

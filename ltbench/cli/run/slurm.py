@@ -83,12 +83,14 @@ def parse_slurm(pairs: Sequence[str]) -> dict[str, str | bool]:
     return found
 
 
-def submit(request: Request, slurm: Slurm, plans: Sequence[RunPlan], execute: Callable[[Request], int]) -> int:
+def submit(request: Request, slurm: Slurm, plans: Sequence[RunPlan], execute: Callable[[Request], int],
+           remarks: Mapping[str, str]) -> int:
     """Submit a matrix as a job array, and wait for it where that is asked for.
 
     Args:
         slurm: How it is submitted.
         execute: What a job calls with its shard of the request; returns an exit code.
+        remarks: What stands beside the figures of a dataset.
 
     Returns:
         0 when the jobs were submitted; with ``--wait`` 1 if a run failed or has no record.
@@ -126,10 +128,10 @@ def submit(request: Request, slurm: Slurm, plans: Sequence[RunPlan], execute: Ca
           f"  squeue --jobs {array}   what waits and what runs\n"
           f"  scancel {array}         ends all; the same command goes on where they stopped\n"
           f"  {folder}/{array}_*  what they say (.err)")
-    return _wait(array, out, plans) if slurm.wait else 0
+    return _wait(array, out, plans, remarks) if slurm.wait else 0
 
 
-def _wait(array: str, out: Path, plans: Sequence[RunPlan]) -> int:
+def _wait(array: str, out: Path, plans: Sequence[RunPlan], remarks: Mapping[str, str]) -> int:
     from ltbench.results import records
 
     try:
@@ -138,7 +140,7 @@ def _wait(array: str, out: Path, plans: Sequence[RunPlan]) -> int:
     except KeyboardInterrupt:
         print(f"job {array} goes on; scancel {array} ends it", file=sys.stderr)
         raise
-    print_tables(out, plans)
+    print_tables(out, plans, remarks)
     paths = [out / f"{plan.file_name}.json" for plan in plans]
     done = [path.is_file() and records.read(path).status != "failed" for path in paths]
     if not all(done):

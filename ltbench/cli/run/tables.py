@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from ltbench.planning.plan import RunPlan
 
 
-def print_tables(out: Path, plans: Sequence[RunPlan]) -> None:
-    """Print the tables of those plans that have a record."""
+def print_tables(out: Path, plans: Sequence[RunPlan], remarks: Mapping[str, str]) -> None:
+    """Print the tables of those plans that have a record, and what must stand beside them."""
     from ltbench.leaderboard.collect import collect
     from ltbench.leaderboard.tables import render
     from ltbench.results import records
 
     paths = [out / f"{plan.file_name}.json" for plan in plans]
-    tables, problems = collect([records.Stored(path, records.read(path)) for path in paths if path.is_file()])
+    tables, problems = collect([records.Stored(path, records.read(path)) for path in paths if path.is_file()], remarks)
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)
     print(render(tables, "md"), end="")

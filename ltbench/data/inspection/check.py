@@ -32,12 +32,14 @@ class Checked:
         file: The list that says which they are, where there is one.
         counts: Images of each class, int64, shape (C,).
         found: How many of its files are there; None where its images are in memory.
+        decoded: Whether every file was decoded, with or without success; images in memory need not be.
     """
 
     source: ImageSource
     file: Path | None
     counts: Ints
     found: int | None = None
+    decoded: bool = False
 
 
 @dataclass(eq=False)
@@ -90,6 +92,7 @@ def check(dataset: Dataset, root: Path | None, *, full: bool, workers: int, make
     for name, source in files.items():
         if full:  # decoding names what is not there as well
             report.unreadable[name] = unreadable(source, workers, make_progress(f"decode {name}", len(source.paths)))
+            report.parts[name].decoded = True
         else:
             report.unreadable[name] = looks[name].problems
         report.findings += [Finding("unreadable", f"{name}: {reason}") for _, _, reason in report.unreadable[name]]

@@ -70,6 +70,7 @@ def _table(table: Mapping[str, Any], heading: Heading) -> dict[str, Any]:
     return {
         **shared,
         "not_ranked": table["not_ranked"],
+        "remark": table.get("remark"),
         "ranked": not table["not_ranked"],
         "measures": measures,
         "costs": costs,
@@ -168,7 +169,8 @@ def _cell(figure: tuple[float | None, float | None], decimals: int) -> tuple[str
 
 
 def _notes(row: Mapping[str, Any]) -> str:
-    notes = [f"{name}={_text(value)}" for name, value in row["overrides"].items()]
+    notes = [row["tested"]] if "tested" in row else []
+    notes += [f"{name}={_text(value)}" for name, value in row["overrides"].items()]
     notes += [f"external: {row['external']}"] if row["external"] is not None else []
     total = len(row["completed"]) + row["diverged"] + row["failed"]
     notes += [f"{row[status]} of {total} {status}" for status in ("diverged", "failed") if row[status]]

@@ -18,6 +18,7 @@ from ltbench.results.schema.outcome import (
     PublishedShift,
     ShiftFigures,
     ShotAccuracy,
+    TestedClasses,
 )
 from ltbench.results.schema.part import Part
 from ltbench.results.schema.record import SCHEMA, Record
@@ -60,6 +61,7 @@ __all__ = [
     "SearchRange",
     "ShiftFigures",
     "ShotAccuracy",
+    "TestedClasses",
     "Timing",
     "Trial",
     "Tuning",

@@ -23,7 +23,7 @@ from ltbench.results.schema.part import Part
 
 
 class CurveRow(Part):
-    """One epoch of a stage, with the figures that methods measured under their own names."""
+    """One epoch of a stage, or a moment within one, with the figures that methods measured under their own names."""
 
     stage: Integer = 1
     """Number of the stage, from 1."""
@@ -31,6 +31,8 @@ class CurveRow(Part):
     """Number of the epoch, from 1; 0 for what a method measures before the first one."""
     epochs: Integer | None = None
     """How many epochs the stage has."""
+    part: Fraction | None = None
+    """Between two epochs, how much of the next one was done as well; null at an epoch's end."""
     loss: Number | None = None
     """Mean training loss; null where it was no number."""
     rate: Number | None = None
@@ -50,6 +52,19 @@ class ShotAccuracy(Part):
     """Over classes of 20 to 100 training images."""
     few: Percent | None
     """Over classes of fewer than 20 training images."""
+
+
+class TestedClasses(Part):
+    """How many classes have a test image."""
+
+    all: Count
+    """Of all classes."""
+    many: Count
+    """Of those of more than 100 training images."""
+    medium: Count
+    """Of those of 20 to 100 training images."""
+    few: Count
+    """Of those of fewer than 20 training images."""
 
 
 class ShiftFigures(Part):
@@ -86,6 +101,8 @@ class Metrics(Part):
 
     accuracy: ShotAccuracy
     """Mean accuracy over classes, in percent."""
+    tested_classes: TestedClasses | None = None
+    """Over how many classes the means are; absent where every class has a test image."""
     balanced_error: Percent | None
     """100 minus the mean accuracy over classes."""
     worst_class: Percent | None

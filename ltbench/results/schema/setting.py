@@ -49,6 +49,8 @@ class RecordedSplit(Part):
     """Which images a dataset's name stands for, where it may stand for others."""
     unreadable: Unreadable | None = None
     """Images that were left out; absent where all could be read."""
+    held_out: list[Count] | None = None
+    """Images of each class that were held out from training and measured on, shape (C,); absent where none were."""
 
 
 class RecordedProtocol(Part):

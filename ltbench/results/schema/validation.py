@@ -73,6 +73,8 @@ def _contradictions(record: Record) -> Iterator[str]:
     """Find fields that are sound alone and not together."""
     classes = len(record.split.class_counts)
     sized = {"split.test_counts": record.split.test_counts}
+    if record.split.held_out is not None:
+        sized["split.held_out"] = record.split.held_out
     if (tested := record.per_class) is not None:
         sized |= {"per_class.correct": tested.correct, "per_class.total": tested.total}
     yield from (_demand(path, f"of {classes} classes", len(counts)) for path, counts in sized.items() if len(counts) != classes)

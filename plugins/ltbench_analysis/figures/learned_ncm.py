@@ -82,13 +82,17 @@ def projections(runs: Sequence[Run]) -> Drawing:
 
 
 def learning_curves(runs: Sequence[Run]) -> Drawing:
-    """Draw figure 4: accuracy of the splits over training, on training images."""
-    curves = {f"train_{split}": split for split in SPLITS[1:]}
-    members = groups(run for run in runs if curves.keys() & run.measured())
-    if not members:
-        raise Lacking("the curves train_many, train_medium and train_few")
-    panels = [over_training(group.label, "training accuracy in %", [group], curves) for group in members]
-    return Drawing(panels, used=members_of(members))
+    """Draw figure 4: accuracy of the splits over training, on images held out where a run has such, else on training images."""
+    drawn: list[Run] = []
+    panels = []
+    for images, ylabel in (("held_out", "accuracy on held-out images in %"), ("train", "training accuracy in %")):
+        curves = {f"{images}_{split}": split for split in SPLITS[1:]}
+        members = groups(run for run in runs if run not in drawn and curves.keys() & run.measured())
+        panels += [over_training(group.label, ylabel, [group], curves) for group in members]
+        drawn += members_of(members)
+    if not panels:
+        raise Lacking("the curves held_out_many, held_out_medium and held_out_few, or train_many and so on")
+    return Drawing(panels, used=drawn)
 
 
 def adjustment_weight(runs: Sequence[Run]) -> Drawing:

@@ -3,11 +3,13 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from ltbench.cli import data
 from ltbench.cli.main import main
@@ -31,7 +33,8 @@ def out(capsys: pytest.CaptureFixture[str]) -> Any:
     return lambda: capsys.readouterr().out
 
 
-def test_list(tmp_path: Path, out: Any) -> None:
+def test_list(tmp_path: Path, out: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # no cell is folded
     assert run("list", "--data-root", str(tmp_path)) == 0
     assert "explained by: ltbench data get tiny" in out()
     folder = write_tiny(tmp_path)
@@ -48,8 +51,8 @@ def test_check_says_how_it_ended(tmp_path: Path, out: Any) -> None:
     folder = write_tiny(tmp_path)
     assert run("check", "tiny", "--data-root", str(tmp_path)) == 0
     text = out().splitlines()
-    assert text[0] == "tiny" and text[-1] == "sound"
-    assert f"train list: '{folder}/train.txt'" in text and "train files: 8 of 8 found" in text
+    assert text[0] == "tiny" and text[-1] == "sound, but its images were not decoded (--full decodes them)"
+    assert f"train list: '{folder}/train.txt'" in text and "train files: 8 of 8 found, not decoded" in text
     assert any(line.startswith("seconds: lists ") and "peak memory: " in line for line in text)
     (folder / "train" / "0.jpg").unlink()
     assert run("check", "tiny", "--data-root", str(tmp_path)) == 1
@@ -57,6 +60,28 @@ def test_check_says_how_it_ended(tmp_path: Path, out: Any) -> None:
     (folder / "train.txt").unlink()
     assert run("check", "tiny", "--data-root", str(tmp_path)) == 2
     assert out().splitlines()[-1] == "incomplete"
+
+
+def test_check_says_what_was_decoded(tmp_path: Path, out: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTBENCH_WORKERS", "0")
+    folder = write_tiny(tmp_path)
+    assert run("check", "tiny", "--data-root", str(tmp_path), "--full") == 0
+    text = out().splitlines()
+    assert text[-1] == "sound" and "train files: 8 of 8 found, 8 decoded" in text
+    for full in ([], ["--full"]):
+        assert run("check", "tiny", "--data-root", str(tmp_path), "--json", *full) == 0
+        assert {part["decoded"] for part in json.loads(out())["parts"].values()} == {bool(full)}
+    Image.new("F", (9, 9)).save(folder / "test" / "0.jpg", "TIFF")
+    assert run("check", "tiny", "--data-root", str(tmp_path), "--full") == 1
+    text = out().splitlines()
+    assert "test files: 6 of 6 found, 5 decoded" in text
+    assert text[-2].startswith(f"problem: test: image '{folder}/test/0.jpg' cannot be read (mode F of a file of format TIFF does")
+    for part in ("train", "val", "test"):
+        shutil.rmtree(folder / part)
+    assert run("check", "tiny", "--data-root", str(tmp_path), "--full") == 0
+    assert out().splitlines()[-1] == "sound, but its images were not decoded"
+    assert main(["data", "check", "digits-lt"]) == 0
+    assert out().splitlines()[-1] == "sound"  # they come as pixels
 
 
 def test_check_for_programs(tmp_path: Path, out: Any, monkeypatch: pytest.MonkeyPatch) -> None:

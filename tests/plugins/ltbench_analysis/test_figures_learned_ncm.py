@@ -67,6 +67,16 @@ def test_learning_curves(tmp_path: Path) -> None:
     rows = curve(1, train_many=[0.0, 80.0], train_few=[0.0, 1.0])
     panel = learning_curves(runs(write(tmp_path, "a", curve=rows))).panels[0]
     assert [(series.label, series.y) for series in panel.series] == [("many", [0, 80]), ("few", [0, 1])]
+    assert panel.ylabel == "training accuracy in %"
+
+
+def test_learning_curves_are_of_images_held_out_where_a_run_has_such(tmp_path: Path) -> None:
+    rows = curve(1, train_many=[0.0, 80.0], held_out_many=[0.0, 60.0], held_out_few=[0.0, 1.0])
+    held, plain = write(tmp_path, "a", curve=rows), write(tmp_path, "b", expression="rs", curve=curve(1, train_many=[0.0, 90.0]))
+    first, second = learning_curves(runs(held, plain)).panels
+    assert [(series.label, series.y) for series in first.series] == [("many", [0, 60]), ("few", [0, 1])]
+    assert first.ylabel == "accuracy on held-out images in %"
+    assert [series.y for series in second.series] == [[0, 90]] and second.ylabel == "training accuracy in %"
 
 
 def test_adjustment_weight(tmp_path: Path) -> None:

@@ -55,6 +55,15 @@ def test_evolution(tmp_path: Path) -> None:
     assert drawing.summary == {"ce": {"all-all at the end": end, "head-tail at the end": end}}
 
 
+def test_evolution_within_an_epoch(tmp_path: Path) -> None:
+    rows = curve(2, separation_all_euclidean=[1.0, 4.0], separation_all_cosine=[0.9, 0.1])
+    between = {"separation_all_euclidean": 3.0, "separation_all_cosine": 0.2}
+    rows.insert(1, {"stage": 2, "epoch": 0, "epochs": 1, "part": 0.25, **between})
+    series = [panel.series[0] for panel in evolution(runs(write(tmp_path, "a", layer(), curve=rows))).panels]
+    assert [line.x for line in series] == [[0, 0.25, 1], [0, 0.25, 1]]
+    assert [line.y for line in series] == [[1, 3, 4], [0.9, 0.2, 0.1]]
+
+
 def test_evolution_needs_the_curves(tmp_path: Path) -> None:
     with pytest.raises(Lacking, match="separation"):
         evolution(runs(write(tmp_path, "a", layer())))

@@ -16,9 +16,13 @@ from ltbench_ncm.learning_curve import split_accuracy
 def test_by_hand() -> None:
     # 101 is many, 100 and 20 are medium, 19 and 1 are few, 0 is nothing.
     counts = torch.tensor([101, 100, 20, 19, 1, 0])
-    correct = torch.tensor([101.0, 50.0, 20.0, 0.0, 1.0, 0.0])
-    assert split_accuracy(correct, counts) == {"train_many": 100.0, "train_medium": 75.0, "train_few": 50.0}
-    assert split_accuracy(torch.tensor([30.0, 60.0]), torch.tensor([60, 60])) == {"train_medium": 75.0}
+    correct = torch.tensor([101, 50, 20, 0, 1, 0])
+    assert split_accuracy(correct, counts, counts) == {"many": 100.0, "medium": 75.0, "few": 50.0}
+    sixty = torch.tensor([60, 60])
+    assert split_accuracy(torch.tensor([30, 60]), sixty, sixty) == {"medium": 75.0}
+    # A class of one image has none that is held out, and no accuracy on such.
+    found = split_accuracy(torch.tensor([10, 1, 0]), torch.tensor([20, 4, 0]), torch.tensor([101, 19, 1]))
+    assert found == {"many": 50.0, "few": 25.0}
 
 
 def test_curves_of_the_paper_on_digits(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-STATUS = Path("/proc/self/status")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not STATUS.exists(), reason="peaks are read from Linux's /proc")]
+from tests.support.peaks import STATUS, extra_mebibytes
 
-# Not ru_maxrss, in which a child starts at its parent's peak: what it needs itself would be hidden below that.
-PEAK = """
-import torch
-from pathlib import Path
-torch.set_num_threads(1)
-from ltbench.system.memory import peak_memory
-"""
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not STATUS.exists(), reason="peaks are read from Linux's /proc")]
 
 DISTANCES = """
 from ltbench_ncm.multi_distance import nearest_displaced_distance
@@ -43,15 +31,6 @@ engine = later_stage(method, bank, below)
 assert engine.head.classifier.displacements.norm(dim=1).min() > 0
 print((peak_memory() - before) / 2**20)
 """
-
-
-def extra_mebibytes(script: str) -> float:
-    """Return by how much a script raises its process's peak."""
-    # Large blocks go back to the system when they are freed: what the allocator keeps for itself made 95 MiB 212 now and then.
-    places = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-              "MALLOC_MMAP_THRESHOLD_": str(2**20)}
-    done = subprocess.run([sys.executable, "-c", PEAK + script], env=places, capture_output=True, text=True, check=True)
-    return float(done.stdout)
 
 
 def test_distances_of_thousands_of_classes_need_no_room_for_displacements() -> None:

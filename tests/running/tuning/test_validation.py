@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from ltbench.data.digits import DigitsLT
+from ltbench.data.held_out import held_out_counts, hold_out
 from ltbench.data.longtail import Split, split_hash
 from ltbench.data.parts import TensorImages
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.errors import UserError
 from ltbench.registry.discovery import load_registry
-from ltbench.running.tuning.validation import held_out_counts, hold_out, trial_data
+from ltbench.running.tuning.validation import trial_data
 from ltbench.terms.task import Task
 
 

@@ -1,0 +1,97 @@
+"""Images that are the same, byte for byte, found without reading all of them.
+
+Sizes are compared first, then the ends of files whose size recurs, and whole files where size and end agree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from multiprocessing.pool import ThreadPool
+from typing import TypeAlias
+
+import numpy as np
+
+from ltbench.data.arrays import Bytes, Ints
+from ltbench.data.encoded import EncodedImages
+from ltbench.errors import UserError
+
+_THREADS = 8  # reading waits for the disk
+_CHUNK = 256  # files given to a thread at a time
+_BYTES = 8  # of a digest
+
+_Image: TypeAlias = tuple[EncodedImages, int]
+
+
+def first_copies(sources: Sequence[EncodedImages], *, between: bool = False) -> Ints:
+    """Return of every image the first that has its content; what cannot be read has no copy.
+
+    Args:
+        sources: Whose images are numbered one after the other.
+        between: Whether only images matter that have a copy in another source; all others then stand for themselves.
+
+    Returns:
+        Positions, int64, shape (N,).
+    """
+    images = [(source, index) for source in sources for index in range(len(source.paths))]
+    owners = np.repeat(np.arange(len(sources)), [len(source.paths) for source in sources]) if between else np.arange(len(images))
+    sizes = np.array([size for source in sources for size in stored_sizes(source)], dtype=np.int64)
+    kept = np.flatnonzero(sizes > 0)
+    kept, groups = _recurring(kept, sizes[kept], owners)
+    for read in (_read_end, _read):
+        digests = _digests([images[position] for position in kept.tolist()], read)
+        kept, groups = _recurring(kept, _pairs(groups, digests), owners)
+    originals = np.arange(len(images))
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    originals[kept] = kept[first[inverse]]
+    return originals
+
+
+def stored_sizes(source: EncodedImages) -> list[int]:
+    """Return how many bytes each image has, -1 where it is not there."""
+    return [_size(source, index) for index in range(len(source.paths))]
+
+
+def _size(source: EncodedImages, index: int) -> int:
+    try:
+        return source.stored_bytes(index)
+    except OSError:
+        return -1
+
+
+def _recurring(kept: Ints, groups: Ints, owners: Ints) -> tuple[Ints, Ints]:
+    """Keep the images of groups that have two owners at least."""
+    _, numbers = np.unique(groups, return_inverse=True)
+    owned = np.unique(numbers * len(owners) + owners[kept]) // max(len(owners), 1)  # a group, as often as it has owners
+    wanted = np.bincount(owned, minlength=len(kept))[numbers] > 1
+    return kept[wanted], groups[wanted]
+
+
+def _pairs(a: Ints, b: Ints) -> Ints:
+    """Number pairs of numbers: equal pairs get equal ones."""
+    (_, first), (_, second) = (np.unique(values, return_inverse=True) for values in (a, b))
+    return np.asarray(first * max(len(b), 1) + second, dtype=np.int64)
+
+
+def _digests(images: list[_Image], read: Callable[[_Image], Bytes]) -> Ints:
+    def digest(image: _Image) -> int:
+        try:
+            content = hashlib.blake2b(read(image).data, digest_size=_BYTES)
+        except UserError:  # whoever decodes it will say why
+            content = hashlib.blake2b(image[0].paths[image[1]].encode("utf-8", "surrogateescape"), digest_size=_BYTES)
+        return int.from_bytes(content.digest(), "little", signed=True)
+
+    if not images:
+        return np.empty(0, np.int64)
+    with ThreadPool(_THREADS) as pool:
+        return np.fromiter(pool.imap(digest, images, _CHUNK), np.int64, len(images))
+
+
+def _read_end(image: _Image) -> Bytes:
+    source, index = image
+    return source.read_end(index)
+
+
+def _read(image: _Image) -> Bytes:
+    source, index = image
+    return source.read(index)

@@ -1,0 +1,93 @@
+"""Whether images that are tested on stand in another part too: an image that is trained on must not be tested on.
+
+Sets that their authors published are compared by names and folders alone before a run: they are as they are, and ``ltbench data
+check`` compares the contents of a million files once. What nobody published is compared by content as well.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from ltbench.data.base import Dataset
+from ltbench.data.copies import first_copies
+from ltbench.data.encoded import EncodedImages
+from ltbench.data.inspection.contents import digests
+from ltbench.data.parts import ImageSource, Parts, TensorImages
+from ltbench.data.paths import Paths
+from ltbench.errors import UserError
+
+_Folder: TypeAlias = tuple[int, int] | bytes  # device and number, or a name
+
+
+def refuse_shared(dataset: Dataset, parts: Parts, *, planning: bool = False) -> None:
+    """Refuse a set whose test part repeats images of another part.
+
+    Args:
+        planning: Whether no image will be opened: names alone are compared.
+
+    Raises:
+        UserError: If one does, naming the first.
+    """
+    own = dataset.published is None
+    for role, part in (("training", parts.train), ("validation", parts.val if own else None)):
+        if part is None:
+            continue
+        found = list(_shared(part, parts.test, contents=own and not planning))
+        if found:
+            example, also = found[0]
+            raise UserError(f"{dataset.name} must not be tested on images of its {role} part: {len(found):,} of the "
+                            f"{len(parts.test.labels):,} test images are in both, the first {example} (as {also}); 'ltbench data "
+                            "check' names them all")
+
+
+def _shared(part: ImageSource, test: ImageSource, *, contents: bool) -> Iterator[tuple[str, str]]:
+    """Yield the test images that a part repeats, each with what it is there."""
+    if isinstance(part, EncodedImages) and isinstance(test, EncodedImages):
+        twins = _by_name(part.paths, test.paths)
+        if contents:
+            start = len(part.paths)
+            originals = first_copies([part, test], between=True)[start:]
+            twins |= {index: twin for index, twin in enumerate(originals.tolist()) if twin < start and index not in twins}
+        yield from ((repr(test.paths[index]), repr(part.paths[twin])) for index, twin in sorted(twins.items()))
+    elif contents and isinstance(part, TensorImages) and isinstance(test, TensorImages):
+        found = digests({"part": part, "test": test}, {}, 1, full=True)
+        known = dict(zip(found["part"].values.tolist(), found["part"].indices.tolist(), strict=True))
+        yield from ((f"image {index}", f"image {known[value]}")
+                    for index, value in enumerate(found["test"].values.tolist()) if value in known)
+
+
+def _by_name(part: Paths, test: Paths) -> dict[int, int]:
+    """Return the files of a test part that another part names too, with their places there; a link to a folder is that folder."""
+    folders, tested = _folders(part), _folders(test)
+    if not set(folders.values()) & set(tested.values()):  # the usual case, without a look at a million names
+        return {}
+    wanted = {key: index for index, key in enumerate(_keys(test, tested))}
+    found: dict[int, int] = {}
+    for place, key in enumerate(_keys(part, folders)):
+        if key in wanted:
+            found.setdefault(wanted[key], place)
+    return found
+
+
+def _folders(paths: Paths) -> dict[bytes, _Folder]:
+    """Return what tells the folders of files apart, by their names."""
+    found: dict[bytes, _Folder] = {}
+    for name in paths.names():
+        inner = name.rpartition(b"/")[0]
+        if inner not in found:
+            folder = os.path.join(os.fsencode(paths.folder), inner)
+            try:
+                state = os.stat(folder)
+                found[inner] = state.st_dev, state.st_ino
+            except OSError:  # in a tar, or not there
+                found[inner] = os.path.normpath(folder)
+    return found
+
+
+def _keys(paths: Paths, folders: Mapping[bytes, _Folder]) -> Iterator[tuple[_Folder, bytes]]:
+    """Yield what tells files apart: which folder they lie in, and their names there."""
+    for name in paths.names():
+        inner, _, file = name.rpartition(b"/")
+        yield folders[inner], file

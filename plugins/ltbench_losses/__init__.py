@@ -1,0 +1,1 @@
+"""Losses that shift, scale or cloud logits, weigh samples or leave out gradients, and one with residual heads."""
