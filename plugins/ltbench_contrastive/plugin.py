@@ -1,0 +1,28 @@
+"""Registration of the contrastive methods; imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ltbench import MethodSpec, hookimpl
+
+_FIRST = frozenset({1})
+
+
+def _spec(name: str, target: str, summary: str, paper: str, **options: Any) -> MethodSpec:
+    # What is contrasted are the images of a batch, so that keys say in how many parts it was cut.
+    return MethodSpec(name, f"ltbench_contrastive.{target}", summary, _FIRST, paper,
+                      **{"kind": "contrastive", "per_part": True, **options})
+
+
+@hookimpl
+def ltbench_methods() -> Iterable[MethodSpec]:
+    """Describe the contrastive methods."""
+    return [
+        _spec("bcl", "bcl:BalancedContrast", "contrasts views so that each class counts alike, absent ones by a prototype",
+              "Zhu et al., 2022"),
+        _spec("paco", "paco:PaCo", "contrasts images with a queue of keys and with a learned center of every class",
+              "Cui et al., 2021"),
+        _spec("gpaco", "gpaco:GPaCo", "paco by one network, without a momentum encoder", "Cui et al., 2023"),
+    ]
