@@ -123,7 +123,11 @@ class QueueContrast(ltbench.Method):
         losses = self.losses(ctx, queries, keys, batch.labels)
         contrast = losses.sum() * batch.chunks / len(batch.global_labels)
         return dataclasses.replace(step, loss=step.loss + contrast, logs={"classification": step.loss, "contrast": contrast},
-                                   rows={"keys": keys})
+                                   rows=self.rows(queries, keys))
+
+    def rows(self, queries: Tensor, keys: Tensor) -> Mapping[str, Tensor]:
+        """Return what is remembered of the images, shape (B, d) each."""
+        return {"keys": keys}
 
     def losses(self, ctx: ltbench.Context, queries: Tensor, keys: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of every query, shape (B,).

@@ -12,8 +12,8 @@ _FIRST = frozenset({1})
 
 def _spec(name: str, target: str, summary: str, paper: str, **options: Any) -> MethodSpec:
     # What is contrasted are the images of a batch, so that keys say in how many parts it was cut.
-    return MethodSpec(name, f"ltbench_contrastive.{target}", summary, _FIRST, paper,
-                      **{"kind": "contrastive", "per_part": True, **options})
+    return MethodSpec(name, f"ltbench_contrastive.{target}", summary,
+                      **{"stages": _FIRST, "paper": paper, "kind": "contrastive", "per_part": True, **options})
 
 
 @hookimpl
@@ -29,4 +29,6 @@ def ltbench_methods() -> Iterable[MethodSpec]:
               "Kang et al., 2021", per_part=False),
         _spec("fcl", "k_positive:KPositiveContrast", "kcl with all keys of the class as positives", "Kang et al., 2021",
               per_part=False, fixed={"positives": None}),
+        _spec("tsc", "tsc:TargetedContrast", "goes on from kcl, each class drawn to an evenly spread target of its own",
+              "Li et al., 2022", per_part=False, stages=frozenset({2})),
     ]

@@ -32,7 +32,7 @@ EXPECTED = {
     "ltbench_nc": {"nc", "center_loss"},
     "ltbench_hyperspherical": {"hyperspherical", "hyperspherical_psc", "psc", "etf", "hpn", "max_separation", "word2vec"},
     "ltbench_losses": {"vs", "cdt", "ib", "eql", "seesaw", "gcl", "arb", "reslt"},
-    "ltbench_contrastive": {"bcl", "paco", "gpaco", "kcl", "fcl"},
+    "ltbench_contrastive": {"bcl", "paco", "gpaco", "kcl", "fcl", "tsc"},
 }
 PLUGINS = tuple(EXPECTED)
 SPECS: list[MethodSpec] = [spec for plugin in PLUGINS for spec in importlib.import_module(f"{plugin}.plugin").ltbench_methods()]
