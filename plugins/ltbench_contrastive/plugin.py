@@ -12,8 +12,8 @@ _FIRST = frozenset({1})
 
 def _spec(name: str, target: str, summary: str, paper: str, **options: Any) -> MethodSpec:
     # What is contrasted are the images of a batch, so that keys say in how many parts it was cut.
-    return MethodSpec(name, f"ltbench_contrastive.{target}", summary, _FIRST, paper,
-                      **{"kind": "contrastive", "per_part": True, **options})
+    return MethodSpec(name, f"ltbench_contrastive.{target}", summary,
+                      **{"stages": _FIRST, "paper": paper, "kind": "contrastive", "per_part": True, **options})
 
 
 @hookimpl
@@ -26,4 +26,10 @@ def ltbench_methods() -> Iterable[MethodSpec]:
               "Cui et al., 2021"),
         _spec("gpaco", "gpaco:GPaCo", "paco by one network, without a momentum encoder", "Cui et al., 2023"),
         _spec("proco", "proco:ProCo", "contrasts images with the estimated distribution of every class", "Du et al., 2024"),
+        _spec("kcl", "k_positive:KPositiveContrast", "contrasts images with a queue of keys, the same number of positives each",
+              "Kang et al., 2021", per_part=False),
+        _spec("fcl", "k_positive:KPositiveContrast", "kcl with all keys of the class as positives", "Kang et al., 2021",
+              per_part=False, fixed={"positives": None}),
+        _spec("tsc", "tsc:TargetedContrast", "goes on from kcl, each class drawn to an evenly spread target of its own",
+              "Li et al., 2022", per_part=False, stages=frozenset({2})),
     ]

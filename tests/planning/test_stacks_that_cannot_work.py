@@ -28,7 +28,7 @@ LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches",
           **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "several centroids"),
           **dict.fromkeys(("lncm_global", "lncm_local", "local_projection"), "a metric")}
 NEEDS = {**dict.fromkeys(("lws", "tau_norm", "disalign", "maxnorm", "iccl_rebalance", "hyperspherical_psc",
-                         "dro_lt_public"), "linear"),
+                         "dro_lt_public", "tsc"), "linear"),
          **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids")}
 PASSED_ON = ("bn_stats", "post_la")
 
