@@ -20,7 +20,7 @@ LATER = sorted({spec.name for spec in SPECS if 2 in spec.stages})
 
 # What a stage leaves that is not a linear classifier.
 LEAVES = {"ldam": "cosine", "tde": "several heads", "lws": "scales", "disalign": "calibration",
-          **dict.fromkeys(("ride", "sade"), "experts"),
+          **dict.fromkeys(("ride", "ncl", "sade"), "experts"),
           **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn"), "fixed prototypes"),
           **dict.fromkeys(("ncm", "lncm", "lncm_la", "pc", "pc_la"), "centroids"),
           **dict.fromkeys(("prototype", "pc_cdt", "prototype_public"), "temperatures"),

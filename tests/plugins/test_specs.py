@@ -28,7 +28,7 @@ EXPECTED = {
     "ltbench_prototype": {"prototype", "pc", "pc_cdt", "pc_la", "prototype_public"},
     "ltbench_ncm": {"ncm", "lncm", "lncm_la", "multi_ncm", "multi_ncm_la", "lncm_global", "lncm_local", "local_projection",
                     "bn_stats", "learning_curve"},
-    "ltbench_experts": {"sade"},
+    "ltbench_experts": {"ncl", "sade"},
     "ltbench_iccl": {"iccl", "iccl_rebalance"},
     "ltbench_nc": {"nc", "center_loss"},
     "ltbench_hyperspherical": {"hyperspherical", "hyperspherical_psc", "psc", "etf", "hpn"},
@@ -86,7 +86,7 @@ def test_paper_settings_by_the_papers() -> None:
     on_lncm = {"multi_ncm", "multi_ncm_la"}
     on_ce = EXPECTED["ltbench_ncm"] - on_lncm - {"learning_curve"}
     first = {"drw", "drs", "ldam", "wd", "bbn", "ride", "tde", "iccl", "nc", "center_loss", "hyperspherical", "psc", "etf",
-             "sade"}
+             "ncl", "sade"}
     assert set(settings) == on_wd | on_lncm | on_ce | first | {"iccl_rebalance", "dro_lt_public"}
     assert {name: setting.stage1 for name, setting in settings.items() if setting.stage1} == {
         **dict.fromkeys(on_wd, "wd"), **dict.fromkeys(on_lncm, "lncm"), **dict.fromkeys(on_ce, "ce"), "iccl_rebalance": "iccl",
