@@ -17,4 +17,8 @@ def ltbench_methods() -> Iterable[MethodSpec]:
                    _FIRST, "Li et al., 2022", aliases=("nested_collaborative_learning",), kind="experts"),
         MethodSpec("sade", "ltbench_experts.sade:SkillDiverseExperts", "experts for many, equal and few images a class",
                    _FIRST, "Zhang et al., 2022", aliases=("skill_diverse_experts",), kind="experts"),
+        MethodSpec("shike", "ltbench_experts.shike:SelfHeterogeneous", "experts that read features of several depths",
+                   _FIRST, "Jin et al., 2023", aliases=("self_heterogeneous_integration",), kind="experts"),
+        MethodSpec("shike_rebalance", "ltbench_experts.shike_rebalance:ExpertRebalancing",
+                   "new balanced classifiers for the experts before", frozenset({2}), "Jin et al., 2023", kind="experts"),
     ]

@@ -20,7 +20,7 @@ LATER = sorted({spec.name for spec in SPECS if 2 in spec.stages})
 
 # What a stage leaves that is not a linear classifier.
 LEAVES = {"ldam": "cosine", "tde": "several heads", "lws": "scales", "disalign": "calibration",
-          **dict.fromkeys(("ride", "ncl", "sade"), "experts"),
+          **dict.fromkeys(("ride", "ncl", "sade", "shike", "shike_rebalance"), "experts"),
           **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn"), "fixed prototypes"),
           **dict.fromkeys(("ncm", "lncm", "lncm_la", "pc", "pc_la"), "centroids"),
           **dict.fromkeys(("prototype", "pc_cdt", "prototype_public"), "temperatures"),
@@ -28,7 +28,7 @@ LEAVES = {"ldam": "cosine", "tde": "several heads", "lws": "scales", "disalign":
           **dict.fromkeys(("lncm_global", "lncm_local", "local_projection"), "a metric")}
 NEEDS = {**dict.fromkeys(("lws", "tau_norm", "disalign", "maxnorm", "iccl_rebalance", "hyperspherical_psc",
                          "dro_lt_public"), "linear"),
-         **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids")}
+         **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids"), "shike_rebalance": "experts"}
 PASSED_ON = ("bn_stats", "post_la")
 
 
