@@ -20,18 +20,25 @@ CIFAR: dict[str, Any] = {
 }
 
 
-def shallow_branch(shapes: Sequence[tuple[int, int, int]]) -> nn.Sequential:
+def norm_like(network: nn.Module, channels: int) -> nn.Module:
+    """Return group norm where a network has it, so that none of its images' features depend on other images; else batch norm."""
+    grouped = next((part for part in network.modules() if isinstance(part, nn.GroupNorm)), None)
+    return nn.BatchNorm2d(channels) if grouped is None else nn.GroupNorm(grouped.num_groups, channels)
+
+
+def shallow_branch(shapes: Sequence[tuple[int, int, int]], network: nn.Module) -> nn.Sequential:
     """Return 3 x 3 convolutions from maps of the first of these shapes to maps of the last, one for each stage in between.
 
     As in the public code, a ReLU follows each of them but the second.
 
     Args:
         shapes: Channels, height and width of maps after each stage.
+        network: Whose norm they have.
     """
     layers: list[nn.Module] = []
     for number, (before, after) in enumerate(itertools.pairwise(shapes)):
         stride = -(-before[1] // after[1])
-        layers += [nn.Conv2d(before[0], after[0], 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(after[0])]
+        layers += [nn.Conv2d(before[0], after[0], 3, stride=stride, padding=1, bias=False), norm_like(network, after[0])]
         layers += [nn.ReLU()] if number != 1 else []
     for layer in layers:
         if isinstance(layer, nn.Conv2d):
@@ -132,7 +139,7 @@ class SelfHeterogeneous(ltbench.Method):
         """Return shared stages, and for each expert a last stage and a branch from maps of its depth."""
         shared, shapes = make.parts(self.depths)[:-1], make.map_shapes(self.depths)
         experts = [make.last_stage(pooled=False) for _ in range(self.experts)]
-        branches = [shallow_branch(shapes[number % self.depths:]) for number in range(self.experts)]
+        branches = [shallow_branch(shapes[number % self.depths:], make.full()) for number in range(self.experts)]
         return DepthFusion(shared, experts, branches, make.pooled(nn.Identity()), make.feature_dim)
 
     def make_classifier(self, feature_dim: int, num_classes: int) -> nn.Module:

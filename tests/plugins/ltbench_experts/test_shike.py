@@ -12,6 +12,7 @@ from ltbench.backbones.cifar_resnet import CifarResNet
 from ltbench.backbones.digits import DigitsNet
 from ltbench.method.factories import BackboneFactory
 from ltbench.terms.task import Task
+from ltbench.testing.backbone import WithoutBatchNorm
 from ltbench.testing.scene import Scene, installed
 from ltbench_baselines.drw import DeferredReweighting
 from ltbench_experts.shike import DepthFusion, SelfHeterogeneous, excavated
@@ -149,6 +150,13 @@ def test_weights_by_hand() -> None:
     assert sum(p.numel() for p in alike.parameters()) == 112_016 + 3 * (351_488 + 18_560)
     with pytest.raises(ltbench.UserError, match=r"must be in \[1, 2\], got 3"):
         SelfHeterogeneous(facts(COUNTS, 64), depths=3).build_backbone(BackboneFactory("resnet32", CifarResNet))
+
+
+def test_branches_have_the_norm_of_the_backbone() -> None:
+    for build, kind in ((DigitsNet, torch.nn.BatchNorm2d), (WithoutBatchNorm, torch.nn.GroupNorm)):
+        backbone = SelfHeterogeneous(facts(COUNTS, 64)).build_backbone(BackboneFactory("small", build, (1, 8, 8)))
+        norms = {type(part) for part in backbone.modules() if isinstance(part, torch.nn.BatchNorm2d | torch.nn.GroupNorm)}
+        assert norms == {kind}
 
 
 def test_setting_of_the_public_code() -> None:
