@@ -23,6 +23,9 @@ LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches",
           "tde": "several heads", "ride": "experts", "lws": "scales", "disalign": "calibration",
           **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn", "word2vec", "max_separation"),
                           "fixed prototypes"),
+LEAVES = {"ldam": "cosine", "tde": "several heads", "lws": "scales", "disalign": "calibration",
+          **dict.fromkeys(("ride", "ncl", "sade", "shike", "shike_rebalance"), "experts"),
+          **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn"), "fixed prototypes"),
           **dict.fromkeys(("ncm", "lncm", "lncm_la", "pc", "pc_la"), "centroids"),
           **dict.fromkeys(("prototype", "pc_cdt", "prototype_public"), "temperatures"),
           **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "several centroids"),
@@ -30,6 +33,8 @@ LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches",
 NEEDS = {**dict.fromkeys(("lws", "tau_norm", "disalign", "maxnorm", "iccl_rebalance", "hyperspherical_psc",
                          "dro_lt_public", "tsc"), "linear"),
          **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids")}
+                         "dro_lt_public"), "linear"),
+         **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids"), "shike_rebalance": "experts"}
 PASSED_ON = ("bn_stats", "post_la")
 
 

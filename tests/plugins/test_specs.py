@@ -28,6 +28,7 @@ EXPECTED = {
     "ltbench_prototype": {"prototype", "pc", "pc_cdt", "pc_la", "prototype_public"},
     "ltbench_ncm": {"ncm", "lncm", "lncm_la", "multi_ncm", "multi_ncm_la", "lncm_global", "lncm_local", "local_projection",
                     "bn_stats", "learning_curve"},
+    "ltbench_experts": {"ncl", "sade", "shike", "shike_rebalance"},
     "ltbench_iccl": {"iccl", "iccl_rebalance"},
     "ltbench_nc": {"nc", "center_loss"},
     "ltbench_contrastive": {"bcl", "paco", "gpaco", "proco", "kcl", "fcl", "tsc"},
@@ -87,12 +88,13 @@ def test_paper_settings_by_the_papers() -> None:
     on_lncm = {"multi_ncm", "multi_ncm_la"}
     on_ce = EXPECTED["ltbench_ncm"] - on_lncm - {"learning_curve"}
     on_cifar = {"bcl", "paco", "gpaco", "proco", "vs", "cdt", "ib", "gcl", "arb", "reslt", "max_separation"}
-    first = on_cifar | {"drw", "drs", "ldam", "wd", "bbn", "ride", "tde", "iccl", "nc", "center_loss", "hyperspherical", "psc",
+    first = on_cifar | {"drw", "drs", "ldam", "wd", "bbn", "ride", "tde", "iccl", "nc", "center_loss", "hyperspherical", "psc", "etf",
                         "etf", "bcl", "paco", "gpaco"}
-    assert set(settings) == on_wd | on_lncm | on_ce | first | {"iccl_rebalance", "dro_lt_public"}
+    assert set(settings) == on_wd | on_lncm | on_ce | first | {"iccl_rebalance", "dro_lt_public", "shike_rebalance"}
+             "ncl", "sade", "shike"}
     assert {name: setting.stage1 for name, setting in settings.items() if setting.stage1} == {
         **dict.fromkeys(on_wd, "wd"), **dict.fromkeys(on_lncm, "lncm"), **dict.fromkeys(on_ce, "ce"), "iccl_rebalance": "iccl",
-        "dro_lt_public": "ce"}
+        "dro_lt_public": "ce", "shike_rebalance": "shike"}
     companions = {name: setting.companions for name, setting in settings.items() if setting.companions}
     assert companions == {"ride": ("ldam", "drw"), **dict.fromkeys(("nc", "center_loss", "gcl"), ("mixup",)),
                           **dict.fromkeys(("hyperspherical", "etf"), ("mixup",)), "psc": ("mixup", "rw")}
