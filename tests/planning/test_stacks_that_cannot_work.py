@@ -20,7 +20,8 @@ LATER = sorted({spec.name for spec in SPECS if 2 in spec.stages})
 
 # What a stage leaves that is not a linear classifier.
 LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches",
-          "tde": "several heads", "ride": "experts", "lws": "scales", "disalign": "calibration",
+          "tde": "several heads", "lws": "scales", "disalign": "calibration",
+          **dict.fromkeys(("ride", "ncl", "sade"), "experts"),
           **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn", "word2vec", "max_separation"),
                           "fixed prototypes"),
           **dict.fromkeys(("ncm", "lncm", "lncm_la", "pc", "pc_la"), "centroids"),
