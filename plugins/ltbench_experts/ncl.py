@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import ltbench
 from ltbench_experts.divergence import mutual_divergence
+from ltbench_experts.shots import NEVER
 
 _CIFAR: dict[str, Any] = {
     "epochs": 400, "batch_size": 64, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 2e-4, "schedule": "step",
@@ -25,8 +26,6 @@ _SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "imagenet-lt": ({**_LARGE, "epochs": 200, "batch_size": 256}, {"classifier": "cosine", "contrast": 0.0}),
     "inat18": ({**_LARGE, "epochs": 400, "batch_size": 512}, {"classifier": "cosine", "scale": 32.0, "contrast": 0.0}),
 }
-# Of classes that are left out of a softmax: exp of it is 0, and unlike infinity times 0 it is never NaN.
-NEVER = -1e4
 
 
 def hard_classes(logits: Tensor, labels: Tensor, count: int) -> Tensor:

@@ -21,7 +21,8 @@ LATER = sorted({spec.name for spec in SPECS if 2 in spec.stages})
 # What a stage leaves that is not a linear classifier.
 LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches",
           "tde": "several heads", "lws": "scales", "disalign": "calibration",
-          **dict.fromkeys(("ride", "ncl", "sade"), "experts"),
+          **dict.fromkeys(("ride", "ncl", "sade"), "experts"), "lfme_experts": "experts of shots",
+          "cb_experts": "experts that reject", "cb_calibration": "calibrated experts",
           **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn", "word2vec", "max_separation"),
                           "fixed prototypes"),
           **dict.fromkeys(("ncm", "lncm", "lncm_la", "pc", "pc_la"), "centroids"),
@@ -30,7 +31,8 @@ LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches",
           **dict.fromkeys(("lncm_global", "lncm_local", "local_projection"), "a metric")}
 NEEDS = {**dict.fromkeys(("lws", "tau_norm", "disalign", "maxnorm", "iccl_rebalance", "hyperspherical_psc",
                          "dro_lt_public"), "linear"),
-         **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids")}
+         **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids"), "lfme": "experts of shots",
+         "cb_calibration": "experts that reject"}
 PASSED_ON = ("bn_stats", "post_la")
 
 

@@ -28,7 +28,7 @@ EXPECTED = {
     "ltbench_prototype": {"prototype", "pc", "pc_cdt", "pc_la", "prototype_public"},
     "ltbench_ncm": {"ncm", "lncm", "lncm_la", "multi_ncm", "multi_ncm_la", "lncm_global", "lncm_local", "local_projection",
                     "bn_stats", "learning_curve"},
-    "ltbench_experts": {"ncl", "sade"},
+    "ltbench_experts": {"ncl", "sade", "lfme_experts", "lfme", "cb_experts", "cb_calibration"},
     "ltbench_iccl": {"iccl", "iccl_rebalance"},
     "ltbench_nc": {"nc", "center_loss"},
     "ltbench_hyperspherical": {"hyperspherical", "hyperspherical_psc", "psc", "etf", "hpn", "max_separation", "word2vec"},
