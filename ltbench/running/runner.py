@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ltbench.data.base import Dataset
+from ltbench.data.stream import died
 from ltbench.data.task_data import TaskData
 from ltbench.errors import Diverged, UserError
 from ltbench.method.context import Bank
@@ -298,6 +299,7 @@ class Runner:
         return tick
 
     def _reason(self, error: BaseException) -> str:
+        error = died(error) or error
         text = str(error).strip().splitlines()
         if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
             return (f"out of memory on {self.accelerator.device}: run with --accumulate {2 * self.options.accumulation} or more, "

@@ -62,7 +62,7 @@ class MethodConformance:
         self._require("bf16")
 
     def test_trains_on_an_accelerator(self) -> None:
-        """Everything is on the device; nothing is checked where there is none."""
+        """Everything is on the device: a GPU, or its stand-in where there is none."""
         self._require("devices")
 
     def test_handles_a_class_with_one_image(self) -> None:

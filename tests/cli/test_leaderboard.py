@@ -11,11 +11,13 @@ import pytest
 
 from ltbench.cli import leaderboard
 from ltbench.errors import UserError
+from ltbench.registry.discovery import load_registry
 from tests.support import record_factory
 
 
 def _call(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
+    parser.set_defaults(registry=load_registry(strict=False))  # as the program does
     leaderboard.register(parser.add_subparsers(required=True))
     args = parser.parse_args(["leaderboard", *arguments])
     status: int = args.run(args)
@@ -80,8 +82,7 @@ def test_missing_folders_and_records_are_the_users(tmp_path: Path) -> None:
 
 def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
     _write(tmp_path, "a")
-    code = ("import argparse, sys; from ltbench.cli import leaderboard; p = argparse.ArgumentParser(); "
-            "leaderboard.register(p.add_subparsers()); a = p.parse_args(sys.argv[1:]); a.run(a); "
+    code = ("import sys; from ltbench.cli.main import main; main(sys.argv[1:]); "
             "print(sorted({'torch', 'numpy', 'scipy'} & set(sys.modules)))")
     done = subprocess.run([sys.executable, "-c", code, "leaderboard", str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"  # one seed: not even an interval to compute

@@ -61,9 +61,11 @@ def test_the_command_says_what_is_shown(tmp_path: Path, capsys: pytest.CaptureFi
     command = block.commands[-1]
     shown = block.text.split(f"$ {command}\n")[1]
     last_run, tables = shown.removeprefix("...\n").split("\n", 1)
+    tables, end, folder = tables.rpartition("the records are in ")
     assert program.main([*shlex.split(command)[1:], "--out", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]) == 0
     said = capsys.readouterr()
-    assert without_numbers(said.err.splitlines()[-1]) == without_numbers(last_run)
+    assert without_numbers(said.err.splitlines()[-2]) == without_numbers(last_run)
+    assert said.err.splitlines()[-1].removesuffix(f"{tmp_path}/runs") + "runs\n" == end + folder
     assert without_numbers(said.out) == without_numbers(tables)
     for theirs, ours in zip(tables.splitlines()[4:], said.out.splitlines()[4:], strict=True):
         accuracies = [[float(figure) for figure in re.findall(r"([\d.]+) ±", line)][:4] for line in (theirs, ours)]

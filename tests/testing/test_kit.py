@@ -136,12 +136,6 @@ def test_pairs_of_many_classes_are_found() -> None:
     assert found["planted_averaged"].ok
 
 
-def test_an_accelerator_that_is_not_here_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    result = run_check("devices", "planted_forgetful", plugins=PLANTED)
-    assert result.ok and (result.state, result.message) == ("skipped", "no CUDA device is here")
-
-
 def test_partners_tell_what_was_tried_and_what_was_refused() -> None:
     result = run_check("partners", "bbn")
     assert result.message == ("trained bbn/crt, bbn+drw, bbn+nc; "

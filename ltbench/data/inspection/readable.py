@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from ltbench.data.arrays import Ints
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
-from ltbench.data.stream import quiet
+from ltbench.data.stream import quiet, workers_alive
 from ltbench.errors import UserError
 
 _PIECE = 64  # images between two answers of a worker
@@ -38,10 +38,11 @@ def unreadable(source: EncodedImages, workers: int, progress: Progress | None = 
     answers = DataLoader(_Trial(source, pieces), batch_size=None, num_workers=workers, worker_init_fn=quiet,
                          generator=torch.Generator())
     found: list[Unreadable] = []
-    for piece, failed in zip(pieces, answers, strict=True):
-        found += [(index, source.paths[index], reason) for index, reason in failed]
-        if progress is not None:
-            progress(len(piece))
+    with workers_alive():
+        for piece, failed in zip(pieces, answers, strict=True):
+            found += [(index, source.paths[index], reason) for index, reason in failed]
+            if progress is not None:
+                progress(len(piece))
     return found
 
 
