@@ -1,4 +1,4 @@
-"""Open long-tailed recognition, OLTR, for classes that are known (Liu et al., 2019, sections 3.2 to 3.4)."""
+"""Open long-tailed recognition, OLTR, for classes that are known (Liu et al., 2019)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class AttendedBackbone(nn.Module):
 
 
 class MetaEmbedding(nn.Module):
-    """Add to a feature what a memory of class centroids holds of it, and classify by cosines (eq. 1 to 3).
+    """Add to a feature what a memory of class centroids holds of it, and classify by cosines.
 
     Args:
         width: d.

@@ -1,4 +1,4 @@
-"""The joint calibration of class-balanced experts (Sharma et al., 2020, section 3)."""
+"""The joint calibration of class-balanced experts (Sharma et al., 2020)."""
 
 from __future__ import annotations
 

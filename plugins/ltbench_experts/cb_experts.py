@@ -1,4 +1,4 @@
-"""Class-balanced experts that reject what is not theirs (Sharma et al., 2020, section 3)."""
+"""Class-balanced experts that reject what is not theirs (Sharma et al., 2020)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 import ltbench
+from ltbench_experts.divergence import NEVER
 from ltbench_experts.lfme_experts import LARGE
-from ltbench_experts.shots import NEVER, of_the_first, own_classes
+from ltbench_experts.shots import of_the_first, own_classes
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Learning from multiple experts, LFME: self-paced distillation into one network (Xiang et al., 2020, sections 3.3 and 3.4)."""
+"""Learning from multiple experts, LFME: self-paced distillation into one network (Xiang et al., 2020)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 import ltbench
+from ltbench_experts.divergence import NEVER
 from ltbench_experts.lfme_experts import LARGE
-from ltbench_experts.shots import NEVER, own_classes
+from ltbench_experts.shots import own_classes
 
 
 class TaughtByExperts(ltbench.Method):

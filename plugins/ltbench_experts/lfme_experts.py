@@ -1,4 +1,4 @@
-"""The experts of learning from multiple experts, LFME (Xiang et al., 2020, section 3.2)."""
+"""The experts of learning from multiple experts, LFME (Xiang et al., 2020)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_experts.shots import NEVER, of_the_first, own_classes, streams_of
+from ltbench_experts.divergence import NEVER
+from ltbench_experts.shots import of_the_first, own_classes, streams_of
 
 LARGE: dict[str, Any] = {"backbone": "resnet10", "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4,
                          "warmup": 0.0, "augmentation": ("random_resized_crop", "flip", "jitter")}

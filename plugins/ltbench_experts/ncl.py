@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_experts.divergence import mutual_divergence
-from ltbench_experts.shots import NEVER
+from ltbench_experts.divergence import NEVER, mutual_divergence
 
 _CIFAR: dict[str, Any] = {
     "epochs": 400, "batch_size": 64, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 2e-4, "schedule": "step",
@@ -38,6 +37,16 @@ def hard_classes(logits: Tensor, labels: Tensor, count: int) -> Tensor:
     """
     own_first = logits.detach().scatter(1, labels[:, None], torch.inf)
     return own_first.topk(count, dim=1).indices
+
+
+def among(logits: Tensor, chosen: Tensor) -> Tensor:
+    """Leave all but the chosen classes out of a softmax; a logit of 0 in place of theirs would keep them in it.
+
+    Args:
+        logits: Shape (B, C).
+        chosen: Shape (B, N).
+    """
+    return torch.full_like(logits, NEVER).scatter(1, chosen, logits.gather(1, chosen))
 
 
 class Projections(nn.Module):
@@ -148,15 +157,13 @@ class NestedCollaboration(ltbench.Method):
         batch = batches["main"]
         output = ctx.forward(batch)
         logits = output.extra["expert_logits"].float()  # (B, E, C)
-        hard = hard_classes(logits[:, 0], batch.labels, self.hard)[:, None].expand(-1, self.experts, -1)  # (B, E, N)
-        # The softmax is over the hard classes alone: a logit of 0 in place of the others would keep them in it.
-        only_hard = torch.full_like(logits, NEVER).scatter(2, hard, logits.gather(2, hard))
-        balanced = logits + self.log_counts
+        hard = hard_classes(logits[:, 0], batch.labels, self.hard)  # (B, N)
+        few = logits.gather(2, hard[:, None].expand(-1, self.experts, -1)) + self.log_counts[hard][:, None]  # (B, E, N)
         logs = {
             "all_classes": torch.stack([ctx.loss(each, batch) for each in logits.unbind(dim=1)]).sum(),
-            "hard_classes": torch.stack([ctx.loss(each, batch) for each in only_hard.unbind(dim=1)]).sum(),
-            "divergence": mutual_divergence(balanced).mean() / (self.experts - 1),
-            "hard_divergence": mutual_divergence(balanced.gather(2, hard)).mean() / (self.experts - 1),
+            "hard_classes": torch.stack([ctx.loss(among(each, hard), batch) for each in logits.unbind(dim=1)]).sum(),
+            "divergence": mutual_divergence(logits + self.log_counts).mean() / (self.experts - 1),
+            "hard_divergence": mutual_divergence(few).mean() / (self.experts - 1),
         }
         loss = (logs["all_classes"] + self.hard_weight * logs["hard_classes"]
                 + self.distillation * (logs["divergence"] + logs["hard_divergence"]))

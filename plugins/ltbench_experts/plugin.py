@@ -26,4 +26,8 @@ def ltbench_methods() -> Iterable[MethodSpec]:
                    aliases=("class_balanced_experts",), kind="experts"),
         MethodSpec("cb_calibration", "ltbench_experts.cb_calibration:JointCalibration", "scales and shifts that join cb_experts",
                    _LATER, "Sharma et al., 2020", kind="experts", needs_classifier=True),
+        MethodSpec("shike", "ltbench_experts.shike:SelfHeterogeneous", "experts that read features of several depths",
+                   _FIRST, "Jin et al., 2023", aliases=("self_heterogeneous_integration",), kind="experts"),
+        MethodSpec("shike_rebalance", "ltbench_experts.shike_rebalance:ExpertRebalancing",
+                   "new balanced classifiers for the experts before", _LATER, "Jin et al., 2023", kind="experts"),
     ]

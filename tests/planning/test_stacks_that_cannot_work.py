@@ -21,7 +21,7 @@ LATER = sorted({spec.name for spec in SPECS if 2 in spec.stages})
 # What a stage leaves that is not a linear classifier.
 LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches",
           "tde": "several heads", "lws": "scales", "disalign": "calibration", "oltr": "a memory",
-          **dict.fromkeys(("ride", "ncl", "sade"), "experts"), "lfme_experts": "experts of shots",
+          **dict.fromkeys(("ride", "ncl", "sade", "shike", "shike_rebalance"), "experts"), "lfme_experts": "experts of shots",
           "cb_experts": "experts that reject", "cb_calibration": "calibrated experts",
           **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn", "word2vec", "max_separation"),
                           "fixed prototypes"),
@@ -32,7 +32,7 @@ LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches",
 NEEDS = {**dict.fromkeys(("lws", "tau_norm", "disalign", "maxnorm", "iccl_rebalance", "hyperspherical_psc",
                          "dro_lt_public"), "linear"),
          **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids"), "lfme": "experts of shots",
-         "cb_calibration": "experts that reject"}
+         "cb_calibration": "experts that reject", "shike_rebalance": "experts"}
 PASSED_ON = ("bn_stats", "post_la")
 
 

@@ -28,7 +28,8 @@ EXPECTED = {
     "ltbench_prototype": {"prototype", "pc", "pc_cdt", "pc_la", "prototype_public"},
     "ltbench_ncm": {"ncm", "lncm", "lncm_la", "multi_ncm", "multi_ncm_la", "lncm_global", "lncm_local", "local_projection",
                     "bn_stats", "learning_curve"},
-    "ltbench_experts": {"ncl", "sade", "lfme_experts", "lfme", "cb_experts", "cb_calibration"},
+    "ltbench_experts": {"ncl", "sade", "shike", "shike_rebalance", "lfme_experts", "lfme", "cb_experts",
+                        "cb_calibration"},
     "ltbench_iccl": {"iccl", "iccl_rebalance"},
     "ltbench_nc": {"nc", "center_loss"},
     "ltbench_hyperspherical": {"hyperspherical", "hyperspherical_psc", "psc", "etf", "hpn", "max_separation", "word2vec"},
@@ -88,11 +89,11 @@ def test_paper_settings_by_the_papers() -> None:
     on_ce = EXPECTED["ltbench_ncm"] - on_lncm - {"learning_curve"}
     on_cifar = {"vs", "cdt", "ib", "gcl", "arb", "reslt", "max_separation"}
     first = on_cifar | {"drw", "drs", "ldam", "wd", "bbn", "ride", "tde", "iccl", "nc", "center_loss", "hyperspherical", "psc",
-                        "etf", "ncl", "sade"}
-    assert set(settings) == on_wd | on_lncm | on_ce | first | {"iccl_rebalance", "dro_lt_public"}
+                        "etf", "ncl", "sade", "shike"}
+    assert set(settings) == on_wd | on_lncm | on_ce | first | {"iccl_rebalance", "dro_lt_public", "shike_rebalance"}
     assert {name: setting.stage1 for name, setting in settings.items() if setting.stage1} == {
         **dict.fromkeys(on_wd, "wd"), **dict.fromkeys(on_lncm, "lncm"), **dict.fromkeys(on_ce, "ce"), "iccl_rebalance": "iccl",
-        "dro_lt_public": "ce"}
+        "dro_lt_public": "ce", "shike_rebalance": "shike"}
     companions = {name: setting.companions for name, setting in settings.items() if setting.companions}
     assert companions == {"ride": ("ldam", "drw"), **dict.fromkeys(("nc", "center_loss", "gcl"), ("mixup",)),
                           **dict.fromkeys(("hyperspherical", "etf"), ("mixup",)), "psc": ("mixup", "rw")}

@@ -12,9 +12,10 @@ from ltbench.terms.task import Task
 from ltbench.testing.scene import Scene, installed
 from ltbench.training.engine import Engine
 from ltbench_baselines.drw import DeferredReweighting
+from ltbench_experts.divergence import NEVER
 from ltbench_experts.lfme import TaughtByExperts
 from ltbench_experts.lfme_experts import ShotExperts
-from ltbench_experts.shots import NEVER, own_classes
+from ltbench_experts.shots import own_classes
 from tests.support.first_stages import at_epoch, batch_of, first_stage
 from tests.support.stages import facts, softmax_loss
 

@@ -15,7 +15,6 @@ from ltbench.terms.task import Task
 from ltbench.testing.scene import Scene, installed
 from ltbench_baselines.drw import DeferredReweighting
 from ltbench_baselines.la import LogitAdjustment
-from ltbench_experts.divergence import mutual_divergence
 from ltbench_experts.ncl import NestedCollaboration, hard_classes
 from tests.support.first_stages import at_epoch, batch_of, first_stage
 from tests.support.stages import facts, softmax_loss
@@ -36,14 +35,6 @@ def pairs(experts: list[list[float]]) -> float:
     """Return the sum over ordered pairs of experts, divided by how many others each has."""
     spread = [softmax(logits) for logits in experts]
     return sum(divergence(p, q) for p in spread for q in spread if p is not q) / (len(experts) - 1)
-
-
-def test_divergence_by_hand() -> None:
-    # Experts say (log 3, 0) and (0, log 3), thus (3/4, 1/4) and (1/4, 3/4): KL is 3/4 log 3 - 1/4 log 3 each way.
-    logits = torch.tensor([[[math.log(3), 0.0], [0.0, math.log(3)]]])
-    torch.testing.assert_close(mutual_divergence(logits), torch.tensor([math.log(3)]))
-    torch.testing.assert_close(mutual_divergence(torch.randn(4, 1, 6).expand(4, 3, 6)), torch.zeros(4), atol=1e-5, rtol=0)
-    assert not mutual_divergence(torch.tensor([[[900.0, -900.0], [0.0, 0.0]]])).isnan().any()
 
 
 def test_hard_classes_by_hand() -> None:
