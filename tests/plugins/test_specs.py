@@ -24,11 +24,12 @@ ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = {
     "ltbench_baselines": {
         "ce", "focal", "cb", "rw", "rs", "drw", "drs", "ldam", "la", "post_la", "balanced_softmax", "mixup", "wd", "crt", "lws",
-        "tau_norm", "maxnorm", "bbn", "disalign", "dro_lt", "dro_lt_public", "manifold_mixup", "mse", "ride", "tde"},
+        "tau_norm", "maxnorm", "bbn", "disalign", "dro_lt", "dro_lt_public", "manifold_mixup", "mse", "ride", "tde", "oltr"},
     "ltbench_prototype": {"prototype", "pc", "pc_cdt", "pc_la", "prototype_public"},
     "ltbench_ncm": {"ncm", "lncm", "lncm_la", "multi_ncm", "multi_ncm_la", "lncm_global", "lncm_local", "local_projection",
                     "bn_stats", "learning_curve"},
-    "ltbench_experts": {"ncl", "sade", "shike", "shike_rebalance"},
+    "ltbench_experts": {"ncl", "sade", "shike", "shike_rebalance", "lfme_experts", "lfme", "cb_experts",
+                        "cb_calibration"},
     "ltbench_iccl": {"iccl", "iccl_rebalance"},
     "ltbench_nc": {"nc", "center_loss"},
     "ltbench_contrastive": {"bcl", "paco", "gpaco", "proco", "kcl", "fcl", "tsc"},
@@ -89,7 +90,7 @@ def test_paper_settings_by_the_papers() -> None:
     on_ce = EXPECTED["ltbench_ncm"] - on_lncm - {"learning_curve"}
     on_cifar = {"bcl", "paco", "gpaco", "proco", "vs", "cdt", "ib", "gcl", "arb", "reslt", "max_separation"}
     first = on_cifar | {"drw", "drs", "ldam", "wd", "bbn", "ride", "tde", "iccl", "nc", "center_loss", "hyperspherical", "psc", "etf",
-                        "etf", "bcl", "paco", "gpaco"}
+                        "etf", "bcl", "paco", "gpaco", "ncl", "sade", "shike"}
     assert set(settings) == on_wd | on_lncm | on_ce | first | {"iccl_rebalance", "dro_lt_public", "shike_rebalance"}
              "ncl", "sade", "shike"}
     assert {name: setting.stage1 for name, setting in settings.items() if setting.stage1} == {
