@@ -23,6 +23,7 @@ LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches",
           "tde": "several heads", "lws": "scales", "disalign": "calibration", "oltr": "a memory",
           **dict.fromkeys(("ride", "ncl", "sade", "shike", "shike_rebalance"), "experts"), "lfme_experts": "experts of shots",
           "cb_experts": "experts that reject", "cb_calibration": "calibrated experts",
+          "tde": "several heads", "ride": "experts", "lws": "scales", "mislas": "scales", "disalign": "calibration",
           **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn", "word2vec", "max_separation"),
                           "fixed prototypes"),
 LEAVES = {"ldam": "cosine", "tde": "several heads", "lws": "scales", "disalign": "calibration",
@@ -34,6 +35,7 @@ LEAVES = {"ldam": "cosine", "tde": "several heads", "lws": "scales", "disalign":
           **dict.fromkeys(("lncm_global", "lncm_local", "local_projection"), "a metric")}
 NEEDS = {**dict.fromkeys(("lws", "tau_norm", "disalign", "maxnorm", "iccl_rebalance", "hyperspherical_psc",
                          "dro_lt_public", "tsc"), "linear"),
+                         "dro_lt_public", "mislas"), "linear"),
          **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids")}
                          "dro_lt_public"), "linear"),
          **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids"), "lfme": "experts of shots",
