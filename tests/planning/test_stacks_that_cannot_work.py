@@ -19,25 +19,18 @@ FIRST = sorted({spec.name for spec in SPECS if 1 in spec.stages})
 LATER = sorted({spec.name for spec in SPECS if 2 in spec.stages})
 
 # What a stage leaves that is not a linear classifier.
-LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches",
-          "tde": "several heads", "lws": "scales", "disalign": "calibration", "oltr": "a memory",
+LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches", "tde": "several heads", "lws": "scales",
+          "mislas": "scales", "disalign": "calibration", "oltr": "a memory",
           **dict.fromkeys(("ride", "ncl", "sade", "shike", "shike_rebalance"), "experts"), "lfme_experts": "experts of shots",
           "cb_experts": "experts that reject", "cb_calibration": "calibrated experts",
-          "tde": "several heads", "ride": "experts", "lws": "scales", "mislas": "scales", "disalign": "calibration",
           **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn", "word2vec", "max_separation"),
                           "fixed prototypes"),
-LEAVES = {"ldam": "cosine", "tde": "several heads", "lws": "scales", "disalign": "calibration",
-          **dict.fromkeys(("ride", "ncl", "sade", "shike", "shike_rebalance"), "experts"),
-          **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn"), "fixed prototypes"),
           **dict.fromkeys(("ncm", "lncm", "lncm_la", "pc", "pc_la"), "centroids"),
           **dict.fromkeys(("prototype", "pc_cdt", "prototype_public"), "temperatures"),
           **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "several centroids"),
           **dict.fromkeys(("lncm_global", "lncm_local", "local_projection"), "a metric")}
 NEEDS = {**dict.fromkeys(("lws", "tau_norm", "disalign", "maxnorm", "iccl_rebalance", "hyperspherical_psc",
-                         "dro_lt_public", "tsc"), "linear"),
-                         "dro_lt_public", "mislas"), "linear"),
-         **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids")}
-                         "dro_lt_public"), "linear"),
+                          "dro_lt_public", "tsc", "mislas"), "linear"),
          **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids"), "lfme": "experts of shots",
          "cb_calibration": "experts that reject", "shike_rebalance": "experts"}
 PASSED_ON = ("bn_stats", "post_la")
