@@ -22,7 +22,7 @@ COUNTS = (100, 10, 10)
 
 
 def method(**values: float) -> MixtureConsistency:
-    return MixtureConsistency(facts(COUNTS, feature_dim=3), dim=2, **values)  # type: ignore[arg-type]  # numbers
+    return MixtureConsistency(facts(COUNTS, feature_dim=3), dim=2, **values)
 
 
 def twice(labels: list[int]) -> Batch:
@@ -39,8 +39,8 @@ def scene(own: MixtureConsistency, progress: float = 0.0, seed: int = 0) -> tupl
     head = TwoClassifiers(nn.Linear(3, 3), nn.Linear(3, 3))
     with torch.no_grad():
         for number, classifier in enumerate((head.classifier, head.plain)):
-            classifier.weight.copy_(torch.arange(9.0).reshape(3, 3).sin() * (number + 1) / 10)  # type: ignore[operator,union-attr]
-    ctx.engine.head = head  # type: ignore[misc]
+            classifier.weight.copy_(torch.arange(9.0).reshape(3, 3).sin() * (number + 1) / 10)  # type: ignore[operator]
+    ctx.engine.head = head
     return ctx, own.step(ctx, {"main": twice([0, 0, 1, 2]), "partners": twice([2, 1, 0, 0])})
 
 
