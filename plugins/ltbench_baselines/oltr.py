@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -34,7 +34,7 @@ class ModulatedAttention(nn.Module):
         self.where = nn.Linear(channels * height * width, height * width)
         for part in (self.query, self.key, self.value):
             nn.init.kaiming_normal_(part.weight)
-            nn.init.zeros_(part.bias)
+            part.bias.data.zero_()  # type: ignore[union-attr]  # these have one
         nn.init.zeros_(self.context.weight)  # at first maps stay as they are
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -43,7 +43,8 @@ class ModulatedAttention(nn.Module):
         weights = (query.transpose(1, 2) @ key).softmax(dim=2)  # of position q for position p, (B, P, P)
         context = self.context((value @ weights.transpose(1, 2)).unflatten(2, maps.shape[2:]))
         where = self.where(maps.flatten(1)).softmax(dim=1).view(len(maps), 1, *maps.shape[2:])
-        return maps + where * context
+        attended: Tensor = maps + where * context
+        return attended
 
 
 class AttendedBackbone(nn.Module):
@@ -144,18 +145,20 @@ class OpenLongTailed(ltbench.Method):
     def setup(self, ctx: ltbench.Context) -> None:
         """Let what asks the memory begin as the earlier classifier, where that is linear and reads as many features."""
         before = getattr(ctx.previous.head, "classifier", None) if ctx.previous is not None else None
-        asks = ctx.engine.head.hallucinator
+        asks = cast(MetaEmbedding, ctx.engine.head).hallucinator
         if isinstance(before, nn.Linear) and before.bias is not None and before.weight.shape == asks.weight.shape:
             asks.load_state_dict(before.state_dict())
 
     def fit(self, ctx: ltbench.Context) -> None:
         """Let centroids begin as the mean features of the classes."""
         bank = ctx.features("train")
-        ctx.engine.head.centroids.data.copy_(ltbench.class_centroids(bank.embedding, bank.labels, self.facts.num_classes))
+        head = cast(MetaEmbedding, ctx.engine.head)
+        head.centroids.data.copy_(ltbench.class_centroids(bank.embedding, bank.labels, self.facts.num_classes))
 
     def parameter_groups(self, ctx: ltbench.Context) -> list[ltbench.ParameterGroup]:
         """Return backbone and centroids, which learn more slowly than the classifier."""
-        return [ltbench.ParameterGroup([*ctx.engine.backbone.parameters(), ctx.engine.head.centroids], lr=self.backbone_lr)]
+        centroids = cast(MetaEmbedding, ctx.engine.head).centroids
+        return [ltbench.ParameterGroup([*ctx.engine.backbone.parameters(), centroids], lr=self.backbone_lr)]
 
     def streams(self, ctx: ltbench.Context) -> Mapping[str, ltbench.Sampler]:
         """Return all images, of every class equally often."""
@@ -163,7 +166,8 @@ class OpenLongTailed(ltbench.Method):
 
     def extra_losses(self, ctx: ltbench.Context, step: ltbench.Step) -> Mapping[str, Tensor]:
         """Return the loss that forms the memory."""
-        each = self.memory_losses(step.output.embedding, step.batch.labels, ctx.engine.head.centroids, step.batch.global_labels)
+        centroids = cast(MetaEmbedding, ctx.engine.head).centroids
+        each = self.memory_losses(step.output.embedding, step.batch.labels, centroids, step.batch.global_labels)
         return {"memory": self.weight * each.mean()}
 
     def memory_losses(self, features: Tensor, labels: Tensor, centroids: Tensor, global_labels: Tensor) -> Tensor:

@@ -45,4 +45,5 @@ class _MutualDivergence(Function):
         v = experts * log_p - log_p.sum(dim=1, keepdim=True)
         p = log_p.exp_()
         v.sub_((p * v).sum(dim=2, keepdim=True)).add_(experts).mul_(p).sub_(p.sum(dim=1, keepdim=True))
-        return v.mul_(gradients[0][:, None, None])
+        gradient: Tensor = v.mul_(gradients[0][:, None, None])
+        return gradient

@@ -80,8 +80,9 @@ class TaughtByExperts(ltbench.Method):
         with torch.no_grad():
             taught = ctx.previous.output(batch).extra["expert_logits"].float().masked_fill(~self.own, NEVER)  # (B, E, C)
             confidence = taught.softmax(dim=2).sum(dim=1)  # of each class's own expert, (B, C)
-        targets = [(labels, share * self.pace(confidence.gather(1, labels[:, None])[:, 0], labels, ctx.progress))
-                   for labels, share in batch.targets]
+        targets: list[tuple[Tensor, float | Tensor]] = [
+            (labels, share * self.pace(confidence.gather(1, labels[:, None])[:, 0], labels, ctx.progress))
+            for labels, share in batch.targets]
         classified = ctx.loss(output.logits, dataclasses.replace(batch, targets=targets))
         distilled = (self.trust * self.divergence(output.logits.float(), taught)).sum()
         right = torch.stack([output.logits.argmax(dim=1) == batch.labels, self.known(taught, batch.labels)], dim=1)

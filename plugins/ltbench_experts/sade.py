@@ -37,7 +37,7 @@ def mirrored(log_prior: Tensor) -> Tensor:
         log_prior: Shape (C,).
     """
     ascending, order = log_prior.sort()
-    _, members = ascending.unique_consecutive(return_inverse=True)
+    _, members = torch.unique_consecutive(ascending, return_inverse=True)
     given = torch.zeros_like(ascending).index_add(0, members, ascending.flip(0)) / members.bincount(minlength=len(members))
     return torch.empty_like(ascending).scatter(0, order, given[members])
 
