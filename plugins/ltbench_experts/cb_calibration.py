@@ -45,6 +45,8 @@ class JointCalibration(ltbench.Method):
     needs = frozenset({"RejectHead"})
     leaves = "CalibratedExperts"
 
+    own: Tensor
+
     def __init__(self, facts: ltbench.Facts) -> None:
         super().__init__(facts)
         self.register_buffer("own", own_classes(facts.class_counts))

@@ -162,14 +162,16 @@ class ClassBalancedExperts(ltbench.Method):
 
     def start_epoch(self, ctx: ltbench.Context) -> None:
         """Keep the statistics of what stays as it is: the loop puts every part into training mode."""
-        ctx.engine.backbone.trunk.eval()
-        ctx.engine.backbone.kept.eval()
+        backbone: Any = ctx.engine.backbone
+        backbone.trunk.eval()
+        backbone.kept.eval()
 
     def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
         """Sum the losses of the experts, each over its own classes and all others as one."""
-        head = ctx.engine.head
+        backbone: Any = ctx.engine.backbone
+        head: Any = ctx.engine.head
         mixed = [ctx.mix(batch) for batch in batches.values()]
-        features = [ctx.engine.backbone.expert(number, batch.images) for number, batch in enumerate(mixed)]
+        features = [backbone.expert(number, batch.images) for number, batch in enumerate(mixed)]
         logits = [classify(part) for classify, part in zip(head.classifiers, features, strict=True)]
         losses = [ctx.loss(self.with_reject(each, reject(part), own), batch)
                   for each, reject, part, own, batch in zip(logits, head.rejects, features, self.own, mixed, strict=True)]

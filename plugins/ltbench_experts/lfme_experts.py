@@ -75,9 +75,10 @@ class ShotExperts(ltbench.Method):
 
     def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
         """Sum the losses of the networks, each on its own images and over its own classes."""
-        head = ctx.engine.head
+        backbone: Any = ctx.engine.backbone
+        head: Any = ctx.engine.head
         mixed = [ctx.mix(batch) for batch in batches.values()]
-        features = [expert(batch.images) for expert, batch in zip(ctx.engine.backbone.experts, mixed, strict=True)]
+        features = [expert(batch.images) for expert, batch in zip(backbone.experts, mixed, strict=True)]
         logits = [classify(part) for classify, part in zip(head.classifiers, features, strict=True)]
         losses = [ctx.loss(each.masked_fill(~own, NEVER), batch)
                   for each, own, batch in zip(logits, self.own, mixed, strict=True)]
