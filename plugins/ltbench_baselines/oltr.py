@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -33,18 +33,18 @@ class ModulatedAttention(nn.Module):
         self.context = nn.Conv2d(inner, channels, 1, bias=False)
         self.where = nn.Linear(channels * height * width, height * width)
         for part in (self.query, self.key, self.value):
+            assert part.bias is not None
             nn.init.kaiming_normal_(part.weight)
-            part.bias.data.zero_()  # type: ignore[union-attr]  # these have one
+            nn.init.zeros_(part.bias)
         nn.init.zeros_(self.context.weight)  # at first maps stay as they are
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps of the same shape."""
         query, key, value = (part(maps).flatten(2) for part in (self.query, self.key, self.value))  # (B, d / 2, P)
         weights = (query.transpose(1, 2) @ key).softmax(dim=2)  # of position q for position p, (B, P, P)
-        context = self.context((value @ weights.transpose(1, 2)).unflatten(2, maps.shape[2:]))
+        context = self.context((value @ weights.transpose(1, 2)).reshape(len(maps), -1, *maps.shape[2:]))
         where = self.where(maps.flatten(1)).softmax(dim=1).view(len(maps), 1, *maps.shape[2:])
-        attended: Tensor = maps + where * context
-        return attended
+        return maps + where * context
 
 
 class AttendedBackbone(nn.Module):
@@ -145,20 +145,21 @@ class OpenLongTailed(ltbench.Method):
     def setup(self, ctx: ltbench.Context) -> None:
         """Let what asks the memory begin as the earlier classifier, where that is linear and reads as many features."""
         before = getattr(ctx.previous.head, "classifier", None) if ctx.previous is not None else None
-        asks = cast(MetaEmbedding, ctx.engine.head).hallucinator
+        head: Any = ctx.engine.head
+        asks = head.hallucinator
         if isinstance(before, nn.Linear) and before.bias is not None and before.weight.shape == asks.weight.shape:
             asks.load_state_dict(before.state_dict())
 
     def fit(self, ctx: ltbench.Context) -> None:
         """Let centroids begin as the mean features of the classes."""
         bank = ctx.features("train")
-        head = cast(MetaEmbedding, ctx.engine.head)
+        head: Any = ctx.engine.head
         head.centroids.data.copy_(ltbench.class_centroids(bank.embedding, bank.labels, self.facts.num_classes))
 
     def parameter_groups(self, ctx: ltbench.Context) -> list[ltbench.ParameterGroup]:
         """Return backbone and centroids, which learn more slowly than the classifier."""
-        centroids = cast(MetaEmbedding, ctx.engine.head).centroids
-        return [ltbench.ParameterGroup([*ctx.engine.backbone.parameters(), centroids], lr=self.backbone_lr)]
+        head: Any = ctx.engine.head
+        return [ltbench.ParameterGroup([*ctx.engine.backbone.parameters(), head.centroids], lr=self.backbone_lr)]
 
     def streams(self, ctx: ltbench.Context) -> Mapping[str, ltbench.Sampler]:
         """Return all images, of every class equally often."""
@@ -166,8 +167,8 @@ class OpenLongTailed(ltbench.Method):
 
     def extra_losses(self, ctx: ltbench.Context, step: ltbench.Step) -> Mapping[str, Tensor]:
         """Return the loss that forms the memory."""
-        centroids = cast(MetaEmbedding, ctx.engine.head).centroids
-        each = self.memory_losses(step.output.embedding, step.batch.labels, centroids, step.batch.global_labels)
+        head: Any = ctx.engine.head
+        each = self.memory_losses(step.output.embedding, step.batch.labels, head.centroids, step.batch.global_labels)
         return {"memory": self.weight * each.mean()}
 
     def memory_losses(self, features: Tensor, labels: Tensor, centroids: Tensor, global_labels: Tensor) -> Tensor:

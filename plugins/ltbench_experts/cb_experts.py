@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ class ExpertLevels(nn.Module):
         self.experts = experts
         self.feature_dim = width * experts
 
-    def expert(self, number: int, images: Tensor | None) -> Tensor:
+    def expert(self, number: int, images: Tensor) -> Tensor:
         """Return one expert's embedding of images, shape (B, d)."""
         embedding: Tensor = self.whole(images) if number == 0 else (self.last if number == 1 else self.kept)(self.trunk(images))
         return embedding
@@ -162,15 +162,16 @@ class ClassBalancedExperts(ltbench.Method):
 
     def start_epoch(self, ctx: ltbench.Context) -> None:
         """Keep the statistics of what stays as it is: the loop puts every part into training mode."""
-        levels = cast(ExpertLevels, ctx.engine.backbone)
-        levels.trunk.eval()
-        levels.kept.eval()
+        backbone: Any = ctx.engine.backbone
+        backbone.trunk.eval()
+        backbone.kept.eval()
 
     def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
         """Sum the losses of the experts, each over its own classes and all others as one."""
-        head, levels = cast(RejectHead, ctx.engine.head), cast(ExpertLevels, ctx.engine.backbone)
+        backbone: Any = ctx.engine.backbone
+        head: Any = ctx.engine.head
         mixed = [ctx.mix(batch) for batch in batches.values()]
-        features = [levels.expert(number, batch.images) for number, batch in enumerate(mixed)]
+        features = [backbone.expert(number, batch.images) for number, batch in enumerate(mixed)]
         logits = [classify(part) for classify, part in zip(head.classifiers, features, strict=True)]
         losses = [ctx.loss(self.with_reject(each, reject(part), own), batch)
                   for each, reject, part, own, batch in zip(logits, head.rejects, features, self.own, mixed, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -75,10 +75,10 @@ class ShotExperts(ltbench.Method):
 
     def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
         """Sum the losses of the networks, each on its own images and over its own classes."""
-        head = cast(ShotHead, ctx.engine.head)
-        experts = cast(ltbench.ExpertBackbone, ctx.engine.backbone).experts
+        backbone: Any = ctx.engine.backbone
+        head: Any = ctx.engine.head
         mixed = [ctx.mix(batch) for batch in batches.values()]
-        features = [expert(batch.images) for expert, batch in zip(experts, mixed, strict=True)]
+        features = [expert(batch.images) for expert, batch in zip(backbone.experts, mixed, strict=True)]
         logits = [classify(part) for classify, part in zip(head.classifiers, features, strict=True)]
         losses = [ctx.loss(each.masked_fill(~own, NEVER), batch)
                   for each, own, batch in zip(logits, self.own, mixed, strict=True)]

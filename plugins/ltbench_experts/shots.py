@@ -49,5 +49,5 @@ def of_the_first(features: Tensor, logits: Tensor, own: Tensor) -> ltbench.Outpu
     rest = len(own) - 1
     embedding = torch.nn.functional.pad(features, (0, rest * features.shape[1]))
     each = torch.nn.functional.pad(logits[:, None], (0, 0, 0, rest))  # (B, E, C)
-    extra = {"expert_features": embedding.view(len(embedding), len(own), -1), "expert_logits": each}
+    extra = {"expert_features": torch.stack(embedding.chunk(len(own), dim=1), dim=1), "expert_logits": each}
     return ltbench.Output(embedding, embedding, logits.masked_fill(~own[0], NEVER), extra)

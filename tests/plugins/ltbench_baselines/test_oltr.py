@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from tests.support.stages import facts, softmax_loss
 
 def test_attention_by_hand() -> None:
     """One channel, two positions with values 1 and 3; keys 0, so that each reads the mean, 2; equal shares of 1/2 each."""
-    attention = ModulatedAttention(1, 1, 2)
+    attention: Any = ModulatedAttention(1, 1, 2)
     maps = torch.tensor([[[[1.0, 3.0]]]])
     torch.testing.assert_close(attention(maps), maps)  # at the start
     for part in (attention.key, attention.where):
@@ -29,7 +30,8 @@ def test_attention_by_hand() -> None:
 
 
 def test_attention_by_loops() -> None:
-    attention, maps = ModulatedAttention(4, 2, 3), torch.randn(2, 4, 2, 3)
+    attention: Any = ModulatedAttention(4, 2, 3)
+    maps = torch.randn(2, 4, 2, 3)
     nn.init.normal_(attention.context.weight)
     found = attention(maps)
     for image, said in zip(maps, found, strict=True):
@@ -93,7 +95,8 @@ def test_memory_loss_by_hand() -> None:
 
 
 def test_stage_by_a_slow_loss(tmp_path: Path, digits_batch: tuple[torch.Tensor, torch.Tensor]) -> None:
-    engine, _, plan = Scene(installed()).build("ce/oltr", tmp_path)
+    built, _, plan = Scene(installed()).build("ce/oltr", tmp_path)
+    engine: Any = built
     before, method, head = engine.ctx.previous, engine.method("oltr"), engine.head
     assert before is not None and plan.number == 2
     torch.testing.assert_close(head.hallucinator.weight, before.head.classifier.weight)
@@ -122,7 +125,7 @@ def test_stage_by_a_slow_loss(tmp_path: Path, digits_batch: tuple[torch.Tensor, 
 
 
 def test_rates(tmp_path: Path) -> None:
-    engine, _, _ = Scene(installed()).build("ce/oltr(backbone_lr=0.02)", tmp_path)
+    engine: Any = Scene(installed()).build("ce/oltr(backbone_lr=0.02)", tmp_path)[0]
     (group,) = engine.method("oltr").parameter_groups(engine.ctx)
     slow = {id(parameter) for parameter in group.parameters}
     assert group.lr == 0.02 and id(engine.head.centroids) in slow
