@@ -17,4 +17,4 @@ class EarlyRobustness(DistributionalRobustness):
 
 @ltbench.hookimpl
 def ltbench_methods() -> list[ltbench.MethodSpec]:
-    return [ltbench.MethodSpec("early_dro_lt", f"{__name__}:EarlyRobustness", "starts at once", frozenset({1}))]
+    return [ltbench.MethodSpec("early_dro_lt", f"{__name__}:EarlyRobustness", "starts at once", frozenset({1}), per_part=True)]
