@@ -1,0 +1,1 @@
+"""Contrastive methods for long tails."""
