@@ -83,9 +83,9 @@ class Counter:
 
     def __post_init__(self) -> None:
         dataset, ratio = self.dataset(COUNTED)
-        self._task = Task(dataset.name, ratio, protocol=COMMON)
         assert dataset.published is not None
-        self._data: TaskData = load_task_data(dataset, unread_parts(dataset.name, dataset.published), self._task, None)
+        parts = unread_parts(dataset.name, dataset.published)
+        self._data: TaskData = load_task_data(dataset, parts, Task(dataset.name, ratio), None)
 
     def dataset(self, name: str) -> tuple[Dataset, float | None]:
         """Open a dataset by the name that users type."""
@@ -117,7 +117,7 @@ class Counter:
         steps = 0.0, 0.0
         if trains:
             steps = self._step(engine, views, streams, 0), self._step(engine, views, streams, engine.ctx.facts.epochs - 1)
-        model = engine.eval().requires_grad_(False).trained
+        model = engine.eval().trained
         return Counted(engine.stack.inputs if trains else "", views, len(streams), parameters(engine),
                        parameters(model.backbone) + parameters(model.head), steps,
                        count_operations(engine.predict, self._images(1)))
@@ -174,8 +174,8 @@ class Counter:
             except UserError:
                 continue
             images = len(self._data.labels)  # a later stage's epochs depend on it only where the paper states draws
-            epochs = [str(stage.protocol.epochs if stage.trial.ranks_as == 1 else
-                          budget_of(stage.protocol, 2, images).epochs if stage.trial.trains else 0) for stage in plan.stages]
+            epochs = [str(budget_of(stage.protocol, stage.trial.ranks_as, images).epochs if stage.trial.trains else 0)
+                      for stage in plan.stages]
             text = "/".join("+".join(choice.method.name for choice in stage.choices) for stage in plan.stages)
             return f"`{text}` {' + '.join(epochs)}{'' if name == COUNTED else f' ({name})'}"
         return NOTHING
@@ -279,9 +279,8 @@ def needs(registry: Registry, boards: Sequence[Mapping[str, Any]]) -> str:
 
 def page(text: str) -> str:
     """Return the page with its marked parts as the installed methods and the boards have them."""
-    registry = load_registry(strict=False)
-    files = [board.folder / "board.json" for board in find_boards(ROOT / "leaderboards")]
-    boards = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    registry, found = load_registry(strict=False), find_boards(ROOT / "leaderboards")
+    boards = [json.loads((board.folder / "board.json").read_text(encoding="utf-8")) for board in found]
     kinds = [kind for kind in (*KINDS, "") if any(entry.spec.kind == kind for entry in registry.methods.values())]
     parts = {"families": "\n\n".join(family(kind, registry) for kind in kinds), "needs": needs(registry, boards)}
     for name, content in parts.items():
