@@ -44,7 +44,8 @@ class ModulatedAttention(nn.Module):
         weights = (query.transpose(1, 2) @ key).softmax(dim=2)  # of position q for position p, (B, P, P)
         context = self.context((value @ weights.transpose(1, 2)).reshape(len(maps), -1, *maps.shape[2:]))
         where = self.where(maps.flatten(1)).softmax(dim=1).view(len(maps), 1, *maps.shape[2:])
-        return maps + where * context
+        attended: Tensor = maps + where * context
+        return attended
 
 
 class AttendedBackbone(nn.Module):
