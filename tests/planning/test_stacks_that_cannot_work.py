@@ -19,7 +19,7 @@ FIRST = sorted({spec.name for spec in SPECS if 1 in spec.stages})
 LATER = sorted({spec.name for spec in SPECS if 2 in spec.stages})
 
 # What a stage leaves that is not a linear classifier.
-LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches",
+LEAVES = {"dnc": "SubCentroids", "ldam": "cosine", "gcl": "cosine", "reslt": "residual branches",
           "tde": "several heads", "ride": "experts", "lws": "scales", "disalign": "calibration",
           **dict.fromkeys(("hyperspherical", "hyperspherical_psc", "etf", "hpn", "word2vec", "max_separation"),
                           "fixed prototypes"),
