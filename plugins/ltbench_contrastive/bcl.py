@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 import ltbench
-from ltbench_contrastive.projection import Projector
-from ltbench_contrastive.views import SIM, classified
+from ltbench_contrastive.branches import CIFAR, IMAGENET, INAT, WIDE, Classifier, TwoBranches, Width, classified
+from ltbench_contrastive.projection import ProjectingHead, Projector
 
-Width = Annotated[int, ltbench.Interval(ge=1)]
-
-_SGD: dict[str, Any] = {"optimizer": "sgd", "momentum": 0.9, "batch_size": 256}
-_CIFAR = {**_SGD, "backbone": "resnet32", "epochs": 200, "lr": 0.15, "weight_decay": 5e-4, "schedule": "step",
-          "milestones": (0.8, 0.9), "gamma": 0.1, "warmup": 0.025, "augmentation": ("crop", "flip", "autoaugment", "cutout")}
-_LARGE = {**_SGD, "schedule": "cosine", "warmup": 0.0,
-          "augmentation": ("random_resized_crop", "flip", "jitter", "randaugment(n=2,m=10)")}
-_WIDE = {"classification": 1.0, "contrast": 0.35, "temperature": 0.07, "hidden": 2048, "dim": 1024, "classifier": "cosine"}
+_WIDE = {**WIDE, "classification": 1.0, "contrast": 0.35}
 _SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "cifar10-lt": (_CIFAR, {}),
-    "cifar100-lt": (_CIFAR, {}),
-    "imagenet-lt": ({**_LARGE, "backbone": "timm:resnext50_32x4d", "epochs": 90, "lr": 0.1, "weight_decay": 5e-4}, _WIDE),
-    "inat18": ({**_LARGE, "backbone": "timm:resnet50", "epochs": 100, "lr": 0.2, "weight_decay": 1e-4}, _WIDE),
+    "cifar10-lt": (CIFAR, {}), "cifar100-lt": (CIFAR, {}), "imagenet-lt": (IMAGENET, _WIDE),
+    "inat18": ({**INAT, "epochs": 100}, _WIDE),
 }
 
 
@@ -53,7 +43,7 @@ def balanced_losses(projections: Tensor, labels: Tensor, prototypes: Tensor, tem
         return averaged.logsumexp(dim=1) - (scores * positive).sum(dim=1) / positive.sum(dim=1)
 
 
-class PrototypeHead(ltbench.Head):
+class PrototypeHead(ProjectingHead):
     """Classify an embedding; project it, and the classifier's weight vectors as the prototypes of the classes.
 
     Args:
@@ -62,8 +52,7 @@ class PrototypeHead(ltbench.Head):
     """
 
     def __init__(self, classifier: nn.Module, sizes: tuple[int, int, int]) -> None:
-        super().__init__(classifier)
-        self.projector = Projector(*sizes, batch_norm=True)
+        super().__init__(classifier, Projector(*sizes, batch_norm=True))
         self.complement = Projector(*sizes, batch_norm=True)
 
     def prototypes(self) -> Tensor:
@@ -71,36 +60,25 @@ class PrototypeHead(ltbench.Head):
         return cast(Tensor, self.complement(self.classifier.weight))
 
 
-class BalancedContrast(ltbench.Method):
+class BalancedContrast(TwoBranches):
     """Classify one view with compensated logits; contrast two others so that every class counts alike.
 
     In supervised contrastive learning a batch's large classes push hardest, and small ones are seldom there.
 
     Args:
-        classification: lambda, the weight of the classification.
-        contrast: mu, that of the contrast.
-        temperature: tau, of the similarities.
-        tau: Strength of the logit compensation by the log class prior; 0 is plain cross-entropy.
-        hidden: Width of the projections' hidden layer.
-        dim: d, of the projections.
-        classifier: ``linear``, or ``cosine`` with scale 30, as on large images.
+        classification: lambda, the weight of the classification; that of the contrast is mu.
     """
 
     name = "bcl"
     stages = frozenset({1})
-    shift: Tensor
 
     def __init__(self, facts: ltbench.Facts, *, classification: ltbench.Positive = 2.0,
                  contrast: Annotated[ltbench.NonNegative, ltbench.Uniform(0.1, 2.0)] = 0.6,
                  temperature: Annotated[ltbench.Positive, ltbench.LogUniform(0.05, 0.5)] = 0.1, tau: ltbench.NonNegative = 1.0,
-                 hidden: Width = 512, dim: Width = 128, classifier: Literal["linear", "cosine"] = "linear") -> None:
-        super().__init__(facts)
+                 hidden: Width = 512, dim: Width = 128, classifier: Classifier = "linear") -> None:
+        super().__init__(facts, contrast=contrast, temperature=temperature, tau=tau, hidden=hidden, dim=dim,
+                         classifier=classifier)
         self.classification = classification
-        self.contrast = contrast
-        self.temperature = temperature
-        self.sizes = (hidden, dim)
-        self.leaves = classifier
-        self.register_buffer("shift", (tau * facts.log_prior).float())  # (C,)
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
@@ -108,24 +86,12 @@ class BalancedContrast(ltbench.Method):
         if task.dataset not in _SETTINGS:
             return None
         protocol, hyperparameters = _SETTINGS[task.dataset]
-        return ltbench.PaperSetting(protocol=protocol, hyperparameters=hyperparameters)
-
-    def make_classifier(self, feature_dim: int, num_classes: int) -> nn.Module:
-        """Return the classifier, whose weight vectors become prototypes."""
-        kind = ltbench.CosineClassifier if self.leaves == "cosine" else nn.Linear
-        return kind(feature_dim, num_classes)
+        alternatives = {"backbone": ("timm:resnet50",)} if task.dataset == "imagenet-lt" else {}
+        return ltbench.PaperSetting(protocol=protocol, hyperparameters=hyperparameters, alternatives=alternatives)
 
     def build_head(self, make: ltbench.HeadFactory) -> nn.Module:
-        """Return the classifier with both projections beside it."""
+        """Return the classifier, whose weight vectors become prototypes, with both projections beside it."""
         return PrototypeHead(make.classifier(), (make.feature_dim, *self.sizes))
-
-    def views(self, ctx: ltbench.Context) -> tuple[tuple[str, ...], ...]:
-        """Return the protocol's view, which is classified, and two of contrastive learning."""
-        return (ctx.protocol.augmentation, SIM, SIM)
-
-    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the cross-entropy of the compensated logits, shape (B,)."""
-        return F.cross_entropy(logits + self.shift, labels, reduction="none")
 
     def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
         """Weigh both losses; what is contrasted are the images of all processes, which all project alike."""

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 import ltbench
+from ltbench_contrastive.branches import own_rows
 from ltbench_contrastive.paco import CIFAR, LARGE
-from ltbench_contrastive.parametric import ParametricContrast, Second, Size, own_rows
+from ltbench_contrastive.parametric import ParametricContrast, Second, Size
 from ltbench_contrastive.projection import Projector
 
 _WIDE = {"alpha": 0.05, "queue": 8192, "dim": 128, "temperature": 0.2}

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 import ltbench
-from ltbench_contrastive.parametric import ParametricContrast, Second, Size, own_rows
+from ltbench_contrastive.branches import own_rows
+from ltbench_contrastive.parametric import ParametricContrast, Second, Size
 from ltbench_contrastive.projection import Projector
 
 SGD: dict[str, Any] = {"optimizer": "sgd", "momentum": 0.9, "batch_size": 128, "epochs": 400, "warmup": 0.025,

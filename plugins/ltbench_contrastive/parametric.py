@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import ltbench
+from ltbench_contrastive.branches import own_rows
+from ltbench_contrastive.projection import ProjectingHead
 
 Size = Annotated[int, ltbench.Interval(ge=1)]
 Second = Literal["simclr", "sim", "stack"]
@@ -33,19 +35,6 @@ def parametric_losses(centers: Tensor, scores: Tensor, labels: Tensor, members: 
     positive = (labels[:, None] == members) & scores.isfinite()
     pulled = centers.gather(1, labels[:, None])[:, 0] + alpha * scores.masked_fill(~positive, 0).sum(dim=1)
     return torch.cat([centers, scores], dim=1).logsumexp(dim=1) - pulled / (1 + alpha * positive.sum(dim=1))
-
-
-class ProjectingHead(ltbench.Head):
-    """Classify an embedding; a network beside it projects what is contrasted.
-
-    Args:
-        classifier: Its weight vectors are the centers.
-        projector: Embedding (B, D) -> length 1, shape (B, d).
-    """
-
-    def __init__(self, classifier: nn.Module, projector: nn.Module) -> None:
-        super().__init__(classifier)
-        self.projector = projector
 
 
 class ParametricContrast(ltbench.Method):
@@ -136,9 +125,3 @@ class ParametricContrast(ltbench.Method):
     def head(self, ctx: ltbench.Context) -> ProjectingHead:
         """Return the stage's head."""
         return cast(ProjectingHead, ctx.engine.head)
-
-
-def own_rows(ctx: ltbench.Context, batch: ltbench.Batch) -> Tensor:
-    """Return where this process's rows stand among gathered ones, shape (B,), without waiting for the device."""
-    first = ctx.gather(torch.full_like(batch.labels, batch.first))
-    return (first == batch.first).int().argmax() + torch.arange(len(batch.labels), device=first.device)

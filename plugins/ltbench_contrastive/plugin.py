@@ -25,6 +25,7 @@ def ltbench_methods() -> Iterable[MethodSpec]:
         _spec("paco", "paco:PaCo", "contrasts images with a queue of keys and with a learned center of every class",
               "Cui et al., 2021"),
         _spec("gpaco", "gpaco:GPaCo", "paco by one network, without a momentum encoder", "Cui et al., 2023"),
+        _spec("proco", "proco:ProCo", "contrasts images with the estimated distribution of every class", "Du et al., 2024"),
         _spec("kcl", "k_positive:KPositiveContrast", "contrasts images with a queue of keys, the same number of positives each",
               "Kang et al., 2021", per_part=False),
         _spec("fcl", "k_positive:KPositiveContrast", "kcl with all keys of the class as positives", "Kang et al., 2021",

@@ -1,10 +1,12 @@
-"""The small networks that contrastive methods project embeddings with."""
+"""The small networks that contrastive methods project embeddings with, and the head that has one beside the classifier."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+import ltbench
 
 
 class Projector(nn.Module):
@@ -31,3 +33,16 @@ class Projector(nn.Module):
         """Return the projections, float32: half a digit of a cosine is much, once a temperature divides it."""
         with torch.autocast(embedding.device.type, enabled=False):
             return F.normalize(self.layers(embedding.float()), dim=1)
+
+
+class ProjectingHead(ltbench.Head):
+    """Classify an embedding; a network beside it projects what is contrasted.
+
+    Args:
+        classifier: Embedding (B, D) -> logits (B, C).
+        projector: Embedding (B, D) -> length 1, shape (B, d).
+    """
+
+    def __init__(self, classifier: nn.Module, projector: nn.Module) -> None:
+        super().__init__(classifier)
+        self.projector = projector

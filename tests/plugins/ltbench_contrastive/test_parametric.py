@@ -16,7 +16,8 @@ from ltbench.training.engine import Engine
 from ltbench_baselines.rw import InverseFrequencyWeights
 from ltbench_contrastive.gpaco import GPaCo
 from ltbench_contrastive.paco import PaCo
-from ltbench_contrastive.parametric import ParametricContrast, ProjectingHead, parametric_losses
+from ltbench_contrastive.parametric import ParametricContrast, parametric_losses
+from ltbench_contrastive.projection import ProjectingHead
 from tests.support.first_stages import at_epoch, batch_of, first_stage
 from tests.support.stages import facts
 
