@@ -166,24 +166,28 @@ class BackboneFactory:
             raise UserError(f"backbone {self._name!r} cannot be split: it offers no pool(maps)")
         return _Pooled(module, full.pool, feature_dim or self.feature_dim)
 
-    def last_stage(self, width: float = 1.0, stages: int = 1) -> nn.Module:
+    def last_stage(self, width: float = 1.0, stages: int = 1, *, pooled: bool = True) -> nn.Module:
         """Return a last stage that shares nothing, trunk output -> embedding, for an expert or a branch.
 
         Args:
             width: Of its channels, as a fraction of the backbone's own; 1 where it has the weights of the stage before.
             stages: How many last stages, all of that width, for a trunk without as many.
+            pooled: Whether it gives an embedding (B, d), or the maps (B, d, h, w) that are pooled to one.
         """
         full: Any = self.full()
+        stage: nn.Module
         if self._inherited:
             if width != 1.0:
                 raise UserError(f"width of a last stage with the weights of the stage before must be 1, got {width}")
-            return _Pooled(copy.deepcopy(nn.Sequential(*self.parts(stages)[1:])), full.pool)
-        if stages != 1:
+            stage = copy.deepcopy(nn.Sequential(*self.parts(stages)[1:]))
+        elif stages != 1:
             self._offers_several(full, stages)
-            return _Pooled(full.make_last_stage(width, stages), full.pool)
-        if not (hasattr(full, "make_last_stage") and hasattr(full, "pool")):
+            stage = full.make_last_stage(width, stages)
+        elif hasattr(full, "make_last_stage") and hasattr(full, "pool"):
+            stage = full.make_last_stage(width)
+        else:
             raise UserError(f"backbone {self._name!r} cannot be split: it offers no make_last_stage(width) and pool(maps)")
-        return _Pooled(full.make_last_stage(width), full.pool)
+        return _Pooled(stage, full.pool) if pooled else stage
 
     def _offers_several(self, full: nn.Module, stages: int) -> None:
         if not (hasattr(full, "trunk_of") and hasattr(full, "make_last_stage") and hasattr(full, "pool")):

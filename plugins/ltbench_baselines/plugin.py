@@ -62,6 +62,8 @@ def ltbench_methods() -> Iterable[MethodSpec]:
               _FIRST, kind="experts"),
         _spec("tde", "tde:TotalDirectEffect", "leaves out of the logits what the mean feature adds", "Tang et al., 2020", _FIRST,
               kind="head"),
+        _spec("oltr", "oltr:OpenLongTailed", "attention to the last maps, and a memory of class centroids", "Liu et al., 2019",
+              _LATER, kind="head"),
         _spec("wd", "wd:WeightDecay", "weight decay tuned for long tails", "Alshammari et al., 2022", kind="regularizer"),
         _spec("crt", "crt:ClassifierRetraining", "trains a new classifier, class-balanced", "Kang et al., 2020", _LATER,
               partner=True, kind="head"),

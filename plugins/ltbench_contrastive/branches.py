@@ -75,7 +75,7 @@ def classified(ctx: ltbench.Context, batch: ltbench.Batch) -> tuple[ltbench.Step
     everything = ctx.forward(torch.cat([mixed.images, *batch.views[1:]]))
     output = ltbench.Output(everything.embedding[:size], everything.features[:size], everything.logits[:size],
                             {name: rows[:size] for name, rows in everything.extra.items()})
-    others = everything.embedding[size:].unflatten(0, (-1, size)).transpose(0, 1)
+    others = everything.embedding[size:].view(-1, size, everything.embedding.shape[1]).transpose(0, 1)
     return ltbench.Step(ctx.loss(output.logits, mixed), output, mixed), others
 
 def own_rows(ctx: ltbench.Context, batch: ltbench.Batch) -> Tensor:

@@ -33,8 +33,8 @@ def spread(dim: int, count: int, seed: int) -> Tensor:
     if count <= dim + 1:
         vertices = torch.linalg.svd(torch.eye(count, dtype=torch.float64) - 1 / count)[0][:, :count - 1]  # (C, C - 1)
         turned = torch.linalg.qr(torch.randn(dim, dim, generator=generator, dtype=torch.float64))[0]
-        corners: Tensor = F.normalize(vertices, dim=1) @ turned[:count - 1]
-        return corners.float()
+        simplex: Tensor = F.normalize(vertices, dim=1) @ turned[:count - 1]
+        return simplex.float()
     unit = F.normalize(torch.randn(count, dim, generator=generator), dim=1)
     steps = max(1, min(_STEPS, int(_WORK / (6 * count**2 * dim))))
     for step in range(steps):

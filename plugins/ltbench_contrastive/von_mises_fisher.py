@@ -55,7 +55,7 @@ class LogMeanExp(torch.autograd.Function):
         kappa = kappa.double()
         scale, alone = 2 / temperature * kappa, log_bessel(kappa.square(), order)
         values, slopes = [], []
-        for rows in cosines.split(max(1, _BLOCK // len(kappa))):
+        for rows in torch.split(cosines, max(1, _BLOCK // len(kappa))):
             squares = kappa.square() + scale * rows + temperature**-2
             value = log_bessel(squares, order)
             slopes.append((0.5 * scale * (log_bessel(squares, order + 1) - value).exp()).to(cosines.dtype))
@@ -83,5 +83,5 @@ def log_mean_exp(points: Tensor, directions: Tensor, kappa: Tensor, temperature:
     """
     with torch.autocast(points.device.type, enabled=False):
         cosines = points @ directions.T  # (N, C)
-    found: Tensor = LogMeanExp.apply(cosines, kappa, temperature, points.shape[1] / 2 - 1)  # type: ignore[no-untyped-call]  # torch's
+    found: Tensor = LogMeanExp.apply(cosines, kappa, temperature, points.shape[1] / 2 - 1)
     return found

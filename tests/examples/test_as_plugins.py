@@ -10,7 +10,7 @@ import pytest
 from ltbench.cli import main as program
 from tests.examples.conftest import EXAMPLES
 
-FILES = {"remix": "Chou et al., 2020", "cmo": "Park et al., 2022", "momentum_contrast": "He et al., 2020"}
+FILES = {"cutmix": "Yun et al., 2019", "momentum_contrast": "He et al., 2020"}
 MOST_LINES = 80
 
 
@@ -41,7 +41,7 @@ def test_each_passes_the_check(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_they_run_with_each_other_and_with_built_in_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    stacks = {"remix+ldam+drw", "gcl+remix", "cmo+balanced_softmax", "cmo+gcl/crt"}
+    stacks = {"cutmix+ldam+drw", "gcl+cutmix", "cmo+balanced_softmax", "cmo+gcl/crt"}
     arguments = ["run", *plugins(), "--dataset", "digits-lt", "--protocol", "smoke", "--seeds", "0", "--cpu",
                  "--out", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
     assert program.main([*arguments, "--methods", ",".join(sorted(stacks))]) == 2

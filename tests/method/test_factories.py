@@ -67,10 +67,19 @@ def test_last_stages_have_the_weights_of_the_stage_before() -> None:
         first, second = make.last_stage(stages=stages), make.last_stage(stages=stages)
         embedding: Tensor = first(make.trunk(stages)(IMAGES))
         torch.testing.assert_close(embedding, below(IMAGES))
+        maps = make.last_stage(stages=stages, pooled=False)(make.trunk(stages)(IMAGES))
+        torch.testing.assert_close(below.pool(maps), embedding)
         own = [p.data_ptr() for module in (first, second, make.full()) for p in module.parameters()]
         assert len(set(own)) == len(own)
     with pytest.raises(UserError, match="width of a last stage with the weights of the stage before must be 1, got 0.5"):
         make.last_stage(0.5)
+
+
+def test_last_stages_give_maps_where_they_are_to_be_pooled_later() -> None:
+    make = BackboneFactory("resnet8", lambda: CifarResNet(8))
+    for width, stages, channels in ((1.0, 1, 64), (0.5, 2, 32)):
+        maps = make.last_stage(width, stages, pooled=False)(make.trunk(stages)(IMAGES))
+        assert maps.shape[:2] == (len(IMAGES), channels) and maps.ndim == 4
 
 
 def test_what_cannot_be_split_is_refused() -> None:

@@ -22,6 +22,7 @@ import torch
 torch.set_num_threads(1)
 from torch import nn
 from ltbench.registry.discovery import load_registry
+from ltbench.method.experts import ExpertHead
 from ltbench.method.heads import DistanceClassifier
 from ltbench.method.context import Bank
 from ltbench.training.loop import measured
@@ -31,13 +32,16 @@ counts = [54] * {CLASSES}  # as many as 437,513 / 8,142, of which the bank has t
 labels = torch.arange(2 * {CLASSES}) % {CLASSES}
 bank = Bank(torch.randn(2 * {CLASSES}, {WIDTH}), labels)
 methods = load_registry().methods
-# What stands on centroids, and what on a linear classifier.
+# What stands on centroids, what on experts, and what on a linear classifier.
 linear = previous_stage(nn.Linear({WIDTH}, {CLASSES}), {WIDTH}, {CLASSES})
 centroids = previous_stage(DistanceClassifier({WIDTH}, {CLASSES}), {WIDTH}, {CLASSES})
-options = {{"lncm_local": {{"rank": 1}}, "local_projection": {{"rank": 1}}}}  # which hold C r d numbers
+experts = previous_stage(nn.Linear({WIDTH}, {CLASSES}), {WIDTH}, {CLASSES})
+experts.head = ExpertHead([nn.Linear({WIDTH} // 2, {CLASSES}) for _ in range(2)])
+options = {{"lncm_local": {{"rank": 1}}, "local_projection": {{"rank": 1}},  # which hold C r d numbers
+           "shike_rebalance": {{"experts": 2}}}}
 def one(name):
     kind = methods.get(name).load()
-    below = centroids if name.startswith("multi") else linear
+    below = centroids if name.startswith("multi") else experts if "experts" in options.get(name, {{}}) else linear
     engine = later_stage(kind(facts(counts, {WIDTH}), **options.get(name, {{}})), bank, below)
     if engine.stack.trains:
         train(engine, bank, 1, {BATCH})

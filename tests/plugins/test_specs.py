@@ -24,12 +24,14 @@ ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = {
     "ltbench_baselines": {
         "ce", "focal", "cb", "rw", "rs", "drw", "drs", "ldam", "la", "post_la", "balanced_softmax", "mixup", "wd", "crt", "lws",
-        "tau_norm", "maxnorm", "bbn", "disalign", "dro_lt", "dro_lt_public", "manifold_mixup", "mse", "ride", "tde",
+        "tau_norm", "maxnorm", "bbn", "disalign", "dro_lt", "dro_lt_public", "manifold_mixup", "mse", "ride", "tde", "oltr",
         "dnc"},
     "ltbench_prototype": {"prototype", "pc", "pc_cdt", "pc_la", "prototype_public"},
     "ltbench_ncm": {"ncm", "lncm", "lncm_la", "multi_ncm", "multi_ncm_la", "lncm_global", "lncm_local", "local_projection",
                     "bn_stats", "learning_curve"},
+    "ltbench_experts": {"ncl", "sade", "shike", "shike_rebalance", "lfme_experts", "lfme", "cb_experts", "cb_calibration"},
     "ltbench_iccl": {"iccl", "iccl_rebalance"},
+    "ltbench_mixing": {"remix", "cmo", "glmc", "m2m", "mislas"},
     "ltbench_nc": {"nc", "center_loss"},
     "ltbench_contrastive": {"bcl", "paco", "gpaco", "proco", "kcl", "fcl", "tsc"},
     "ltbench_hyperspherical": {"hyperspherical", "hyperspherical_psc", "psc", "etf", "hpn", "max_separation", "word2vec"},
@@ -87,13 +89,14 @@ def test_paper_settings_by_the_papers() -> None:
     on_wd = {"maxnorm", *EXPECTED["ltbench_prototype"]}
     on_lncm = {"multi_ncm", "multi_ncm_la"}
     on_ce = EXPECTED["ltbench_ncm"] - on_lncm - {"learning_curve"}
-    on_cifar = {"bcl", "paco", "gpaco", "proco", "vs", "cdt", "ib", "gcl", "arb", "reslt", "max_separation"}
+    contrastive, experts = {"bcl", "paco", "gpaco", "proco"}, {"ncl", "sade", "shike"}
+    on_cifar = {"vs", "cdt", "ib", "gcl", "arb", "reslt", "max_separation", "cmo", "glmc"} | contrastive | experts
     first = on_cifar | {"drw", "drs", "ldam", "wd", "bbn", "ride", "tde", "iccl", "nc", "center_loss", "hyperspherical", "psc",
                         "etf"}
-    assert set(settings) == on_wd | on_lncm | on_ce | first | {"iccl_rebalance", "dro_lt_public"}
+    on_others = {"iccl_rebalance": "iccl", "dro_lt_public": "ce", "shike_rebalance": "shike", "m2m": "ce", "mislas": "mixup"}
+    assert set(settings) == on_wd | on_lncm | on_ce | first | on_others.keys()
     assert {name: setting.stage1 for name, setting in settings.items() if setting.stage1} == {
-        **dict.fromkeys(on_wd, "wd"), **dict.fromkeys(on_lncm, "lncm"), **dict.fromkeys(on_ce, "ce"), "iccl_rebalance": "iccl",
-        "dro_lt_public": "ce"}
+        **dict.fromkeys(on_wd, "wd"), **dict.fromkeys(on_lncm, "lncm"), **dict.fromkeys(on_ce, "ce"), **on_others}
     companions = {name: setting.companions for name, setting in settings.items() if setting.companions}
     assert companions == {"ride": ("ldam", "drw"), **dict.fromkeys(("nc", "center_loss", "gcl"), ("mixup",)),
                           **dict.fromkeys(("hyperspherical", "etf"), ("mixup",)), "psc": ("mixup", "rw")}

@@ -21,7 +21,7 @@ def first_stage(methods: Sequence[Method], build: Callable[[], nn.Module] = lamb
                 bank: Bank | None = None) -> Engine:
     """Return a first stage, set up, in evaluation mode: batch norm is then a fixed function, and losses can be checked."""
     stack, facts = Stack(methods, 1), methods[0].facts
-    backbone = stack.owner("build_backbone").build_backbone(BackboneFactory("small", build))
+    backbone = stack.owner("build_backbone").build_backbone(BackboneFactory("small", build, (1, 32, 32)))
     make = HeadFactory(stack.owner("make_classifier").make_classifier, int(backbone.feature_dim), facts.num_classes)  # type: ignore[arg-type]
     none = Bank(torch.empty(0, facts.feature_dim), torch.empty(0, dtype=torch.int64))
     engine = Engine(backbone, stack.owner("build_head").build_head(make), stack,

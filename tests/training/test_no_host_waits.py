@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltbench.data import augment
+from ltbench.data import view
 from ltbench.data.batch import Batch
 from ltbench.data.loader import FeatureLoader, Loader
 from ltbench.registry.discovery import load_registry
@@ -32,7 +32,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
 
     def watched(self: Loop, iterators: Mapping[str, Iterator[list[Batch]]], epoch: int) -> tuple[dict[str, Tensor], float]:
-        augment._scale_and_shift.cache_clear()  # what was put there before the first step was not marked
+        view._scale_and_shift.cache_clear()  # what was put there before the first step was not marked
         engine = self.engine
         host_waits.mark([*engine.parameters(), *engine.buffers(), engine.ctx.class_counts])
         if engine.ctx.previous is not None:

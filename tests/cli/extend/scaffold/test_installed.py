@@ -14,8 +14,8 @@ pytestmark = pytest.mark.slow
 
 # What starts processes of its own takes the longest: `plugin check` does it once for all, below.
 APART = "not two_processes and not many_classes"
-NAMES = [*(f"made_{kind.replace('-', '_')}" for kind in KINDS), "remix"]  # the last of a file that was there before
-METHODS = sorted([*(f"made_{kind.replace('-', '_')}" for kind, what in KINDS.items() if what.noun == "method"), "remix"])
+NAMES = [*(f"made_{kind.replace('-', '_')}" for kind in KINDS), "cutmix"]  # the last of a file that was there before
+METHODS = sorted([*(f"made_{kind.replace('-', '_')}" for kind, what in KINDS.items() if what.noun == "method"), "cutmix"])
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stranger")
     for kind in KINDS:
         assert main(["plugin", "new", f"made-{kind}", "--kind", kind, "--out", str(folder / "made")]) == 0
-    assert main(["plugin", "new", "--from", str(ROOT / "examples" / "remix.py"), "--out", str(folder / "made")]) == 0
+    assert main(["plugin", "new", "--from", str(ROOT / "examples" / "cutmix.py"), "--out", str(folder / "made")]) == 0
     make_environment(folder, sorted((folder / "made").iterdir()))
     return folder
 
@@ -54,7 +54,7 @@ def test_they_pass_the_checks_that_start_processes(folder: Path) -> None:
 
 def test_they_run_together_with_what_is_built_in(folder: Path) -> None:
     methods = ("ce,made_loss+made_regularizer/made_stage2,made_experts+made_loss,made_two_branch,made_contrastive+drw,"
-               "made_fixed_head+remix")
+               "made_fixed_head+cutmix")
     done = run_program(folder, "ltbench", "run", "--cpu", "--protocol", "smoke", "--seeds", "0", "--dataset", "made-dataset",
                        "--methods", methods, "--out", str(folder / "runs"))
     assert done.returncode == 0, done.stderr

@@ -1,17 +1,27 @@
-"""Context-rich minority oversampling (Park et al., "The majority can help the minority", 2022).
-
-The authors' code leaves the first and the last three epochs without pasting; here every epoch has it, as in their algorithm.
-"""
+"""Context-rich minority oversampling, CMO (Park et al., 2022, section 3)."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Annotated, Any
 
 import torch
 
 import ltbench
+from ltbench_mixing.patch import span
+
+_SGD: dict[str, Any] = {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 2e-4, "schedule": "step"}
+_LARGE: dict[str, Any] = {**_SGD, "backbone": "timm:resnet50", "epochs": 100, "warmup": 0.05, "gamma": 0.1}
+# The public code's commands and options.
+_PROTOCOLS: dict[str, dict[str, Any]] = {
+    "cifar100-lt": {**_SGD, "epochs": 200, "batch_size": 128, "milestones": (0.8, 0.9), "gamma": 0.01, "warmup": 0.025,
+                    "augmentation": ("crop", "flip")},
+    "imagenet-lt": {**_LARGE, "batch_size": 128, "milestones": (0.6, 0.8),
+                    "augmentation": ("random_resized_crop", "flip", "jitter")},
+    "inat18": {**_LARGE, "batch_size": 256, "milestones": (0.75,), "augmentation": ("random_resized_crop", "flip")},
+}
 
 
 class ContextRichOversampling(ltbench.Method):
@@ -20,16 +30,25 @@ class ContextRichOversampling(ltbench.Method):
     Args:
         alpha: Both parameters of the Beta distribution of the part that is kept.
         probability: That a batch is pasted onto.
+        plain_epochs: How many epochs at the beginning, and how many at the end, are left without pasting.
     """
 
     name = "cmo"
     stages = frozenset({1})
-    reference = "Park et al., 2022"
 
-    def __init__(self, facts: ltbench.Facts, *, alpha: ltbench.Positive = 1.0, probability: ltbench.Fraction = 0.5) -> None:
+    def __init__(self, facts: ltbench.Facts, *, alpha: ltbench.Positive = 1.0,
+                 probability: Annotated[ltbench.Fraction, ltbench.Uniform(0.0, 1.0)] = 0.5,
+                 plain_epochs: Annotated[int, ltbench.Interval(ge=0)] = 0) -> None:
         super().__init__(facts)
         self.alpha = alpha
         self.probability = probability
+        self.plain_epochs = plain_epochs
+
+    @classmethod
+    def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
+        """Return the public code's setting, which leaves three epochs plain at either end."""
+        protocol = _PROTOCOLS.get(task.dataset)
+        return None if protocol is None else ltbench.PaperSetting(protocol=protocol, hyperparameters={"plain_epochs": 3})
 
     def streams(self, ctx: ltbench.Context) -> Mapping[str, ltbench.Sampler]:
         """Return the stream of backgrounds, as they come, and that of foregrounds: q(1, k), class k by 1 / n_k."""
@@ -42,10 +61,11 @@ class ContextRichOversampling(ltbench.Method):
     def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
         """Return the loss of the backgrounds, or of backgrounds with patches and of both their labels."""
         main, rare = batches["main"], batches["rare"]
-        if torch.rand((), generator=ctx.generator) >= self.probability:
+        pasting = self.plain_epochs <= ctx.epoch < self.facts.epochs - self.plain_epochs
+        if torch.rand((), generator=ctx.generator) >= self.probability or not pasting:
             return ctx.default_step(main)
         if main.images is None or rare.images is None:
-            raise ValueError("cmo needs images, got a batch without")
+            raise ValueError("mixing needs images, got a batch without")
         height, width = main.images.shape[-2:]
         side = math.sqrt(1 - ctx.draw_beta(self.alpha, self.alpha))
         rows, columns = span(height, side, ctx.generator), span(width, side, ctx.generator)
@@ -57,9 +77,3 @@ class ContextRichOversampling(ltbench.Method):
         # Each part is weighted by its own classes' weights, where the stack has any.
         loss = kept * ctx.loss(output.logits, main) + (1 - kept) * ctx.loss(output.logits, rare)
         return ltbench.Step(loss, output, mixed)
-
-
-def span(length: int, side: float, generator: torch.Generator) -> slice:
-    """Return where a patch lies along one axis: ``side`` of its length around a random center, cut at the edges."""
-    center, half = int(torch.randint(length, (), generator=generator)), int(side * length) // 2
-    return slice(max(center - half, 0), min(center + half, length))

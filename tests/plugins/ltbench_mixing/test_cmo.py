@@ -5,10 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from cmo import ContextRichOversampling, span
 
 from ltbench.data.samplers import ClassReversed
 from ltbench.method.values import Step
+from ltbench.terms.task import Task
+from ltbench_mixing.cmo import ContextRichOversampling
+from ltbench_mixing.patch import span
 from tests.support.known_context import SIDE, batch_of, context
 from tests.support.stages import facts
 
@@ -28,6 +30,9 @@ def test_a_patch_by_hand() -> None:
     # Of 8 pixels half a side is 4: two on each side of the center, and cut at the edge.
     spans = {(found.start, found.stop) for found in (span(8, 0.5, torch.Generator().manual_seed(seed)) for seed in range(200))}
     assert spans == {(0, 2), (0, 3), (0, 4), (1, 5), (2, 6), (3, 7), (4, 8), (5, 8)}
+    wide = {(found.start, found.stop) for found in (span(8, 0.4, torch.Generator().manual_seed(seed), up=True)
+                                                    for seed in range(200))}
+    assert wide == spans  # 3.2 pixels are 4, rounded up
     assert span(8, 0.0, torch.Generator()) in [slice(center, center) for center in range(8)]
 
 
@@ -60,6 +65,23 @@ def test_half_of_the_batches_are_left_as_they_are() -> None:
     plain = sum(method().step(ctx, batches).batch is main for _ in range(400))
     assert 160 < plain < 240
     assert all(method(probability=0.0).step(ctx, batches).batch is main for _ in range(20))
+
+
+def test_epochs_at_either_end_can_stay_plain() -> None:
+    ctx, main = context(COUNTS), batch_of([0, 0, 1, 0])
+    batches = {"main": main, "rare": batch_of([2, 1, 2, 2])}
+    pasting = []
+    for ctx.epoch in range(10):
+        step = method(probability=1.0, plain_epochs=3).step(ctx, batches)
+        pasting.append(step.batch is not main)
+    assert pasting == [False] * 3 + [True] * 4 + [False] * 3
+
+
+def test_settings_are_the_public_ones() -> None:
+    known = {"cifar100-lt": ((0.8, 0.9), 0.01), "imagenet-lt": ((0.6, 0.8), 0.1), "inat18": ((0.75,), 0.1)}
+    for dataset, (milestones, gamma) in known.items():
+        setting = ContextRichOversampling.paper(Task(dataset, None))
+        assert setting is not None and (setting.protocol["milestones"], setting.protocol["gamma"]) == (milestones, gamma)
 
 
 def test_foregrounds_are_drawn_by_the_inverse_of_the_class_size() -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from remix import Remix
 
+from ltbench_mixing.remix import Remix
 from tests.support.known_context import batch_of, context, part_of, pixels
 from tests.support.stages import facts
 

@@ -1,4 +1,4 @@
-"""Remix: mixup whose labels favor the rarer class (Chou et al., "Remix: Rebalanced mixup", 2020)."""
+"""Remix: mixup whose labels favor the rarer class (Chou et al., 2020)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class Remix(ltbench.Method):
 
     Args:
         alpha: Both parameters of the Beta distribution of the images' proportion.
-        kappa: How many times the images of one class the other must have to give its label away.
-        tau: The proportion from which a class keeps its part of the label.
+        kappa: How many times the images of one class the other must have to give its label away; the paper's 3.
+        tau: The proportion from which a class keeps its part of the label; the paper's 0.5.
     """
 
     name = "remix"
     stages = frozenset({1, 2})
-    reference = "Chou et al., 2020"
     inputs = "images"
 
-    def __init__(self, facts: ltbench.Facts, *, alpha: ltbench.Positive = 1.0,
-                 kappa: Annotated[float, ltbench.Interval(ge=1)] = 3.0, tau: ltbench.Fraction = 0.5) -> None:
+    def __init__(self, facts: ltbench.Facts, *, alpha: Annotated[ltbench.Positive, ltbench.LogUniform(0.1, 2.0)] = 1.0,
+                 kappa: Annotated[float, ltbench.Interval(ge=1), ltbench.Uniform(1.0, 10.0)] = 3.0,
+                 tau: Annotated[ltbench.Fraction, ltbench.Uniform(0.0, 1.0)] = 0.5) -> None:
         super().__init__(facts)
         self.alpha = alpha
         self.kappa = kappa
@@ -35,7 +35,7 @@ class Remix(ltbench.Method):
     def mix(self, ctx: ltbench.Context, batch: ltbench.Batch) -> ltbench.Batch:
         """Return the batch with its first view mixed by lambda and its labels by lambda_y."""
         if batch.images is None:
-            raise ValueError("remix needs images, got a batch without")
+            raise ValueError("mixing needs images, got a batch without")
         share = ctx.draw_beta(self.alpha, self.alpha)  # lambda
         others = ctx.partners(batch)
         weights = self.label_shares(ctx.class_counts[batch.labels], ctx.class_counts[others.labels], share)
