@@ -37,6 +37,8 @@ def ltbench_methods() -> Iterable[MethodSpec]:
               kind="sampler"),
         _spec("ldam", "ldam:LDAM", "cosine classifier with larger margins for smaller classes", "Cao et al., 2019",
               kind="margin"),
+        _spec("dnc", "dnc:DeepNearestCentroids", "nearest of several momentum centroids a class; features alone learn",
+              "Wang et al., 2023", _FIRST, aliases=("deep_nearest_centroids",), kind="head"),
         _spec("la", "la:LogitAdjustment", "trains on logits shifted by the log class prior", "Menon et al., 2021",
               aliases=("logit_adjustment",), kind="margin"),
         _spec("post_la", "post_la:PostHocLogitAdjustment", "subtracts the log class prior from the logits at evaluation",

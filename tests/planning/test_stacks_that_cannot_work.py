@@ -19,7 +19,8 @@ FIRST = sorted({spec.name for spec in SPECS if 1 in spec.stages})
 LATER = sorted({spec.name for spec in SPECS if 2 in spec.stages})
 
 # What a stage leaves that is not a linear classifier.
-LEAVES = {"ldam": "cosine", "gcl": "cosine", "reslt": "residual branches", "tde": "several heads", "lws": "scales",
+LEAVES = {"dnc": "SubCentroids", "ldam": "cosine", "gcl": "cosine", "reslt": "residual branches", "tde": "several heads",
+          "lws": "scales",
           "mislas": "scales", "disalign": "calibration", "oltr": "a memory",
           **dict.fromkeys(("ride", "ncl", "sade", "shike", "shike_rebalance"), "experts"), "lfme_experts": "experts of shots",
           "cb_experts": "experts that reject", "cb_calibration": "calibrated experts",

@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = {
     "ltbench_baselines": {
         "ce", "focal", "cb", "rw", "rs", "drw", "drs", "ldam", "la", "post_la", "balanced_softmax", "mixup", "wd", "crt", "lws",
-        "tau_norm", "maxnorm", "bbn", "disalign", "dro_lt", "dro_lt_public", "manifold_mixup", "mse", "ride", "tde", "oltr"},
+        "tau_norm", "maxnorm", "bbn", "disalign", "dro_lt", "dro_lt_public", "manifold_mixup", "mse", "ride", "tde", "oltr",
+        "dnc"},
     "ltbench_prototype": {"prototype", "pc", "pc_cdt", "pc_la", "prototype_public"},
     "ltbench_ncm": {"ncm", "lncm", "lncm_la", "multi_ncm", "multi_ncm_la", "lncm_global", "lncm_local", "local_projection",
                     "bn_stats", "learning_curve"},

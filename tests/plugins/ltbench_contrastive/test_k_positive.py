@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from ltbench.registry.discovery import load_registry
 from ltbench.terms.task import Task
 from ltbench.training.engine import Engine
 from ltbench_baselines.rw import InverseFrequencyWeights
-from ltbench_contrastive.k_positive import KPositiveContrast, contrast_losses, first_of
+from ltbench_contrastive.k_positive import DetachedHead, KPositiveContrast, contrast_losses, first_of
 from tests.support.first_stages import at_epoch, batch_of, first_stage
 from tests.support.stages import facts
 
@@ -78,6 +78,7 @@ def pair_of(digits: tuple[Tensor, Tensor], start: int = 0) -> Any:
 def play(engine: Engine, batch: Any) -> Tensor:
     """Return the loss of a step, after which the queue moves; no weight does."""
     at_epoch(engine, 0)
+    loss: Tensor
     loss, _, seen = engine({"main": batch})
     engine.after_step(Seen.of(seen))
     return loss.detach()
@@ -105,9 +106,9 @@ def test_two_steps_by_slow_loops(digits_batch: tuple[Tensor, Tensor], projection
         labels, weights = batch.labels, 1 / torch.tensor(COUNTS)[batch.labels]
         with torch.no_grad():
             embedding = engine.backbone(batch.views[0])
-            queries = engine.head.projector(embedding)
+            queries = cast(DetachedHead, engine.head).projector(embedding)
             keys = method.key_encoder(batch.views[1])
-            losses = F.cross_entropy(engine.head.classifier(embedding), labels, reduction="none")
+            losses = F.cross_entropy(cast(DetachedHead, engine.head).classifier(embedding), labels, reduction="none")
             expected = (weights * losses).sum() / weights.sum() + slow(queries, keys, remembered, labels, 0.3).mean()
         torch.testing.assert_close(play(engine, batch), expected)
         remembered = (list(zip(keys, labels.tolist(), strict=True)) + remembered)[:12]
@@ -128,9 +129,10 @@ def test_an_empty_queue_says_nothing(digits_batch: tuple[Tensor, Tensor]) -> Non
 def test_the_classifier_teaches_itself_alone(digits_batch: tuple[Tensor, Tensor]) -> None:
     engine, method = engine_of()
     step = method.step(at_epoch(engine, 0), {"main": pair_of(digits_batch)})
-    taught = torch.autograd.grad(step.logs["classification"], [*engine.backbone.parameters(), engine.head.classifier.weight],
+    classifier = cast(DetachedHead, engine.head).classifier
+    taught = torch.autograd.grad(step.logs["classification"], [*engine.backbone.parameters(), *classifier.parameters()],
                                  allow_unused=True)
-    assert all(gradient is None for gradient in taught[:-1]) and taught[-1] is not None
+    assert all(gradient is None for gradient in taught[:-2]) and taught[-1] is not None and taught[-2] is not None
 
 
 def test_the_queue_holds_no_image_twice() -> None:

@@ -112,7 +112,7 @@ def test_it_goes_on_where_the_stage_before_ended(digits_batch: tuple[Tensor, Ten
     engine, method = above(previous)
     for mine, theirs in ((engine.backbone, previous.backbone), (engine.head, previous.head)):
         torch.testing.assert_close(dict(mine.state_dict()), dict(theirs.state_dict()), rtol=0, atol=0)
-    torch.testing.assert_close(method.key_encoder(digits_batch[0][:3]), previous.head.projector(  # type: ignore[operator, union-attr]
+    torch.testing.assert_close(method.key_encoder(digits_batch[0][:3]), previous.head.projector(  # type: ignore[operator]
         previous.backbone(digits_batch[0][:3])))
     with pytest.raises(UserError, match="dim and projection as they are there"):
         above(below(dim=7))
@@ -128,7 +128,7 @@ def test_two_steps_by_a_slow_loop(digits_batch: tuple[Tensor, Tensor]) -> None:
         batch = dataclasses.replace(batch_of(images[rows], labels[rows]), views=[images[rows], images[40:40 + SIZE]])
         matched, centers = method.matched.clone(), method.centers.clone()
         with torch.no_grad():
-            queries: Tensor = engine.head.projector(engine.backbone(images[rows]))  # type: ignore[operator, union-attr]
+            queries: Tensor = engine.head.projector(engine.backbone(images[rows]))  # type: ignore[operator]
             keys = method.key_encoder(batch.views[1])
         losses = []
         for query, key, label in zip(queries, keys, batch.labels.tolist(), strict=True):
