@@ -160,7 +160,8 @@ class Counter:
         with FlopCounterMode(display=False) as counter:
             loss, _, _ = engine(batches)
             loss.backward()
-        return counter.get_total_flops() / IMAGES
+        operations: float = counter.get_total_flops() / IMAGES
+        return operations
 
     def _images(self, count: int) -> Tensor:
         size = self._data.dataset.image_size
