@@ -13,6 +13,7 @@ class Kind:
     Args:
         first: What its author will change first.
         paper: Authors and year, or nothing.
+        per_part: Whether it looks at the images of a part of the batch together, as ``MethodSpec.per_part`` says.
     """
 
     summary: str
@@ -20,6 +21,7 @@ class Kind:
     stages: tuple[int, ...] = ()
     paper: str = ""
     noun: Literal["method", "dataset", "metric"] = "method"
+    per_part: bool = False
 
 
 KINDS = {
@@ -28,7 +30,8 @@ KINDS = {
     "stage2": Kind("fits a linear discriminant to the features of a trained backbone",
                    "`fit`, which sets the head from the training features; where `trains` is true, steps follow",
                    (2,), "Fisher, 1936"),
-    "regularizer": Kind("evens out the lengths of features", "`extra_losses`, which returns scalars by name", (1,)),
+    "regularizer": Kind("evens out the lengths of features", "`extra_losses`, which returns scalars by name", (1,),
+                        per_part=True),
     "two-branch": Kind("takes every step on plain and on class-balanced images",
                        "`streams`, which names samplers, and `step`, which gets one batch of each", (1,), "Zhou et al., 2020"),
     "fixed-head": Kind("classifies by fixed directions that are never trained",
@@ -38,7 +41,7 @@ KINDS = {
                     "Wang et al., 2021"),
     "contrastive": Kind("contrasts two views of every image beside the classifier",
                         "`views`, which names the augmentations, and `extra_losses`, which compares them", (1,),
-                        "Khosla et al., 2020"),
+                        "Khosla et al., 2020", per_part=True),
     "dataset": Kind("handwritten digits, each turned by a quarter, part of scikit-learn",
                     "`load`, which reads both parts, and the constants above it", noun="dataset"),
     "metric": Kind("spread of rare classes over that of frequent ones",
