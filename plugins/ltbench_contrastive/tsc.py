@@ -54,7 +54,6 @@ class TargetedContrast(QueueContrast):
     targets: Tensor
     centers: Tensor
     matched: Tensor
-    steps: Tensor
 
     def __init__(self, facts: ltbench.Facts, *,
                  target_weight: Annotated[ltbench.NonNegative, ltbench.LogUniform(0.02, 2.0)] = 0.2,
@@ -72,7 +71,7 @@ class TargetedContrast(QueueContrast):
         self.register_buffer("targets", torch.zeros(facts.num_classes, dim))
         self.register_buffer("centers", torch.zeros(facts.num_classes, dim))
         self.register_buffer("matched", torch.full((facts.num_classes,), -1))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.steps = 0  # of this epoch; trainings go on at the start of one
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
@@ -120,9 +119,14 @@ class TargetedContrast(QueueContrast):
         """Move the queue and the centers; match classes and targets anew."""
         super().after_step(ctx, seen)
         self.centers.copy_(moved(self.centers, seen.rows["queries"].to(self.centers.dtype), seen.labels, self.centers_momentum))
-        self.steps.add_(1)
-        if self.match_every and int(self.steps) % self.match_every == 0:
+        self.steps += 1
+        if self.match_every and self.steps % self.match_every == 0:
             self.rematch()
+
+    def start_epoch(self, ctx: ltbench.Context) -> None:
+        """Count steps anew."""
+        super().start_epoch(ctx)
+        self.steps = 0
 
     def end_epoch(self, ctx: ltbench.Context) -> None:
         """Match where it is done once an epoch."""
