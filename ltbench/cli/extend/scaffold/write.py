@@ -69,7 +69,8 @@ def render(name_of_kind: str, kind: Kind, names: Names, base_method: str) -> dic
     package = Path(names.package)
     said = {"summary": kind.summary, "first": kind.first, "stages": kind.stages, "paper": kind.paper, "noun": kind.noun,
             "per_part": kind.per_part, "dependencies": [], "verb": _VERBS[kind.noun],
-            "table": TABLES[kind.noun].format(names.registered), "command": COMMANDS[kind.noun].format(names.registered, base_method)}
+            "table": TABLES[kind.noun].format(names.registered),
+            "command": COMMANDS[kind.noun].format(names.registered, base_method)}
     return render_files({
         Path("README.md"): "common/README.md",
         package / "plugin.py": f"common/plugin_{kind.noun}.py",
