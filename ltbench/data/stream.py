@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, runtime_checkable
@@ -170,11 +171,14 @@ def _warn(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
+_DEAD = "a process that decodes images has died, killed or out of memory: fewer of them (LTBENCH_WORKERS) need less"
+
+
 def died(error: BaseException) -> UserError | None:
     """Return what to tell a user, where torch says that a worker is no more; it looks when one is waited for, and on SIGCHLD."""
     if not (isinstance(error, RuntimeError) and "DataLoader worker" in str(error)):
         return None
-    return UserError("a process that decodes images has died, killed or out of memory: fewer of them (LTBENCH_WORKERS) need less")
+    return UserError(_DEAD)
 
 
 @contextmanager
@@ -186,6 +190,12 @@ def workers_alive() -> Iterator[None]:
     """
     try:
         yield
+    except (ConnectionError, EOFError) as error:
+        # Its answer was being fetched. torch's handler of SIGCHLD says so too, a moment later: here, not in whatever runs then.
+        with suppress(RuntimeError):
+            for _ in range(20):
+                time.sleep(0.1)
+        raise UserError(_DEAD) from error
     except RuntimeError as error:
         raise died(error) or error from error
 
