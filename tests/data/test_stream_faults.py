@@ -106,7 +106,8 @@ def test_a_small_dev_shm_is_one_line() -> None:
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-m", "sh", "-c", mount], capture_output=True).returncode:
         pytest.skip("this system lets no test mount a file system")
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "LTBENCH_WORKERS": "2"}
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "LTBENCH_WORKERS": "2",
+                   "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     shell = f'{mount} && exec "$0" -c "$1"'
     done = subprocess.run([unshare, "-m", "sh", "-c", shell, sys.executable, SMALL], capture_output=True, text=True,
                           env=environment, cwd=Path(__file__).resolve().parents[2], timeout=2 * SECONDS)
