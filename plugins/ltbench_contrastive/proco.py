@@ -83,6 +83,7 @@ class ProCo(TwoBranches):
     def after_step(self, ctx: ltbench.Context, seen: ltbench.Seen) -> None:
         """Count the global batch's projections, of both views, with their classes."""
         # A product adds in one order, on every device and every process; index_add_ need not.
-        members = F.one_hot(seen.labels, self.facts.num_classes).to(self.sums.dtype).T  # (C, G)
+        classes = torch.arange(self.facts.num_classes, device=seen.labels.device)
+        members = (seen.labels == classes[:, None]).to(self.sums.dtype)  # (C, G)
         self.sums[1] += members @ seen.rows["projections"].sum(dim=1)
         self.counts[1] += seen.rows["projections"].shape[1] * members.sum(dim=1)

@@ -73,7 +73,7 @@ def test_its_own_tests_pass(program: Program, folder: Path) -> None:
     done = program("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder / "example"),
                    str(folder / "example" / "tests"))
     assert done.returncode == 0, done.stdout
-    assert "23 passed" in done.stdout
+    assert "24 passed" in done.stdout
 
 
 def test_a_method_of_a_plugin_that_is_left_out_is_unknown(program: Program) -> None:
