@@ -52,3 +52,13 @@ def peak_memory(device: torch.device) -> dict[str, int]:
     if device.type == "cuda":
         peaks["device"] = torch.cuda.max_memory_allocated(device)
     return peaks
+
+
+def surroundings(runs: int, accelerator: Accelerator) -> str:
+    """Return what a user wants to know once: how much is done where, and in which precision."""
+    device, processes = accelerator.device, accelerator.num_processes
+    where = f"{torch.cuda.get_device_name(device)} ({device})" if device.type == "cuda" else str(device)
+    threads = f", {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}" if device.type == "cpu" else ""
+    together = f", {processes} processes" if processes > 1 else ""
+    precision = "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
+    return f"{runs} run{'s' * (runs > 1)} on {where}{threads}{together} in {precision}"

@@ -73,7 +73,10 @@ def _cost(stage: StagePlan, plan: RunPlan, runner: Runner) -> tuple[float | None
     name, batch = stage.protocol.backbone, terms(stage.protocol, stage.trial.ranks_as).batch_size
     facts = backbone_facts(name, data, runner.registry)
     nbytes = facts.parameters * 4 * 2  # the engine, and its checkpoint while it trains
-    step = _seconds(name, data, batch, runner)
+    images = stage  # the stage whose steps on images are the measure: a bank is a pass through what it trained
+    while images.previous and (not images.trial.trains or images.trial.inputs == "features"):
+        images = images.previous
+    step = _seconds(images.text, name, data, batch, runner)
     if not stage.trial.trains or stage.trial.inputs == "features":
         # A pass over the images for the bank; the steps on features are cheap beside it.
         passes, kept = len(data.labels) / batch / 3, len(data.labels) * facts.feature_dim * 4
@@ -82,9 +85,10 @@ def _cost(stage: StagePlan, plan: RunPlan, runner: Runner) -> tuple[float | None
     return None if step is None else step * passes, nbytes + kept
 
 
-def _seconds(name: str, data: TaskData, batch: int, runner: Runner) -> float | None:
+def _seconds(methods: str, name: str, data: TaskData, batch: int, runner: Runner) -> float | None:
     """Return how long a step takes: as it took here before, or timed now where that is asked for."""
-    noted = speeds.known(runner.stages.store.root.parent).get(speeds.setting(name, data.dataset, batch, runner.accelerator))
+    setting = speeds.setting(methods, name, data.dataset, batch, runner.accelerator)
+    noted = speeds.known(runner.stages.store.root.parent).get(setting)
     return noted if noted or not runner.options.estimate else _step(name, data, batch, runner)
 
 

@@ -36,6 +36,7 @@ from ltbench.results.schema import Cost, CurveRow, Metrics, PerClass, Record
 from ltbench.running.checks import check_runs
 from ltbench.running.data import RunData
 from ltbench.running.description import describe, without_paths
+from ltbench.running.environment import surroundings
 from ltbench.running.observers import Observers
 from ltbench.running.phases import Phases, fill
 from ltbench.running.turns import Turns
@@ -102,19 +103,10 @@ class Runner:
         self._check_output()
         self.stages.store.require_writable()
         if self.accelerator.is_main_process:
-            _LOG.info("%s", self._setting(len(plans)))
+            _LOG.info("%s; records go to %s", surroundings(len(plans), self.accelerator), self.options.out)
             sweep(self.options.out)
             self.stages.store.tidy()
         return plans
-
-    def _setting(self, runs: int) -> str:
-        """Return what a user wants to know once: how much is done where."""
-        device, processes = self.accelerator.device, self.accelerator.num_processes
-        where = f"{torch.cuda.get_device_name(device)} ({device})" if device.type == "cuda" else str(device)
-        threads = f", {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}" if device.type == "cpu" else ""
-        together = f", {processes} processes" if processes > 1 else ""
-        precision = "fp32" if self.accelerator.mixed_precision == "no" else self.accelerator.mixed_precision
-        return f"{runs} run{'s' * (runs > 1)} on {where}{threads}{together} in {precision}; records go to {self.options.out}"
 
     def obtain(self, plans: Sequence[RunPlan], ledger: Ledger | None = None) -> list[Record]:
         """Return the records of a matrix: those that it has, or else those of runs now.

@@ -15,12 +15,16 @@ from ltbench.system.atomic import write_whole
 FILE = "speeds.json"  # in the cache
 
 
-def setting(backbone: str, dataset: Dataset, batch_size: int, accelerator: Accelerator) -> str:
-    """Return what a step's length depends on, but for the method: of a stage that trains on images."""
+def setting(methods: str, backbone: str, dataset: Dataset, batch_size: int, accelerator: Accelerator) -> str:
+    """Return what a step's length depends on, of a stage that trains on images.
+
+    Args:
+        methods: Of the stage, as in the expression: experts and views take longer.
+    """
     device = accelerator.device
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} {torch.get_num_threads()}"
     size = f"{dataset.channels} x {dataset.image_size}"
-    return f"{backbone} {size} {batch_size} {where} {accelerator.num_processes} {accelerator.mixed_precision}"
+    return f"{methods} {backbone} {size} {batch_size} {where} {accelerator.num_processes} {accelerator.mixed_precision}"
 
 
 def known(cache: Path) -> dict[str, float]:

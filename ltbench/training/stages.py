@@ -202,8 +202,9 @@ class StageRunner:
         if not self.accelerator.is_main_process:
             return
         if engine.stack.trains and engine.stack.inputs == "images":
-            speeds.note(self.store.root.parent, speeds.setting(plan.protocol.backbone, data.dataset, budget.batch_size,
-                                                               self.accelerator), loop.seconds / (budget.epochs * budget.steps))
+            speeds.note(self.store.root.parent,
+                        speeds.setting(plan.text, plan.protocol.backbone, data.dataset, budget.batch_size, self.accelerator),
+                        loop.seconds / (budget.epochs * budget.steps))
         if self.store.confirm(plan.key) or not self.store.has(plan.key):
             durable = seconds > WORTH_SYNCING
             save_tensors(folder / ENGINE, engine.trained_state(), {}, durable=durable)

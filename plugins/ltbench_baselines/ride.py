@@ -26,48 +26,6 @@ _SETTINGS: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
 }
 
 
-class ExpertBackbone(nn.Module):
-    """Share a trunk between experts' last stages, whose embeddings stand side by side.
-
-    Args:
-        trunk: Images (B, channels, H, W) -> maps.
-        experts: Each from the trunk's maps to an embedding (B, d).
-        width: d.
-    """
-
-    feature_dim: int
-
-    def __init__(self, trunk: nn.Module, experts: list[nn.Module], width: int) -> None:
-        super().__init__()
-        self.trunk = trunk
-        self.experts = nn.ModuleList(experts)
-        self.feature_dim = width * len(experts)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return embeddings, shape (B, E d)."""
-        maps = self.trunk(images)
-        return torch.cat([expert(maps) for expert in self.experts], dim=1)
-
-
-class ExpertHead(nn.Module):
-    """Give every expert a classifier of its own and average their logits.
-
-    Args:
-        classifiers: Each from features (B, d) to logits (B, C).
-    """
-
-    def __init__(self, classifiers: list[nn.Module]) -> None:
-        super().__init__()
-        self.classifiers = nn.ModuleList(classifiers)
-
-    def forward(self, embedding: Tensor) -> ltbench.Output:
-        """Return the mean logits; beside them each expert's features (B, E, d) and logits (B, E, C)."""
-        parts = embedding.chunk(len(self.classifiers), dim=1)
-        logits = torch.stack([classify(part) for classify, part in zip(self.classifiers, parts, strict=True)], dim=1)
-        return ltbench.Output(embedding, embedding, logits.mean(dim=1),
-                              {"expert_features": torch.stack(parts, dim=1), "expert_logits": logits})
-
-
 class RoutedExperts(ltbench.Method):
     """Train experts on one trunk, each by the stack's own criterion, and keep their opinions apart; predict by their mean.
 
@@ -118,11 +76,11 @@ class RoutedExperts(ltbench.Method):
         """Return the trunk with narrower last stages for each expert."""
         width = round(make.feature_dim * self.width)
         experts = [make.last_stage(self.width, self.own_stages) for _ in range(self.experts)]
-        return ExpertBackbone(make.trunk(self.own_stages), experts, width)
+        return ltbench.ExpertBackbone(experts, width, make.trunk(self.own_stages))
 
     def build_head(self, make: ltbench.HeadFactory) -> nn.Module:
         """Return one classifier an expert, as the stack makes them."""
-        return ExpertHead([make.classifier(make.feature_dim // self.experts) for _ in range(self.experts)])
+        return ltbench.ExpertHead([make.classifier(make.feature_dim // self.experts) for _ in range(self.experts)])
 
     def step(self, ctx: ltbench.Context, batches: Mapping[str, ltbench.Batch]) -> ltbench.Step:
         """Sum the losses of the experts, each on its own logits: a loss on the mean would let them lean on each other."""

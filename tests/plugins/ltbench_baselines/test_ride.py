@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import ltbench
+from ltbench import ExpertBackbone, ExpertHead
 from ltbench.backbones import timm_family
 from ltbench.backbones.cifar_resnet import CifarResNet
 from ltbench.backbones.request import BackboneRequest
@@ -19,7 +20,7 @@ from ltbench.method.values import Output, Step
 from ltbench.terms.task import Task
 from ltbench.testing.scene import Scene, installed
 from ltbench_baselines.drw import DeferredReweighting
-from ltbench_baselines.ride import ExpertBackbone, ExpertHead, RoutedExperts
+from ltbench_baselines.ride import RoutedExperts
 from ltbench_baselines.rw import InverseFrequencyWeights
 from tests.support.first_stages import at_epoch, batch_of, first_stage
 from tests.support.stages import at_progress, facts, softmax_loss
