@@ -18,6 +18,7 @@ from ltbench.method.kinds import check_below, check_trainable, left_by
 from ltbench.method.stack import Stack, evaluation_only, slots_of
 from ltbench.method.values import Facts
 from ltbench.planning.augmentations import check_views, planned_views
+from ltbench.planning.cut_backbones import check_backbone
 from ltbench.planning.cut_batches import sees_cuts
 from ltbench.planning.expression import Expression, Member, resolve
 from ltbench.planning.papers import PaperStage, apply_papers
@@ -151,6 +152,7 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         if previous:
             check_below(trial, previous.leaves, previous.text)
             check_trainable(trial, facts)
+            check_backbone(trial, previous, dataset, registry)
         if previous and trial.evaluation_only:
             own = previous.protocol  # such a stage is evaluated as the one that it stands on
         else:
