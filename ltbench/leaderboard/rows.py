@@ -105,8 +105,8 @@ class Table:
         imbalance: Its form.
         track: ``common`` or ``paper``.
         selection: ``last``, ``val`` or, from outside reports, ``test``.
-        external: What came from elsewhere: ``external first stages``, or ``external pre-training`` of frozen backbones; None
-            where all was trained on the task alone.
+        external: What came from elsewhere: ``external first stages``, or ``external pre-training`` of frozen backbones or, with
+            what of them was tuned behind it, of others; None where all was trained on the task alone.
         splits: Split seed and hash of each subset that the runs cover.
         train_images: Of one subset.
         tuning: How many trials each row had, and on what; None where nothing was tuned.
