@@ -71,6 +71,11 @@ class Row:
         return {run_of(item.record): item for item in self.completed}
 
     @property
+    def trainable(self) -> int | None:
+        """How many parameters were trained; None where no record says so."""
+        return next((record.cost.trainable for record in self.records if record.cost), None)
+
+    @property
     def tuning_trials(self) -> int:
         """How many trials chose the row's hyperparameters."""
         return max((record.tuning_trials for record in self.records), default=0)

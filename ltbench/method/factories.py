@@ -179,7 +179,7 @@ class BackboneFactory:
         stage: nn.Module
         if self._inherited:
             if width != 1.0:
-                raise UserError(f"width of a last stage with weights of a stage before or of --init must be 1, got {width}")
+                raise UserError(f"width of a last stage with given weights must be 1, got {width}")
             stage = copy.deepcopy(nn.Sequential(*self.parts(stages)[1:]))
         elif stages != 1:
             self._offers_several(full, stages)
