@@ -66,9 +66,10 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         imbalance_ratio: float | None = None, seeds: int | Sequence[int] = (0, 1, 2), split_seeds: int | Sequence[int] = 0,
         imbalance: str = "exp", set: Mapping[str, Any] | None = None, protocol: str | None = None, track: str = "common",
         paper: str | None = None, test_noise: float = 0.0, precision: str = "fp32",
-        measure_every: float | None = None, hold_out: bool = False, epochs: int | None = None,
-        batch_size: int | None = None, lr: float | None = None, weight_decay: float | None = None,
+        measure_every: float | None = None, hold_out: bool = False, init: str | Path | None = None, tune: str | None = None,
+        epochs: int | None = None, batch_size: int | None = None, lr: float | None = None, weight_decay: float | None = None,
         image_size: int | None = None, optimizer: str | None = None, schedule: str | None = None, backbone: str | None = None,
+        layer_decay: float | None = None,
         out: str | Path = "runs", data_root: str | Path | None = None, download: bool = False, unreadable: str = "stop",
         cache: str | Path | None = None, stage1: str | Path | None = None, weights: str | Path | None = None,
         accumulate: int = 1, sync_batch_norm: bool = False, compile: bool = False, threads: int | None = None,
@@ -88,14 +89,16 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         split_seeds: Of the long-tailed subset.
         imbalance: ``exp`` or ``step``.
         set: Hyperparameters, by ``method.name``.
-        protocol: ``smoke``, ``quick`` or ``common``; None for ``quick``.
+        protocol: ``smoke``, ``quick``, ``common`` or, with ``init``, ``tuned``; None for ``quick``.
         track: ``common`` or ``paper``.
         paper: In the paper track, the method on whose paper's terms all run.
         test_noise: Standard deviation of noise on test images.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         measure_every: Fraction of an epoch after which methods measure too.
         hold_out: Whether to train without the images that tuning would hold out, and to measure on them.
-        epochs: By hand, as all that follow to ``backbone``.
+        init: A file with weights that the backbone starts from, or ``timm``; its rows are marked external pre-training.
+        tune: With ``init``, what of the backbone is trained: ``all``, ``last`` (nothing of it), ``norm`` or ``bias``.
+        epochs: By hand, as all that follow to ``layer_decay``.
         batch_size: Global.
         lr: Peak learning rate.
         weight_decay: Of the optimizer.
@@ -103,6 +106,7 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         optimizer: Its name.
         schedule: Its name.
         backbone: Its name.
+        layer_decay: What each layer of a timm backbone has of the learning rate of the layer above.
         out: Folder of the records.
         data_root: Folder of the data; None for ``LTBENCH_DATA``.
         download: Whether data may be downloaded.
@@ -140,14 +144,15 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
     given = [methods] if isinstance(methods, type) else _listed(methods)
     names = [method if isinstance(method, str) else register(method, registry) for method in given]
     changes = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay, "image_size": image_size,
-               "optimizer": optimizer, "schedule": schedule, "backbone": backbone}
+               "optimizer": optimizer, "schedule": schedule, "backbone": backbone, "layer_decay": layer_decay}
     by_hand = {name: value for name, value in changes.items() if value is not None}
     request = Request(
         What(tuple(name for text in names if text.strip() for name in split_list(text)),
              tuple(name for text in _listed(dataset) if text.strip() for name in split_datasets(text)),
              imbalance_ratio, imbalance, _seeds(seeds, "--seeds"), _seeds(split_seeds, "--split-seeds"),
              group_settings((set or {}).items(), registry)),
-        Terms(protocol, track, paper, by_hand, test_noise, precision, measure_every, hold_out),
+        Terms(protocol, track, paper, by_hand, test_noise, precision, measure_every, hold_out,
+              None if init is None else str(init), tune),
         How(out=Path(out), data_root=_path(data_root), download=download, unreadable=unreadable, cache=_path(cache),
             stage1=_path(stage1), weights=None if weights is None else str(weights), accumulation=accumulate,
             sync_batch_norm=sync_batch_norm, compiles=compile, threads=threads, cpu=cpu, keep=keep, track_with=track_with,

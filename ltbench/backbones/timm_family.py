@@ -23,18 +23,23 @@ class TimmBackbone(nn.Module):
 
     Args:
         model: Made with ``num_classes=0``, so that it returns what its classifier would read.
+
+    Attributes:
+        scale: What brings images to the model's size; None where they come in it.
     """
 
     feature_dim: int
+    scale: nn.Module | None
 
     def __init__(self, model: nn.Module, feature_dim: int) -> None:
         super().__init__()
         self.model = model
         self.feature_dim = feature_dim
+        self.register_module("scale", None)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return embeddings, shape (B, D)."""
-        embedding: Tensor = self.model(images)
+        embedding: Tensor = self.model(images if self.scale is None else self.scale(images))
         return embedding
 
 
@@ -56,7 +61,8 @@ class TimmResNet(TimmBackbone):
         check_stages(self, stages, 3)
         model: Any = self.model  # timm declares no type of its parts
         kept = (model.layer1, model.layer2, model.layer3)[:4 - stages]
-        return nn.Sequential(model.conv1, model.bn1, model.act1, model.maxpool, *kept)
+        scale = [] if self.scale is None else [self.scale]
+        return nn.Sequential(*scale, model.conv1, model.bn1, model.act1, model.maxpool, *kept)
 
     @property
     def last_stage(self) -> nn.Module:

@@ -34,6 +34,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--data-root", metavar="DIR", help="folder of the data (also LTBENCH_DATA)")
     parser.add_argument("--cache", metavar="DIR", help="folder of the stage store; stages that it holds are not trained again "
                         f"(default: {_STAGES} in --out)")
+    parser.add_argument("--weights", type=Path, metavar="FILE",
+                        help="the weights of a record that was made with --init FILE or --weights FILE")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: as recorded, on a CPU)")
     parser.add_argument("--cpu", action="store_true", help="leave accelerators alone")
     parser.add_argument("--dry-run", action="store_true", help="print the command, run nothing")
@@ -52,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     record = records.read(args.record)
     try:
-        found = _plan(record, args.registry)
+        found = _plan(record, args.registry, args.weights)
         words = arguments_of(found.request)
     except UserError as problem:
         known = {f"{PREFIX}{file.name}" for file in args.registry.files}
@@ -66,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"ltbench reproduce must run in one process, got WORLD_SIZE={world}; run the command above, then compare")
     if args.out.resolve() == args.record.resolve().parent:
         raise UserError(f"--out must be another folder than the record's, got {args.out}")
-    execute(replace(found.request, how=_how(args, record)), args.registry, started_by=started_by)
+    execute(replace(found.request, how=_how(args, record, found.request.how.weights)), args.registry, started_by=started_by)
     again = records.read(args.out / f"{found.plan.file_name}.json")
     for line in _elsewhere(record.environment, again.environment):
         print(printable(f"note: {line}"))
@@ -76,13 +78,13 @@ def run(args: argparse.Namespace) -> int:
     return 0 if verdict.reproduced else 1
 
 
-def _plan(record: Record, registry: Registry) -> Replan:
+def _plan(record: Record, registry: Registry, weights: Path | None) -> Replan:
     """Plan a record again, and refuse where the plan is of another run."""
     from ltbench.trust.replan import changed_settings, changed_sources, replan
 
     if record.status == "failed":
         raise UserError("a failed run says nothing that could be confirmed")
-    found = replan(record, registry)
+    found = replan(record, registry, weights)
     for place, message in changed_settings(record, found.plan):
         raise UserError(f"{place} {message}")
     for place, file in changed_sources(record, registry):
@@ -90,12 +92,12 @@ def _plan(record: Record, registry: Registry) -> Replan:
     return found
 
 
-def _how(args: argparse.Namespace, record: Record) -> How:
+def _how(args: argparse.Namespace, record: Record, weights: str | None) -> How:
     """Say where and how to run: as the record did where that moves the last bits, and without any stage of before."""
     environment = record.environment
     threads = environment.threads if environment.device == "cpu" else None
     return How(out=args.out, data_root=Path(args.data_root) if args.data_root else None, cpu=args.cpu, debug=args.debug,
-               cache=Path(args.cache or args.out / _STAGES), rerun=True, keep="nothing",
+               cache=Path(args.cache or args.out / _STAGES), rerun=True, keep="nothing", weights=weights,
                threads=args.threads if args.threads is not None or not threads else min(threads, os.cpu_count() or 1),
                accumulation=environment.accumulation or 1,
                compiles=environment.compiled is True and compiler_problem() is None)

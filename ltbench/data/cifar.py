@@ -15,7 +15,7 @@ from ltbench.data.fetched import folder_of, require, torchvision_set
 from ltbench.data.parts import Parts, TensorImages
 from ltbench.data.published import Published
 from ltbench.errors import UserError
-from ltbench.terms.protocol import COMMON, Protocol
+from ltbench.terms.protocol import COMMON, TUNED, Protocol
 
 _SIDE = 32
 
@@ -25,6 +25,7 @@ def _protocols(smoke_batch: int) -> dict[str, Protocol]:
         "smoke": Protocol("smoke", "resnet32", epochs=2, batch_size=smoke_batch, stage2_draws=1.0, per_class=10),
         "quick": Protocol("quick", "resnet32", epochs=16, lr=0.2, schedule="one_cycle", warmup=0.25),
         COMMON: Protocol(COMMON, "resnet32", epochs=200, warmup=0.025),  # warm-up: 5 epochs
+        TUNED: Protocol(TUNED, "timm:tf_efficientnet_lite0", epochs=10, lr=0.02, warmup=0.1, weight_decay=1e-4),
     }
 
 

@@ -21,7 +21,7 @@ from ltbench.data.lists import Listed
 from ltbench.data.longtail import select
 from ltbench.data.parts import Parts
 from ltbench.errors import UserError
-from ltbench.terms.protocol import COMMON, Protocol
+from ltbench.terms.protocol import COMMON, TUNED, Protocol
 
 _TEST_SEED = 20  # of a carved test part, for ever: another seed makes another benchmark
 _TESTED = 5  # one of how many
@@ -37,6 +37,8 @@ PROTOCOLS = {
                       augmentation=WINDOWS, stage2_batch_size=64),
     COMMON: Protocol(COMMON, "timm:resnext50_32x4d", epochs=90, batch_size=256, lr=0.1, weight_decay=5e-4, warmup=0.0,
                      augmentation=WINDOWS, stage2_batch_size=256),
+    TUNED: Protocol(TUNED, "timm:tf_efficientnet_lite0", epochs=10, batch_size=32, lr=0.01, weight_decay=1e-4, warmup=0.1,
+                    augmentation=WINDOWS, stage2_batch_size=64),
 }
 
 

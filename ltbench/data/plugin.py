@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ltbench.registry.hookspecs import hookimpl
-from ltbench.registry.specs import AugmentationSpec, DatasetSpec
+from ltbench.registry.specs import PROTOCOLS, AugmentationSpec, DatasetSpec
 
+_TUNED = (*PROTOCOLS, "tuned")
 _CIFAR100 = "10 of the 10,000 test images of CIFAR-100 stand among its 50,000 training images too"
 _CIFAR100_FINE = f"{_CIFAR100}, 6 of them under another class"
 
@@ -21,15 +22,17 @@ def ltbench_datasets() -> list[DatasetSpec]:
         _small("cifar10", "cifar_variants:Cifar10", "CIFAR-10, balanced", 10, ratio=1.0),
         _small("cifar100", "cifar_variants:Cifar100", "CIFAR-100, balanced", 100, ratio=1.0, remark=_CIFAR100_FINE),
         _small("svhn-lt", "svhn:SvhnLT", "street view house numbers, 32 x 32", 10),
-        _small("stl10-lt", "stl10:Stl10LT", "STL-10, 96 x 96", 10),
+        _small("stl10-lt", "stl10:Stl10LT", "STL-10, 96 x 96", 10, protocols=PROTOCOLS),
         _files("imagenet-lt", "imagenet_lt:ImageNetLT", "ImageNet-LT: 115,846 images, 1,280 to 5 a class", 1000),
         _files("inat18", "inat18:INat18", "iNaturalist 2018: 437,513 images, 1,000 to 2 a class", 8142),
-        _files("places-lt", "places_lt:PlacesLT", "Places-LT: 62,500 images, 4,980 to 5 a class", 365),
+        _files("places-lt", "places_lt:PlacesLT", "Places-LT: 62,500 images, 4,980 to 5 a class", 365, protocols=_TUNED),
         _files("imagenet1k", "imagenet:ImageNet1k", "ImageNet as it is: 1,281,167 images", 1000),
         _files("imagenet200", "imagenet:ImageNet200", "Tiny ImageNet, 64 x 64, balanced", 200, ratio=1.0),
-        _files("folder:", "class_folders:open_folder", "your own images in class folders: folder:PATH", None),
-        _files("list:", "own_lists:open_list", "your own images by a list of 'path label' lines: list:FILE", None),
-        _files("tar:", "own_tars:open_tar", "your own images in tar files, WebDataset's or of class folders: tar:PATTERN", None),
+        _files("folder:", "class_folders:open_folder", "your own images in class folders: folder:PATH", None, protocols=_TUNED),
+        _files("list:", "own_lists:open_list", "your own images by a list of 'path label' lines: list:FILE", None,
+               protocols=_TUNED),
+        _files("tar:", "own_tars:open_tar", "your own images in tar files, WebDataset's or of class folders: tar:PATTERN", None,
+               protocols=_TUNED),
     ]
 
 
@@ -59,10 +62,12 @@ def _augmentation(name: str, target: str, summary: str) -> AugmentationSpec:
     return AugmentationSpec(name, f"ltbench.data.{target}", summary)
 
 
-def _small(name: str, target: str, summary: str, num_classes: int, ratio: float = 100.0, remark: str = "") -> DatasetSpec:
+def _small(name: str, target: str, summary: str, num_classes: int, ratio: float = 100.0, remark: str = "",
+           protocols: tuple[str, ...] = _TUNED) -> DatasetSpec:
     return DatasetSpec(name, f"ltbench.data.{target}", summary, num_classes, default_ratio=ratio, source="download",
-                       remark=remark)
+                       remark=remark, protocols=protocols)
 
 
-def _files(name: str, target: str, summary: str, num_classes: int | None, ratio: float | None = None) -> DatasetSpec:
-    return DatasetSpec(name, f"ltbench.data.{target}", summary, num_classes, default_ratio=ratio)
+def _files(name: str, target: str, summary: str, num_classes: int | None, ratio: float | None = None,
+           protocols: tuple[str, ...] = PROTOCOLS) -> DatasetSpec:
+    return DatasetSpec(name, f"ltbench.data.{target}", summary, num_classes, default_ratio=ratio, protocols=protocols)

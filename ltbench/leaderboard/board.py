@@ -13,7 +13,8 @@ from ltbench.planning.request import How, Request, Terms, What
 
 FILE = "board.toml"
 RESULTS = "results"
-_PLAIN = {"track": "common", "protocol": None, "paper": None, "precision": "fp32", "split_seeds": [0]}
+_PLAIN = {"track": "common", "protocol": None, "paper": None, "precision": "fp32", "split_seeds": [0],
+          "init": None, "tune": None}
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,13 @@ def _request(content: Mapping[str, Any], out: Path, where: str) -> Request:
         value = values.get(name)
         if not (isinstance(value, list) and value and all(type(item) is kind for item in value)):
             raise UserError(f"{name} of {where} must be a list of {'texts' if kind is str else 'whole numbers'}, got {value!r}")
-    for name in ("track", "protocol", "paper", "precision"):
-        if not isinstance(values[name], str) and not (name in ("protocol", "paper") and values[name] is None):
+    for name in ("track", "protocol", "paper", "precision", "init", "tune"):
+        if not isinstance(values[name], str) and not (_PLAIN[name] is None and values[name] is None):
             raise UserError(f"{name} of {where} must be a text, got {values[name]!r}")
     what = What(tuple(values["methods"]), tuple(values["datasets"]), seeds=tuple(values["seeds"]),
                 split_seeds=tuple(values["split_seeds"]))
-    terms = Terms(values["protocol"], values["track"], values["paper"], precision=values["precision"])
+    terms = Terms(values["protocol"], values["track"], values["paper"], precision=values["precision"],
+                  init=values["init"], tune=values["tune"])
     return Request(what, terms, How(out=out))
 
 

@@ -17,6 +17,7 @@ from ltbench.results.schema import Part, Record
 
 # What two records of one run may call differently: the file beside, and the paper on whose (equal) terms it was run.
 _NAMES = ("predictions.file", "paper")
+_TUNED = {"all": "tuned", "last": "classifier tuned", "norm": "normalization tuned", "bias": "biases tuned"}
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,10 @@ def _external(record: Record) -> str | None:
     """Say what of a run came from elsewhere; records of before weights could be given say no more than that something did."""
     if record.external is None:
         return None
-    weights = record.pretraining is not None and record.pretraining.kind == "weights"
-    return "external pre-training" if weights else "external first stages"
+    came = record.pretraining
+    if came is None or came.kind != "weights":
+        return "external first stages"
+    return "external pre-training" + ("" if came.tune is None else f", {_TUNED.get(came.tune, came.tune)}")
 
 
 def _identity(record: Record) -> str:

@@ -71,6 +71,11 @@ class Row:
         return {run_of(item.record): item for item in self.completed}
 
     @property
+    def trainable(self) -> int | None:
+        """How many parameters were trained; None where no record says so."""
+        return next((record.cost.trainable for record in self.records if record.cost), None)
+
+    @property
     def tuning_trials(self) -> int:
         """How many trials chose the row's hyperparameters."""
         return max((record.tuning_trials for record in self.records), default=0)
@@ -105,8 +110,8 @@ class Table:
         imbalance: Its form.
         track: ``common`` or ``paper``.
         selection: ``last``, ``val`` or, from outside reports, ``test``.
-        external: What came from elsewhere: ``external first stages``, or ``external pre-training`` of frozen backbones; None
-            where all was trained on the task alone.
+        external: What came from elsewhere: ``external first stages``, or ``external pre-training`` of frozen backbones or, with
+            what of them was tuned behind it, of others; None where all was trained on the task alone.
         splits: Split seed and hash of each subset that the runs cover.
         train_images: Of one subset.
         tuning: How many trials each row had, and on what; None where nothing was tuned.

@@ -113,6 +113,7 @@ def _notes(row: Row) -> str:
     notes += [f"tuned: {', '.join(row.tuned)}"] if row.tuned else []
     notes += [f"not ranked: {reason}"] if (reason := too_many(row.tuned)) else []
     notes += [f"external: {row.external}"] if row.external is not None else []
+    notes += [f"{row.trainable:,} parameters trained"] if row.external is not None and row.trainable is not None else []
     total = len(row.completed) + row.diverged + row.failed
     notes += [f"{count} of {total} {status}" for status, count in (("diverged", row.diverged), ("failed", row.failed)) if count]
     return "; ".join(notes)

@@ -72,13 +72,14 @@ class _Pooled(nn.Module):
 class BackboneFactory:
     """Offer the task's backbone, whole, several times or in parts, to the method that owns it.
 
-    In a first stage everything has fresh weights. In a later stage that tunes the backbone everything has those of the stage
-    before, and may be frozen in parts with ``requires_grad_(False)``.
+    In a first stage everything has fresh weights, or with ``--init`` those that training starts from. In a later stage that tunes
+    the backbone everything has those of the stage before. It may be frozen in parts with ``requires_grad_(False)``; with
+    ``--init`` what is frozen stays in evaluation mode.
 
     Args:
         build: Returns a new backbone each time.
         image_shape: Channels, height and width of the images.
-        inherited: Whether what is built has weights of a stage before.
+        inherited: Whether what is built has given weights: those of a stage before, or those that training starts from.
     """
 
     def __init__(self, name: str, build: Callable[[], nn.Module], image_shape: tuple[int, int, int] = (3, 32, 32), *,
@@ -101,7 +102,7 @@ class BackboneFactory:
         return self._full
 
     def another(self) -> nn.Module:
-        """Return one more whole backbone, which shares nothing: with initial weights of its own, or those of the stage before."""
+        """Return one more whole backbone, which shares nothing: with initial weights of its own, or the given ones."""
         self.full()  # so that the first one is the same with and without others
         return self._build()
 
@@ -170,7 +171,7 @@ class BackboneFactory:
         """Return a last stage that shares nothing, trunk output -> embedding, for an expert or a branch.
 
         Args:
-            width: Of its channels, as a fraction of the backbone's own; 1 where it has the weights of the stage before.
+            width: Of its channels, as a fraction of the backbone's own; 1 where it has given weights.
             stages: How many last stages, all of that width, for a trunk without as many.
             pooled: Whether it gives an embedding (B, d), or the maps (B, d, h, w) that are pooled to one.
         """
@@ -178,7 +179,7 @@ class BackboneFactory:
         stage: nn.Module
         if self._inherited:
             if width != 1.0:
-                raise UserError(f"width of a last stage with the weights of the stage before must be 1, got {width}")
+                raise UserError(f"width of a last stage with given weights must be 1, got {width}")
             stage = copy.deepcopy(nn.Sequential(*self.parts(stages)[1:]))
         elif stages != 1:
             self._offers_several(full, stages)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError, unknown
 from ltbench.planning.request import ALL, ALTERNATIVES, DEFAULT_PROTOCOL, Request
-from ltbench.terms.protocol import COMMON, PAPER
+from ltbench.terms.protocol import COMMON, PAPER, TUNED
 
 if TYPE_CHECKING:
     from ltbench.backbones.pretrained import Weights
+    from ltbench.backbones.start import Start
     from ltbench.data.base import Dataset
     from ltbench.planning.plan import RunPlan
     from ltbench.registry.discovery import Registry
@@ -44,6 +45,26 @@ def find_weights(request: Request) -> Weights | None:
     from ltbench.backbones.pretrained import open_weights
 
     return open_weights(how.weights, changes.get("backbone"), size=changes.get("image_size"), download=how.download)
+
+
+def find_start(request: Request, protocol: Protocol) -> Start | None:
+    """Find the weights that training starts from, if the user named any.
+
+    Args:
+        protocol: Names the backbone where the user did not.
+
+    Raises:
+        UserError: If they are not there, or not of the backbone; or the protocol needs some and there are none.
+    """
+    terms = request.terms
+    if terms.init is None:
+        if protocol.name == TUNED:
+            raise UserError(f"--protocol {TUNED} needs --init, weights that others trained")
+        return None
+    from ltbench.backbones.start import open_start
+
+    return open_start(terms.init, terms.by_hand.get("backbone", protocol.backbone), terms.tune or "all",
+                      size=terms.by_hand.get("image_size"), download=request.how.download)
 
 
 def plan_request(request: Request, registry: Registry) -> Planned:
@@ -78,17 +99,18 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
     methods = list(registry.methods) if everything else list(what.methods)
     changes: dict[str, Any] = dict(terms.by_hand)
     asked = {name: changes.pop(name) for name in ALTERNATIVES if name in changes} if terms.track == PAPER else {}
-    external = weights.sha256 if weights else _file_hash(request.how.stage1)
-    pretraining = weights.describe() if weights else None
+    first = _file_hash(request.how.stage1)
     datasets: dict[str, Dataset] = {}
     plans: list[RunPlan] = []
     for text in what.datasets:
         dataset, ratio = open_dataset(text, registry, what.imbalance_ratio)
-        dataset = weights.view(dataset) if weights else dataset
         name = dataset.name
         if name in datasets and datasets[name].images != dataset.images:
             raise UserError(f"--dataset must not hold two sets called {name!r}: run them one after the other, got {text!r}")
         base = _protocol(dataset, COMMON if terms.track == PAPER else terms.protocol or DEFAULT_PROTOCOL)
+        start = find_start(request, base)
+        elsewhere = weights or start
+        dataset = elsewhere.view(dataset) if elsewhere else dataset
         resized = dataset.at_size(changes.get("image_size", dataset.image_size))
         # What is trained stays as the protocol's name says: the noise has a field of its own in every record and table.
         protocol = change_protocol(base, {**changes, "image_size": None} if resized is dataset else changes)
@@ -101,8 +123,9 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
             for method in list(methods):
                 try:
                     plan = plan_run(method, task, protocol, registry, dataset, settings=what.settings,
-                                    precision=terms.precision, external=external, pretraining=pretraining, paper=terms.paper,
-                                    asked=asked, accumulation=request.how.accumulation)
+                                    precision=terms.precision, external=elsewhere.sha256 if elsewhere else first,
+                                    pretraining=elsewhere.describe() if elsewhere else None, paper=terms.paper, asked=asked,
+                                    accumulation=request.how.accumulation, start=start)
                     if weights:
                         require_later_stages(plan, method)
                     plans.append(plan)

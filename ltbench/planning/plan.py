@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -28,6 +28,9 @@ from ltbench.registry.run_info import RunInfo
 from ltbench.terms.protocol import PAPER, Protocol
 from ltbench.terms.task import Task
 
+if TYPE_CHECKING:
+    from ltbench.backbones.start import Start
+
 # Fields of a protocol that say nothing about the training of a first or of a later stage.
 _NOT_TRAINING = {"name", "eval_flip", "eval_noise"}
 # How a method's override of a general field reads in a later stage.
@@ -47,6 +50,7 @@ class StagePlan:
         key: Of its result; that of the stage before, where this one only changes predictions.
         trial: The stack built on made-up facts, to ask it what it is.
         leaves: The kind of classifier that it ends with; None where its methods do not say.
+        start: Weights that its backbone starts from, where it is not that of the stage before; None for random ones.
     """
 
     number: int
@@ -57,6 +61,7 @@ class StagePlan:
     previous: StagePlan | None
     trial: Stack = field(repr=False)
     leaves: str | None = None
+    start: Start | None = field(default=None, repr=False)
 
     @property
     def text(self) -> str:
@@ -75,8 +80,8 @@ class RunPlan:
         paper: In the paper track, the method on whose paper's terms all stages stand; None where each brings its own.
         key: Of the whole run: what trains and what predicts.
         images: Digest of the dataset's images, where its name does not say which they are.
-        pretraining: What a record says of weights that others trained, where the first stage is a backbone with such; they enter
-            the keys.
+        pretraining: What a record says of weights that others trained, where the first stage is a backbone with such, or starts
+            from them; they enter the keys.
         tuning: What a record says of the trials that chose the hyperparameters; it changes no key, for it changes no training.
     """
 
@@ -121,7 +126,7 @@ class RunPlan:
 def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, dataset: Dataset, *,
              settings: Mapping[str, Mapping[str, Any]] | None = None, precision: str = "fp32",
              external: str | None = None, pretraining: Mapping[str, Any] | None = None, paper: str | None = None,
-             asked: Mapping[str, Any] | None = None, accumulation: int = 1) -> RunPlan:
+             asked: Mapping[str, Any] | None = None, accumulation: int = 1, start: Start | None = None) -> RunPlan:
     """Resolve an expression for a task.
 
     Args:
@@ -130,6 +135,7 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         external: sha256 of a user's own first stage, or of a backbone's weights.
         paper: See :func:`ltbench.planning.papers.apply_papers`; for the paper track.
         accumulation: Parts that each process splits its share of a global batch into; in the keys of stages that depend on it.
+        start: Weights that training starts from; ``pretraining`` describes them.
 
     Raises:
         UserError: For anything that cannot work.
@@ -166,6 +172,8 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         realized = _change(own, overrides, f"protocol override of {stage.text}").replace(name=own.name)
         if not trial.owns("measure"):
             realized = realized.replace(measure_every=None, name=own.name)  # and its result is shared with runs that never asked
+        if start is not None and realized.backbone != start.backbone:
+            raise UserError(f"--init gives weights of {start.backbone}, and {stage.text} wants {realized.backbone}")
         if realized.image_size != protocol.image_size:  # images are decoded once for all that a command compares
             raise UserError(f"image_size of {stage.text} must be {protocol.image_size}, the task's, got {realized.image_size}")
         if previous and trial.evaluation_only:
@@ -181,7 +189,7 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
                            "previous": previous and previous.key, "external": external if number == 1 else None,
                            **({"accumulation": accumulation} if cut else {})})
         stages.append(StagePlan(number, stage.choices, realized, overrides, key, previous, trial,
-                                left_by(trial, previous.leaves if previous else None)))
+                                left_by(trial, previous.leaves if previous else None), start))
     shared = terms[0]
     if task.track == PAPER:
         shared = shared.replace(eval_flip=terms[-1].eval_flip, name=PAPER)

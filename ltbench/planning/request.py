@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
-from ltbench.terms.protocol import COMMON, OPTIMIZERS, PAPER, SCHEDULES
+from ltbench.terms.protocol import COMMON, OPTIMIZERS, PAPER, SCHEDULES, TUNES
 from ltbench.terms.task import TRACKS
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ KEEP = ("nothing", "statistics", "features")
 TRACKERS = ("tensorboard", "wandb")
 # What can be changed of a protocol by hand, with the type of each.
 BY_HAND: dict[str, type] = {"epochs": int, "batch_size": int, "lr": float, "weight_decay": float, "optimizer": str,
-                            "schedule": str, "backbone": str, "image_size": int}
+                            "schedule": str, "backbone": str, "image_size": int, "layer_decay": float}
 # What of it may be asked of a paper that prints rows for it.
 ALTERNATIVES = ("backbone", "epochs")
 
@@ -98,6 +98,8 @@ class Terms:
         test_noise: Standard deviation of Gaussian noise on test images, in units of a normalized pixel.
         measure_every: Fraction of an epoch after which methods measure too; None for the end of each epoch only.
         hold_out: Whether to train without the images that tuning would hold out, and to show them to methods that measure.
+        init: A file with weights that the backbone starts from, or where else they are: ``timm``; None for random ones.
+        tune: With ``init``, what of the backbone is trained, one of :data:`TUNES`; None for all.
     """
 
     protocol: str | None = None
@@ -108,6 +110,8 @@ class Terms:
     precision: str = "fp32"
     measure_every: float | None = None
     hold_out: bool = False
+    init: str | None = None
+    tune: str | None = None
 
     def __post_init__(self) -> None:
         for name, value in self.by_hand.items():
@@ -121,6 +125,10 @@ class Terms:
             _require_number("measure_every", self.measure_every, float)
             if self.measure_every >= 1:
                 raise UserError(f"--measure-every must be a fraction of an epoch below 1, got {self.measure_every}")
+        if self.tune is not None:
+            _require_one_of("tune", self.tune, TUNES)
+            if self.init is None:
+                raise UserError("--tune needs --init, the weights that are tuned")
         _require_one_of("track", self.track, TRACKS)
         _require_one_of("precision", self.precision, PRECISIONS)
         # 1 and 1.0 are one learning rate: of one type, they also have one key.
@@ -221,9 +229,13 @@ class Request:
     def __post_init__(self) -> None:
         if self.terms.hold_out and self.how.stage1 is not None:
             raise UserError("--hold-out needs a first stage of its own: --stage1 has seen the images that are held out")
+        if self.terms.init is not None and (self.how.weights is not None or self.how.stage1 is not None):
+            other = "stage1" if self.how.weights is None else "weights"
+            raise UserError(f"--init and --{other} both say where the first stage comes from; leave one of them out")
         if self.terms.track == PAPER:
-            if self.how.weights is not None:
-                raise UserError("--weights needs --track common: no paper's own settings say what is pre-trained elsewhere")
+            for option, value in (("weights", self.how.weights), ("init", self.terms.init)):
+                if value is not None:
+                    raise UserError(f"--{option} needs --track common: no paper's own settings say what is pre-trained elsewhere")
             typed = [] if self.terms.protocol is None else ["protocol"]
             if refused := [*(name for name in self.terms.by_hand if name not in ALTERNATIVES), *typed]:
                 raise UserError("--track paper takes each paper's own settings; leave out "

@@ -11,6 +11,7 @@ from typing import Any
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LOOSE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
+PROTOCOLS = ("smoke", "quick", "common")  # of every dataset
 KINDS = ("loss", "margin", "sampler", "mixing", "contrastive", "regularizer", "experts", "head", "tool")
 
 def _require(spec: object, name: str, pattern: re.Pattern[str]) -> None:
@@ -114,6 +115,7 @@ class DatasetSpec:
         source: Where the images come from: ``embedded``, ``download`` or ``local``.
         remark: What a reader of its figures must know, in a sentence that stands beside them: test images that are known to stand
             in the training part too, for example.
+        protocols: Names of its protocols, for listings.
     """
 
     name: str
@@ -123,6 +125,7 @@ class DatasetSpec:
     default_ratio: float | None = None
     source: str = "local"
     remark: str = ""
+    protocols: tuple[str, ...] = PROTOCOLS
 
     def __post_init__(self) -> None:
         _require(self, self.name.removesuffix(":"), _LOOSE_NAME)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ltbench.errors import UserError
 from ltbench.method.from_file import PREFIX
 from ltbench.planning.request import ALTERNATIVES, BY_HAND, How, Request, Terms, What
-from ltbench.terms.protocol import CUSTOM, PAPER
+from ltbench.terms.protocol import CUSTOM, PAPER, TUNED
 
 if TYPE_CHECKING:
     from ltbench.results.schema import Record
@@ -40,20 +40,44 @@ def plugins_of(record: Record) -> tuple[Path, ...]:
     return tuple(Path(name) for name in dict.fromkeys(match[1] for match in named if match))
 
 
-def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None) -> Request:
-    """Return the request that plans the run of a record again, see :func:`command_of`."""
-    if record.external is not None:
-        raise UserError(f"its first stage comes from elsewhere ({record.external:.80}), and no record holds one")
+def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None, weights: Path | None = None) -> Request:
+    """Return the request that plans the run of a record again, see :func:`command_of`.
+
+    Args:
+        weights: The file of weights that the run stood on or started from; None for a record that says where they are.
+    """
+    given, tune = _given(record, weights)
     task = record.task
     if ":" in task.dataset:
         raise UserError(f"{task.dataset:.80} is somebody's own images, and no record says where they are")
     what = What((_expression(record, explicit=record.track == PAPER),), (task.dataset,), task.imbalance_ratio,
                 task.imbalance or "exp", (task.seed,), (task.split_seed,))
     protocol, paper, by_hand = _terms(record, protocols)
+    if given is not None:
+        seen = record.pretraining.input if record.pretraining else None
+        by_hand |= {"backbone": record.protocol.backbone, **({"image_size": seen.size} if seen else {})}
     stated = record.protocol.as_dict()
     terms = Terms(protocol, record.track, paper, by_hand, stated.get("eval_noise", 0.0), record.precision,
-                  stated.get("measure_every"), stated.get("hold_out", False))
-    return Request(what, terms, How(accumulation=record.environment.accumulation or 1), plugins_of(record))
+                  stated.get("measure_every"), stated.get("hold_out", False), *((given, tune) if tune else ()))
+    how = How(accumulation=record.environment.accumulation or 1, weights=None if tune else given)
+    return Request(what, terms, how, plugins_of(record))
+
+
+def _given(record: Record, file: Path | None) -> tuple[str | None, str | None]:
+    """Return what a run was given with ``--weights`` or ``--init``, and what was tuned of it; None for neither.
+
+    Args:
+        file: In place of what the record says.
+    """
+    came = record.pretraining
+    if record.external is None:
+        if file is not None:
+            raise UserError("it says nothing of weights: leave out --weights")
+        return None, None
+    if came is None or came.kind != "weights" or came.source == "file" and file is None:
+        hint = "; give the file with --weights FILE" if came is not None and came.kind == "weights" else ""
+        raise UserError(f"its first stage comes from elsewhere ({record.external:.80}), and no record holds one{hint}")
+    return str(file) if file is not None else came.source, came.tune
 
 
 def _terms(record: Record, protocols: Mapping[str, Protocol] | None) -> tuple[str | None, str | None, dict[str, Any]]:
@@ -63,7 +87,8 @@ def _terms(record: Record, protocols: Mapping[str, Protocol] | None) -> tuple[st
         return None, record.paper, {name: protocol[name] for name in ALTERNATIVES}
     if record.protocol.name != CUSTOM:
         return record.protocol.name, None, {}
-    bases = {name: base.as_dict() for name, base in (protocols or {}).items()}
+    tuned = record.pretraining is not None and record.pretraining.tune is not None
+    bases = {name: base.as_dict() for name, base in (protocols or {}).items() if tuned or name != TUNED}
     changed = {name: [field for field in sorted({*base, *protocol} - {*NOT_TERMS}) if base.get(field) != protocol.get(field)]
                for name, base in bases.items()}
     for name, fields in sorted(changed.items(), key=lambda item: (len(item[1]), item[0])):
@@ -76,7 +101,7 @@ def _terms(record: Record, protocols: Mapping[str, Protocol] | None) -> tuple[st
 def arguments_of(request: Request) -> list[str]:
     """Return the arguments of ``ltbench run`` that ask for one expression on one dataset.
 
-    Of where and how they say only what may stand in a key: the parts that a batch is cut into.
+    Of where and how they say only what may stand in a key: the parts that a batch is cut into, and weights.
 
     Raises:
         UserError: For a value that is none in a shell.
@@ -95,6 +120,9 @@ def arguments_of(request: Request) -> list[str]:
     words += ["--paper", terms.paper] if terms.paper else []
     words += ["--test-noise", _number(terms.test_noise)] if terms.test_noise else []
     words += ["--measure-every", _number(terms.measure_every)] if terms.measure_every is not None else []
+    words += ["--init", terms.init] if terms.init is not None else []
+    words += ["--tune", terms.tune] if terms.tune is not None else []
+    words += ["--weights", request.how.weights] if request.how.weights is not None else []
     words += ["--precision", terms.precision] if terms.precision != "fp32" else []
     words += ["--accumulate", str(request.how.accumulation)] if request.how.accumulation > 1 else []
     words += [word for file in request.plugins for word in ("--plugin", str(file))]

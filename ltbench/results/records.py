@@ -197,9 +197,15 @@ def comparable(record: Record) -> dict[str, Any]:
 def equal(a: Record, b: Record) -> list[str]:
     """Return the paths of the fields in which two records differ, timing and environment aside; empty if they are equal.
 
-    A count of tested classes that one of them lacks is none: older records leave it to ``split.test_counts``.
+    A count of tested classes that one of them lacks is none: older records leave it to ``split.test_counts``. Neither is one of
+    trained parameters, which older records do not say.
     """
-    return [path for path in _differences(comparable(a), comparable(b), "") if path != "metrics.tested_classes"]
+    later = {"metrics.tested_classes"} | ({"cost.trainable"} if None in map(_trainable, (a, b)) else set())
+    return [path for path in _differences(comparable(a), comparable(b), "") if path not in later]
+
+
+def _trainable(record: Record) -> int | None:
+    return record.cost.trainable if record.cost else None
 
 
 class Mismatch(NamedTuple):

@@ -15,15 +15,15 @@ from ltbench.registry.discovery import Registry
 from ltbench.running.data import RunData
 from ltbench.training.budget import budget_of
 from ltbench.training.build import backbone_facts, make_backbone
-from ltbench.training.external import read_backbone
+from ltbench.training.external import read_backbone, start_from
 
 
 def check_runs(plans: Sequence[RunPlan], data: RunData, registry: Registry, how: How, world: int) -> None:
     """Refuse a matrix that cannot run.
 
     Raises:
-        UserError: If the data or the backbone is not there, a user's own first stage does not fit, a batch does not divide, or
-            ``LTBENCH_WORKERS`` is no number where images are decoded.
+        UserError: If the data or the backbone is not there, a user's own first stage or weights do not fit, a batch does not
+            divide, or ``LTBENCH_WORKERS`` is no number where images are decoded.
     """
     backbones: set[tuple[str, str]] = set()
     for plan in plans:
@@ -33,9 +33,11 @@ def check_runs(plans: Sequence[RunPlan], data: RunData, registry: Registry, how:
             backbones.add(backbone)
             check_files(of_task.parts, planning=how.dry_run or how.skip_unreadable)
             backbone_facts(backbone[1], of_task, registry)
-            if how.stage1 is not None:
-                with torch.random.fork_rng(devices=[]):
+            with torch.random.fork_rng(devices=[]):
+                if how.stage1 is not None:
                     read_backbone(how.stage1, make_backbone(backbone[1], of_task, registry))
+                if (start := plan.stages[0].start) is not None:
+                    start_from(make_backbone(backbone[1], of_task, registry), start)
         check_budget(plan, of_task, world, how.accumulation)
 
 

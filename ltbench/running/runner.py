@@ -264,7 +264,7 @@ class Runner:
             predictions = predict_test(stage.engine, data, self.accelerator, flip=protocol.eval_flip, noise=protocol.eval_noise)
         backbone = backbone_facts(plan.stages[0].protocol.backbone, data, self.registry)
         cost = inference_cost(stage.engine, data, backbone, views=2 if protocol.eval_flip else 1)
-        record.cost = Cost.model_validate(cost)
+        record.cost = Cost.model_validate({**cost, "trainable": stage.trainable})
         correct, total = per_class_counts(predictions, data.dataset.num_classes)
         record.per_class = PerClass(correct=correct.tolist(), total=total.tolist())
         counts = data.class_counts.numpy()

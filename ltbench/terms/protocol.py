@@ -10,9 +10,12 @@ from typing import Any, Literal
 CUSTOM = "custom"
 PAPER = "paper"
 COMMON = "common"
+TUNED = "tuned"  # from weights that others trained, see --init
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "step", "cosine", "one_cycle")
+# What of a backbone with weights that others trained is trained on.
+TUNES = ("all", "last", "norm", "bias")
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Protocol:
     Milestones and warm-up are fractions of the training, so that a shorter run keeps its shape.
 
     Args:
-        name: ``smoke``, ``quick``, ``common``, ``paper``, or ``custom`` once anything was changed by hand.
+        name: ``smoke``, ``quick``, ``common``, ``tuned``, ``paper``, or ``custom`` once anything was changed by hand.
         epochs: Passes over the training set in a stage that trains the backbone.
         batch_size: Images in a global batch, over all processes and accumulation steps. The last, incomplete batch of an epoch
             is left out.
@@ -49,6 +52,8 @@ class Protocol:
         measure_every: Fraction of an epoch after which methods measure too, not at its end only; None for its end only. A stage
             in which nothing is measured has none.
         hold_out: Whether the images that tuning would hold out are left out of the training and shown to methods that measure.
+        layer_decay: What each layer of the backbone has of the learning rate of the layer above it, the head above them all;
+            None for one rate.
     """
 
     name: str
@@ -77,6 +82,7 @@ class Protocol:
     eval_noise: float = 0.0
     measure_every: float | None = None
     hold_out: bool = False
+    layer_decay: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
@@ -95,6 +101,8 @@ class Protocol:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
         if self.measure_every is not None and not 0 < self.measure_every < 1:
             raise ValueError(f"measure_every must be a fraction of an epoch above 0 and below 1, got {self.measure_every}")
+        if self.layer_decay is not None and not 0 < self.layer_decay <= 1:
+            raise ValueError(f"layer_decay must be in (0, 1], got {self.layer_decay}")
         for name in ("eval_flip", "hold_out"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be true or false, got {getattr(self, name)!r}")
@@ -118,7 +126,7 @@ class Protocol:
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON types."""
         values = dataclasses.asdict(self)
-        for name in ("stage2_samples", "image_size", "measure_every", "hold_out"):
+        for name in ("stage2_samples", "image_size", "measure_every", "hold_out", "layer_decay"):
             if values[name] is None or values[name] is False:  # it says nothing then: earlier results keep their keys
                 del values[name]
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}

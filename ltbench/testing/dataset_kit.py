@@ -17,15 +17,13 @@ from ltbench.data.task_data import load_parts, load_task_data
 from ltbench.errors import MissingData, brief
 from ltbench.planning.plan import plan_run
 from ltbench.registry.discovery import Registry
-from ltbench.registry.specs import DatasetSpec
+from ltbench.registry.specs import PROTOCOLS, DatasetSpec
 from ltbench.system.settings import data_root as usual_root
-from ltbench.terms.protocol import COMMON
 from ltbench.terms.task import Task
 from ltbench.testing import scene
 from ltbench.testing.checks import Check
 from ltbench.testing.results import Failure, Result, Skipped, attempt
 
-PROTOCOLS = ("smoke", "quick", COMMON)
 _SEED = 0
 _FEW = 8
 _SHARED = 0.01
@@ -73,7 +71,7 @@ def spec(subject: DatasetSubject) -> None:
 
 def protocols(subject: DatasetSubject) -> None:
     """Plan the base method under every protocol that a user may ask for."""
-    for name in PROTOCOLS:
+    for name in dict.fromkeys((*PROTOCOLS, *subject.spec.protocols)):
         protocol = subject.dataset.protocols.get(name)
         if protocol is None or protocol.name != name:
             raise Failure(f"protocols must say what {name!r} means, under that name, got {protocol and protocol.name}")

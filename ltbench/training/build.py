@@ -12,6 +12,7 @@ from torch import nn
 
 from ltbench.backbones.operations import count_operations
 from ltbench.backbones.request import BackboneRequest, feature_dim
+from ltbench.backbones.tuning import train_only
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
@@ -23,6 +24,7 @@ from ltbench.method.values import Facts
 from ltbench.planning.plan import StagePlan
 from ltbench.registry.discovery import Registry
 from ltbench.training.engine import Engine
+from ltbench.training.external import start_from
 
 
 @dataclass(frozen=True)
@@ -89,24 +91,31 @@ def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, regist
         heads = HeadFactory(stack.owner("make_classifier").make_classifier, feature_dim(backbone), facts.num_classes)
         torch.manual_seed(derive_seed("head", seed, plan.number))
         head = stack.owner("build_head").build_head(heads)
-    return Engine(backbone, head, stack, make_context).to(memory_format=torch.channels_last)
+    engine = Engine(backbone, head, stack, make_context).to(memory_format=torch.channels_last)
+    engine.rests = plan.start is not None
+    return engine
 
 
 def _factory(plan: StagePlan, seed: int, data: TaskData, registry: Registry, previous: Engine | None) -> BackboneFactory:
-    """Return what gives the backbones of a stage: fresh ones, or copies of the one that the stage before has left."""
-    name, dataset, numbers = plan.protocol.backbone, data.dataset, itertools.count()
+    """Return what gives the backbones of a stage: new ones, or copies of the one that the stage before has left.
+
+    New ones have random weights, or those that training starts from.
+    """
+    name, dataset, numbers, start = plan.protocol.backbone, data.dataset, itertools.count(), plan.start
     shape = dataset.channels, dataset.image_size, dataset.image_size
     if previous is not None and plan.trial.backbone != "fresh":
         below = previous.backbone
-        return BackboneFactory(name, lambda: copy.deepcopy(below).requires_grad_(True), shape, inherited=True)
+        return BackboneFactory(name, lambda: train_only(copy.deepcopy(below), start.tune if start else "all"), shape,
+                               inherited=True)
 
     def fresh() -> nn.Module:
         number = next(numbers)  # every backbone of a stage has weights of its own, whatever else the stage draws
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed("backbone", seed, *_later(plan), *([number] if number else [])))
-            return make_backbone(name, data, registry)
+            made = make_backbone(name, data, registry)
+        return made if start is None else start_from(made, start)
 
-    return BackboneFactory(name, fresh, shape)
+    return BackboneFactory(name, fresh, shape, inherited=start is not None)
 
 
 def _later(plan: StagePlan) -> list[str]:

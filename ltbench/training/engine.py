@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
+from ltbench.backbones.tuning import rest
 from ltbench.data.batch import Batch
 from ltbench.method.contract import Method
 from ltbench.method.moving_average import averages_in
@@ -44,6 +45,7 @@ class Engine(nn.Module):
         self.head = head
         self.methods = nn.ModuleDict({method.name: method for method in stack.methods})
         self.stack = stack
+        self.rests = False  # whether what is not trained of the backbone stays in evaluation mode
         self.embedder: Callable[[Tensor], Tensor] | None = None  # what embeds images in the backbone's place, for a while
         self.ctx = make_context(self)
 
@@ -66,6 +68,8 @@ class Engine(nn.Module):
         super().train(mode)
         if self.stack.backbone == "frozen":
             self.backbone.eval()
+        elif self.rests and mode and self.stack.tunes_backbone:
+            rest(self.backbone)
         return self
 
     def embed(self, batch: Batch | Tensor) -> Tensor:

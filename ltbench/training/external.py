@@ -1,4 +1,4 @@
-"""A user's own checkpoint, or a backbone with weights that others trained, in place of the first stage."""
+"""What others trained: a first stage, a frozen backbone in place of one, or the weights that training starts from."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ltbench.backbones.resized import Resized
+from ltbench.backbones.resized import Resized, Scaled
+from ltbench.backbones.tuning import train_only
 from ltbench.errors import UserError
 from ltbench.training.engine import Engine
 
 if TYPE_CHECKING:
     from ltbench.backbones.pretrained import Weights
+    from ltbench.backbones.start import Start
 
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 _CLASSIFIERS = ("fc.", "linear.", "classifier.", "head.classifier.")
@@ -54,9 +56,28 @@ def load_weights(engine: Engine, weights: Weights) -> None:
     Args:
         engine: Of the first stage; its backbone is one of timm's, for images of the weights' size.
     """
-    engine.backbone.load_state_dict({f"model.{name}": value for name, value in weights.tensors().items()})
+    load_weights_into(engine.backbone, weights)
     engine.backbone = Resized(engine.backbone, weights.input.size)
     engine.head = NoHead()
+
+
+def start_from(backbone: nn.Module, start: Start) -> nn.Module:
+    """Give a new backbone the weights that its training starts from, and fix what of it is not trained.
+
+    Raises:
+        UserError: If they do not fit, or it has nothing of what is to be trained.
+    """
+    if start.weights is None:
+        read_backbone(start.file, backbone)
+    else:
+        load_weights_into(backbone, start.weights)
+        backbone.scale = Scaled(start.weights.input.size)
+    return train_only(backbone, start.tune)
+
+
+def load_weights_into(backbone: nn.Module, weights: Weights) -> None:
+    """Load weights into a backbone of timm."""
+    backbone.load_state_dict({f"model.{name}": value for name, value in weights.tensors().items()})
 
 
 def read_backbone(path: Path, backbone: nn.Module) -> dict[str, Tensor]:

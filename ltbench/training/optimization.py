@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ltbench.backbones.depth import depth_factors
 from ltbench.errors import UserError
 from ltbench.terms.protocol import Protocol
 from ltbench.training import schedules
@@ -34,10 +35,12 @@ class Optimization:
     """Drive the optimizer: rates by step, clipping by group.
 
     Args:
-        engine: Its trainable parameters are optimized; methods' own groups first, the rest by the protocol.
+        engine: Its trainable parameters are optimized; methods' own groups first, the rest by the protocol. Where the rate falls
+            with the backbone's depth, it does for all but groups with a rate of their own.
 
     Raises:
         ValueError: If a parameter stands in two groups.
+        UserError: If nothing is to be trained, or nothing says how deep the backbone's layers lie.
     """
 
     def __init__(self, engine: Engine, protocol: Protocol, total_steps: int) -> None:
@@ -46,8 +49,10 @@ class Optimization:
         self._follow = schedules.for_stage(protocol, engine.stack.ranks_as, total_steps)
         self._lr = stage_terms.lr
         self._clip = protocol.grad_clip
-        self._clips: list[float | None] = []
+        self._clips: list[tuple[list[nn.Parameter], float]] = []
         self._base: list[tuple[float, bool]] = []  # peak rate of each group, and whether it follows the schedule
+        decays = protocol.layer_decay is not None and engine.stack.tunes_backbone
+        self._depth = depth_factors(engine.backbone, protocol.layer_decay) if decays and protocol.layer_decay else {}
         groups: list[dict[str, Any]] = []
         taken: set[int] = set()
         for method in engine.stack.methods:
@@ -56,23 +61,29 @@ class Optimization:
                 if taken & {id(p) for p in parameters}:
                     raise ValueError(f"method {method.name!r} puts a parameter into two groups")
                 taken |= {id(p) for p in parameters}
-                self._add(groups, parameters, group.lr if group.lr is not None else stage_terms.lr,
+                if group.clip_norm is not None and parameters:
+                    self._clips.append((parameters, group.clip_norm))
+                self._add(groups, parameters, group.lr,
                           group.weight_decay if group.weight_decay is not None else stage_terms.weight_decay,
-                          group.momentum if group.momentum is not None else protocol.momentum,
-                          group.clip_norm, group.schedule == "follow")
+                          group.momentum if group.momentum is not None else protocol.momentum, group.schedule == "follow")
         rest = [p for p in engine.parameters() if p.requires_grad and id(p) not in taken]
-        self._add(groups, rest, stage_terms.lr, stage_terms.weight_decay, protocol.momentum, None, True)
+        self._add(groups, rest, None, stage_terms.weight_decay, protocol.momentum, True)
         if not groups:
             names = "+".join(method.name for method in engine.stack.methods)
             raise UserError(f"stage {stage} ({names}) has nothing to train: its head is fixed and its backbone frozen")
         self.optimizer = _make(protocol.optimizer, groups)
 
-    def _add(self, groups: list[dict[str, Any]], parameters: list[nn.Parameter], lr: float, weight_decay: float, momentum: float,
-             clip: float | None, follow: bool) -> None:
-        if parameters:
-            groups.append({"params": parameters, "lr": lr, "weight_decay": weight_decay, "momentum": momentum})
-            self._base.append((lr, follow))
-            self._clips.append(clip)
+    def _add(self, groups: list[dict[str, Any]], parameters: list[nn.Parameter], lr: float | None, weight_decay: float,
+             momentum: float, follow: bool) -> None:
+        """Add a group; without a rate of its own one for each depth."""
+        by_factor: dict[float, list[nn.Parameter]] = {}
+        for parameter in parameters:
+            factor = self._depth.get(id(parameter), 1.0) if lr is None else 1.0
+            by_factor.setdefault(factor, []).append(parameter)
+        for factor, alike in by_factor.items():
+            rate = factor * (self._lr if lr is None else lr)
+            groups.append({"params": alike, "lr": rate, "weight_decay": weight_decay, "momentum": momentum})
+            self._base.append((rate, follow))
 
     def rate(self, step: int) -> float:
         """Return the stage's learning rate at a step, that of parameters without a group of their own."""
@@ -88,15 +99,14 @@ class Optimization:
     @property
     def clips(self) -> bool:
         """Whether any gradient is clipped."""
-        return self._clip is not None or any(clip is not None for clip in self._clips)
+        return self._clip is not None or bool(self._clips)
 
     def clip(self) -> None:
         """Clip gradients by norm: the protocol's limit over everything, then each group's own."""
         if self._clip is not None:
             torch.nn.utils.clip_grad_norm_([p for group in self.optimizer.param_groups for p in group["params"]], self._clip)
-        for group, limit in zip(self.optimizer.param_groups, self._clips, strict=True):
-            if limit is not None:
-                torch.nn.utils.clip_grad_norm_(group["params"], limit)
+        for parameters, limit in self._clips:
+            torch.nn.utils.clip_grad_norm_(parameters, limit)
 
     def state(self) -> dict[str, Tensor]:
         """Return the optimizer's state as named tensors."""

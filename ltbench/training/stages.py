@@ -45,12 +45,14 @@ class Stage:
     Args:
         engine: Frozen, in evaluation mode.
         seconds: That its training took, wherever it was done.
+        trainable: Parameters that it trained, or a stage below, whichever are more.
     """
 
     engine: Engine
     curve: list[Row] = field(default_factory=list)
     seconds: float = 0.0
     reused: bool = False
+    trainable: int = 0
 
 
 @dataclass(eq=False)
@@ -89,8 +91,9 @@ class StageRunner:
         """
         if previous and plan.trial.evaluation_only:
             engine = _finished(self.build(plan, seed, data, previous.engine), seed)
-            return Stage(engine, first_row(engine))
+            return Stage(engine, first_row(engine), trainable=previous.trainable)
         engine = self.build(plan, seed, data, previous.engine.trained if previous else None)
+        trained = sum(p.numel() for p in engine.parameters() if p.requires_grad) if engine.stack.trains else 0
         if plan.number == 1 and self.stage1 is not None:
             load_external(engine, self.stage1)
             return Stage(_finished(engine, seed), reused=True)
@@ -110,7 +113,8 @@ class StageRunner:
             engine.load_trained_state(tensors)
             meta = self.store.meta(plan.key)
             self.accelerator.wait_for_everyone()  # while the lock is held, nobody prunes what others still read
-        return Stage(_finished(engine, seed), meta["curve"], meta["seconds"], reused)
+        trainable = max(trained, previous.trainable if previous else 0)
+        return Stage(_finished(engine, seed), meta["curve"], meta["seconds"], reused, trainable)
 
     def _discard_damaged(self, key: str) -> None:
         """Remove a stored or half-trained stage that cannot be read, so that it is trained again."""

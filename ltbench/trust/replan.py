@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from ltbench.data.base import Dataset
 from ltbench.data.naming import dataset_of_record
-from ltbench.planning.matrix import Planned, plan_matrix
+from ltbench.errors import UserError
+from ltbench.planning.matrix import Planned, find_weights, plan_matrix
 from ltbench.planning.plan import RunPlan
 from ltbench.planning.request import Request
 from ltbench.registry import sources
@@ -36,15 +38,20 @@ class Replan:
         return self.planned.datasets[self.plan.task.dataset]
 
 
-def replan(record: Record, registry: Registry) -> Replan:
+def replan(record: Record, registry: Registry, weights: Path | None = None) -> Replan:
     """Plan a record's run again; no data is read.
+
+    Args:
+        weights: The file of weights that the run stood on or started from, where the record names none.
 
     Raises:
         UserError: If it cannot be planned, with the reason.
     """
-    request = request_of(record, dataset_of_record(record.task.dataset, registry).protocols)
-    planned = plan_matrix(request, registry)
+    request = request_of(record, dataset_of_record(record.task.dataset, registry).protocols, weights)
+    planned = plan_matrix(request, registry, find_weights(request))
     (plan,) = planned.plans
+    if plan.external != record.external:
+        raise UserError(f"its weights must have the sha256 {record.external!s:.64}, got {plan.external!s:.64}")
     return Replan(request, planned, plan)
 
 

@@ -116,5 +116,6 @@ def test_protocols() -> None:
         assert (quick.epochs, quick.schedule, quick.lr, quick.weight_decay) == (16, "one_cycle", 0.2, 5e-4)
         assert (common.epochs, common.schedule, common.lr, common.weight_decay) == (200, "cosine", 0.1, 5e-4)
         assert common.warmup * common.epochs == 5
-        assert {protocol.backbone for protocol in dataset.protocols.values()} == {"resnet32"}
+        assert {protocol.backbone for protocol in (smoke, quick, common)} == {"resnet32"}
+        assert dataset.protocols["tuned"].backbone == "timm:tf_efficientnet_lite0"
         assert {protocol.augmentation for protocol in dataset.protocols.values()} == {("crop", "flip")}

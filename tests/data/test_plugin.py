@@ -20,7 +20,7 @@ def test_spec_agrees_with_its_class(spec: DatasetSpec) -> None:
     assert dataset.num_classes == spec.num_classes == len(set(dataset.class_names))
     assert (dataset.max_per_class is None) == (spec.default_ratio is None)
     assert len(dataset.mean) == len(dataset.std) == dataset.channels
-    assert {"smoke", "quick", "common"} <= set(dataset.protocols)
+    assert {"smoke", "quick", "common"} <= set(dataset.protocols) == set(spec.protocols)
 
 
 def test_families_have_no_classes_before_a_member_is_named() -> None:

@@ -40,6 +40,12 @@ def test_a_matrix_may_stand_on_the_terms_of_a_paper(tmp_path: Path) -> None:
     assert request.terms == Terms(None, "paper", "lncm", precision="bf16")
 
 
+def test_a_matrix_may_start_from_weights(tmp_path: Path) -> None:
+    text = TEXT.replace('protocol = "quick"', 'protocol = "tuned"\ninit = "timm"\ntune = "norm"')
+    (request,) = read_board(board(tmp_path, text)).requests
+    assert request.terms == Terms("tuned", init="timm", tune="norm")
+
+
 def test_boards_come_by_name(tmp_path: Path) -> None:
     for name in ("b", "a"):
         board(tmp_path / name)
@@ -57,6 +63,8 @@ def test_boards_come_by_name(tmp_path: Path) -> None:
     ("seeds = [0, 1]", 'seeds = ["0"]', "seeds of matrix 1 of .* must be a list of whole numbers"),
     ("seeds = [0, 1]", "seeds = [true]", "seeds of matrix 1 of .* must be a list of whole numbers"),
     ('protocol = "quick"', "protocol = 3", "protocol of matrix 1 of .* must be a text, got 3"),
+    ('protocol = "quick"', "init = 3", "init of matrix 1 of .* must be a text, got 3"),
+    ('protocol = "quick"', 'tune = "last"', "--tune needs --init"),
     ('protocol = "quick"', "paper = 3", "paper of matrix 1 of .* must be a text, got 3"),
     ('protocol = "quick"', 'paper = "lncm"', "--paper needs --track paper"),
     ('protocol = "quick"', "epochs = 3", "matrix 1 of .* must hold .* alone, got 'epochs'"),

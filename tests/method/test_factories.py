@@ -71,7 +71,7 @@ def test_last_stages_have_the_weights_of_the_stage_before() -> None:
         torch.testing.assert_close(below.pool(maps), embedding)
         own = [p.data_ptr() for module in (first, second, make.full()) for p in module.parameters()]
         assert len(set(own)) == len(own)
-    with pytest.raises(UserError, match="width of a last stage with the weights of the stage before must be 1, got 0.5"):
+    with pytest.raises(UserError, match="width of a last stage with given weights must be 1, got 0.5"):
         make.last_stage(0.5)
 
 

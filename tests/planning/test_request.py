@@ -34,6 +34,15 @@ from ltbench.planning.shards import Shard
      "--track paper takes each paper's own settings; leave out --batch-size, --protocol"),
     (lambda: Request(terms=Terms(track="paper"), how=How(weights="timm")),
      "--weights needs --track common: no paper's own settings say what is pre-trained elsewhere"),
+    (lambda: Request(terms=Terms(track="paper", init="timm")),
+     "--init needs --track common: no paper's own settings say what is pre-trained elsewhere"),
+    (lambda: Request(terms=Terms(init="timm"), how=How(weights="timm")),
+     "--init and --weights both say where the first stage comes from; leave one of them out"),
+    (lambda: Request(terms=Terms(init="timm"), how=How(stage1=Path("a"))),
+     "--init and --stage1 both say where the first stage comes from; leave one of them out"),
+    (lambda: Terms(tune="last"), "--tune needs --init, the weights that are tuned"),
+    (lambda: Terms(init="timm", tune="first"), "argument --tune: invalid choice: 'first' (choose from all, last, norm, bias)"),
+    (lambda: Terms(by_hand={"layer_decay": 0}), "--layer-decay must be > 0, got 0"),
     (lambda: parse_seeds("0,a", "--seeds"), "--seeds must be whole numbers with commas, got '0,a'"),
 ])
 def test_what_no_run_can_have_is_refused(make: Callable[[], object], message: str) -> None:

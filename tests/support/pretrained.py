@@ -16,16 +16,17 @@ from ltbench.data.digits import DigitsLT
 SIZE = 160  # of timm's test models, whose mean and standard deviation are 0.5
 
 
-def seen(pixels: Tensor) -> Tensor:
+def seen(pixels: Tensor, size: int = SIZE) -> Tensor:
     """Prepare gray digits as the weights want them: scaled before they are normalized, which ltbench does after."""
-    return (resize(pixels.repeat(1, 3, 1, 1).float() / 255, [SIZE, SIZE], antialias=True) - 0.5) / 0.5
+    return (resize(pixels.repeat(1, 3, 1, 1).float() / 255, [size, size], antialias=True) - 0.5) / 0.5
 
 
-def train(name: str, file: Path, *, steps: int, lr: float) -> None:
+def train(name: str, file: Path, *, steps: int, lr: float, size: int = SIZE) -> None:
     """Train a timm model on the first half of the digits' training pool, and write its weights, classifier included.
 
     Args:
         steps: Batches of 32 images.
+        size: Height and width that images are scaled to.
     """
     part = DigitsLT().load(None).train
     half = len(part.labels) // 2
@@ -36,7 +37,7 @@ def train(name: str, file: Path, *, steps: int, lr: float) -> None:
         optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
         for _ in range(steps):
             chosen = torch.randint(half, (32,))
-            loss = F.cross_entropy(model(seen(pixels[chosen])), labels[chosen])
+            loss = F.cross_entropy(model(seen(pixels[chosen], size)), labels[chosen])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import ltbench
 from ltbench.backbones.cifar_resnet import CifarResNet
+from ltbench.backbones.request import BackboneRequest
+from ltbench.backbones.timm_family import build
 from ltbench.cli.main import main
 from ltbench.method.factories import Head
 from ltbench.method.stack import Stack
@@ -88,3 +93,34 @@ def test_weights_lie_channels_last(tmp_path: Path) -> None:
     engine, _, _ = scene.Scene(scene.installed()).build("ce", tmp_path)
     convolutions = [module.weight for module in engine.modules() if isinstance(module, nn.Conv2d)]
     assert convolutions and all(weight.is_contiguous(memory_format=torch.channels_last) for weight in convolutions)
+
+
+class OwnRates(CrossEntropy):
+    """Give the stem a rate of its own, and the first block a bound of its own, at the stage's rate."""
+
+    def parameter_groups(self, ctx: ltbench.Context) -> list[ltbench.ParameterGroup]:
+        model: Any = ctx.backbone.model  # type: ignore[attr-defined]
+        return [ltbench.ParameterGroup([model.patch_embed.proj.weight], lr=0.5),
+                ltbench.ParameterGroup(list(model.blocks[0].parameters()), weight_decay=0.0, clip_norm=2.0)]
+
+
+def test_rates_fall_with_depth_but_for_groups_with_one_of_their_own() -> None:
+    """Of the head 0.1, and half of it for each layer below: the last block, ..., the embedding of patches."""
+    engine = Engine(build(BackboneRequest("test_vit", 3, 160)), Head(nn.Linear(64, 3)),
+                    Stack([OwnRates(facts([5, 3, 1], 64))], 1),
+                    lambda engine: cast(ltbench.Context, SimpleNamespace(backbone=engine.backbone)))
+    optimization = Optimization(engine, PROTOCOL.replace(lr=0.1, layer_decay=0.5, schedule="constant"), 10)
+    optimization.set_rates(0)
+    rates = {id(parameter): group["lr"] for group in optimization.optimizer.param_groups for parameter in group["params"]}
+    model: Any = engine.backbone.model
+    depth = len(model.blocks)
+    assert rates[id(engine.head.classifier.weight)] == 0.1  # type: ignore[union-attr]
+    assert rates[id(model.blocks[-1].mlp.fc1.weight)] == rates[id(model.norm.weight)] == 0.05
+    assert rates[id(model.blocks[0].mlp.fc1.weight)] == 0.1 * 0.5**depth
+    assert rates[id(model.patch_embed.proj.weight)] == 0.5 and rates[id(model.cls_token)] == 0.1 * 0.5**(depth + 1)
+    for parameter in engine.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    assert optimization.clips
+    optimization.clip()
+    clipped = torch.cat([p.grad.flatten() for p in model.blocks[0].parameters()])
+    assert clipped.norm().item() == pytest.approx(2.0, rel=1e-3) and model.norm.weight.grad.eq(1).all()

@@ -23,7 +23,7 @@ from ltbench.planning.request import (
     What,
     parse_seeds,
 )
-from ltbench.terms.protocol import OPTIMIZERS, SCHEDULES
+from ltbench.terms.protocol import OPTIMIZERS, SCHEDULES, TUNED, TUNES
 from ltbench.terms.task import TRACKS
 
 SEEDS = ",".join(map(str, DEFAULT_SEEDS))
@@ -55,7 +55,8 @@ def add_task(matrix: argparse._ArgumentGroup) -> None:
 def add_terms(parser: argparse.ArgumentParser) -> None:
     """Add on which terms."""
     terms = parser.add_argument_group("on which terms")
-    terms.add_argument("--protocol", metavar="NAME", help=f"smoke, quick or common (default: {DEFAULT_PROTOCOL})")
+    terms.add_argument("--protocol", metavar="NAME", help=f"smoke, quick, common or, with --init, {TUNED} "
+                       f"(default: {DEFAULT_PROTOCOL})")
     terms.add_argument("--track", choices=TRACKS, default="common", help="equal terms, or each paper's own settings")
     terms.add_argument("--paper", metavar="METHOD", help="in the paper track: run every expression on the terms of this method's "
                        "paper (for the baselines that a paper ran itself)")
@@ -66,13 +67,18 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
     terms.add_argument("--hold-out", action="store_true",
                        help="train without the images that ltbench tune would hold out, and measure on them (makes the protocol "
                        "custom in the common track)")
+    terms.add_argument("--init", metavar="FILE", help="weights that the backbone starts from, or 'timm' for its own from the "
+                       "local cache; its rows are marked external pre-training")
+    terms.add_argument("--tune", choices=TUNES, help="with --init: what of the backbone is trained: all of it (default), nothing "
+                       "of it (last: the classifier alone), its normalization layers, its biases")
     terms.add_argument("--precision", choices=PRECISIONS, default="fp32")
 
 
 def add_custom(parser: argparse.ArgumentParser) -> None:
     """Add what makes a protocol custom."""
     custom = parser.add_argument_group("by hand (makes the protocol custom, which no board ranks)")
-    for name, kind in (("epochs", int), ("batch-size", int), ("lr", float), ("weight-decay", float), ("image-size", int)):
+    for name, kind in (("epochs", int), ("batch-size", int), ("lr", float), ("weight-decay", float), ("image-size", int),
+                       ("layer-decay", float)):
         custom.add_argument(f"--{name}", type=kind, metavar="N" if kind is int else "X")
     for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
         custom.add_argument(f"--{name}", choices=choices)
@@ -81,7 +87,7 @@ def add_custom(parser: argparse.ArgumentParser) -> None:
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
-    """Add where and how; nothing of it changes what is computed, but for a first stage of the user's own."""
+    """Add where and how; nothing of it changes what is computed, but for a first stage that comes from elsewhere."""
     place = parser.add_argument_group("where and how")
     place.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of the records (default: runs)")
     place.add_argument("--data-root", metavar="DIR", help="folder of the data (also LTBENCH_DATA)")
@@ -143,7 +149,7 @@ def request_of(args: argparse.Namespace) -> Request:
                 parse_settings(args.set, registry))
     by_hand = {name: value for name in BY_HAND if (value := getattr(args, name)) is not None}
     terms = Terms(args.protocol, args.track, args.paper, by_hand, args.test_noise, args.precision, args.measure_every,
-                  args.hold_out)
+                  args.hold_out, args.init, args.tune)
     how = How(out=args.out, data_root=Path(args.data_root) if args.data_root else None, download=args.download,
               unreadable=args.unreadable, cache=Path(args.cache) if args.cache else None, stage1=args.stage1,
               weights=args.weights, accumulation=args.accumulate, sync_batch_norm=args.sync_batch_norm, compiles=args.compile,

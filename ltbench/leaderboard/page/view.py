@@ -20,7 +20,7 @@ from ltbench.results.text import printable
 _DIGITS = 6  # significant ones of embedded figures
 _SHIFT = re.compile(r"label_shift\.(published|built)\.((?:for|back)ward)([\d.]+)\.accuracy")
 _MEMORY_UNIT = 2**20
-_COUNTED = {"parameters": 1e6, "relative": 1.0}  # what is counted once for all runs, and its unit
+_COUNTED = {"parameters": 1e6, "trainable": 1e6, "relative": 1.0}  # what is counted once for all runs, and its unit
 _BREAKS = re.compile(r"(?<=[/+(,])")  # where a long expression may go on in the next line
 
 
@@ -98,6 +98,8 @@ def _measures(rows: Sequence[Mapping[str, Any]]) -> Iterator[Column]:
 def _costs(rows: Sequence[Mapping[str, Any]]) -> Iterator[Column]:
     if any(row["cost"] for row in rows):
         yield Column("parameters", "parameters", "of backbone and head, in millions", 2, False)
+        if any(row["external"] and (row["cost"] or {}).get("trainable") is not None for row in rows):
+            yield Column("trainable", "trained", "parameters that a stage trained, in millions", 2, False)
         yield Column("relative", "inference", "operations of a prediction, over those of a linear classifier on the backbone", 2,
                      False)
     yield Column("seconds", "seconds", "of a run with all its stages; mean over runs", 1, False)
@@ -155,7 +157,8 @@ def _figure(row: Mapping[str, Any], key: str) -> tuple[float | None, float | Non
     if key == "seconds":
         return row["seconds"]["mean"], None
     if key in _COUNTED:
-        return None if row["cost"] is None else row["cost"][key] / _COUNTED[key], None
+        counted = (row["cost"] or {}).get(key)
+        return None if counted is None else counted / _COUNTED[key], None
     estimate = row["metrics"].get(key)
     return (estimate["mean"], estimate["ci95"]) if estimate else (None, None)
 

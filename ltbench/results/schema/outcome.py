@@ -131,7 +131,7 @@ class PerClass(Part):
 
 
 class Cost(Part):
-    """What predicting one test image takes."""
+    """What predicting one test image takes, and how much was trained for it."""
 
     parameters: Count
     """Of backbone and head."""
@@ -139,6 +139,8 @@ class Cost(Part):
     """Floating-point operations."""
     relative: Amount
     """Operations over those of a linear classifier on an unchanged backbone of the same name."""
+    trainable: Count | None = None
+    """Parameters that a stage trained, of backbone, head and methods: those of the stage that trained the most."""
 
 
 class PredictionsFile(Part):

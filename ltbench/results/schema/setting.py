@@ -139,3 +139,5 @@ class Pretraining(Part):
     """Name of the model."""
     input: ImageInput | None = None
     """How it takes images."""
+    tune: Text | None = None
+    """What of the backbone was trained from them: ``all``, ``last`` (nothing of it), ``norm`` or ``bias``; null if frozen."""
