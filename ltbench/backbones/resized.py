@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,18 +14,35 @@ _AT_ONCE = 64 * 224 * 224  # pixels: 64 usual images, however many of 32 x 32 ca
 
 
 class Scaled(nn.Module):
-    """Scale images, shape (B, channels, height, width), to squares of one size."""
+    """Scale normalized images to squares of one size: what is linear in the pixels commutes with normalization.
 
-    def __init__(self, size: int) -> None:
+    Args:
+        size: Height and width, in pixels.
+        interpolation: ``bilinear`` or ``bicubic``, with antialiasing, as image files are scaled.
+        mean: Of the normalization that images have been through, per channel, as ``std``; for bicubic.
+    """
+
+    def __init__(self, size: int, interpolation: str = "bilinear", mean: Sequence[float] = (0.0,),
+                 std: Sequence[float] = (1.0,)) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.interpolation = size, interpolation
+        center, spread = (torch.tensor(value).view(-1, 1, 1) for value in (mean, std))
+        self.register_buffer("_black", -center / spread, persistent=False)
+        self.register_buffer("_white", (1 - center) / spread, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return normalized images of any size at the one size."""
+        """Return images of any size, shape (B, channels, height, width), at the one size."""
         if images.shape[2:] == (self.size, self.size):
             return images
-        # After normalization: what is linear in the pixels commutes with it. The filter is the one of images on disk.
-        return F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+        if self.interpolation == "bilinear":
+            return F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+        # A cubic overshoots at edges, which Pillow cuts off at black and white, in each direction. Noise that was added to images
+        # may lie beyond, and stays.
+        low = torch.minimum(images.amin((2, 3), keepdim=True), self.get_buffer("_black"))
+        high = torch.maximum(images.amax((2, 3), keepdim=True), self.get_buffer("_white"))
+        for shape in ((images.shape[2], self.size), (self.size, self.size)):
+            images = F.interpolate(images, shape, mode=self.interpolation, antialias=True).clamp(low, high)
+        return images
 
 
 class Resized(nn.Module):
@@ -35,10 +54,10 @@ class Resized(nn.Module):
 
     feature_dim: int
 
-    def __init__(self, backbone: nn.Module, size: int) -> None:
+    def __init__(self, backbone: nn.Module, scale: Scaled) -> None:
         super().__init__()
         self.backbone = backbone
-        self.scale = Scaled(size)
+        self.scale = scale
         self.feature_dim = feature_dim(backbone)
 
     def forward(self, images: Tensor) -> Tensor:

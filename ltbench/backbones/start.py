@@ -32,10 +32,14 @@ class Start:
     sha256: str
     weights: Weights | None
 
-    def describe(self) -> dict[str, Any]:
-        """Return what a record says of it, and what stands in the keys; no path of a machine."""
+    def describe(self, dataset: Dataset) -> dict[str, Any]:
+        """Return what a record says of it, and what stands in the keys; no path of a machine.
+
+        Args:
+            dataset: That is trained on, as :meth:`view` gives it.
+        """
         of_file = {"kind": "weights", "model": self.backbone, "source": "file", "sha256": self.sha256}
-        return {**(self.weights.describe() if self.weights else of_file), "tune": self.tune}
+        return {**(self.weights.describe(dataset) if self.weights else of_file), "tune": self.tune}
 
     def view(self, dataset: Dataset) -> Dataset:
         """Return a dataset's description as the weights want its images, see :meth:`Weights.view`."""

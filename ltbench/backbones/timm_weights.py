@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import floor
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
-from timm.models import load_state_dict
 from torch import Tensor
 
+from ltbench.backbones.checkpoint import Checkpoint
 from ltbench.backbones.request import BackboneRequest
 from ltbench.backbones.timm_family import create
 from ltbench.errors import UserError
 
 # timm's own order: the formats that hold no code come first.
 _FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
+_OPENAI = {"input_resolution", "context_length", "vocab_size"}  # which no other CLIP has among its tensors
+_MARK = 1024.0
 
 
 @dataclass(frozen=True)
@@ -30,25 +34,49 @@ class Input:
     Args:
         mean: Per channel, of pixels in [0, 1], as ``std``.
         crop: Side of the middle that is cut out, as a fraction of the image's shorter side.
+        interpolation: ``bilinear`` or ``bicubic``.
+        crop_mode: What is scaled to ``resized``: ``center``, the shorter side; ``squash``, both sides.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     size: int
     crop: float
+    interpolation: str = "bilinear"
+    crop_mode: str = "center"
+
+    @property
+    def resized(self) -> int:
+        """What images in files are scaled to before the middle is cut out, in pixels; truncated, as timm does it."""
+        return floor(self.size / self.crop)
 
 
 def input_of(name: str) -> Input:
     """Return what timm writes down for a model's weights.
 
     Raises:
-        UserError: If timm does not know it, or its images are not squares of three channels.
+        UserError: If timm does not know it, its images are not squares of three channels or are prepared in a way that is not
+            known here, or the weights belong into another model.
     """
     cfg = _config(name)
     channels, height, width = cfg.input_size
     if (channels, height) != (3, width):
         raise UserError(f"timm:{name} must read squares of 3 channels, got {channels} x {height} x {width}")
-    return Input(tuple(cfg.mean), tuple(cfg.std), int(height), float(cfg.crop_pct))
+    if cfg.crop_mode not in ("center", "squash"):
+        raise UserError(f"timm:{name} wants images cut by crop_mode {cfg.crop_mode!r}; ltbench does 'center' and 'squash'")
+    if cfg.interpolation not in ("bilinear", "bicubic"):
+        raise UserError(f"timm:{name} wants images scaled by {cfg.interpolation!r}; ltbench does 'bilinear' and 'bicubic'")
+    if any("QuickGELU" in note for note in cfg.notes or ()):
+        _require_quick_gelu(name, f"the weights timm:{name}")
+    return Input(tuple(cfg.mean), tuple(cfg.std), int(height), float(cfg.crop_pct), cfg.interpolation, cfg.crop_mode)
+
+
+def _require_quick_gelu(name: str, what: str) -> None:
+    """Refuse weights that were trained with QuickGELU in a model with GELU, which timm allows: the features would be others."""
+    if "quickgelu" not in name:
+        right = name.replace("_clip_", "_clip_quickgelu_")
+        hint = f": use --backbone timm:{right}" if right != name and timm.is_model(right) else ""
+        raise UserError(f"{what} were trained with QuickGELU, and the model computes GELU{hint}")
 
 
 def find_weights(name: str, *, download: bool) -> Path:
@@ -74,32 +102,77 @@ def find_weights(name: str, *, download: bool) -> Path:
                         "--weights FILE") from error
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a file of tensors, which cannot run code: safetensors, or torch's format without pickled objects."""
-    try:
-        content = load_state_dict(str(path), weights_only=True)
-        tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
-    except Exception as error:  # every format has errors of its own
-        raise UserError(f"{path} cannot be read: it must be a safetensors file, or a torch file of tensors alone") from error
-    if not tensors:
-        raise UserError(f"{path} must hold the tensors of a model by name, got none")
-    return tensors
+def tensors_of(name: str) -> dict[str, Tensor]:
+    """Return the tensors of a timm model with its classifier, in timm's order, without numbers in them."""
+    with torch.device("meta"):
+        return dict(timm.create_model(name).state_dict())
 
 
-def fit_weights(request: BackboneRequest, tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a timm model that was given a file's: renamed, split and resampled as timm does it for this model.
+def fit_weights(request: BackboneRequest, checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """Return the tensors of a timm model that was given a file's: renamed and split as timm does it for this model.
+
+    Where images are shown at another size than the model's own, position embeddings of its own size are resampled as timm does
+    it, and a line says so.
 
     Raises:
         UserError: If tensors are missing or of another shape, naming how many and the first.
     """
-    # timm does not tell what a file lacked. Not-a-numbers do: wherever they do not arrive, the file gave nothing.
-    marks = {name: torch.full_like(value, torch.nan) if value.is_floating_point() else value for name, value in tensors.items()}
-    marked = _given(request, marks, path)
-    missing = [name for name, value in marked.items() if value.is_floating_point() and value.numel() and not value.isnan().any()]
+    checkpoint = checkpoint.fitting(tensors_of(request.name))
+    if _OPENAI <= checkpoint.tensors.keys():
+        _require_quick_gelu(request.name, f"the weights in {checkpoint.path}")
+    own = replace(request, image_size=_config(request.name).input_size[1])
+    try:
+        _require_copies(request, checkpoint)
+        tensors = _given(request, checkpoint.tensors, checkpoint.path)
+    except _Resampled as error:
+        if own == request:
+            raise
+        _require_copies(own, checkpoint)
+        tensors = _given(request, _given(own, checkpoint.tensors, checkpoint.path), checkpoint.path)
+        print(f"{checkpoint.path}: {error.first!r} is resampled for images of {request.image_size} pixels, from {own.image_size}",
+              file=sys.stderr)
+    checkpoint.tell()
+    return tensors
+
+
+class _Resampled(UserError):
+    """Say that a tensor of the model would be computed from one of another size.
+
+    Args:
+        first: Its name.
+    """
+
+    def __init__(self, message: str, first: str) -> None:
+        super().__init__(message)
+        self.first = first
+
+
+def _require_copies(request: BackboneRequest, checkpoint: Checkpoint) -> None:
+    """Refuse what timm would do in silence: leave tensors at random, or resample them.
+
+    It does not tell what a file lacked. Marks do: of plus and minus 1,024 at random, wherever none arrives the file gave nothing,
+    and what is resampled mixes them.
+    """
+    tensors, path = checkpoint.tensors, checkpoint.path
+    generator = torch.Generator().manual_seed(0)
+    marks = {name: (2 * torch.randint(2, value.shape, generator=generator, dtype=torch.float32) - 1) * _MARK
+             if value.is_floating_point() else value for name, value in tensors.items()}
+    marked = {name: value for name, value in _given(request, marks, path).items() if value.is_floating_point() and value.numel()}
+    missing = [name for name, value in marked.items() if not (value.abs() == _MARK).any() and not _mixes(value)]
     if missing:
         raise UserError(f"{path} does not fit timm:{request.name}: {len(missing)} of {len(marked)} tensors are missing, first "
                         f"{missing[0]!r}")
-    return _given(request, tensors, path)
+    shapes = {value.shape for value in tensors.values()}
+    mixed = [name for name, value in marked.items() if value.shape not in shapes and _mixes(value)]
+    if mixed:
+        wanted = " x ".join(map(str, marked[mixed[0]].shape))
+        raise _Resampled(f"{path} does not fit timm:{request.name}: {len(mixed)} tensors are of another size and would be "
+                         f"resampled, first {mixed[0]!r}, which must be {wanted}", mixed[0])
+
+
+def _mixes(value: Tensor) -> bool:
+    """Tell whether a tensor holds numbers that were computed from marks; initial ones are small, and 0 stands beside marks."""
+    return bool(((value != 0) & (value.abs() != _MARK)).any() and (value.abs() > _MARK / 64).any())
 
 
 def _given(request: BackboneRequest, tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -26,6 +26,8 @@ class Dataset(ABC):
         crop_padding: Zeros that the ``crop`` augmentation puts around an image before it cuts the old size out again.
         resized: What the shorter side of an image file is scaled to where no window of it is taken; None where images are in
             memory, and have one size.
+        interpolation: What image files are scaled with, ``bilinear`` or ``bicubic``, both with antialiasing.
+        crop_mode: ``center``, or ``squash``, where both sides of an image file are scaled to ``resized``, whatever its shape.
         max_per_class: n_max of the long-tailed construction: the images of the largest class. None where the training part
             is used as it is.
         published: Images of each class as its authors give them, so that a run can be planned where the data is not; None where
@@ -43,6 +45,8 @@ class Dataset(ABC):
     image_size: int
     crop_padding: int = 4
     resized: int | None = None
+    interpolation: str = "bilinear"
+    crop_mode: str = "center"
     max_per_class: int | None = None
     protocols: Mapping[str, Protocol]
     published: Published | None = None

@@ -91,34 +91,37 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {said}"
 
 
-def cut_window(picture: Picture, uniforms: Floats, size: int) -> Tensor:
+def cut_window(picture: Picture, uniforms: Floats, size: int, interpolation: str = "bilinear") -> Tensor:
     """Return a random window of an image, scaled.
 
     Returns:
         uint8, shape (3, s, s).
     """
     # Cut first: the filter must not look past the window's edge.
-    return _scaled(picture.cut(*random_window(uniforms, *picture.size)), size, size)
+    return _scaled(picture.cut(*random_window(uniforms, *picture.size)), size, size, interpolation)
 
 
-def cut_middle(picture: Picture, resized: int, size: int) -> Tensor:
+def cut_middle(picture: Picture, resized: int, size: int, interpolation: str = "bilinear", crop_mode: str = "center") -> Tensor:
     """Return the middle of an image.
+
+    Args:
+        resized: What the shorter side is scaled to; both sides, where the mode is ``squash``.
 
     Returns:
         uint8, shape (3, s, s).
     """
-    width, height = plain_size(*picture.size, resized)
+    width, height = (resized, resized) if crop_mode == "squash" else plain_size(*picture.size, resized)
     left, top = (round((side - size) / 2) for side in (width, height))
     if max(width, height) > _LONG * resized and min(picture.size) < resized:
         window = (left, top, size, size)
-        part = picture.cut(*source_of(picture.size, (width, height), window))
-        return enlarged_window(part, picture.size, (width, height), window)
-    return _scaled(picture.cut(0, 0, *picture.size), width, height)[:, top:top + size, left:left + size]
+        part = picture.cut(*source_of(picture.size, (width, height), window, interpolation))
+        return enlarged_window(part, picture.size, (width, height), window, interpolation)
+    return _scaled(picture.cut(0, 0, *picture.size), width, height, interpolation)[:, top:top + size, left:left + size]
 
 
-def _scaled(pixels: Tensor, width: int, height: int) -> Tensor:
-    """Scale bilinearly with antialiasing, as Pillow does but for the last gray level."""
-    return F.interpolate(pixels[None], (height, width), mode="bilinear", antialias=True)[0]
+def _scaled(pixels: Tensor, width: int, height: int, interpolation: str) -> Tensor:
+    """Scale with antialiasing, as Pillow does but for the last gray level."""
+    return F.interpolate(pixels[None], (height, width), mode=interpolation, antialias=True)[0]
 
 
 @functools.cache

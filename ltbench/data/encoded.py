@@ -30,6 +30,7 @@ class EncodedImages(ABC):
         size: Height and width of what is returned, s.
         resized: What the shorter side is scaled to before the middle is cut out, where no window is given.
         content: Digest of what the images hold, where their names do not say it: a user's own have no official form.
+        interpolation: What images are scaled with, see :class:`ltbench.data.base.Dataset`, as ``crop_mode``.
     """
 
     paths: Paths
@@ -37,6 +38,8 @@ class EncodedImages(ABC):
     size: int
     resized: int
     content: str = field(default="", kw_only=True)
+    interpolation: str = field(default="bilinear", kw_only=True)
+    crop_mode: str = field(default="center", kw_only=True)
 
     def __post_init__(self) -> None:
         if self.labels.dtype != torch.int64 or self.labels.shape != (len(self.paths),):
@@ -102,7 +105,7 @@ class EncodedImages(ABC):
         for row, index in enumerate(indices.tolist()):
             picture = read_picture(self.read(index), self.paths[index])
             for view, drawn in zip(views, windows, strict=True):
-                cut = (cut_middle(picture, self.resized, self.size) if drawn is None else
-                       cut_window(picture, drawn[row], self.size))
+                cut = (cut_middle(picture, self.resized, self.size, self.interpolation, self.crop_mode) if drawn is None else
+                       cut_window(picture, drawn[row], self.size, self.interpolation))
                 view[row] = cut.permute(1, 2, 0).numpy()
         return [torch.from_numpy(view).permute(0, 3, 1, 2) for view in views]

@@ -16,7 +16,7 @@ from ltbench.data.base import Dataset
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
 from ltbench.data.longtail import Split, make_split, test_indices
-from ltbench.data.parts import Fingerprinted, Parts, TensorImages
+from ltbench.data.parts import Fingerprinted, ImageSource, Parts, TensorImages
 from ltbench.data.published import unread_parts
 from ltbench.data.stream import Decoder
 from ltbench.errors import MissingData, UserError
@@ -84,6 +84,15 @@ def load_task_data(dataset: Dataset, parts: Parts, task: Task, per_class: int | 
     return TaskData(dataset, parts, split, torch.as_tensor(tested), parts.train.labels[kept], fingerprint)
 
 
+def _as_seen(part: ImageSource, dataset: Dataset) -> ImageSource:
+    """Return a part whose images come as a dataset's description says."""
+    if isinstance(part, TensorImages):
+        return part.in_channels(dataset.channels)
+    if isinstance(part, EncodedImages):
+        return replace(part, interpolation=dataset.interpolation, crop_mode=dataset.crop_mode)
+    return part
+
+
 def _fingerprint(parts: Parts) -> str | None:
     """Join those of both parts: methods measure figures on the test part while they train, and a stage keeps them."""
     named = [part.fingerprint if isinstance(part, Fingerprinted) else "" for part in (parts.train, parts.test)]
@@ -125,8 +134,7 @@ def load_parts(dataset: Dataset, root: Path | None, *, download: bool, planning:
     except OSError as error:  # such as a folder that may not be entered
         raise UserError(f"{dataset.name} cannot be read: {str(error.filename)!r}: {error.strerror}" if error.filename else
                         f"{dataset.name} cannot be read: {error}") from error
-    train, test, val = (part.in_channels(dataset.channels) if isinstance(part, TensorImages) else part
-                        for part in (parts.train, parts.test, parts.val))
+    train, test, val = (None if part is None else _as_seen(part, dataset) for part in (parts.train, parts.test, parts.val))
     assert train is not None and test is not None
     parts = replace(parts, train=train, test=test, val=val)
     for name, part in (("train", parts.train), ("test", parts.test)):

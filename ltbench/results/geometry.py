@@ -31,6 +31,7 @@ from ltbench.system.mapped import row_blocks
 from ltbench.training.distributed import interleave
 from ltbench.training.embedding import Embedder
 from ltbench.training.engine import Engine
+from ltbench.training.kept_images import KeptTestImages
 
 KEEP = ("nothing", "statistics", "features")
 _BATCH = 1024
@@ -108,13 +109,16 @@ def split_features(engine: Engine, split: str, bank: Bank) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def test_bank(engine: Engine, data: TaskData, accelerator: Accelerator) -> Bank:
+def test_bank(engine: Engine, data: TaskData, accelerator: Accelerator, kept: KeptTestImages | None = None) -> Bank:
     """Return the embeddings of the test images, in their order.
 
     Args:
         engine: Of the last stage.
+        kept: Where they are kept; None where they are computed now.
     """
     plain = plain_view(data.dataset)
+    if kept is not None:
+        return kept.read(engine.backbone, "plain", lambda pixels, positions: plain(pixels, positions, 0, 0))
     embed = Embedder(engine.backbone, data, accelerator.device, data.parts.test, data.test_indices)
     rows = [torch.empty(0, int(engine.backbone.feature_dim), device=accelerator.device)]  # type: ignore[arg-type]
     for positions, pixels in evaluation_batches(data.parts.test, data.test_indices, 500, accelerator.device,

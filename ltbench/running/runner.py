@@ -252,7 +252,7 @@ class Runner:
                 last = stage.engine, bank
         if last and self.options.keep == "features":
             geometry |= split_features(last[0], "train", last[1])
-            geometry |= split_features(last[0], "test", test_bank(last[0], data, self.accelerator))
+            geometry |= split_features(last[0], "test", test_bank(last[0], data, self.accelerator, self.stages.test_images(data)))
         assert stage is not None  # an expression has a stage
         return stage, geometry
 
@@ -261,7 +261,8 @@ class Runner:
         """Predict the test images and fill in every figure."""
         protocol = plan.stages[-1].protocol
         with phases.phase("evaluation"):
-            predictions = predict_test(stage.engine, data, self.accelerator, flip=protocol.eval_flip, noise=protocol.eval_noise)
+            predictions = predict_test(stage.engine, data, self.accelerator, flip=protocol.eval_flip, noise=protocol.eval_noise,
+                                       kept=self.stages.test_images(data))
         backbone = backbone_facts(plan.stages[0].protocol.backbone, data, self.registry)
         cost = inference_cost(stage.engine, data, backbone, views=2 if protocol.eval_flip else 1)
         record.cost = Cost.model_validate({**cost, "trainable": stage.trainable})

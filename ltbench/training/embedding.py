@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -62,7 +62,7 @@ class Embedder:
 
 
 @contextmanager
-def embedding_with(engine: Engine, embedder: Embedder) -> Iterator[None]:
+def embedding_with(engine: Engine, embedder: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Let an engine, or the one that speaks for it, read images through an embedder for a while."""
     trained = engine.trained
     trained.embedder = embedder

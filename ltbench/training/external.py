@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ltbench.backbones.checkpoint import read_checkpoint
 from ltbench.backbones.resized import Resized, Scaled
 from ltbench.backbones.tuning import train_only
 from ltbench.errors import UserError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ltbench.backbones.pretrained import Weights
     from ltbench.backbones.start import Start
 
-_WRAPPERS = ("module.", "_orig_mod.", "model.")
+_FAMILY = "model."  # before all names of a backbone of timm's, and of no file that timm wrote
 _CLASSIFIERS = ("fc.", "linear.", "classifier.", "head.classifier.")
 
 
@@ -57,7 +57,7 @@ def load_weights(engine: Engine, weights: Weights) -> None:
         engine: Of the first stage; its backbone is one of timm's, for images of the weights' size.
     """
     load_weights_into(engine.backbone, weights)
-    engine.backbone = Resized(engine.backbone, weights.input.size)
+    engine.backbone = Resized(engine.backbone, _scaled(weights))
     engine.head = NoHead()
 
 
@@ -71,8 +71,13 @@ def start_from(backbone: nn.Module, start: Start) -> nn.Module:
         read_backbone(start.file, backbone)
     else:
         load_weights_into(backbone, start.weights)
-        backbone.scale = Scaled(start.weights.input.size)
+        backbone.scale = _scaled(start.weights)
     return train_only(backbone, start.tune)
+
+
+def _scaled(weights: Weights) -> Scaled:
+    seen = weights.input
+    return Scaled(seen.size, seen.interpolation, seen.mean, seen.std)
 
 
 def load_weights_into(backbone: nn.Module, weights: Weights) -> None:
@@ -80,37 +85,18 @@ def load_weights_into(backbone: nn.Module, weights: Weights) -> None:
     backbone.load_state_dict({f"model.{name}": value for name, value in weights.tensors().items()})
 
 
-def read_backbone(path: Path, backbone: nn.Module) -> dict[str, Tensor]:
-    """Load a backbone from a file, and return all tensors of the file."""
-    tensors = {_bare(name): value for name, value in _read(path).items()}
-    own = {name.removeprefix("backbone."): value for name, value in tensors.items()}
-    wanted = backbone.state_dict()
-    wrong = [name for name, value in wanted.items() if name not in own or own[name].shape != value.shape]
+def read_backbone(path: Path, backbone: nn.Module) -> Mapping[str, Tensor]:
+    """Load a backbone from a file, and return all tensors of the file, without what a training put before their names."""
+    if not path.is_file():
+        raise UserError(f"--stage1 must be a file, got {path}")
+    wanted = {name.removeprefix(_FAMILY): name for name in backbone.state_dict()}
+    checkpoint = read_checkpoint(path).fitting(wanted)
+    tensors = checkpoint.tensors
+    shapes = {name: value.shape for name, value in backbone.state_dict().items()}
+    wrong = [name for bare, name in wanted.items() if bare not in tensors or tensors[bare].shape != shapes[name]]
     if wrong:
         raise UserError(f"{path} does not fit the backbone: {len(wrong)} of {len(wanted)} tensors are missing or of another "
                         f"shape, first {wrong[0]!r}")
-    backbone.load_state_dict({name: own[name] for name in wanted})
+    checkpoint.tell()
+    backbone.load_state_dict({name: tensors[bare] for bare, name in wanted.items()})
     return tensors
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"--stage1 must be a file, got {path}") from None
-    except Exception as error:
-        raise UserError(f"{path} cannot be read: it must be a safetensors file, or a torch file of tensors alone") from error
-    for name in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(name), dict):
-            content = content[name]
-    if not isinstance(content, dict):
-        raise UserError(f"{path} must hold a state dict, got {type(content).__name__}")
-    return {name: value for name, value in content.items() if isinstance(value, Tensor)}
-
-
-def _bare(name: str) -> str:
-    for wrapper in _WRAPPERS:
-        name = name.removeprefix(wrapper)
-    return name

@@ -31,6 +31,7 @@ from ltbench.training.engine import Engine
 from ltbench.training.external import load_external, load_weights
 from ltbench.training.features import FeatureReader
 from ltbench.training.files import WORTH_SYNCING, check_tensors, load_tensors, save_tensors
+from ltbench.training.kept_images import KeptTestImages
 from ltbench.training.loop import BatchLoader, Loop, Row, Tick, first_row
 from ltbench.training.store import CHECKPOINT, ENGINE, StageStore
 
@@ -164,9 +165,21 @@ class StageRunner:
         """
         if self.weights is None:
             return _trained_in(plan)
-        key = self.weights.bank_key(data)
+        return self._folder(self.weights.bank_key(data), f"features of {self.weights.model} on {data.dataset.name}")
+
+    def test_images(self, data: TaskData) -> KeptTestImages | None:
+        """Return what keeps embeddings of test images under weights that others trained; None where there are no such weights.
+
+        For evaluation alone: no stage is handed it, and no method can ask for it.
+        """
+        if self.weights is None:
+            return None
+        what = f"test features of {self.weights.model} on {data.dataset.name}"
+        return KeptTestImages(data, self.accelerator, self.store, self._folder(self.weights.test_key(data), what))
+
+    def _folder(self, key: str, what: str) -> str:
+        """Make a folder of the store for banks, if it is not there, mark it as used, and return its key."""
         if self.accelerator.is_main_process:
-            what = f"features of {self.weights.model} on {data.dataset.name}"
             with self.store.lock(key, what):
                 if not self.store.meta(key):  # reading it marks it as used
                     self.store.finish(key, {"what": what, "curve": [], "seconds": 0.0})

@@ -160,3 +160,14 @@ def test_a_window_does_not_look_past_its_edge() -> None:
     pixels[top:top + height, left:left + width] = 200
     for held in (pixels, Image.fromarray(pixels)):
         assert (cut_window(Picture(held), numbers, 8) == 200).all()
+
+
+@pytest.mark.parametrize(("crop_mode", "box"), [("center", (48, 36)), ("squash", (36, 36))])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_middles_are_pillows(interpolation: str, crop_mode: str, box: tuple[int, int]) -> None:
+    content = saved(scene(80, 60), "PNG")
+    scaled = Image.open(io.BytesIO(content.tobytes())).resize(box, Image.Resampling[interpolation.upper()])
+    left, top = (box[0] - 32) // 2, (box[1] - 32) // 2
+    expected = np.asarray(scaled.crop((left, top, left + 32, top + 32)), np.int64)
+    found = cut_middle(read_picture(content, "x.png"), 36, 32, interpolation, crop_mode).permute(1, 2, 0).numpy()
+    assert np.abs(found - expected).max() <= 1

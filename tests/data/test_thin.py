@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from ltbench.data import decoding
 from ltbench.data.decoding import Picture, cut_middle
@@ -10,7 +9,9 @@ from tests.support.peaks import STATUS, extra_mebibytes
 
 
 @pytest.mark.parametrize(("resized", "size"), [(256, 224), (36, 32), (64, 64)])
-def test_thin_images_are_scaled_as_if_they_were_whole(resized: int, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_thin_images_are_scaled_as_if_they_were_whole(interpolation: str, resized: int, size: int,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     sides = [(1, 5), (2, 63), (3, 200), (resized - 1, 4 * resized + 2)]
     sides += [(short, int(short * ratio)) for short, ratio in zip(rng.integers(1, 13, 40), rng.uniform(5, 60, 40), strict=True)]
@@ -20,10 +21,12 @@ def test_thin_images_are_scaled_as_if_they_were_whole(resized: int, size: int, m
             with monkeypatch.context() as patch:
                 patch.setattr(decoding, "enlarged_window", None)
                 patch.setattr(decoding, "_LONG", float("inf"))
-                expected = cut_middle(picture, resized, size)
+                expected = cut_middle(picture, resized, size, interpolation)
             with monkeypatch.context() as patch:
                 patch.setattr(decoding, "_scaled", None)
-                assert torch.equal(cut_middle(picture, resized, size), expected), shape
+                found = cut_middle(picture, resized, size, interpolation)
+            # torch gives weights more bits where the largest of a whole line is below 1, as a cubic's may be.
+            assert int((found.int() - expected.int()).abs().max()) <= (interpolation == "bicubic"), shape
 
 
 STRIP = """

@@ -20,7 +20,7 @@ from ltbench.running.phases import Phases
 from ltbench.testing import scene
 from ltbench.testing.stand_in import stand_in
 from ltbench.training import features, loop
-from ltbench.training.features import FeatureReader
+from ltbench.training.features import BankMaker
 from ltbench.training.loop import Row
 
 METHODS = "ldam+drw/crt,mixup+nc,ce/lncm/multi_ncm,iccl/iccl_rebalance"
@@ -93,13 +93,13 @@ def test_what_a_run_would_cost_is_timed_there(tmp_path: Path, capsys: pytest.Cap
     assert "1 of 1 runs and 1 stages to do" in capsys.readouterr().out
 
 
-def bank_here(self: FeatureReader, rows: Tensor) -> Bank:
-    return Bank(rows.to(self._accelerator.device), self._data.labels)
+def bank_here(self: BankMaker, rows: Tensor, labels: Tensor) -> Bank:
+    return Bank(rows.to(self._accelerator.device), labels)
 
 
 
 FAULTS: list[tuple[str, object, str, Callable[..., Any]]] = [
-    ("ce/crt", FeatureReader, "_bank", bank_here),
+    ("ce/crt", BankMaker, "_bank", bank_here),
     ("hyperspherical", loop, "gather_rows", lambda rows, *_: rows + torch.zeros(1)),
     ("ce", evaluate, "summarize", lambda log_probs, labels: log_probs.gather(1, labels.cpu()[:, None])),
 ]

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
+from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2.functional import resize
 
 from ltbench.data.digits import DigitsLT
@@ -16,9 +17,13 @@ from ltbench.data.digits import DigitsLT
 SIZE = 160  # of timm's test models, whose mean and standard deviation are 0.5
 
 
-def seen(pixels: Tensor, size: int = SIZE) -> Tensor:
-    """Prepare gray digits as the weights want them: scaled before they are normalized, which ltbench does after."""
-    return (resize(pixels.repeat(1, 3, 1, 1).float() / 255, [size, size], antialias=True) - 0.5) / 0.5
+FILTERS = {"test_resnet": "bilinear", "test_vit": "bicubic"}
+
+
+def seen(pixels: Tensor, name: str, size: int = SIZE) -> Tensor:
+    """Prepare gray digits as a model's weights want them: scaled before they are normalized, which ltbench does after."""
+    scaled = resize(pixels.repeat(1, 3, 1, 1).float() / 255, [size, size], InterpolationMode(FILTERS[name]), antialias=True)
+    return (scaled.clamp(0, 1) - 0.5) / 0.5
 
 
 def train(name: str, file: Path, *, steps: int, lr: float, size: int = SIZE) -> None:
@@ -37,7 +42,7 @@ def train(name: str, file: Path, *, steps: int, lr: float, size: int = SIZE) -> 
         optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
         for _ in range(steps):
             chosen = torch.randint(half, (32,))
-            loss = F.cross_entropy(model(seen(pixels[chosen], size)), labels[chosen])
+            loss = F.cross_entropy(model(seen(pixels[chosen], name, size)), labels[chosen])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -73,7 +73,7 @@ def test_a_bank_that_was_lost_to_another_process_goes_on_where_that_one_left_it(
     engine = engine_of(WIDTH)
     reader = reader_of(engine, data, tmp_path)
     answers = iter([True, False, True, True])  # lost before the second chunk, by one that did nothing
-    monkeypatch.setattr(reader._store, "confirm", lambda key: next(answers))
+    monkeypatch.setattr(reader._maker._store, "confirm", lambda key: next(answers))
     assert torch.equal(reader.read("train", "plain").embedding, whole)
     assert cast(Projection, engine.backbone).calls == 5 * [512] + [440] + 3 * [512] + [440]
 
@@ -106,9 +106,9 @@ def test_a_bank_counts_as_a_part_of_its_stage(tmp_path: Path) -> None:
     engine = engine_of(WIDTH)
     reader = reader_of(engine, made_up(ROWS), tmp_path)
     reader.read("train", "plain")
-    (entry,) = reader._store.entries()
+    (entry,) = reader._maker._store.entries()
     assert entry.size >= 4 * ROWS * WIDTH
-    assert reader._store.prune(0) == [entry] and not folder(tmp_path).exists()
+    assert reader._maker._store.prune(0) == [entry] and not folder(tmp_path).exists()
 
 
 def test_a_bank_of_a_stage_that_was_pruned_is_computed_and_not_kept(tmp_path: Path) -> None:
@@ -123,9 +123,9 @@ def test_a_bank_of_a_stage_that_was_pruned_is_computed_and_not_kept(tmp_path: Pa
 def test_making_a_bank_makes_room_for_it(tmp_path: Path) -> None:
     engine = engine_of(WIDTH)
     reader = reader_of(engine, made_up(ROWS), tmp_path)
-    other = reader._store.path("cd2")
+    other = reader._maker._store.path("cd2")
     other.mkdir(parents=True)
     (other / "engine.safetensors").write_bytes(b"x" * 100)
-    reader._store.limit = 100
+    reader._maker._store.limit = 100
     reader.read("train", "plain")
     assert not other.exists() and (folder(tmp_path) / "bank-plain.rows").is_file()

