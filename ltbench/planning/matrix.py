@@ -124,8 +124,8 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
                 try:
                     plan = plan_run(method, task, protocol, registry, dataset, settings=what.settings,
                                     precision=terms.precision, external=elsewhere.sha256 if elsewhere else first,
-                                    pretraining=elsewhere.describe(dataset) if elsewhere else None, paper=terms.paper, asked=asked,
-                                    accumulation=request.how.accumulation, start=start)
+                                    pretraining=elsewhere.describe(dataset) if elsewhere else None, paper=terms.paper,
+                                    asked=asked, accumulation=request.how.accumulation, start=start)
                     if weights:
                         require_later_stages(plan, method)
                     plans.append(plan)
