@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +15,19 @@ from ltbench.leaderboard.opponents import Opponent
 from ltbench.leaderboard.outcomes import Outcomes, believe, stack
 from ltbench.leaderboard.rows import Run, name_runs
 from ltbench.leaderboard.tables import headings
+from ltbench.results.class_names import Named, recorded_names
 
 
 @dataclass(frozen=True)
 class ClassChange:
-    """Hold the accuracy of a class with both methods, in percent over all runs, and the second minus the first."""
+    """Hold the accuracy of a class with both methods, in percent over all runs, and the second minus the first.
+
+    Args:
+        name: What the class is called; None where nobody knows.
+    """
 
     label: int
+    name: str | None
     training_images: int
     first: float
     second: float
@@ -54,11 +60,13 @@ class Comparison:
     losing: tuple[ClassChange, ...]
 
 
-def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
+def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int = RESAMPLES, seed: int = 0,
+            named: Named = recorded_names) -> Comparison:
     """Compare two methods over the runs that both completed.
 
     Args:
         classes: How many that gain, and how many that lose, to name.
+        named: What the classes of a record are called.
 
     Raises:
         UserError: If no run is common to both, or predictions are missing, damaged or not those of their record.
@@ -70,7 +78,7 @@ def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int 
     outcomes = stack(runs, [[believe(one.runs[run]) for run in runs] for one in (first, second)])
     resampled = resample(outcomes, resamples if len(runs) > 1 else 1, seed)
     tables, _ = collect([first.runs[run] for run in runs])
-    changes = sorted(_changes(outcomes), key=lambda change: (change.change, change.label))
+    changes = sorted(_changes(outcomes, named(first.runs[runs[0]].record)), key=lambda change: (change.change, change.label))
     return Comparison(
         first=first.name,
         second=second.name,
@@ -85,7 +93,7 @@ def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int 
     )
 
 
-def _changes(outcomes: Outcomes) -> list[ClassChange]:
+def _changes(outcomes: Outcomes, names: Sequence[str] | None) -> list[ClassChange]:
     """Return the change of every class that has test images."""
     changes = []
     for label in np.unique(outcomes.labels).tolist():
@@ -93,7 +101,8 @@ def _changes(outcomes: Outcomes) -> list[ClassChange]:
         images = right[0].size  # of all runs
         first, second = right.sum(axis=(1, 2)).tolist()
         change = 100 * (second - first) / images
-        changes.append(ClassChange(label, int(outcomes.class_counts[label]), 100 * first / images, 100 * second / images, change))
+        changes.append(ClassChange(label, None if names is None else names[label], int(outcomes.class_counts[label]),
+                                   100 * first / images, 100 * second / images, change))
     return changes
 
 

@@ -81,6 +81,7 @@ def _table(table: Mapping[str, Any], heading: Heading) -> dict[str, Any]:
         "data": {
             **shared,
             "images": table["curve_images"],
+            "names": table["curve_names"],
             "columns": [[column.key, column.label, column.decimals] for column in (*measures, *costs)],
             "rows": [row["data"] for row in rows],
         },

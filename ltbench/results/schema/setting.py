@@ -45,6 +45,8 @@ class RecordedSplit(Part):
     """Training images of each class, shape (C,)."""
     test_counts: list[Count]
     """Test images of each class, shape (C,)."""
+    class_names: list[Text] | None = None
+    """What each class is called, in the order of the labels, shape (C,); absent where classes have but numbers."""
     images: Text | None = None
     """Which images a dataset's name stands for, where it may stand for others."""
     unreadable: Unreadable | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from typing import Any
 
 from pydantic import ValidationError
@@ -72,9 +72,11 @@ def _demand(path: str, words: str, value: object) -> str:
 def _contradictions(record: Record) -> Iterator[str]:
     """Find fields that are sound alone and not together."""
     classes = len(record.split.class_counts)
-    sized = {"split.test_counts": record.split.test_counts}
+    sized: dict[str, Sized] = {"split.test_counts": record.split.test_counts}
     if record.split.held_out is not None:
         sized["split.held_out"] = record.split.held_out
+    if record.split.class_names is not None:
+        sized["split.class_names"] = record.split.class_names
     if (tested := record.per_class) is not None:
         sized |= {"per_class.correct": tested.correct, "per_class.total": tested.total}
     yield from (_demand(path, f"of {classes} classes", len(counts)) for path, counts in sized.items() if len(counts) != classes)
