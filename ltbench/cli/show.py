@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _summary(record: Record, remark: str | None) -> Iterator[str]:
     from ltbench.results.tested import tell_tested
+    from ltbench.terms.shots import USUAL
 
     task, split, core = record.task, record.split, record.core
     ratio = "" if task.imbalance_ratio is None else f"@{task.imbalance_ratio:g}"
@@ -74,8 +75,10 @@ def _summary(record: Record, remark: str | None) -> Iterator[str]:
     yield (f"split: {len(counts)} classes of {max(counts, default=0)} to {min(counts, default=0)} training images, "
            f"{sum(counts):,} in all; {sum(split.test_counts):,} test images; {task.imbalance}; sha256 {split.hash}")
     if record.metrics is not None:
-        if tested := tell_tested(counts, split.test_counts):
+        if tested := tell_tested(counts, split.test_counts, record.protocol.bounds):
             yield f"figures are {tested}"
+        if record.protocol.bounds != USUAL:
+            yield f"{record.protocol.bounds} training images of the class"
         if remark:
             yield f"note: {remark}"
         figures = {name: value for name, value in record.metrics.as_dict().items() if name != "label_shift"}

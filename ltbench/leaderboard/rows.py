@@ -83,7 +83,8 @@ class Row:
     @property
     def tested(self) -> str | None:
         """Over how many classes its figures are, where some have no test image; None where all have."""
-        texts = [text for record in self.records if (text := tell_tested(record.split.class_counts, record.split.test_counts))]
+        texts = [text for record in self.records
+                 if (text := tell_tested(record.split.class_counts, record.split.test_counts, record.protocol.bounds))]
         return texts[0] if texts else None
 
     @property

@@ -12,6 +12,7 @@ from ltbench.leaderboard.tuned import heading as tuning_heading
 from ltbench.leaderboard.tuned import too_many
 from ltbench.results.interval import Estimate
 from ltbench.results.text import escape_markdown, finish_latex, printable
+from ltbench.terms.shots import USUAL
 
 NOTHING = "—"
 _TEXTS = ("method", "notes", "paper", "row", "verdict", "because", "change", "table")
@@ -88,6 +89,7 @@ def _heading(table: Table) -> Heading:
         f"{table.train_images:,} training images",
         table.precision,
     ]
+    parts += [str(protocol.bounds)] if protocol.bounds != USUAL else []
     seeds = [seed for seed, _ in table.splits]
     parts += [f"split seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"] if seeds != [0] else []
     parts += [f"selection {table.selection}"] if table.selection != "last" else []
@@ -160,7 +162,8 @@ def _tabulate(header: list[str], body: list[list[str]], form: str) -> str:
 
 def _markdown(table: Table, heading: str) -> str:
     remark = f"\n{escape_markdown(printable(table.remark))}.\n" if table.remark else ""
-    return f"## {escape_markdown(heading)}\n\n{tabulate_markdown(*_cells(table))}\n{remark}"
+    title = escape_markdown(heading).replace(" &gt; ", " > ").replace(" &lt; ", " < ")  # between spaces they begin no tag
+    return f"## {title}\n\n{tabulate_markdown(*_cells(table))}\n{remark}"
 
 
 def _latex(table: Table, heading: str) -> str:

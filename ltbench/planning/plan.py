@@ -26,13 +26,14 @@ from ltbench.registry import sources
 from ltbench.registry.discovery import Registry
 from ltbench.registry.run_info import RunInfo
 from ltbench.terms.protocol import PAPER, Protocol
+from ltbench.terms.shots import USUAL
 from ltbench.terms.task import Task
 
 if TYPE_CHECKING:
     from ltbench.backbones.start import Start
 
 # Fields of a protocol that say nothing about the training of a first or of a later stage.
-_NOT_TRAINING = {"name", "eval_flip", "eval_noise"}
+_NOT_TRAINING = {"name", "eval_flip", "eval_noise", "splits"}
 # How a method's override of a general field reads in a later stage.
 _STAGE2_FIELDS = {"weight_decay": "stage2_weight_decay", "lr": "stage2_lr", "batch_size": "stage2_batch_size",
                   "schedule": "stage2_schedule"}
@@ -195,7 +196,8 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         shared = shared.replace(eval_flip=terms[-1].eval_flip, name=PAPER)
     key = _digest([stages[-1].key, [[_method_key(c) for c in stage.choices] for stage in stages], task.track, protocol.name,
                    stages[-1].protocol.eval_flip, *([protocol.eval_noise] if protocol.eval_noise else []),
-                   *([{"measure_every": protocol.measure_every}] if protocol.measure_every else [])])
+                   *([{"measure_every": protocol.measure_every}] if protocol.measure_every else []),
+                   *([{"splits": protocol.splits}] if protocol.splits != USUAL else [])])
     return RunPlan(expression, task, shared, tuple(stages), precision, external, paper, key, dataset.images, pretraining)
 
 

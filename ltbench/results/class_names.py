@@ -93,7 +93,7 @@ def _in_words(names: Sequence[str]) -> Sequence[str]:
     """Return what WordNet calls its numbers, with the number where two are called alike; other names as they are."""
     if not all(_WORDNET.fullmatch(name) for name in names):
         return names
-    from timm.data import ImageNetInfo
+    from timm.data.imagenet_info import ImageNetInfo
 
     table = ImageNetInfo("imagenet-22k")
     words = []

@@ -19,9 +19,10 @@ from ltbench.results.accuracy import (
 from ltbench.results.calibration import expected_calibration_error, negative_log_likelihood
 from ltbench.results.predictions import Predictions
 from ltbench.results.tested import count_tested
+from ltbench.terms.shots import USUAL, Splits
 
 
-def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike) -> dict[str, Any]:
+def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike, splits: Splits = USUAL) -> dict[str, Any]:
     """Compute the figures that every record has, in full precision.
 
     Accuracies, the balanced error and the harmonic mean are in percent; the calibration error lies in [0, 1]; the loss is in
@@ -30,6 +31,7 @@ def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike) -> d
 
     Args:
         class_counts: Training images of each class, shape (C,).
+        splits: Where many, medium and few part.
 
     Raises:
         ValueError: If a label or a prediction is not one of the C classes.
@@ -37,9 +39,9 @@ def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike) -> d
     counts = np.asarray(class_counts, dtype=np.int64)  # (C,)
     correct, total = per_class_counts(predictions, len(counts))
     accuracy = per_class_accuracy(correct, total)
-    tested = count_tested(counts.tolist(), total.tolist())
+    tested = count_tested(counts.tolist(), total.tolist(), splits)
     return {
-        "accuracy": shot_accuracy(correct, total, counts),
+        "accuracy": shot_accuracy(correct, total, counts, splits),
         **({} if tested is None else {"tested_classes": tested}),
         "balanced_error": balanced_error(accuracy),
         "worst_class": worst_class(accuracy),

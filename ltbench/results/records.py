@@ -229,7 +229,7 @@ def verify(record: Record, predictions: Predictions) -> list[Mismatch]:
     claims = {} if record.metrics is None else record.metrics.as_dict()
     try:
         correct, total = per_class_counts(predictions, len(counts))
-        metrics = standard_metrics(predictions, counts)
+        metrics = standard_metrics(predictions, counts, record.protocol.bounds)
         if "tested_classes" not in claims:  # before records said so; split.test_counts tells it
             metrics.pop("tested_classes", None)
         if shifts := claims.get("label_shift"):

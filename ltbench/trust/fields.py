@@ -30,7 +30,8 @@ def check_fields(record: Record) -> Iterator[Remark]:
     yield from _identity(record)
     yield from check_trials(record)
     yield from _flags(record)
-    if record.metrics is not None and (tested := tell_tested(record.split.class_counts, record.split.test_counts)):
+    if record.metrics is not None and (tested := tell_tested(record.split.class_counts, record.split.test_counts,
+                                                                 record.protocol.bounds)):
         yield warning("metrics.accuracy", f"is {tested}")
 
 

@@ -55,7 +55,8 @@ def table(rows: list[dict[str, Any]], dataset: str = "cifar100-lt@100", track: s
     """A table as ``board.json`` has it, but for its heading, which is not yet text; every third row has a printed figure."""
     value = {
         "heading": Heading(dataset, track, "common protocol, resnet32, 200 epochs, 10,847 training images, bf16"),
-        "track": track, "not_ranked": None, "rows": rows, "curve_names": None, "curve_images": [round(500 * 0.01 ** (at / (classes - 1)), 2)
+        "track": track, "not_ranked": None, "rows": rows, "curve_names": None,
+        "curve_images": [round(500 * 0.01 ** (at / (classes - 1)), 2)
                                                                           for at in range(classes)],
         "reported": [[claim()] if place % 3 == 0 else [] for place in range(len(rows))],
     }

@@ -16,6 +16,7 @@ from ltbench.leaderboard.page.printed import printed_of, telling
 from ltbench.leaderboard.tables import COLUMNS, NOTHING, Heading
 from ltbench.results.accuracy import SPLITS
 from ltbench.results.text import printable
+from ltbench.terms.shots import USUAL, Splits, splits_of
 
 _DIGITS = 6  # significant ones of embedded figures
 _SHIFT = re.compile(r"label_shift\.(published|built)\.((?:for|back)ward)([\d.]+)\.accuracy")
@@ -41,9 +42,9 @@ class Column(NamedTuple):
 
 _TITLES = {
     "all": "accuracy in percent, mean over all classes",
-    "many": "accuracy in percent over classes of more than 100 training images",
-    "medium": "accuracy in percent over classes of 20 to 100 training images",
-    "few": "accuracy in percent over classes of fewer than 20 training images",
+    "many": "accuracy in percent over classes of more than {0} training images",
+    "medium": "accuracy in percent over classes of {1} to {0} training images",
+    "few": "accuracy in percent over classes of fewer than {1} training images",
     "worst tenth": "accuracy in percent over the tenth of the classes with the lowest accuracy",
     "harmonic mean": "harmonic mean of the classes' accuracies, in percent",
     "ECE": "expected calibration error, lower is better",
@@ -64,7 +65,8 @@ def view(content: Mapping[str, Any], headings: Sequence[Heading]) -> dict[str, A
 
 
 def _table(table: Mapping[str, Any], heading: Heading) -> dict[str, Any]:
-    measures, costs = list(_measures(table["rows"])), list(_costs(table["rows"]))
+    bounds = splits_of(table["protocol"].get("splits", USUAL))
+    measures, costs = list(_measures(table["rows"], bounds)), list(_costs(table["rows"]))
     rows = [_row(row, found, measures, costs) for row, found in zip(table["rows"], table["reported"], strict=True)]
     shared = _printable({"heading": str(heading), **dataclasses.asdict(heading)})
     return {
@@ -82,15 +84,16 @@ def _table(table: Mapping[str, Any], heading: Heading) -> dict[str, Any]:
             **shared,
             "images": table["curve_images"],
             "names": table["curve_names"],
+            "splits": bounds,
             "columns": [[column.key, column.label, column.decimals] for column in (*measures, *costs)],
             "rows": [row["data"] for row in rows],
         },
     }
 
 
-def _measures(rows: Sequence[Mapping[str, Any]]) -> Iterator[Column]:
+def _measures(rows: Sequence[Mapping[str, Any]], bounds: Splits) -> Iterator[Column]:
     for label, key, decimals in COLUMNS:
-        yield Column(key, label, _TITLES[label], decimals, key != "ece")
+        yield Column(key, label, _TITLES[label].format(*bounds), decimals, key != "ece")
     for way, key, ratio in _furthest_shifts(rows):
         yield Column(key, f"{way} {ratio}", f"accuracy in percent where the test set is long-tailed at ratio {ratio}, "
                      + ("as in training" if way == "forward" else "the other way round"), 1, True)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ltbench.results.schema.constraints import Boolean, Count, Fraction, Integer, Number, Text, one_of
 from ltbench.results.schema.part import Part
+from ltbench.terms.shots import USUAL, Splits
 
 
 class RecordedTask(Part):
@@ -66,6 +67,13 @@ class RecordedProtocol(Part):
     """Passes over the training images in a stage that trains the backbone."""
     per_class: Count | None = None
     """At most this many images a class, in training and in testing; null for all."""
+    splits: list[Count] | None = None
+    """Where many, medium and few part: many is above the first, few below the second; absent for 100 and 20."""
+
+    @property
+    def bounds(self) -> Splits:
+        """Where many, medium and few part."""
+        return USUAL if self.splits is None else Splits(*self.splits)
 
 
 class RecordedMethod(Part):

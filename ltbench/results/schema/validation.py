@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from ltbench.results.schema import SCHEMA, Record
 from ltbench.results.schema.constraints import CONSTRAINT
+from ltbench.terms.shots import splits_of
 
 _SHOWN = 5  # problems in one line
 _WORDS = {"model_type": "an object", "dict_type": "an object", "list_type": "a list", "string_type": "a text"}
@@ -80,6 +81,11 @@ def _contradictions(record: Record) -> Iterator[str]:
     if (tested := record.per_class) is not None:
         sized |= {"per_class.correct": tested.correct, "per_class.total": tested.total}
     yield from (_demand(path, f"of {classes} classes", len(counts)) for path, counts in sized.items() if len(counts) != classes)
+    if record.protocol.splits is not None:
+        try:
+            splits_of(record.protocol.splits)
+        except ValueError as error:
+            yield f"protocol.{error}"
     if record.selection == "test" and record.external is None:
         yield "selection must be 'last' or 'val' unless the record is external, got 'test'"
     completed = record.status == "completed"
