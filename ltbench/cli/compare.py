@@ -77,7 +77,7 @@ def _find(names: Sequence[str], directory: Path) -> tuple[list[list[Opponent]], 
 
 
 def _lines(one: Comparison) -> Iterator[str]:
-    from ltbench.leaderboard.rows import name_runs
+    from ltbench.leaderboard.rows import few_seeds, name_runs
 
     yield f"A: {one.first}"
     yield f"B: {one.second}"
@@ -86,7 +86,8 @@ def _lines(one: Comparison) -> Iterator[str]:
     if one.resamples:
         yield f"intervals: 95 %, {one.resamples:,} resamples of seeds and of test images within their class"
     else:
-        yield "one seed: no interval and no p-value, for nothing is known of other seeds"
+        known = "nothing" if len(one.runs) == 1 else "too little"
+        yield f"{few_seeds(len(one.runs))}: no interval and no p-value, for {known} is known of other seeds"
     yield from (f"left out: {line}" for line in one.left_out)
     yield ""
     header = ["split", "A", "B", "B - A", "95 % interval", "p"]

@@ -58,7 +58,7 @@ def _summary(record: Record, remark: str | None) -> Iterator[str]:
 
     task, split, core = record.task, record.split, record.core
     ratio = "" if task.imbalance_ratio is None else f"@{task.imbalance_ratio:g}"
-    yield f"{record.expression} on {task.dataset}{ratio}, seed {task.seed}, split seed {task.split_seed}"
+    yield f"{record.typed or record.expression} on {task.dataset}{ratio}, seed {task.seed}, split seed {task.split_seed}"
     reason = "" if record.reason is None else f" ({record.reason})"
     yield f"status: {record.status}{reason}"
     yield f"track: {record.track}, selection: {record.selection}, precision: {record.precision}"

@@ -16,6 +16,7 @@ from ltbench.leaderboard.outcomes import Outcomes, believe, stack
 from ltbench.leaderboard.rows import Run, name_runs
 from ltbench.leaderboard.tables import headings
 from ltbench.results.class_names import Named, recorded_names
+from ltbench.results.interval import FEWEST_SEEDS
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Comparison:
         terms: What both share, as a table's heading says it.
         runs: Split seed and seed of each paired run.
         left_out: One line for each thing that had no part.
-        resamples: How many; 0 for a single run, from which there is no interval.
+        resamples: How many; 0 for fewer than three runs, from which there is no interval.
         differences: Second minus first, one a split that holds classes.
         gaining: Classes that gain most, the largest gain first.
         losing: Classes that lose most, the largest loss first.
@@ -76,7 +77,7 @@ def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int 
         held = " and ".join(name_runs(one.runs) for one in (first, second))
         raise UserError(f"{first.name!r} and {second.name!r} must have a run in common, got {held}")
     outcomes = stack(runs, [[believe(one.runs[run]) for run in runs] for one in (first, second)])
-    resampled = resample(outcomes, resamples if len(runs) > 1 else 1, seed)
+    resampled = resample(outcomes, resamples if len(runs) >= FEWEST_SEEDS else 1, seed)
     tables, _ = collect([first.runs[run] for run in runs])
     changes = sorted(_changes(outcomes, named(first.runs[runs[0]].record)), key=lambda change: (change.change, change.label))
     return Comparison(
@@ -86,7 +87,7 @@ def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int 
         runs=tuple(runs),
         left_out=(*_left_out(first, second.runs), *_left_out(second, first.runs)),
         test_images=len(outcomes.labels),
-        resamples=resamples if len(runs) > 1 else 0,
+        resamples=resamples if len(runs) >= FEWEST_SEEDS else 0,
         differences=tuple(difference(resampled, 0, 1, split) for split in resampled.splits),
         gaining=tuple(sorted((c for c in changes if c.change > 0), key=lambda c: (-c.change, c.label))[:classes]),
         losing=tuple([c for c in changes if c.change < 0][:classes]),

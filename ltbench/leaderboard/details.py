@@ -61,9 +61,8 @@ def row_details(row: Row, standing: Standing) -> dict[str, Any]:
         "made_by": {**_provenance(records), "selection": _distinct(record.selection for record in records),
                     "tuning": [f"{row.tuning_trials} trials{' of ' if row.tuned else ''}{', '.join(row.tuned)}"]},
         "command": command(records),
-        "tied_with_best": None if standing.left_out else standing.best,
+        "standing": str(standing),
         "rank_interval": None if standing.ranks is None else list(standing.ranks),
-        "not_compared": standing.left_out,
     }
 
 

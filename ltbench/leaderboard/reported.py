@@ -18,11 +18,10 @@ from typing import Any
 from ltbench.errors import UserError
 from ltbench.leaderboard.rows import Row, Table
 from ltbench.results.accuracy import SPLITS
-from ltbench.results.interval import Estimate
+from ltbench.results.interval import FEWEST_SEEDS, Estimate
 from ltbench.terms.protocol import PAPER
 from ltbench.terms.shots import USUAL
 
-FEWEST_SEEDS = 3
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 NOT_COMPARABLE, DIVERGED = "not comparable", "diverged"
 

@@ -20,7 +20,7 @@ from ltbench.method.values import Facts
 from ltbench.planning.augmentations import check_views, planned_views
 from ltbench.planning.cut_backbones import check_backbone
 from ltbench.planning.cut_batches import sees_cuts
-from ltbench.planning.expression import Expression, Member, resolve
+from ltbench.planning.expression import Expression, Member, as_typed, resolve
 from ltbench.planning.papers import PaperStage, apply_papers
 from ltbench.registry import sources
 from ltbench.registry.discovery import Registry
@@ -84,6 +84,7 @@ class RunPlan:
         pretraining: What a record says of weights that others trained, where the first stage is a backbone with such, or starts
             from them; they enter the keys.
         tuning: What a record says of the trials that chose the hyperparameters; it changes no key, for it changes no training.
+        typed: The expression with the methods of each stage in the order in which they were typed, for people alone.
     """
 
     expression: Expression
@@ -97,6 +98,7 @@ class RunPlan:
     images: str | None = None
     pretraining: Mapping[str, Any] | None = None
     tuning: Mapping[str, Any] | None = None
+    typed: str = ""
 
     def on(self, data: str | None) -> RunPlan:
         """Return the plan with keys that also name the images, where a list says which there are.
@@ -198,7 +200,8 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
                    stages[-1].protocol.eval_flip, *([protocol.eval_noise] if protocol.eval_noise else []),
                    *([{"measure_every": protocol.measure_every}] if protocol.measure_every else []),
                    *([{"splits": protocol.splits}] if protocol.splits != USUAL else [])])
-    return RunPlan(expression, task, shared, tuple(stages), precision, external, paper, key, dataset.images, pretraining)
+    return RunPlan(expression, task, shared, tuple(stages), precision, external, paper, key, dataset.images, pretraining,
+                   typed=as_typed(expression, text, registry))
 
 
 def info_of(plan: RunPlan, number: int, total: int) -> RunInfo:
@@ -207,7 +210,7 @@ def info_of(plan: RunPlan, number: int, total: int) -> RunInfo:
     Args:
         number: Position in the matrix, from 1.
     """
-    return RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number, total, plan.file_name)
+    return RunInfo(plan.typed or str(plan.expression), str(plan.task), plan.task.seed, number, total, plan.file_name)
 
 
 def change_protocol(base: Protocol, changes: Mapping[str, Any]) -> Protocol:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # What says how a run went and what it left beside, never what came out.
 CIRCUMSTANCES = ("timing", "environment", "geometry")
-_LACKED_BEFORE = ("metrics.tested_classes", "split.class_names")
+_LACKED_BEFORE = ("metrics.tested_classes", "split.class_names", "typed")
 _MAX_BYTES = 2**36  # of tensors: features of 437,513 images, 2,048 wide, are 3.6 GB
 _MARKS = {"schema", "expression_hash"}  # a JSON object with neither is no record
 
@@ -199,7 +199,7 @@ def equal(a: Record, b: Record) -> list[str]:
     """Return the paths of the fields in which two records differ, timing and environment aside; empty if they are equal.
 
     What one of them lacks because it is older is no difference: a count of tested classes follows from ``split.test_counts``, and
-    neither names of classes nor trained parameters say what came out.
+    neither names of classes nor trained parameters say what came out. Nor does the order in which methods were typed.
     """
     later = {*_LACKED_BEFORE} | ({"cost.trainable"} if None in map(_trainable, (a, b)) else set())
     return [path for path in _differences(comparable(a), comparable(b), "") if path not in later]

@@ -46,6 +46,7 @@ def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulati
     return Record.model_validate({
         "schema": SCHEMA,
         "expression": str(plan.expression),
+        **({"typed": plan.typed} if plan.typed not in ("", str(plan.expression)) else {}),
         "expression_hash": plan.expression.hash,
         "key": plan.key,
         "track": plan.task.track,

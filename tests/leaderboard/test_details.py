@@ -7,7 +7,7 @@ import pytest
 
 from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.details import command, curve_images, curve_names, row_details
-from ltbench.leaderboard.ranking import Standing
+from ltbench.leaderboard.ranking import NOT_COMPARED, TIED, WORSE, Standing
 from ltbench.results.class_names import recorded_names
 from tests.support.record_factory import broken, model, predictions, record, stored
 
@@ -97,10 +97,11 @@ def test_a_row_without_a_completed_run_has_no_details() -> None:
 
 def test_a_row_says_whether_it_can_be_told_from_the_best() -> None:
     (table,), _ = collect(stored(record()))
-    fields = ("tied_with_best", "rank_interval", "not_compared")
-    assert [row_details(table.rows[0], ALONE)[name] for name in fields] == [None, None, "one seed"]
+    fields = ("standing", "rank_interval")
+    assert [row_details(table.rows[0], ALONE)[name] for name in fields] == [NOT_COMPARED, None]
     compared = Standing("ce", None, (1, 3), best=True)
-    assert [row_details(table.rows[0], compared)[name] for name in fields] == [True, [1, 3], None]
+    assert [row_details(table.rows[0], compared)[name] for name in fields] == [TIED, [1, 3]]
+    assert row_details(table.rows[0], Standing("ce", None, (2, 3), best=False))["standing"] == WORSE
 
 
 @pytest.mark.parametrize(("changes", "words"), [
