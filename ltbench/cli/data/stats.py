@@ -29,7 +29,7 @@ def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("name", metavar="NAME[@RATIO]", help="of the dataset")
     parser.add_argument("--imbalance", choices=("exp", "step"), default="exp", help="shape of the class counts")
     parser.add_argument("--split-seed", type=int, default=0, metavar="S", help="of the long-tailed subset (default: 0)")
-    parser.add_argument("--splits", default=",".join(map(str, USUAL)), metavar="MANY,FEW",
+    parser.add_argument("--splits", default=USUAL, metavar="MANY,FEW",
                         help="many: classes of more training images than MANY; few: of fewer than FEW (default: 100,20)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the counts to a .png or .svg file")
     add_common_options(parser)

@@ -7,13 +7,14 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from ltbench.cli.run.options import SEEDS, SPLITS, add_cluster, add_custom, add_matrix, add_place, add_terms, request_of
+from ltbench.cli.run.options import SEEDS, add_cluster, add_custom, add_matrix, add_place, add_terms, request_of
 from ltbench.errors import UserError
 from ltbench.planning.request import ALL, DEFAULT_DATASET, Request
+from ltbench.terms.shots import USUAL
 
 # What a board says, and how these options read where nobody typed them.
 _OF_A_BOARD = {"methods": ALL, "dataset": DEFAULT_DATASET, "seeds": SEEDS, "split_seeds": "0", "track": "common",
-               "protocol": None, "paper": None, "precision": "fp32", "init": None, "tune": None, "splits": SPLITS,
+               "protocol": None, "paper": None, "precision": "fp32", "init": None, "tune": None, "splits": USUAL,
                "out": Path("runs")}
 
 

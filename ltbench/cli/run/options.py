@@ -29,7 +29,6 @@ from ltbench.terms.shots import USUAL
 from ltbench.terms.task import TRACKS
 
 SEEDS = ",".join(map(str, DEFAULT_SEEDS))
-SPLITS = ",".join(map(str, USUAL))
 
 
 def add_matrix(parser: argparse.ArgumentParser) -> None:
@@ -74,8 +73,9 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
                        "local cache; its rows are marked external pre-training")
     terms.add_argument("--tune", choices=TUNES, help="with --init: what of the backbone is trained: all of it (default), nothing "
                        "of it (last: the classifier alone), its normalization layers, its biases")
-    terms.add_argument("--splits", default=SPLITS, metavar="MANY,FEW",
-                       help=f"many: classes of more training images than MANY; few: of fewer than FEW (default: {SPLITS})")
+    terms.add_argument("--splits", default=USUAL, metavar="MANY,FEW",
+                       help="many: classes of more training images than MANY; few: of fewer than FEW (default: "
+                       f"{USUAL.many_above},{USUAL.few_below})")
     terms.add_argument("--precision", choices=PRECISIONS, default="fp32")
 
 
