@@ -59,8 +59,8 @@ def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None, 
         by_hand |= {"backbone": record.protocol.backbone, **({"image_size": seen.size} if seen else {})}
     stated = record.protocol.as_dict()
     terms = Terms(protocol, record.track, paper, by_hand, stated.get("eval_noise", 0.0), record.precision,
-                  stated.get("measure_every"), stated.get("hold_out", False), *((given, tune) if tune else (None, None)),
-                  record.protocol.bounds)
+                  stated.get("measure_every"), stated.get("hold_out", False), init=given if tune else None,
+                  tune=tune, splits=record.protocol.bounds)
     how = How(accumulation=record.environment.accumulation or 1, weights=None if tune else given)
     return Request(what, terms, how, plugins_of(record))
 
