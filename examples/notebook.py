@@ -44,7 +44,7 @@ result = ltbench.run(methods=["ce", SmoothedLoss, "smoothed+drw/crt"], dataset="
 
 # %%
 table = result.table()
-table[["method", "accuracy.all", "accuracy.all_ci95", "accuracy.few", "completed"]]
+table[["method", "accuracy.all", "accuracy.all_low", "accuracy.all_high", "accuracy.few", "completed"]]
 
 # %% [markdown]
 # Records hold everything: the curve of a run, for example.

@@ -66,7 +66,8 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         imbalance_ratio: float | None = None, seeds: int | Sequence[int] = (0, 1, 2), split_seeds: int | Sequence[int] = 0,
         imbalance: str = "exp", set: Mapping[str, Any] | None = None, protocol: str | None = None, track: str = "common",
         paper: str | None = None, test_noise: float = 0.0, precision: str = "fp32",
-        measure_every: float | None = None, hold_out: bool = False, init: str | Path | None = None, tune: str | None = None,
+        measure_every: float | None = None, hold_out: bool = False, splits: str | Sequence[int] = (100, 20),
+        init: str | Path | None = None, tune: str | None = None,
         epochs: int | None = None, batch_size: int | None = None, lr: float | None = None, weight_decay: float | None = None,
         image_size: int | None = None, optimizer: str | None = None, schedule: str | None = None, backbone: str | None = None,
         layer_decay: float | None = None,
@@ -96,6 +97,7 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         precision: ``fp32``, ``bf16`` or ``fp16``.
         measure_every: Fraction of an epoch after which methods measure too.
         hold_out: Whether to train without the images that tuning would hold out, and to measure on them.
+        splits: Where many, medium and few part: many has more training images than the first, few has fewer than the second.
         init: A file with weights that the backbone starts from, or ``timm``; its rows are marked external pre-training.
         tune: With ``init``, what of the backbone is trained: ``all``, ``last`` (nothing of it), ``norm`` or ``bias``.
         epochs: By hand, as all that follow to ``layer_decay``.
@@ -134,7 +136,7 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
     from ltbench.method.from_session import register
     from ltbench.planning.expression import group_settings, split_list
     from ltbench.planning.matrix import plan_request
-    from ltbench.planning.request import How, Request, Terms, What
+    from ltbench.planning.request import How, Request, Terms, What, parse_splits
     from ltbench.results import records
     from ltbench.running.setup import make_runner
 
@@ -152,7 +154,7 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
              imbalance_ratio, imbalance, _seeds(seeds, "--seeds"), _seeds(split_seeds, "--split-seeds"),
              group_settings((set or {}).items(), registry)),
         Terms(protocol, track, paper, by_hand, test_noise, precision, measure_every, hold_out,
-              None if init is None else str(init), tune),
+              None if init is None else str(init), tune, parse_splits(splits)),
         How(out=Path(out), data_root=_path(data_root), download=download, unreadable=unreadable, cache=_path(cache),
             stage1=_path(stage1), weights=None if weights is None else str(weights), accumulation=accumulate,
             sync_batch_norm=sync_batch_norm, compiles=compile, threads=threads, cpu=cpu, keep=keep, track_with=track_with,

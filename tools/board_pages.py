@@ -17,13 +17,15 @@ from typing import Any
 
 from ltbench.leaderboard.board import find_boards
 from ltbench.leaderboard.claims import FAILS, HOLDS, OPEN, Claim
+from ltbench.leaderboard.export import read_estimate
 from ltbench.leaderboard.findings import PAPERS_TERMS
 from ltbench.leaderboard.given import read_given
 from ltbench.leaderboard.printed_page import NOT_RUN
-from ltbench.leaderboard.reported import FEWEST_SEEDS, PrintedRow
+from ltbench.leaderboard.ranking import NOT_COMPARED, TIED
+from ltbench.leaderboard.reported import PrintedRow
 from ltbench.leaderboard.sections import ON_PAPERS_TERMS
 from ltbench.leaderboard.tables import NOTHING, compact_markdown, format_estimate
-from ltbench.results.interval import Estimate
+from ltbench.results.interval import FEWEST_SEEDS
 
 ROOT = Path(__file__).resolve().parent.parent
 BOARDS = ROOT / "leaderboards"
@@ -197,7 +199,7 @@ def place(dataset: str, ratio: float | None) -> str:
 
 def compared(table: Content) -> list[Content]:
     """Return the rows of a table whose differences have statistics and enough seeds."""
-    return [row for row in table["rows"] if row["tied_with_best"] is not None and len(row["completed"]) >= FEWEST_SEEDS]
+    return [row for row in table["rows"] if row["standing"] != NOT_COMPARED]
 
 
 def situations(boards: Sequence[Content], tables: Sequence[tuple[Content, Content]]) -> Iterator[list[str]]:
@@ -241,7 +243,7 @@ def evidence(table: Content) -> str:
 def answers(table: Content) -> Iterator[list[str]]:
     """Give for each thing that a user may care for the rows that do best in it."""
     rows = compared(table)
-    leading = [row for row in rows if row["tied_with_best"]]
+    leading = [row for row in rows if row["standing"] == TIED]
     more = f", and {len(leading) - LEADING} more" if len(leading) > LEADING else ""
     yield ["all classes alike", f"leading: {named(leading, 'accuracy.all', 1, LEADING)}{more}"]
     for what, key in (("large classes (many-shot)", "accuracy.many"), ("classes in the middle", "accuracy.medium"),
@@ -268,7 +270,7 @@ def named(rows: Sequence[Content], key: str, decimals: int, most: int = LEADERS)
 def figure(row: Content, key: str, decimals: int = 1) -> str:
     """Return a row's figure with its interval."""
     found = row["metrics"].get(key)
-    return NOTHING if found is None else format_estimate(Estimate(found["mean"], found["ci95"], found["runs"]), decimals)
+    return NOTHING if found is None else format_estimate(read_estimate(found), decimals)
 
 
 def mean(row: Content, key: str) -> float | None:

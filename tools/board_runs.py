@@ -113,12 +113,14 @@ def asked(request: Request, registry: Registry, counting: Counting, board: str) 
         command = shlex.join(["ltbench", "run", *arguments_of(replace(request, what=one))])
         yield Asked(board, plan.task.dataset, plan.task.imbalance_ratio, plan.task.track, plan.protocol.name, plan.paper or "",
                     plan.precision, str(plan.expression), first.backbone, first.epochs, plan.stages[-1].protocol.eval_noise,
-                    seeds, images, operations, parameters, command)
+                    seeds, images, operations, parameters, command, request.terms.splits)
 
 
 def page() -> str:
     """Return the file's text."""
     lines = [to_csv_line(run) for run in runs()]
+    if not any(line["splits"] for line in lines):
+        lines = [{name: value for name, value in line.items() if name != "splits"} for line in lines]
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(lines[0]), lineterminator="\n")
     writer.writeheader()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -41,13 +42,15 @@ def run(args: argparse.Namespace) -> int:
     """Print one comparison for each set of terms on which both were run."""
     from ltbench.leaderboard.comparison import compare
     from ltbench.leaderboard.opponents import match
+    from ltbench.results.class_names import names_of_record
     from ltbench.results.text import printable
 
     if args.classes < 0:
         raise UserError(f"--classes must be >= 0, got {args.classes}")
     directory = Path(args.board) / "results" if args.board else Path(args.records)
     (first, second), problems = _find([args.first, args.second], directory)
-    comparisons = [compare(*pair, classes=args.classes) for pair in match(first, second)]
+    named = functools.partial(names_of_record, registry=args.registry)
+    comparisons = [compare(*pair, classes=args.classes, named=named) for pair in match(first, second)]
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)
     if args.json:
@@ -74,7 +77,7 @@ def _find(names: Sequence[str], directory: Path) -> tuple[list[list[Opponent]], 
 
 
 def _lines(one: Comparison) -> Iterator[str]:
-    from ltbench.leaderboard.rows import name_runs
+    from ltbench.leaderboard.rows import few_seeds, name_runs
 
     yield f"A: {one.first}"
     yield f"B: {one.second}"
@@ -83,7 +86,8 @@ def _lines(one: Comparison) -> Iterator[str]:
     if one.resamples:
         yield f"intervals: 95 %, {one.resamples:,} resamples of seeds and of test images within their class"
     else:
-        yield "one seed: no interval and no p-value, for nothing is known of other seeds"
+        known = "nothing" if len(one.runs) == 1 else "too little"
+        yield f"{few_seeds(len(one.runs))}: no interval and no p-value, for {known} is known of other seeds"
     yield from (f"left out: {line}" for line in one.left_out)
     yield ""
     header = ["split", "A", "B", "B - A", "95 % interval", "p"]
@@ -102,7 +106,8 @@ def _row(one: Difference) -> list[str]:
 
 
 def _class_row(one: ClassChange) -> list[str]:
-    return [str(one.label), str(one.training_images), f"{one.first:.1f}", f"{one.second:.1f}", f"{one.change:+.1f}"]
+    label = str(one.label) if one.name in (None, str(one.label)) else f"{one.label} {one.name}"
+    return [label, str(one.training_images), f"{one.first:.1f}", f"{one.second:.1f}", f"{one.change:+.1f}"]
 
 
 def _table(header: list[str], rows: list[list[str]]) -> Iterator[str]:

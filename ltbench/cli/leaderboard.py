@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Sequence
@@ -61,15 +62,17 @@ def _publish(boards: Sequence[Board], args: argparse.Namespace) -> int:
     from ltbench.leaderboard.diff import changes, read_base, to_markdown
     from ltbench.leaderboard.given import read_given
     from ltbench.leaderboard.publish import differing, generate, write
+    from ltbench.results.class_names import names_of_record
 
     if args.diff is not None and not args.diff.is_dir():
         raise UserError(f"--diff must be a folder of boards, got {str(args.diff)!r}")
     if args.format or args.out:
         raise UserError(f"--{'format' if args.format else 'out'} is for folders of records: a board has files of its own")
+    named = functools.partial(names_of_record, registry=args.registry)
     changed = 0
     for board in boards:
         given = read_given(board.folder.parent, Path(args.reported) if args.reported else None)
-        files = generate(board, given, args.registry.remarks)
+        files = generate(board, given, args.registry.remarks, named)
         if args.diff is not None:
             before = read_base(args.diff / board.name / "board.json")
             print(to_markdown(board.name, changes(before, json.loads(files["board.json"]))))

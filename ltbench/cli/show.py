@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ltbench.errors import UserError
 
 if TYPE_CHECKING:
+    from ltbench.registry.discovery import Registry
     from ltbench.results.schema import LabelShift, Record, ShiftFigures
 
 
@@ -41,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(record.as_dict(), sort_keys=True, indent=1))
     else:
-        lines = [*_summary(record, args.registry.remarks.get(record.task.dataset)), *(_classes(record) if args.classes else [])]
+        lines = [*_summary(record, args.registry.remarks.get(record.task.dataset)),
+                 *(_classes(record, args.registry) if args.classes else [])]
         if predictions is not None and not problems:
             lines.append(f"verified: every figure follows from the {len(predictions):,} predictions")
         print("\n".join(printable(line) for line in lines))
@@ -52,10 +54,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _summary(record: Record, remark: str | None) -> Iterator[str]:
     from ltbench.results.tested import tell_tested
+    from ltbench.terms.shots import USUAL
 
     task, split, core = record.task, record.split, record.core
     ratio = "" if task.imbalance_ratio is None else f"@{task.imbalance_ratio:g}"
-    yield f"{record.expression} on {task.dataset}{ratio}, seed {task.seed}, split seed {task.split_seed}"
+    yield f"{record.typed or record.expression} on {task.dataset}{ratio}, seed {task.seed}, split seed {task.split_seed}"
     reason = "" if record.reason is None else f" ({record.reason})"
     yield f"status: {record.status}{reason}"
     yield f"track: {record.track}, selection: {record.selection}, precision: {record.precision}"
@@ -72,8 +75,10 @@ def _summary(record: Record, remark: str | None) -> Iterator[str]:
     yield (f"split: {len(counts)} classes of {max(counts, default=0)} to {min(counts, default=0)} training images, "
            f"{sum(counts):,} in all; {sum(split.test_counts):,} test images; {task.imbalance}; sha256 {split.hash}")
     if record.metrics is not None:
-        if tested := tell_tested(counts, split.test_counts):
+        if tested := tell_tested(counts, split.test_counts, record.protocol.bounds):
             yield f"figures are {tested}"
+        if record.protocol.bounds != USUAL:
+            yield f"{record.protocol.bounds} training images of the class"
         if remark:
             yield f"note: {remark}"
         figures = {name: value for name, value in record.metrics.as_dict().items() if name != "label_shift"}
@@ -106,20 +111,24 @@ def _shifts(figures: LabelShift) -> Iterator[str]:
         yield from tabulate(rows, headers=header, colalign=align, disable_numparse=True).splitlines()
 
 
-def _classes(record: Record) -> Iterator[str]:
+def _classes(record: Record, registry: Registry) -> Iterator[str]:
     from tabulate import tabulate
 
     from ltbench.results.accuracy import per_class_accuracy
+    from ltbench.results.class_names import names_of_record
 
     tested = record.per_class
     if tested is None:
         yield "no figures of the classes: the run did not complete"
         return
     accuracy = per_class_accuracy(tested.correct, tested.total)
+    names = names_of_record(record, registry)
     columns = zip(record.split.class_counts, tested.correct, tested.total, accuracy, strict=True)
-    rows = [[k, n, right, total, "—" if a is None else f"{a:.1f}"] for k, (n, right, total, a) in enumerate(columns)]
-    header = ["class", "training images", "right", "test images", "accuracy"]
-    yield from tabulate(rows, headers=header, colalign=["right"] * len(header), disable_numparse=True).splitlines()
+    rows = [[k, *([] if names is None else [names[k]]), n, right, total, "—" if a is None else f"{a:.1f}"]
+            for k, (n, right, total, a) in enumerate(columns)]
+    header = ["class", *([] if names is None else ["name"]), "training images", "right", "test images", "accuracy"]
+    align = ["left" if name == "name" else "right" for name in header]
+    yield from tabulate(rows, headers=header, colalign=align, disable_numparse=True).splitlines()
 
 
 def _pairs(values: dict[str, Any]) -> str:

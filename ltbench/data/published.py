@@ -13,7 +13,7 @@ from torch import Tensor
 from ltbench.data.arrays import Floats
 from ltbench.data.parts import Parts
 from ltbench.errors import MissingData
-from ltbench.terms.shots import FEW_BELOW, MANY_ABOVE
+from ltbench.terms.shots import FEW_BELOW, MANY_ABOVE, USUAL, Splits
 
 _HALVINGS = 100
 
@@ -36,11 +36,11 @@ class Totals:
     few: int
 
     @classmethod
-    def of(cls, counts: npt.ArrayLike) -> Totals:
+    def of(cls, counts: npt.ArrayLike, splits: Splits = USUAL) -> Totals:
         """Return the totals of class counts, shape (C,)."""
         images = np.asarray(counts, dtype=np.int64)
-        many, few = int((images > MANY_ABOVE).sum()), int((images < FEW_BELOW).sum())
-        return cls(int(images.sum()), int(images.max()), int(images.min()), many, len(images) - many - few, few)
+        found = splits.tally(images.tolist())
+        return cls(int(images.sum()), int(images.max()), int(images.min()), found["many"], found["medium"], found["few"])
 
 
 @dataclass(frozen=True)

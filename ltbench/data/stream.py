@@ -145,7 +145,8 @@ class _Work(Dataset[Any]):
         try:
             views = self._source.decode(request.indices, request.windows)
         except UserError as error:
-            return str(error)  # raised at home: a worker's exception would bring its traceback along
+            # Raised at home: a worker's exception would bring its traceback along.
+            return f"{error}; --unreadable skip leaves such images out"
         return views if get_worker_info() is None else _shared(views)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from ltbench.errors import UserError
 from ltbench.leaderboard.reported import Printed
 from ltbench.leaderboard.rows import Table
+from ltbench.terms.shots import USUAL, Splits, splits_of
 
 FILE = "runs.csv"
 
@@ -38,6 +39,7 @@ class Asked:
         operations: Of their passes through the backbone, two for each multiplication and addition.
         parameters: Of the backbone.
         command: That makes all seeds.
+        splits: Where many, medium and few part; the file has a column for it where one run asks for others than the usual ones.
     """
 
     board: str
@@ -56,6 +58,7 @@ class Asked:
     operations: int
     parameters: int
     command: str
+    splits: Splits = USUAL
 
     @property
     def terms(self) -> str:
@@ -64,6 +67,7 @@ class Asked:
         parts = [f"{self.dataset}{ratio}", f"{self.track} track",
                  *([f"{self.protocol} protocol"] if self.protocol != self.track else []), self.backbone,
                  f"{self.epochs} epoch{'s' if self.epochs != 1 else ''}", *([self.precision] if self.precision else []),
+                 *([str(self.splits)] if self.splits != USUAL else []),
                  *([f"terms of {self.paper}"] if self.paper else [])]
         return ", ".join(parts)
 
@@ -88,7 +92,7 @@ def read_asked(file: Path) -> list[Asked]:
         return []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{str(file)!r} cannot be read: {error}") from None
-    if reader.fieldnames != names:
+    if reader.fieldnames not in (names, names[:-1]):
         raise UserError(f"{str(file)!r} must have the columns {', '.join(names)}")
     found = []
     for number, line in enumerate(lines, start=2):
@@ -102,6 +106,7 @@ def read_asked(file: Path) -> list[Asked]:
 def to_csv_line(run: Asked) -> dict[str, object]:
     """Return a run as the file holds it."""
     line = {field.name: getattr(run, field.name) for field in fields(Asked)}
+    line["splits"] = "" if run.splits == USUAL else ",".join(map(str, run.splits))
     ratio = "" if run.imbalance_ratio is None else f"{run.imbalance_ratio:g}"
     return {**line, "imbalance_ratio": ratio, "noise": f"{run.noise:g}", "seeds": " ".join(map(str, run.seeds))}
 
@@ -122,8 +127,8 @@ def run_of_claim(claim: Printed, asked: Iterable[Asked]) -> Asked | None:
 
 
 def _on_terms(run: Asked, table: Table) -> bool:
-    return (run.dataset, run.imbalance_ratio, run.track, run.protocol, run.precision) == (
-        table.dataset, table.imbalance_ratio, table.track, table.protocol.name, table.precision)
+    return (run.dataset, run.imbalance_ratio, run.track, run.protocol, run.precision, run.splits) == (
+        table.dataset, table.imbalance_ratio, table.track, table.protocol.name, table.precision, table.protocol.bounds)
 
 
 def _asked(line: dict[str, str]) -> Asked:
@@ -131,4 +136,5 @@ def _asked(line: dict[str, str]) -> Asked:
     seeds = tuple(int(seed) for seed in line["seeds"].split())
     return Asked(line["board"], line["dataset"], ratio, line["track"], line["protocol"], line["paper"], line["precision"],
                  line["expression"], line["backbone"], int(line["epochs"]), float(line["noise"]), seeds, int(line["images"]),
-                 int(line["operations"]), int(line["parameters"]), line["command"])
+                 int(line["operations"]), int(line["parameters"]), line["command"],
+                 splits_of(line["splits"]) if line.get("splits") else USUAL)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError
-from ltbench.planning.request import How, Request, Terms, What
+from ltbench.planning.request import How, Request, Terms, What, parse_splits
+from ltbench.terms.shots import USUAL
 
 FILE = "board.toml"
 RESULTS = "results"
 _PLAIN = {"track": "common", "protocol": None, "paper": None, "precision": "fp32", "split_seeds": [0],
-          "init": None, "tune": None}
+          "init": None, "tune": None, "splits": list(USUAL)}
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def find_boards(root: Path) -> list[Board]:
 def _request(content: Mapping[str, Any], out: Path, where: str) -> Request:
     _known(content, {"datasets", "methods", "seeds", *_PLAIN}, where)
     values = {**_PLAIN, **content}
-    for name, kind in (("datasets", str), ("methods", str), ("seeds", int), ("split_seeds", int)):
+    for name, kind in (("datasets", str), ("methods", str), ("seeds", int), ("split_seeds", int), ("splits", int)):
         value = values.get(name)
         if not (isinstance(value, list) and value and all(type(item) is kind for item in value)):
             raise UserError(f"{name} of {where} must be a list of {'texts' if kind is str else 'whole numbers'}, got {value!r}")
@@ -91,7 +92,7 @@ def _request(content: Mapping[str, Any], out: Path, where: str) -> Request:
     what = What(tuple(values["methods"]), tuple(values["datasets"]), seeds=tuple(values["seeds"]),
                 split_seeds=tuple(values["split_seeds"]))
     terms = Terms(values["protocol"], values["track"], values["paper"], precision=values["precision"],
-                  init=values["init"], tune=values["tune"])
+                  init=values["init"], tune=values["tune"], splits=parse_splits(values["splits"]))
     return Request(what, terms, How(out=out))
 
 

@@ -101,7 +101,7 @@ def _classes(outcomes: Outcomes, splits: tuple[str, ...]) -> list[_Class]:
     order = np.argsort(outcomes.labels, kind="stable")
     present, starts = np.unique(outcomes.labels[order], return_index=True)
     # A class alone has an accuracy in the splits that it belongs to.
-    alone = [shot_accuracy([1], [1], outcomes.class_counts[[k]]) for k in present]
+    alone = [shot_accuracy([1], [1], outcomes.class_counts[[k]], outcomes.splits) for k in present]
     return [_Class(outcomes.correct[:, :, ids], tuple(i for i, name in enumerate(splits) if figures[name] is not None))
             for ids, figures in zip(np.split(order, starts[1:]), alone, strict=True)]
 
@@ -131,5 +131,6 @@ def _figures(outcomes: Outcomes) -> list[list[dict[str, float | None]]]:
     """Return the accuracies of M methods in S runs, as their records have them."""
     counts = outcomes.class_counts
     total = np.bincount(outcomes.labels, minlength=len(counts))
-    return [[shot_accuracy(np.bincount(outcomes.labels[right], minlength=len(counts)), total, counts) for right in runs]
+    return [[shot_accuracy(np.bincount(outcomes.labels[right], minlength=len(counts)), total, counts, outcomes.splits)
+             for right in runs]
             for runs in outcomes.correct]

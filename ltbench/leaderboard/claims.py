@@ -16,8 +16,9 @@ from typing import Any
 
 from ltbench.errors import UserError
 from ltbench.leaderboard.differences import Difference
-from ltbench.leaderboard.reported import FEWEST_SEEDS, Printed
+from ltbench.leaderboard.reported import Printed
 from ltbench.results.accuracy import SPLITS
+from ltbench.results.interval import FEWEST_SEEDS
 
 FILE = "claims.toml"
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not decidable"

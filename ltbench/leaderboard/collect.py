@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 from ltbench.leaderboard.rows import Row, Run, Table, run_of
 from ltbench.leaderboard.tuned import tuned_names, tuning_terms
 from ltbench.results.interval import estimate
+from ltbench.results.metrics import within
 from ltbench.results.records import Stored, equal
 from ltbench.results.schema import Part, Record
 
@@ -196,9 +198,10 @@ def _row(items: list[Stored], *, distinct: bool) -> Row:
         completed=completed,
         diverged=sum(item.record.status == "diverged" for item in items),
         failed=sum(item.record.status == "failed" for item in items),
-        figures={name: estimate([figure.get(name) for figure in figures]) for name in names},
-        seconds=estimate([total_seconds(item.record) for item in completed]),
+        figures={name: estimate([figure.get(name) for figure in figures], within(name)) for name in names},
+        seconds=estimate([total_seconds(item.record) for item in completed], (0.0, math.inf)),
         tuned=tuned_names(first),
+        typed=first.typed or "",
     )
 
 

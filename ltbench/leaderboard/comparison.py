@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +15,20 @@ from ltbench.leaderboard.opponents import Opponent
 from ltbench.leaderboard.outcomes import Outcomes, believe, stack
 from ltbench.leaderboard.rows import Run, name_runs
 from ltbench.leaderboard.tables import headings
+from ltbench.results.class_names import Named, recorded_names
+from ltbench.results.interval import FEWEST_SEEDS
 
 
 @dataclass(frozen=True)
 class ClassChange:
-    """Hold the accuracy of a class with both methods, in percent over all runs, and the second minus the first."""
+    """Hold the accuracy of a class with both methods, in percent over all runs, and the second minus the first.
+
+    Args:
+        name: What the class is called; None where nobody knows.
+    """
 
     label: int
+    name: str | None
     training_images: int
     first: float
     second: float
@@ -36,7 +43,7 @@ class Comparison:
         terms: What both share, as a table's heading says it.
         runs: Split seed and seed of each paired run.
         left_out: One line for each thing that had no part.
-        resamples: How many; 0 for a single run, from which there is no interval.
+        resamples: How many; 0 for fewer than three runs, from which there is no interval.
         differences: Second minus first, one a split that holds classes.
         gaining: Classes that gain most, the largest gain first.
         losing: Classes that lose most, the largest loss first.
@@ -54,11 +61,13 @@ class Comparison:
     losing: tuple[ClassChange, ...]
 
 
-def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
+def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int = RESAMPLES, seed: int = 0,
+            named: Named = recorded_names) -> Comparison:
     """Compare two methods over the runs that both completed.
 
     Args:
         classes: How many that gain, and how many that lose, to name.
+        named: What the classes of a record are called.
 
     Raises:
         UserError: If no run is common to both, or predictions are missing, damaged or not those of their record.
@@ -68,9 +77,9 @@ def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int 
         held = " and ".join(name_runs(one.runs) for one in (first, second))
         raise UserError(f"{first.name!r} and {second.name!r} must have a run in common, got {held}")
     outcomes = stack(runs, [[believe(one.runs[run]) for run in runs] for one in (first, second)])
-    resampled = resample(outcomes, resamples if len(runs) > 1 else 1, seed)
+    resampled = resample(outcomes, resamples if len(runs) >= FEWEST_SEEDS else 1, seed)
     tables, _ = collect([first.runs[run] for run in runs])
-    changes = sorted(_changes(outcomes), key=lambda change: (change.change, change.label))
+    changes = sorted(_changes(outcomes, named(first.runs[runs[0]].record)), key=lambda change: (change.change, change.label))
     return Comparison(
         first=first.name,
         second=second.name,
@@ -78,14 +87,14 @@ def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int 
         runs=tuple(runs),
         left_out=(*_left_out(first, second.runs), *_left_out(second, first.runs)),
         test_images=len(outcomes.labels),
-        resamples=resamples if len(runs) > 1 else 0,
+        resamples=resamples if len(runs) >= FEWEST_SEEDS else 0,
         differences=tuple(difference(resampled, 0, 1, split) for split in resampled.splits),
         gaining=tuple(sorted((c for c in changes if c.change > 0), key=lambda c: (-c.change, c.label))[:classes]),
         losing=tuple([c for c in changes if c.change < 0][:classes]),
     )
 
 
-def _changes(outcomes: Outcomes) -> list[ClassChange]:
+def _changes(outcomes: Outcomes, names: Sequence[str] | None) -> list[ClassChange]:
     """Return the change of every class that has test images."""
     changes = []
     for label in np.unique(outcomes.labels).tolist():
@@ -93,7 +102,8 @@ def _changes(outcomes: Outcomes) -> list[ClassChange]:
         images = right[0].size  # of all runs
         first, second = right.sum(axis=(1, 2)).tolist()
         change = 100 * (second - first) / images
-        changes.append(ClassChange(label, int(outcomes.class_counts[label]), 100 * first / images, 100 * second / images, change))
+        changes.append(ClassChange(label, None if names is None else names[label], int(outcomes.class_counts[label]),
+                                   100 * first / images, 100 * second / images, change))
     return changes
 
 

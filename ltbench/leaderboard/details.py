@@ -12,6 +12,7 @@ from ltbench.errors import UserError
 from ltbench.leaderboard.ranking import Standing
 from ltbench.leaderboard.rows import Row, Table
 from ltbench.results.accuracy import SPLITS
+from ltbench.results.class_names import Named
 from ltbench.results.command import arguments_of, request_of
 from ltbench.results.schema import PerClass, Record, RecordedMethod, RecordedStage, Tuning
 
@@ -23,11 +24,28 @@ def curve_images(table: Table) -> list[float] | None:
 
     Up to :data:`MAX_PLACES` classes have a place each. More share them: a place is then the mean of neighboring classes.
     """
-    record = next((record for row in table.rows for record in row.records), None)
+    record = _first(table)
     if record is None:
         return None
     counts = sorted(record.split.class_counts, reverse=True)
     return [round(_mean(group), 2) for group in _groups(counts)]
+
+
+def curve_names(table: Table, named: Named) -> list[str] | None:
+    """Return what the class at each place of the table's curves is called; None where places are shared, or nobody knows."""
+    record = _first(table)
+    names = None if record is None else named(record)
+    if record is None or names is None or len(names) > MAX_PLACES:
+        return None
+    return [names[label] for label in _falling(record.split.class_counts)]
+
+
+def _first(table: Table) -> Record | None:
+    return next((record for row in table.rows for record in row.records), None)
+
+
+def _falling(counts: Sequence[int]) -> list[int]:
+    return sorted(range(len(counts)), key=lambda label: (-counts[label], label))
 
 
 def row_details(row: Row, standing: Standing) -> dict[str, Any]:
@@ -43,9 +61,8 @@ def row_details(row: Row, standing: Standing) -> dict[str, Any]:
         "made_by": {**_provenance(records), "selection": _distinct(record.selection for record in records),
                     "tuning": [f"{row.tuning_trials} trials{' of ' if row.tuned else ''}{', '.join(row.tuned)}"]},
         "command": command(records),
-        "tied_with_best": None if standing.left_out else standing.best,
+        "standing": str(standing),
         "rank_interval": None if standing.ranks is None else list(standing.ranks),
-        "not_compared": standing.left_out,
     }
 
 
@@ -80,8 +97,7 @@ def _mean_curve(records: Sequence[Record]) -> list[float | None] | None:
 
 
 def _curve(counts: Sequence[int], tested: PerClass) -> list[float | None]:
-    order = sorted(range(len(counts)), key=lambda label: (-counts[label], label))
-    accuracy = [100 * tested.correct[label] / tested.total[label] if tested.total[label] else None for label in order]
+    accuracy = [100 * tested.correct[label] / tested.total[label] if tested.total[label] else None for label in _falling(counts)]
     known = [[value for value in group if value is not None] for group in _groups(accuracy)]
     return [_mean(group) if group else None for group in known]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ltbench.errors import UserError
+from ltbench.leaderboard.export import read_estimate
 from ltbench.leaderboard.tables import NOTHING, format_estimate, tabulate_markdown
 from ltbench.results.interval import Estimate
 from ltbench.results.text import printable
@@ -77,7 +78,7 @@ def _rows(content: Content) -> dict[tuple[str, str], tuple[Estimate, Any]]:
 
 def _accuracy(row: Content) -> Estimate:
     found = row["metrics"].get("accuracy.all")
-    return Estimate(found["mean"], found["ci95"], int(found["runs"])) if found else Estimate(None, None, 0)
+    return read_estimate(found) if found else Estimate(None, None, 0)
 
 
 def _figure(value: Estimate | None) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ltbench.leaderboard.bootstrap import Floats, Resampled
-from ltbench.results.interval import LEVEL
+from ltbench.results.interval import FEWEST_SEEDS, LEVEL, cut
 
 # To a point of accuracy: 100 points squared, times 10,000 resamples, stay below 2^53.
 _STEPS = 4096
@@ -29,8 +29,8 @@ class Difference:
     Args:
         split: ``all``, ``many``, ``medium`` or ``few``.
         value: Second minus first.
-        interval: Its 95 % interval; None for a single run, which says nothing of other seeds.
-        p: Probability of a difference at least as far from 0 if there were none; None for a single run.
+        interval: Its 95 % interval, within -100 to 100; None for fewer than three runs, which say too little of other seeds.
+        p: Probability of a difference at least as far from 0 if there were none; None likewise.
     """
 
     split: str
@@ -82,11 +82,11 @@ def difference(resampled: Resampled, first: int, second: int, split: str = "all"
     one, two = resampled.observed[resampled.splits.index(split), [first, second]].tolist()  # S accuracies each
     means = math.fsum(one) / len(one), math.fsum(two) / len(two)
     value = math.fsum(b - a for a, b in zip(one, two, strict=True)) / len(one)
-    if len(one) == 1:
+    if len(one) < FEWEST_SEEDS:
         return Difference(split, *means, value, None, None)
     spread = spread or spread_of(resampled, first, second, split)
     half = half_width(spread)
-    return Difference(split, *means, value, (value - half, value + half), p_value(value, spread))
+    return Difference(split, *means, value, cut((value - half, value + half), (-100.0, 100.0)), p_value(value, spread))
 
 
 def spread_of(resampled: Resampled, first: int, second: int, split: str = "all") -> Spread:

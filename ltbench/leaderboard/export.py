@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ltbench.leaderboard.rows import Row, Table
@@ -50,7 +50,7 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
         **({"remark": table.remark} if table.remark else {}),
     }
     lines = []
-    for row, rank in zip(table.rows, table.ranks(), strict=True):
+    for row, rank, left_out in zip(table.rows, table.ranks(), table.left_out(), strict=True):
         line = {**shared, "rank": rank, "method": row.method}
         line["overrides"] = json.dumps(row.overrides, sort_keys=True) if row.overrides else ""
         line["tuning_trials"] = row.tuning_trials
@@ -58,9 +58,11 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
         line |= {"external": row.external, "completed": len(row.completed), "diverged": row.diverged, "failed": row.failed}
         for name in metrics:
             value = row.figure(name)
-            line |= {name: value.mean, f"{name}_ci95": value.half_width}
+            low, high = value.interval or (None, None)
+            line |= {name: value.mean, f"{name}_low": low, f"{name}_high": high}
         line["seconds"] = row.seconds.mean
         line |= {"tested": row.tested} if row.tested else {}
+        line["not_compared"] = left_out
         lines.append({name: escape_spreadsheet(printable(v)) if isinstance(v, str) else v for name, v in line.items()})
     return lines
 
@@ -75,14 +77,15 @@ def table_dict(table: Table) -> dict[str, Any]:
         "splits": [{"seed": seed, "hash": digest} for seed, digest in table.splits],
         "not_ranked": table.unranked,
         **({"remark": table.remark} if table.remark else {}),
-        "rows": [_row(row, rank) for row, rank in zip(table.rows, table.ranks(), strict=True)],
+        "rows": [_row(*one) for one in zip(table.rows, table.ranks(), table.left_out(), strict=True)],
     }
 
 
-def _row(row: Row, rank: int | None) -> dict[str, Any]:
+def _row(row: Row, rank: int | None, left_out: str | None) -> dict[str, Any]:
     runs = [{"seed": record.task.seed, "split_seed": record.task.split_seed, "key": record.key} for record in row.records]
     return {
         "rank": rank,
+        "not_compared": left_out,
         "method": row.method,
         "overrides": row.overrides,
         "external": row.external,
@@ -96,5 +99,13 @@ def _row(row: Row, rank: int | None) -> dict[str, Any]:
     }
 
 
-def _estimate(value: Estimate) -> dict[str, float | int | None]:
-    return {"mean": value.mean, "ci95": value.half_width, "runs": value.runs}
+def read_estimate(found: Mapping[str, Any]) -> Estimate:
+    """Return an estimate from JSON; boards of before hold half the width of the interval."""
+    mean, ends = found["mean"], found["ci95"]
+    if isinstance(ends, (int, float)) and mean is not None:
+        ends = (mean - ends, mean + ends)
+    return Estimate(mean, None if ends is None else (ends[0], ends[1]), int(found["runs"]))
+
+
+def _estimate(value: Estimate) -> dict[str, Any]:
+    return {"mean": value.mean, "ci95": None if value.interval is None else [*value.interval], "runs": value.runs}

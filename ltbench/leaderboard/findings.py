@@ -15,6 +15,7 @@ from ltbench.leaderboard.reported import Printed, differing
 from ltbench.leaderboard.rows import Row, Table
 from ltbench.results.schema import Record
 from ltbench.terms.protocol import COMMON, PAPER
+from ltbench.terms.shots import USUAL
 
 PAPERS_TERMS = "the paper's terms"
 
@@ -53,7 +54,11 @@ class Finding:
 
 
 def findings(claim: Claim, measured: Sequence[Measured]) -> list[Finding]:
-    """Return what was measured of a claim, the paper's own terms first, then the tables of the common track in their order."""
+    """Return what was measured of a claim, the paper's own terms first, then the tables of the common track in their order.
+
+    Where many, medium and few part elsewhere than in print, nothing was measured of it.
+    """
+    measured = [one for one in measured if one.table.protocol.bounds == USUAL]
     found = []
     pairs = [(PAPERS_TERMS, _on_papers_terms(claim.better, measured), _on_papers_terms(claim.worse, measured))]
     if claim.common is not None:

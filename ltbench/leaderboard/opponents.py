@@ -80,7 +80,7 @@ def find(name: str, known: Iterable[Opponent]) -> list[Opponent]:
     candidates = list(known)
     # Rows that differ in what an expression does not show carry a part of their hash, and are one name to a user.
     found = [one for one in candidates if name in (one.name, one.expression)]
-    found = found or [one for one in candidates if _unordered(name) == _unordered(one.name)]
+    found = found or [one for one in candidates if unordered(name) == unordered(one.name)]
     if not found:
         raise unknown("method among the records", name, {one.name for one in candidates})
     for i, one in enumerate(found):
@@ -88,6 +88,11 @@ def find(name: str, known: Iterable[Opponent]) -> list[Opponent]:
         if len(same) > 1:
             raise UserError(f"expression must name one row, got {name!r}, which may be {' or '.join(map(repr, same))}")
     return found
+
+
+def unordered(name: str) -> list[list[str]]:
+    """Forget in which order the methods of a stage were written: the canonical one is not what a user typed."""
+    return [sorted(stage.split("+")) for stage in name.split("/")]
 
 
 def match(first: Sequence[Opponent], second: Sequence[Opponent]) -> list[tuple[Opponent, Opponent]]:
@@ -112,11 +117,6 @@ def differing(one: Opponent, other: Opponent) -> list[str]:
     names = sorted(set(one.terms) | set(other.terms))
     return [name for name in names if one.terms.get(name) != other.terms.get(name)
             and not (name.startswith(_SPLIT) and (name not in one.terms or name not in other.terms))]
-
-
-def _unordered(name: str) -> list[list[str]]:
-    """Forget in which order the methods of a stage were written: the canonical one is not what a user typed."""
-    return [sorted(stage.split("+")) for stage in name.split("/")]
 
 
 def _terms(records: Sequence[Record]) -> dict[str, Any]:

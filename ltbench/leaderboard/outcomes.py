@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ltbench.errors import UserError
 from ltbench.leaderboard.rows import Run
 from ltbench.results.records import Mismatch, Stored, load_predictions, verify
+from ltbench.terms.shots import USUAL, Splits
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +25,7 @@ class Outcome:
         ids: Position of each image in the whole test part, int64, shape (N,).
         labels: True class of each image, int64, shape (N,).
         correct: bool, shape (N,).
+        splits: Where many, medium and few part.
     """
 
     path: Path
@@ -31,6 +33,7 @@ class Outcome:
     ids: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     correct: npt.NDArray[np.bool_]
+    splits: Splits = USUAL
 
     def same_images(self, other: Outcome) -> bool:
         """Tell whether both runs were tested on the same images."""
@@ -50,6 +53,7 @@ class Outcomes:
         correct: bool, shape (M, S, N).
         labels: True class of each image, int64, shape (N,).
         class_counts: Training images of each class, int64, shape (C,).
+        splits: Where many, medium and few part.
 
     Raises:
         ValueError: If the shapes do not fit, or there is no method, run or image.
@@ -59,6 +63,7 @@ class Outcomes:
     correct: npt.NDArray[np.bool_]
     labels: npt.NDArray[np.int64]
     class_counts: npt.NDArray[np.int64]
+    splits: Splits = USUAL
 
     def __post_init__(self) -> None:
         if self.correct.ndim != 3 or self.correct.shape[1:] != (len(self.runs), len(self.labels)) or not self.correct.size:
@@ -78,7 +83,7 @@ def read_outcome(item: Stored) -> tuple[Outcome | None, list[Mismatch]]:
     if predictions is None:
         return None, []
     outcome = Outcome(item.path, item.record.split.class_counts, predictions.ids, predictions.labels,
-                      predictions.argmax == predictions.labels)
+                      predictions.argmax == predictions.labels, item.record.protocol.bounds)
     return outcome, verify(item.record, predictions)
 
 
@@ -113,7 +118,9 @@ def stack(runs: Sequence[Run], rows: Sequence[Sequence[Outcome]]) -> Outcomes:
     for other in every:
         if not first.same_images(other):
             raise UserError(f"test images must be the same in all runs, got others in {other.path} than in {first.path}")
+        if first.splits != other.splits:
+            raise UserError(f"many, medium and few must be the same in all runs, got others in {other.path} than in {first.path}")
         if first.class_counts != other.class_counts:
             raise UserError(f"class counts must be the same in all runs, got others in {other.path} than in {first.path}")
     correct = np.stack([outcome.correct for outcome in every]).reshape(len(rows), len(runs), len(first.labels))
-    return Outcomes(tuple(runs), correct, first.labels, np.asarray(first.class_counts, dtype=np.int64))
+    return Outcomes(tuple(runs), correct, first.labels, np.asarray(first.class_counts, dtype=np.int64), first.splits)

@@ -15,7 +15,7 @@ from ltbench.errors import UserError
 from ltbench.leaderboard.board import Board
 from ltbench.leaderboard.claims import Claim
 from ltbench.leaderboard.collect import collect
-from ltbench.leaderboard.details import curve_images, row_details
+from ltbench.leaderboard.details import curve_images, curve_names, row_details
 from ltbench.leaderboard.export import table_dict, to_csv
 from ltbench.leaderboard.findings import Finding, Measured, findings
 from ltbench.leaderboard.given import NOTHING_GIVEN, Given
@@ -27,6 +27,7 @@ from ltbench.leaderboard.reported import PrintedRow, Reproduction, reproductions
 from ltbench.leaderboard.rows import Table
 from ltbench.leaderboard.sections import PRINTED_PAGE, claims_section, describe, printed_section, to_run_section
 from ltbench.leaderboard.tables import Heading, headings, render
+from ltbench.results.class_names import Named, recorded_names
 from ltbench.results.records import read_directory
 from ltbench.system.atomic import write_whole
 
@@ -49,13 +50,15 @@ class Shown:
     beside: Sequence[Sequence[Reproduction]]
 
 
-def generate(board: Board, given: Given = NOTHING_GIVEN, remarks: Mapping[str, str] | None = None) -> dict[str, bytes]:
+def generate(board: Board, given: Given = NOTHING_GIVEN, remarks: Mapping[str, str] | None = None,
+             named: Named = recorded_names) -> dict[str, bytes]:
     """Return the contents of every generated file of a board, by name.
 
     A board without records has a README that says what is asked for and not run yet, and none of the files of a table.
 
     Args:
         remarks: What must stand beside the figures of a dataset, by its name.
+        named: What the classes of a record are called.
 
     Raises:
         UserError: If a record is broken, contradicts another or does not follow from its predictions (a board refuses to publish
@@ -74,7 +77,8 @@ def generate(board: Board, given: Given = NOTHING_GIVEN, remarks: Mapping[str, s
     found = [findings(claim, measured) for claim in claims]
     beside = [Beside(row, one) for table in shown for row, of_row in zip(table.table.rows, table.beside, strict=True)
               for one in of_row]
-    content = {"name": board.name, "title": board.title, "tolerance": board.tolerance, "tables": [_content(one) for one in shown],
+    content = {"name": board.name, "title": board.title, "tolerance": board.tolerance,
+               "tables": [_content(one, named) for one in shown],
                "claims": [_claim(claim, of_claim) for claim, of_claim in zip(claims, found, strict=True)],
                "printed": [_printed(row, beside) for row in printed]}
     text = (render(tables, "md") + claims_section(claims, found) + printed_section(summary(printed, beside))
@@ -114,12 +118,13 @@ def _shown(table: Table, heading: Heading, outcomes: Mapping[Path, Outcome], giv
     return Shown(table, heading, standings(table, outcomes), beside)
 
 
-def _content(shown: Shown) -> dict[str, Any]:
+def _content(shown: Shown, named: Named) -> dict[str, Any]:
     """Return a table as ``ltbench leaderboard --format json`` has it, with details of its rows and printed figures."""
     plain = table_dict(shown.table)
     rows = [{**line, **row_details(row, standing)}
             for line, row, standing in zip(plain["rows"], shown.table.rows, shown.standings.rows, strict=True)]
-    return {**plain, "rows": rows, "curve_images": curve_images(shown.table), "heading": str(shown.heading),
+    return {**plain, "rows": rows, "curve_images": curve_images(shown.table), "curve_names": curve_names(shown.table, named),
+            "heading": str(shown.heading),
             "reported": [[_reproduction(one) for one in found] for found in shown.beside]}
 
 

@@ -13,8 +13,7 @@ seeds that matter, the share of tables with a false difference fell from 27 % to
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -22,9 +21,10 @@ from pathlib import Path
 from ltbench.leaderboard.bootstrap import RESAMPLES, Resampled, resample
 from ltbench.leaderboard.differences import Difference, difference, p_value, spreads_of_all
 from ltbench.leaderboard.outcomes import Outcome, stack
-from ltbench.leaderboard.rows import Row, Run, Table, name_runs
-from ltbench.leaderboard.tuned import too_many
-from ltbench.results.interval import LEVEL
+from ltbench.leaderboard.rows import Run, Table
+from ltbench.results.interval import FEWEST_SEEDS, LEVEL
+
+TIED, WORSE, NOT_COMPARED = "best or tied with it", "worse than the best", "not compared"
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,10 @@ class Standing:
     ranks: tuple[int, int] | None
     best: bool
 
+    def __str__(self) -> str:
+        """Whether the row leads; a row that was not compared is not worse than one that does."""
+        return NOT_COMPARED if self.left_out else TIED if self.best else WORSE
+
 
 @dataclass(frozen=True)
 class Standings:
@@ -87,8 +91,8 @@ class Standings:
 def standings(table: Table, outcomes: Mapping[Path, Outcome], resamples: int = RESAMPLES, seed: int = 0) -> Standings:
     """Compare the rows of a table over all classes.
 
-    Rows are compared over the same runs. These are the runs that most rows completed (of equally frequent sets the larger, then
-    the one of lower seeds); a row that lacks one of them, or broke in any, is left out and says why.
+    Rows are compared over the same runs, those that most rows completed; a row that lacks one of them, or broke in any, is left
+    out and says why.
 
     Args:
         outcomes: What each completed run got right, by the file of its record.
@@ -97,8 +101,7 @@ def standings(table: Table, outcomes: Mapping[Path, Outcome], resamples: int = R
         UserError: If runs that are compared were tested on other images.
     """
     held = [row.runs for row in table.rows]
-    runs = _common([tuple(of_row) for row, of_row in zip(table.rows, held, strict=True) if row.whole])
-    reasons = [table.unranked or _left_out(row, of_row, runs) for row, of_row in zip(table.rows, held, strict=True)]
+    runs, reasons = table.common_runs, table.left_out()
     chosen = [i for i, reason in enumerate(reasons) if reason is None]
     pairs: tuple[Pair, ...] = ()
     resampled = None
@@ -116,10 +119,10 @@ def compare_all(resampled: Resampled) -> tuple[Pair, ...]:
     """Compare every pair of methods over all classes, in the order of :func:`itertools.combinations`.
 
     Raises:
-        ValueError: If there is one run only: it has no p-values.
+        ValueError: If there are fewer than three runs: they have no p-values.
     """
-    if len(resampled.runs) < 2:
-        raise ValueError("runs must be at least 2 to tell methods apart, got 1")
+    if len(resampled.runs) < FEWEST_SEEDS:
+        raise ValueError(f"runs must be at least {FEWEST_SEEDS} to tell methods apart, got {len(resampled.runs)}")
     places = list(combinations(range(resampled.observed.shape[1]), 2))
     spreads = spreads_of_all(resampled)
     floor = math.fsum(spread.of_seeds for spread in spreads) / max(len(spreads), 1)
@@ -173,20 +176,3 @@ def undistinguished(methods: int, pairs: Sequence[Pair]) -> set[int]:
     best = max(sorted(figures), key=figures.__getitem__)
     told = {pair.first + pair.second - best for pair in pairs if pair.distinct and best in (pair.first, pair.second)}
     return set(range(methods)) - told
-
-
-def _common(sets: Sequence[tuple[Run, ...]]) -> tuple[Run, ...]:
-    """Choose the runs that most rows hold; of one run nothing can be said."""
-    several = Counter(runs for runs in sets if len(runs) > 1)
-    return min(several, key=lambda runs: (-several[runs], -len(runs), runs), default=())
-
-
-def _left_out(row: Row, held: Collection[Run], runs: Sequence[Run]) -> str | None:
-    if not row.whole:
-        return "a run broke"
-    if reason := too_many(row.tuned):
-        return reason
-    if len(held) < 2:
-        return "one seed"
-    missing = [run for run in runs if run not in held]
-    return f"no run of {name_runs(missing)}" if missing else None

@@ -18,10 +18,10 @@ from typing import Any
 from ltbench.errors import UserError
 from ltbench.leaderboard.rows import Row, Table
 from ltbench.results.accuracy import SPLITS
-from ltbench.results.interval import Estimate
+from ltbench.results.interval import FEWEST_SEEDS, Estimate
 from ltbench.terms.protocol import PAPER
+from ltbench.terms.shots import USUAL
 
-FEWEST_SEEDS = 3
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 NOT_COMPARABLE, DIVERGED = "not comparable", "diverged"
 
@@ -184,6 +184,7 @@ def differing(table: Table, row: Row, claim: Printed) -> list[str]:
         ("backbone", protocol.backbone, claim.backbone),
         ("epochs", protocol.epochs, claim.epochs),
         ("test noise", float(protocol.as_dict().get("eval_noise", 0.0)), claim.noise),
+        ("classes", str(protocol.bounds), str(USUAL)),
         ("images held out", bool(protocol.as_dict().get("hold_out")), False),
     ]
     if table.track == PAPER and record is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ltbench.leaderboard.tuned import too_many
-from ltbench.results.interval import Estimate
+from ltbench.results.interval import FEWEST_SEEDS, Estimate
 from ltbench.results.records import Stored
 from ltbench.results.schema import Record, RecordedProtocol
 from ltbench.results.tested import tell_tested
@@ -30,11 +31,17 @@ def name_runs(runs: Iterable[Run]) -> str:
     return "; ".join(f"seed{'s' if len(of) > 1 else ''} {', '.join(of)} of split seed {split}" for split, of in seeds.items())
 
 
+def few_seeds(runs: int) -> str:
+    """Say how many seeds there are where there are too few for an interval."""
+    return ("no seed", "one seed", "two seeds")[runs]
+
+
 @dataclass(frozen=True)
 class Row:
     """Hold one stack of methods within a table.
 
     Args:
+        typed: The expression in the order in which it was typed for the first run; empty where that is the canonical one.
         mark: A part of the expression's hash where another row of the table has the same expression; empty elsewhere.
         overrides: What methods declared to change of the protocol, by setting.
         external: Where the first stage came from, if not from ltbench.
@@ -54,11 +61,13 @@ class Row:
     figures: dict[str, Estimate]
     seconds: Estimate
     tuned: tuple[str, ...] = ()
+    typed: str = ""
 
     @property
     def method(self) -> str:
         """What tables call the row."""
-        return f"{self.expression} #{self.mark}" if self.mark else self.expression
+        name = self.typed or self.expression
+        return f"{name} #{self.mark}" if self.mark else name
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -83,7 +92,8 @@ class Row:
     @property
     def tested(self) -> str | None:
         """Over how many classes its figures are, where some have no test image; None where all have."""
-        texts = [text for record in self.records if (text := tell_tested(record.split.class_counts, record.split.test_counts))]
+        texts = [text for record in self.records
+                 if (text := tell_tested(record.split.class_counts, record.split.test_counts, record.protocol.bounds))]
         return texts[0] if texts else None
 
     @property
@@ -139,7 +149,33 @@ class Table:
             return f"{self.protocol.name} protocol"
         return self.external
 
+    @property
+    def common_runs(self) -> tuple[Run, ...]:
+        """The runs that rows are compared over: those that most rows completed, three at least; none where there are no such.
+
+        Of equally frequent sets it is the larger, then the one of lower seeds.
+        """
+        held = Counter(tuple(row.runs) for row in self.rows if row.whole and len(row.runs) >= FEWEST_SEEDS)
+        return min(held, key=lambda runs: (-held[runs], -len(runs), runs), default=())
+
+    def left_out(self) -> list[str | None]:
+        """Return why each row is not compared with the others; None for a row that is."""
+        runs = self.common_runs
+        return [self.unranked or _left_out(row, runs) for row in self.rows]
+
     def ranks(self) -> list[int | None]:
         """Return each row's rank; equal means share one, and a row with a broken run or too much tuned has none."""
         best = [None if self.unranked or not row.ranked else row.figure("accuracy.all").mean for row in self.rows]
         return [None if a is None else 1 + sum(b is not None and b > a for b in best) for a in best]
+
+
+def _left_out(row: Row, runs: Sequence[Run]) -> str | None:
+    if not row.whole:
+        return "a run broke"
+    if reason := too_many(row.tuned):
+        return reason
+    held: Collection[Run] = row.runs
+    if len(held) < FEWEST_SEEDS:
+        return few_seeds(len(held))
+    missing = [run for run in runs if run not in held]
+    return f"no run of {name_runs(missing)}" if missing else None

@@ -12,6 +12,7 @@ from ltbench.leaderboard.tuned import heading as tuning_heading
 from ltbench.leaderboard.tuned import too_many
 from ltbench.results.interval import Estimate
 from ltbench.results.text import escape_markdown, finish_latex, printable
+from ltbench.terms.shots import USUAL
 
 NOTHING = "—"
 _TEXTS = ("method", "notes", "paper", "row", "verdict", "because", "change", "table")
@@ -71,10 +72,16 @@ def headings(tables: Sequence[Table]) -> list[Heading]:
 
 def format_estimate(value: Estimate, decimals: int) -> str:
     """Write a mean with its interval, for example ``41.3 ± 0.4``; an em dash where there is no figure."""
-    if value.mean is None:
-        return NOTHING
-    spread = "" if value.half_width is None else f" ± {value.half_width:.{decimals}f}"
-    return f"{value.mean:.{decimals}f}{spread}"
+    return NOTHING if value.mean is None else f"{value.mean:.{decimals}f} {format_interval(value, decimals)}".rstrip()
+
+
+def format_interval(value: Estimate, decimals: int) -> str:
+    """Write an interval: ``± 0.4``, or its ends, ``(96.4 to 100.0)``, where one of them is as far as the figure goes."""
+    if value.mean is None or value.interval is None:
+        return ""
+    low, high = value.interval
+    sides = {f"{side:.{decimals}f}" for side in (value.mean - low, high - value.mean)}
+    return f"± {sides.pop()}" if len(sides) == 1 else f"({low:.{decimals}f} to {high:.{decimals}f})"
 
 
 def _heading(table: Table) -> Heading:
@@ -88,6 +95,7 @@ def _heading(table: Table) -> Heading:
         f"{table.train_images:,} training images",
         table.precision,
     ]
+    parts += [str(protocol.bounds)] if protocol.bounds != USUAL else []
     seeds = [seed for seed, _ in table.splits]
     parts += [f"split seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"] if seeds != [0] else []
     parts += [f"selection {table.selection}"] if table.selection != "last" else []
@@ -106,9 +114,23 @@ def _distinction(table: Table, alike: Sequence[Table]) -> list[str]:
     return parts
 
 
-def _notes(row: Row) -> str:
-    """Say what sets a row apart: classes left out, own settings, what was tuned, a foreign first stage, runs that broke."""
+def alone(table: Table) -> str | None:
+    """Say why no row of a ranked table is compared with another; None where rows are, or they have each its own reason."""
+    reasons = set(table.left_out())
+    return reasons.pop() if len(reasons) == 1 and not table.unranked else None
+
+
+def apart(table: Table) -> list[str]:
+    """Say of each row that has a rank why it is not compared with the others, unless :func:`alone` says it of all."""
+    quiet = table.unranked or alone(table)
+    return ["" if quiet or reason is None or not row.ranked else f"not compared: {reason}"
+            for row, reason in zip(table.rows, table.left_out(), strict=True)]
+
+
+def _notes(row: Row, apart: str) -> str:
+    """Say what sets a row apart: classes left out, few seeds, own settings, what was tuned, a foreign first stage, failures."""
     notes = [row.tested] if row.tested else []
+    notes += [apart] if apart else []
     notes += [f"{name}={value}" for name, value in row.overrides.items()]
     notes += [f"tuned: {', '.join(row.tuned)}"] if row.tuned else []
     notes += [f"not ranked: {reason}"] if (reason := too_many(row.tuned)) else []
@@ -121,18 +143,24 @@ def _notes(row: Row) -> str:
 
 def _cells(table: Table) -> tuple[list[str], list[list[str]]]:
     """Lay a table out as text: headings and rows, nothing escaped."""
-    ranked, noted = not table.unranked, any(_notes(row) for row in table.rows)
+    ranked, notes = not table.unranked, [_notes(*pair) for pair in zip(table.rows, apart(table), strict=True)]
     header = ["#"] if ranked else []
     header += ["method", *(name for name, _, _ in COLUMNS), "seeds", "seconds"]
-    header += ["notes"] if noted else []
+    header += ["notes"] if any(notes) else []
     body = []
-    for row, rank in zip(table.rows, table.ranks(), strict=True):
+    for row, rank, note in zip(table.rows, table.ranks(), notes, strict=True):
         cells = [NOTHING if rank is None else str(rank)] if ranked else []
         cells.append(printable(row.method))
         cells += [format_estimate(row.figure(metric), decimals) for _, metric, decimals in COLUMNS]
         cells += [str(len(row.completed)), NOTHING if row.seconds.mean is None else f"{row.seconds.mean:.1f}"]
-        body.append([*cells, *([printable(_notes(row))] if noted else [])])
+        body.append([*cells, *([printable(note)] if any(notes) else [])])
     return header, body
+
+
+def remarks(table: Table) -> list[str]:
+    """Return what stands beneath a table: what must be known of its dataset, and why no row is compared with another."""
+    said = [table.remark, f"Rows are not compared: {reason}" if (reason := alone(table)) and len(table.rows) > 1 else ""]
+    return [printable(line) for line in said if line]
 
 
 def tabulate_markdown(header: list[str], body: list[list[str]]) -> str:
@@ -159,11 +187,12 @@ def _tabulate(header: list[str], body: list[list[str]], form: str) -> str:
 
 
 def _markdown(table: Table, heading: str) -> str:
-    remark = f"\n{escape_markdown(printable(table.remark))}.\n" if table.remark else ""
-    return f"## {escape_markdown(heading)}\n\n{tabulate_markdown(*_cells(table))}\n{remark}"
+    remark = "".join(f"\n{escape_markdown(line)}.\n" for line in remarks(table))
+    title = escape_markdown(heading).replace(" &gt; ", " > ").replace(" &lt; ", " < ")  # between spaces they begin no tag
+    return f"## {title}\n\n{tabulate_markdown(*_cells(table))}\n{remark}"
 
 
 def _latex(table: Table, heading: str) -> str:
     # A comment ends with its line, and a heading has no line breaks. tabulate escapes the cells.
-    remark = f"% {printable(table.remark)}.\n" if table.remark else ""
+    remark = "".join(f"% {line}.\n" for line in remarks(table))
     return f"% {heading}\n{remark}{finish_latex(_tabulate(*_cells(table), 'latex_booktabs'))}\n"

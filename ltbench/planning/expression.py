@@ -71,6 +71,23 @@ class Expression:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def as_typed(expression: Expression, text: str, registry: Registry) -> str:
+    """Write an expression with the methods of each stage in the order in which they were typed: it means nothing to a training.
+
+    Args:
+        text: What was typed, perhaps without the stages that it stands on.
+    """
+    typed = [[registry.methods.get(node.name).spec.name for node in stage] for stage in parse(text)]
+    if len(typed) > len(expression.stages):
+        return str(expression)
+    stages = []
+    for number, stage in enumerate(expression.stages, start=len(typed) - len(expression.stages)):
+        order = typed[number] if number >= 0 else []
+        places = [order.index(choice.method.name) if choice.method.name in order else len(order) for choice in stage]
+        stages.append("+".join(str(stage[i]) for i in sorted(range(len(stage)), key=places.__getitem__)))
+    return "/".join(stages)
+
+
 def split_list(text: str, separator: str = ",") -> list[str]:
     """Split at a separator outside parentheses and brackets: a list of expressions, stages, methods or options.
 

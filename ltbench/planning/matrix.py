@@ -115,7 +115,8 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
         # What is trained stays as the protocol's name says: the noise has a field of its own in every record and table.
         protocol = change_protocol(base, {**changes, "image_size": None} if resized is dataset else changes)
         datasets[name] = dataset = resized
-        protocol = protocol.replace(eval_noise=terms.test_noise, measure_every=terms.measure_every, name=protocol.name)
+        protocol = protocol.replace(eval_noise=terms.test_noise, measure_every=terms.measure_every, splits=terms.splits,
+                                    name=protocol.name)
         protocol = protocol.replace(hold_out=terms.hold_out)
         registry.backbone(protocol.backbone)
         for split_seed, seed in ((split_seed, seed) for split_seed in what.split_seeds for seed in what.seeds):

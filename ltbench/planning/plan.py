@@ -20,19 +20,20 @@ from ltbench.method.values import Facts
 from ltbench.planning.augmentations import check_views, planned_views
 from ltbench.planning.cut_backbones import check_backbone
 from ltbench.planning.cut_batches import sees_cuts
-from ltbench.planning.expression import Expression, Member, resolve
+from ltbench.planning.expression import Expression, Member, as_typed, resolve
 from ltbench.planning.papers import PaperStage, apply_papers
 from ltbench.registry import sources
 from ltbench.registry.discovery import Registry
 from ltbench.registry.run_info import RunInfo
 from ltbench.terms.protocol import PAPER, Protocol
+from ltbench.terms.shots import USUAL
 from ltbench.terms.task import Task
 
 if TYPE_CHECKING:
     from ltbench.backbones.start import Start
 
 # Fields of a protocol that say nothing about the training of a first or of a later stage.
-_NOT_TRAINING = {"name", "eval_flip", "eval_noise"}
+_NOT_TRAINING = {"name", "eval_flip", "eval_noise", "splits"}
 # How a method's override of a general field reads in a later stage.
 _STAGE2_FIELDS = {"weight_decay": "stage2_weight_decay", "lr": "stage2_lr", "batch_size": "stage2_batch_size",
                   "schedule": "stage2_schedule"}
@@ -83,6 +84,7 @@ class RunPlan:
         pretraining: What a record says of weights that others trained, where the first stage is a backbone with such, or starts
             from them; they enter the keys.
         tuning: What a record says of the trials that chose the hyperparameters; it changes no key, for it changes no training.
+        typed: The expression with the methods of each stage in the order in which they were typed, for people alone.
     """
 
     expression: Expression
@@ -96,6 +98,7 @@ class RunPlan:
     images: str | None = None
     pretraining: Mapping[str, Any] | None = None
     tuning: Mapping[str, Any] | None = None
+    typed: str = ""
 
     def on(self, data: str | None) -> RunPlan:
         """Return the plan with keys that also name the images, where a list says which there are.
@@ -195,8 +198,10 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         shared = shared.replace(eval_flip=terms[-1].eval_flip, name=PAPER)
     key = _digest([stages[-1].key, [[_method_key(c) for c in stage.choices] for stage in stages], task.track, protocol.name,
                    stages[-1].protocol.eval_flip, *([protocol.eval_noise] if protocol.eval_noise else []),
-                   *([{"measure_every": protocol.measure_every}] if protocol.measure_every else [])])
-    return RunPlan(expression, task, shared, tuple(stages), precision, external, paper, key, dataset.images, pretraining)
+                   *([{"measure_every": protocol.measure_every}] if protocol.measure_every else []),
+                   *([{"splits": protocol.splits}] if protocol.splits != USUAL else [])])
+    return RunPlan(expression, task, shared, tuple(stages), precision, external, paper, key, dataset.images, pretraining,
+                   typed=as_typed(expression, text, registry))
 
 
 def info_of(plan: RunPlan, number: int, total: int) -> RunInfo:
@@ -205,7 +210,7 @@ def info_of(plan: RunPlan, number: int, total: int) -> RunInfo:
     Args:
         number: Position in the matrix, from 1.
     """
-    return RunInfo(str(plan.expression), str(plan.task), plan.task.seed, number, total, plan.file_name)
+    return RunInfo(plan.typed or str(plan.expression), str(plan.task), plan.task.seed, number, total, plan.file_name)
 
 
 def change_protocol(base: Protocol, changes: Mapping[str, Any]) -> Protocol:

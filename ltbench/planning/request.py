@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
 from ltbench.terms.protocol import COMMON, OPTIMIZERS, PAPER, SCHEDULES, TUNES
+from ltbench.terms.shots import USUAL, Splits, splits_of
 from ltbench.terms.task import TRACKS
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Terms:
         hold_out: Whether to train without the images that tuning would hold out, and to show them to methods that measure.
         init: A file with weights that the backbone starts from, or where else they are: ``timm``; None for random ones.
         tune: With ``init``, what of the backbone is trained, one of :data:`TUNES`; None for all.
+        splits: Where many, medium and few part: many is above the first, few below the second.
     """
 
     protocol: str | None = None
@@ -112,6 +114,7 @@ class Terms:
     hold_out: bool = False
     init: str | None = None
     tune: str | None = None
+    splits: Splits = USUAL
 
     def __post_init__(self) -> None:
         for name, value in self.by_hand.items():
@@ -258,3 +261,15 @@ def parse_seeds(text: str, option: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise UserError(f"{option} must be whole numbers with commas, got {text!r}") from None
+
+
+def parse_splits(value: Sequence[Any] | str) -> Splits:
+    """Read where many, medium and few part.
+
+    Raises:
+        UserError: If it is nothing of the kind.
+    """
+    try:
+        return splits_of(value)
+    except ValueError as error:
+        raise UserError(f"--{error}") from None

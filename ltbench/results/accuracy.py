@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.results.predictions import Predictions
-from ltbench.terms.shots import FEW_BELOW, MANY_ABOVE
+from ltbench.terms.shots import USUAL, Splits
 
 Counts = npt.NDArray[np.int64]
 
@@ -60,16 +60,18 @@ def per_class_accuracy(correct: npt.ArrayLike, total: npt.ArrayLike) -> list[flo
     return [100 * h / n if n else None for h, n in zip(hits.tolist(), images.tolist(), strict=True)]
 
 
-def shot_accuracy(correct: npt.ArrayLike, total: npt.ArrayLike, class_counts: npt.ArrayLike) -> dict[str, float | None]:
+def shot_accuracy(correct: npt.ArrayLike, total: npt.ArrayLike, class_counts: npt.ArrayLike,
+                  splits: Splits = USUAL) -> dict[str, float | None]:
     """Average per-class accuracy over all, many-, medium- and few-shot classes.
 
-    Classes are split by their training images: more than 100, 20 to 100, fewer than 20. A split without classes is None, so that
-    nobody reads it as zero.
+    Classes are split by their training images: more than 100, 20 to 100, fewer than 20, unless others are asked for. A split
+    without classes is None, so that nobody reads it as zero.
 
     Args:
         correct: Test images of each class that were classified right, shape (C,).
         total: Test images of each class, shape (C,).
         class_counts: Training images of each class, shape (C,).
+        splits: Where many, medium and few part.
     """
     accuracy = per_class_accuracy(correct, total)
     counts = np.asarray(class_counts, dtype=np.int64).tolist()
@@ -78,9 +80,9 @@ def shot_accuracy(correct: npt.ArrayLike, total: npt.ArrayLike, class_counts: np
     pairs = list(zip(accuracy, counts, strict=True))
     return {
         "all": _mean(accuracy),
-        "many": _mean([a for a, n in pairs if n > MANY_ABOVE]),
-        "medium": _mean([a for a, n in pairs if FEW_BELOW <= n <= MANY_ABOVE]),
-        "few": _mean([a for a, n in pairs if n < FEW_BELOW]),
+        "many": _mean([a for a, n in pairs if n > splits.many_above]),
+        "medium": _mean([a for a, n in pairs if splits.few_below <= n <= splits.many_above]),
+        "few": _mean([a for a, n in pairs if n < splits.few_below]),
     }
 
 

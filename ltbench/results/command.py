@@ -12,6 +12,7 @@ from ltbench.errors import UserError
 from ltbench.method.from_file import PREFIX
 from ltbench.planning.request import ALTERNATIVES, BY_HAND, How, Request, Terms, What
 from ltbench.terms.protocol import CUSTOM, PAPER, TUNED
+from ltbench.terms.shots import USUAL
 
 if TYPE_CHECKING:
     from ltbench.results.schema import Record
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _FILE = re.compile(re.escape(PREFIX) + r"([A-Za-z_]\w*\.py)")
 # Of every run, whatever its protocol: options of their own, and a name is no setting.
-NOT_TERMS = ("name", "eval_noise", "measure_every", "hold_out")
+NOT_TERMS = ("name", "eval_noise", "measure_every", "hold_out", "splits")
 
 
 def command_of(record: Record, protocols: Mapping[str, Protocol] | None = None) -> str:
@@ -58,7 +59,8 @@ def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None, 
         by_hand |= {"backbone": record.protocol.backbone, **({"image_size": seen.size} if seen else {})}
     stated = record.protocol.as_dict()
     terms = Terms(protocol, record.track, paper, by_hand, stated.get("eval_noise", 0.0), record.precision,
-                  stated.get("measure_every"), stated.get("hold_out", False), *((given, tune) if tune else ()))
+                  stated.get("measure_every"), stated.get("hold_out", False), init=given if tune else None,
+                  tune=tune, splits=record.protocol.bounds)
     how = How(accumulation=record.environment.accumulation or 1, weights=None if tune else given)
     return Request(what, terms, how, plugins_of(record))
 
@@ -123,6 +125,7 @@ def arguments_of(request: Request) -> list[str]:
     words += ["--init", terms.init] if terms.init is not None else []
     words += ["--tune", terms.tune] if terms.tune is not None else []
     words += ["--weights", request.how.weights] if request.how.weights is not None else []
+    words += ["--splits", _listed(terms.splits)] if terms.splits != USUAL else []
     words += ["--precision", terms.precision] if terms.precision != "fp32" else []
     words += ["--accumulate", str(request.how.accumulation)] if request.how.accumulation > 1 else []
     words += [word for file in request.plugins for word in ("--plugin", str(file))]

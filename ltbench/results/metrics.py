@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,15 @@ from ltbench.results.accuracy import (
     worst_tenth,
 )
 from ltbench.results.calibration import expected_calibration_error, negative_log_likelihood
+from ltbench.results.interval import EVERYWHERE, Ends
 from ltbench.results.predictions import Predictions
 from ltbench.results.tested import count_tested
+from ltbench.terms.shots import USUAL, Splits
+
+_PERCENT = ("balanced_error", "worst_class", "worst_tenth", "harmonic_mean")
 
 
-def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike) -> dict[str, Any]:
+def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike, splits: Splits = USUAL) -> dict[str, Any]:
     """Compute the figures that every record has, in full precision.
 
     Accuracies, the balanced error and the harmonic mean are in percent; the calibration error lies in [0, 1]; the loss is in
@@ -30,6 +35,7 @@ def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike) -> d
 
     Args:
         class_counts: Training images of each class, shape (C,).
+        splits: Where many, medium and few part.
 
     Raises:
         ValueError: If a label or a prediction is not one of the C classes.
@@ -37,9 +43,9 @@ def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike) -> d
     counts = np.asarray(class_counts, dtype=np.int64)  # (C,)
     correct, total = per_class_counts(predictions, len(counts))
     accuracy = per_class_accuracy(correct, total)
-    tested = count_tested(counts.tolist(), total.tolist())
+    tested = count_tested(counts.tolist(), total.tolist(), splits)
     return {
-        "accuracy": shot_accuracy(correct, total, counts),
+        "accuracy": shot_accuracy(correct, total, counts, splits),
         **({} if tested is None else {"tested_classes": tested}),
         "balanced_error": balanced_error(accuracy),
         "worst_class": worst_class(accuracy),
@@ -48,3 +54,10 @@ def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike) -> d
         "ece": expected_calibration_error(predictions),
         "test_loss": negative_log_likelihood(predictions),
     }
+
+
+def within(metric: str) -> Ends:
+    """Return between which values a figure lies, by its dotted name in a record."""
+    if metric.startswith(("accuracy.", "label_shift.")) or metric in _PERCENT:
+        return 0.0, 100.0
+    return {"ece": (0.0, 1.0), "test_loss": (0.0, math.inf)}.get(metric, EVERYWHERE)

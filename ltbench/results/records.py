@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # What says how a run went and what it left beside, never what came out.
 CIRCUMSTANCES = ("timing", "environment", "geometry")
+_LACKED_BEFORE = ("metrics.tested_classes", "split.class_names", "typed")
 _MAX_BYTES = 2**36  # of tensors: features of 437,513 images, 2,048 wide, are 3.6 GB
 _MARKS = {"schema", "expression_hash"}  # a JSON object with neither is no record
 
@@ -197,10 +198,10 @@ def comparable(record: Record) -> dict[str, Any]:
 def equal(a: Record, b: Record) -> list[str]:
     """Return the paths of the fields in which two records differ, timing and environment aside; empty if they are equal.
 
-    A count of tested classes that one of them lacks is none: older records leave it to ``split.test_counts``. Neither is one of
-    trained parameters, which older records do not say.
+    What one of them lacks because it is older is no difference: a count of tested classes follows from ``split.test_counts``, and
+    neither names of classes nor trained parameters say what came out. Nor does the order in which methods were typed.
     """
-    later = {"metrics.tested_classes"} | ({"cost.trainable"} if None in map(_trainable, (a, b)) else set())
+    later = {*_LACKED_BEFORE} | ({"cost.trainable"} if None in map(_trainable, (a, b)) else set())
     return [path for path in _differences(comparable(a), comparable(b), "") if path not in later]
 
 
@@ -228,7 +229,7 @@ def verify(record: Record, predictions: Predictions) -> list[Mismatch]:
     claims = {} if record.metrics is None else record.metrics.as_dict()
     try:
         correct, total = per_class_counts(predictions, len(counts))
-        metrics = standard_metrics(predictions, counts)
+        metrics = standard_metrics(predictions, counts, record.protocol.bounds)
         if "tested_classes" not in claims:  # before records said so; split.test_counts tells it
             metrics.pop("tested_classes", None)
         if shifts := claims.get("label_shift"):

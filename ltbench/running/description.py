@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from ltbench.data.task_data import TaskData
 from ltbench.planning.plan import RunPlan, StagePlan
 from ltbench.registry import sources
+from ltbench.results.class_names import class_names
 from ltbench.results.plain import plain
 from ltbench.results.schema import (
     SCHEMA,
@@ -45,6 +46,7 @@ def describe(plan: RunPlan, data: TaskData, accelerator: Accelerator, accumulati
     return Record.model_validate({
         "schema": SCHEMA,
         "expression": str(plan.expression),
+        **({"typed": plan.typed} if plan.typed not in ("", str(plan.expression)) else {}),
         "expression_hash": plan.expression.hash,
         "key": plan.key,
         "track": plan.task.track,
@@ -77,6 +79,8 @@ def _describe_split(data: TaskData) -> RecordedSplit:
     test_labels = data.parts.test.labels[data.test_indices].numpy()
     split = RecordedSplit(hash=data.split.hash, class_counts=data.class_counts.tolist(),
                           test_counts=np.bincount(test_labels, minlength=data.dataset.num_classes).tolist())
+    if names := class_names(data.dataset, data.parts.train):
+        split.class_names = names
     if data.dataset.images:
         split.images = data.dataset.images
     if data.held_out is not None:

@@ -30,7 +30,7 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
     rows = []
     for plan in plans:
         done = runner.finished(plan)
-        rows.append([str(plan.expression), str(plan.task), plan.task.seed, plan.task.split_seed, plan.protocol.name,
+        rows.append([plan.typed or str(plan.expression), str(plan.task), plan.task.seed, plan.task.split_seed, plan.protocol.name,
                      "done" if done else "to run"])
         if done:
             continue

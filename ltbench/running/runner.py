@@ -271,7 +271,7 @@ class Runner:
         counts = data.class_counts.numpy()
         shifts = label_shift(predictions, counts, data.dataset.shift_ratios, data.parts.shifts, plan.task.split_seed)
         record.metrics = Metrics.model_validate(plain({
-            **standard_metrics(predictions, counts), "label_shift": shifts,
+            **standard_metrics(predictions, counts, protocol.splits), "label_shift": shifts,
             "extra": plugin_figures(self.registry.metrics.values(), geometry)}))
         return predictions
 

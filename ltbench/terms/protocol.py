@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ltbench.terms.shots import USUAL, Splits, splits_of
+
 CUSTOM = "custom"
 PAPER = "paper"
 COMMON = "common"
@@ -54,6 +56,8 @@ class Protocol:
         hold_out: Whether the images that tuning would hold out are left out of the training and shown to methods that measure.
         layer_decay: What each layer of the backbone has of the learning rate of the layer above it, the head above them all;
             None for one rate.
+        splits: Where many, medium and few part: many has more training images than the first, few has fewer than the second.
+            Nothing that is trained or predicted depends on it, nor do figures that methods measure while they train.
     """
 
     name: str
@@ -83,10 +87,12 @@ class Protocol:
     measure_every: float | None = None
     hold_out: bool = False
     layer_decay: float | None = None
+    splits: Splits = USUAL
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
         object.__setattr__(self, "augmentation", tuple(self.augmentation))
+        object.__setattr__(self, "splits", splits_of(self.splits))
         for name in ("epochs", "batch_size", "stage2_batch_size", "stage2_samples", "per_class", "image_size"):
             value = getattr(self, name)
             optional = name in ("stage2_samples", "per_class", "image_size")
@@ -126,8 +132,8 @@ class Protocol:
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON types."""
         values = dataclasses.asdict(self)
-        for name in ("stage2_samples", "image_size", "measure_every", "hold_out", "layer_decay"):
-            if values[name] is None or values[name] is False:  # it says nothing then: earlier results keep their keys
+        for name in ("stage2_samples", "image_size", "measure_every", "hold_out", "layer_decay", "splits"):
+            if values[name] is None or values[name] is False or values[name] == USUAL:  # it says nothing: earlier keys stay
                 del values[name]
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 

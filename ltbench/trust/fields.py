@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ltbench.errors import UserError
+from ltbench.leaderboard.opponents import unordered
 from ltbench.method.hyperparameters import format_value
 from ltbench.planning.expression import parse
 from ltbench.results.schema import Record, RecordedStage
@@ -30,7 +31,8 @@ def check_fields(record: Record) -> Iterator[Remark]:
     yield from _identity(record)
     yield from check_trials(record)
     yield from _flags(record)
-    if record.metrics is not None and (tested := tell_tested(record.split.class_counts, record.split.test_counts)):
+    if record.metrics is not None and (tested := tell_tested(record.split.class_counts, record.split.test_counts,
+                                                                 record.protocol.bounds)):
         yield warning("metrics.accuracy", f"is {tested}")
 
 
@@ -109,6 +111,8 @@ def _identity(record: Record) -> Iterator[Remark]:
     text = "/".join(stage.expression for stage in record.stages)
     if record.expression != text:
         yield error("expression", f"must be {text!r:.120} as its stages say, got {record.expression!r:.120}")
+    if record.typed is not None and unordered(record.typed) != unordered(record.expression):
+        yield error("typed", f"must be {record.expression!r:.120} in another order, got {record.typed!r:.120}")
     for number, stage in enumerate(record.stages):
         yield from _stage_text(stage, f"stages[{number}]")
     content = [[[method.name, method.hyperparameters] for method in stage.methods] for stage in record.stages]

@@ -17,6 +17,7 @@ from ltbench.data.parts import Parts
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.errors import UserError
 from ltbench.registry.discovery import Registry
+from ltbench.results.class_names import class_names
 from ltbench.results.schema import Record
 from ltbench.terms.task import Task
 from ltbench.trust.remark import Remark, error, note
@@ -79,11 +80,20 @@ def check_split(record: Record, data: TaskData) -> Iterator[Remark]:
         elif stated != counts:
             k = next(k for k, (recorded, found) in enumerate(zip(stated, counts, strict=True)) if recorded != found)
             yield error(f"split.{name}[{k}]", f"must be {counts[k]} as the dataset has it, got {stated[k]}")
+    yield from _names(split.class_names, class_names(data.dataset, data.parts.train))
     seen = None if data.held_out is None else data.held_out.class_counts.tolist()
     if split.held_out != seen:
         yield error("split.held_out", f"must be {seen} as the dataset has it, got {split.held_out}")
     if split.hash != data.split.hash:
         yield error("split.hash", f"must be {data.split.hash[:12]}... as the dataset's split has it, got {split.hash:.12}...")
+
+
+def _names(stated: list[str] | None, expected: list[str] | None) -> Iterator[Remark]:
+    """Compare what classes are called; older records do not say it, and not every copy of a set has folders that do."""
+    for k, (recorded, found) in enumerate(zip(stated or (), expected or (), strict=False)):
+        if recorded != found:
+            yield error(f"split.class_names[{k}]", f"must be {found!r:.60} as the dataset has it, got {recorded!r:.60}")
+            return
 
 
 def check_images(predictions: Predictions, data: TaskData) -> Iterator[Remark]:

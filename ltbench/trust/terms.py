@@ -74,7 +74,8 @@ def _protocol(record: Record, dataset: Dataset) -> Iterator[Remark]:
     else:
         said = f"as the {protocol.name} protocol of {dataset.name} has it"
         registered = dataset.protocols[protocol.name].replace(eval_noise=protocol.eval_noise,
-                                                              measure_every=protocol.measure_every, name=protocol.name)
+                                                              measure_every=protocol.measure_every, splits=protocol.splits,
+                                                              name=protocol.name)
         yield from _differences("protocol", registered, protocol, said, "error")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ltbench.results.accuracy import SPLITS
-from ltbench.results.interval import mean_and_deviation, t_quantile
+from ltbench.results.interval import cut, mean_and_deviation, t_quantile
 from ltbench.results.records import equal
 from ltbench.results.schema import Record
 
@@ -60,7 +60,7 @@ def prediction_interval(values: Sequence[float]) -> Interval | None:
     Wider than the interval of the mean: it is for a single run, not for the mean of many.
 
     Args:
-        values: n of them, of runs that share nothing but their settings.
+        values: n of them, in percent, of runs that share nothing but their settings.
 
     Returns:
         The interval; None for fewer than two values, which say nothing of spread.
@@ -70,7 +70,7 @@ def prediction_interval(values: Sequence[float]) -> Interval | None:
         return None
     mean, deviation = mean_and_deviation(values)
     half = t_quantile(n - 1) * deviation * math.sqrt(1 + 1 / n)
-    return Interval(mean - half, mean + half, n)
+    return Interval(*cut((mean - half, mean + half), (0.0, 100.0)), n)
 
 
 def judge(record: Record, again: Record, others: Sequence[Record]) -> Verdict:

@@ -33,7 +33,7 @@ def test_a_real_board(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[3] == "paired over seeds 0, 1, 2 of split seed 0; 10,000 test images"
     # The board's README: 29.0, 29.9 and +0.9; the widths as of the draws with seed 0.
     assert lines[8].split() == ["all", "28.99", "29.90", "+0.91", "+0.46", "to", "+1.36", "<", "0.0001"]
-    assert [line.split()[:2] for line in lines if line[:2].isdigit()] == [["68", "21"], ["52", "44"]]
+    assert [line.split()[:3] for line in lines if line[:2].isdigit()] == [["68", "road", "21"], ["52", "oak_tree", "44"]]
 
 
 def test_one_seed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ def test_files_of_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["first"], found["second"], found["runs"], found["resamples"]) == ("ce", "la", [[0, 0]], 0)
     assert found["differences"][0] == {"split": "all", "first": 50.0, "second": 75.0, "value": 25.0, "interval": None, "p": None}
-    assert found["gaining"] == [{"label": 3, "training_images": 19, "first": 0.0, "second": 100.0, "change": 100.0}]
+    assert found["gaining"] == [{"label": 3, "name": None, "training_images": 19, "first": 0.0, "second": 100.0, "change": 100.0}]
     assert main(["compare", str(first), "la", "--records", str(tmp_path)]) == 0  # a file and an expression
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,16 @@ def test_names(line: str, expected: set[str], tmp_path: Path) -> None:
 def test_scripts(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     assert "ltbench" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_take_the_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the shell is there it reads the script; everywhere the script is in its language, which bash's is not."""
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert ("#compdef ltbench" if shell == "zsh" else "complete --command ltbench") in script
+    if shutil.which(shell) is not None:
+        subprocess.run([shell, "--no-execute" if shell == "fish" else "-n"], input=script, text=True, check=True)
 
 
 def test_bash_takes_the_script(tmp_path: Path) -> None:

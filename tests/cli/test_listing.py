@@ -28,12 +28,31 @@ def test_the_widest_columns_give_way(natural: list[int], available: int, expecte
 
 
 @pytest.mark.parametrize("columns", [80, 100, 140])
-@pytest.mark.parametrize("verb", ["methods", "datasets", "plugins"])
+@pytest.mark.parametrize("verb", ["methods", "datasets", "plugins", "augmentations", "backbones"])
 def test_no_line_is_wider_than_the_terminal(verb: str, columns: int, monkeypatch: pytest.MonkeyPatch,
                                             capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     assert main([verb]) == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= columns
+
+
+def test_a_heading_is_bold_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["backbones"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["backbones"]) == 0
+    assert capsys.readouterr().out.startswith("\x1b[1mname")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(["backbones"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_backbones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backbones", "--json"]) == 0
+    found = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert {"resnet32", "digits", "timm:"} <= set(found) and found["resnet32"]["distribution"] == "ltbench"
 
 
 def test_by_kind_stage_and_text(capsys: pytest.CaptureFixture[str]) -> None:

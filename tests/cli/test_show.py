@@ -67,6 +67,13 @@ def test_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_classes_have_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _call(_write(tmp_path, split__class_names=["cat", "dog", "emu", "fox"]), "--classes") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["class", "name", "training", "images", "right", "test", "images", "accuracy"] in rows
+    assert ["1", "dog", "100", "2", "3", "66.7"] in rows
+
+
 def test_accuracy_under_label_shift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     published = {"backward3": np.array([0, 3, 4, 5, 9])}  # of which 0, 3 and 4 are right
     figures = label_shift(record_factory.predictions(), record_factory.CLASS_COUNTS, (2, 3), published, 0)

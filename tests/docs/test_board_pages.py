@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ltbench.leaderboard.ranking import NOT_COMPARED, TIED, WORSE
 from tests.support.blocks import ROOT
 
 
@@ -26,8 +27,10 @@ def row(method: str, few: float | None, *, seeds: int = 3, tied: bool | None = F
     """A row as board.json has it, its accuracy over all classes 40 and over the few-shot ones as given."""
     figures = {"accuracy.all": 40.0, "accuracy.many": 50.0, "accuracy.medium": 40.0, "accuracy.few": few,
                "ece": 0.1}
-    return {"method": method, "tied_with_best": tied, "completed": [{}] * seeds, "stages": [{"expression": first}],
-            "metrics": {name: {"mean": mean, "ci95": 0.5, "runs": seeds} for name, mean in figures.items()}}
+    standing = NOT_COMPARED if tied is None else TIED if tied else WORSE
+    return {"method": method, "standing": standing, "completed": [{}] * seeds, "stages": [{"expression": first}],
+            "metrics": {name: {"mean": mean, "ci95": mean and [mean - 0.5, mean + 0.5], "runs": seeds}
+                        for name, mean in figures.items()}}
 
 
 def board(*rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -50,7 +53,7 @@ def test_they_are_what_the_boards_say(tool: ModuleType) -> None:
 
 def test_what_is_best_in_what(tool: ModuleType) -> None:
     rows = [row("a", 10.0, tied=True), row("b", 30.0), row("c", 20.0, first="ldam"), row("d", None),
-            row("once", 90.0, seeds=1, tied=None), row("two", 90.0, seeds=2)]
+            row("once", 90.0, seeds=1, tied=None), row("two", 90.0, seeds=2, tied=None)]
     found = cells(tool.choosing_page([board(*rows)]))
     assert found["[X-LT](../leaderboards/x-lt/README.md)"] == "4 rows, 10,000 images, 200 epochs"
     assert found["all classes alike"] == "leading: `a` 40.0 ± 0.5"

@@ -13,6 +13,7 @@ from ltbench.errors import UserError
 from ltbench.leaderboard.asked import Asked, read_asked, run_of_claim, seeds_there, to_csv_line
 from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.reported import Printed, read_reported
+from ltbench.terms.shots import Splits
 from tests.support.record_factory import broken, record, stored
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +34,17 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     natural = replace(RUN, imbalance_ratio=None, noise=0.1, command="ltbench run --methods 'a,b'")
     assert read_asked(write(tmp_path / "runs.csv", RUN, natural)) == [RUN, natural]
     assert read_asked(tmp_path / "none.csv") == []
+
+
+def test_a_column_for_other_splits_where_one_run_asks_for_them(tmp_path: Path) -> None:
+    other = replace(RUN, splits=Splits(50, 10))
+    assert read_asked(write(tmp_path / "runs.csv", RUN, other)) == [RUN, other]
+    lines = (tmp_path / "runs.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "runs.csv").write_text("\n".join(line.rpartition(",")[0] for line in lines[:2]), encoding="utf-8")
+    assert read_asked(tmp_path / "runs.csv") == [RUN]
+    assert other.terms == f"{RUN.terms}, many > 50, few < 10"
+    tables, _ = collect(stored(record(protocol__splits=[50, 10])))
+    assert (seeds_there(RUN, tables), seeds_there(other, tables)) == ([], [0])
 
 
 @pytest.mark.parametrize("changes", [{"images": "x"}, {"seeds": "0 x"}, {"imbalance_ratio": "x"}])

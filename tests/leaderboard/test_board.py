@@ -7,6 +7,7 @@ import pytest
 from ltbench.errors import UserError
 from ltbench.leaderboard.board import find_boards, read_board
 from ltbench.planning.request import How, Request, Terms, What
+from ltbench.terms.shots import Splits
 
 TEXT = """
 title = "Digits"
@@ -44,6 +45,15 @@ def test_a_matrix_may_start_from_weights(tmp_path: Path) -> None:
     text = TEXT.replace('protocol = "quick"', 'protocol = "tuned"\ninit = "timm"\ntune = "norm"')
     (request,) = read_board(board(tmp_path, text)).requests
     assert request.terms == Terms("tuned", init="timm", tune="norm")
+
+
+def test_a_matrix_may_part_its_classes_elsewhere(tmp_path: Path) -> None:
+    (request,) = read_board(board(tmp_path, f"{TEXT}splits = [50, 10]")).requests
+    assert request.terms == Terms("quick", splits=Splits(50, 10))
+    with pytest.raises(UserError, match="splits must be two whole numbers"):
+        read_board(board(tmp_path, f"{TEXT}splits = [10, 50]"))
+    with pytest.raises(UserError, match="must be a list of whole numbers"):
+        read_board(board(tmp_path, f'{TEXT}splits = "50,10"'))
 
 
 def test_boards_come_by_name(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ def _row(directory: Path, expression: str, runs: dict[int, tuple[int, int, int, 
 
 
 def test_by_hand(tmp_path: Path) -> None:
-    first = _row(tmp_path, "ce", {0: (3, 3, 1, 0), 1: (3, 2, 2, 0)})
-    second = _row(tmp_path, "la", {0: (2, 3, 1, 3), 1: (1, 2, 2, 2), 2: (0, 0, 0, 0)})
+    first = _row(tmp_path, "ce", {0: (3, 3, 1, 0), 1: (3, 2, 2, 0), 3: (3, 3, 1, 0), 4: (3, 2, 2, 0)})
+    second = _row(tmp_path, "la", {0: (2, 3, 1, 3), 1: (1, 2, 2, 2), 2: (0, 0, 0, 0), 3: (2, 3, 1, 3), 4: (1, 2, 2, 2)})
     found = compare(first, second, classes=1, resamples=100)
     # All: 7 of 12 both times against 9 and 7 of 12. Many: 3 and 3 against 2 and 1 of 3. Few: 0 and 0 against 3 and 2.
     values = {one.split: (one.first, one.second, one.value) for one in found.differences}
@@ -33,17 +33,31 @@ def test_by_hand(tmp_path: Path) -> None:
     (gain,), (loss,) = found.gaining, found.losing
     assert (gain.label, gain.training_images, gain.change) == (3, 19, pytest.approx(500 / 6))
     assert (loss.label, loss.training_images, loss.change) == (0, 101, pytest.approx(-50))
-    assert (found.runs, found.test_images, found.resamples) == (((0, 0), (0, 1)), 12, 100)
+    assert (found.runs, found.test_images, found.resamples) == (((0, 0), (0, 1), (0, 3), (0, 4)), 12, 100)
     assert found.left_out == ("la: seed 2 of split seed 0, which the other has not completed",)
     assert found.terms.startswith("digits-lt@20, common track, quick protocol")
     assert all(one.interval is not None and one.interval[0] <= one.value <= one.interval[1] for one in found.differences)
 
 
 def test_a_method_against_itself(tmp_path: Path) -> None:
-    one = _row(tmp_path, "ce", {0: (3, 3, 1, 0), 1: (3, 2, 2, 0)})
+    one = _row(tmp_path, "ce", {0: (3, 3, 1, 0), 1: (3, 2, 2, 0), 2: (3, 1, 2, 0)})
     found = compare(one, one, resamples=50)
     assert [(d.value, d.interval, d.p) for d in found.differences] == [(0.0, (0.0, 0.0), 1.0)] * 4
     assert found.gaining == found.losing == ()
+
+
+def test_no_interval_leaves_what_a_difference_can_be(tmp_path: Path) -> None:
+    # Over many-shot classes: 0 to 100 three times in four, so that half the width is above 25.
+    first = _row(tmp_path, "ce", dict.fromkeys(range(4), (0, 0, 0, 0)))
+    second = _row(tmp_path, "la", {**dict.fromkeys(range(3), (3, 3, 3, 3)), 3: (0, 0, 0, 0)})
+    found = compare(first, second, resamples=200)
+    assert {(one.value, one.interval and one.interval[1]) for one in found.differences} == {(75.0, 100.0)}
+
+
+def test_two_common_seeds_have_no_interval(tmp_path: Path) -> None:
+    rows = [_row(tmp_path, name, dict.fromkeys(range(2), (3, 3, 1, 0))) for name in ("ce", "la")]
+    found = compare(*rows)
+    assert found.resamples == 0 and {(d.interval, d.p) for d in found.differences} == {(None, None)}
 
 
 def test_one_common_seed_has_no_interval(tmp_path: Path) -> None:

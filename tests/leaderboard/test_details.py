@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from ltbench.leaderboard.collect import collect
-from ltbench.leaderboard.details import command, curve_images, row_details
-from ltbench.leaderboard.ranking import Standing
+from ltbench.leaderboard.details import command, curve_images, curve_names, row_details
+from ltbench.leaderboard.ranking import NOT_COMPARED, TIED, WORSE, Standing
+from ltbench.results.class_names import recorded_names
 from tests.support.record_factory import broken, model, predictions, record, stored
 
 ALONE = Standing("ce", "one seed", None, best=False)
@@ -28,6 +29,15 @@ def test_classes_of_another_order_are_sorted_by_their_images() -> None:
     (table,), _ = collect(stored(record(predictions(right=(0, 3, 1, 2)), split__class_counts=counts)))
     assert curve_images(table) == [101, 100, 20, 19]
     assert row_details(table.rows[0], ALONE)["curve"] == [100.0, 66.67, 33.33, 0.0]
+
+
+def test_the_places_of_a_curve_have_names() -> None:
+    counts = [19, 101, 20, 100]
+    (table,), _ = collect(stored(record(split__class_counts=counts, split__class_names=["a", "b", "c", "d"])))
+    assert curve_names(table, recorded_names) == ["b", "d", "c", "a"]
+    assert curve_names(table, lambda record: None) is None
+    (table,), _ = collect(stored(many_classes(250)))
+    assert curve_names(table, lambda record: ["x"] * 250) is None  # places are shared
 
 
 def many_classes(classes: int) -> dict[str, Any]:
@@ -87,10 +97,11 @@ def test_a_row_without_a_completed_run_has_no_details() -> None:
 
 def test_a_row_says_whether_it_can_be_told_from_the_best() -> None:
     (table,), _ = collect(stored(record()))
-    fields = ("tied_with_best", "rank_interval", "not_compared")
-    assert [row_details(table.rows[0], ALONE)[name] for name in fields] == [None, None, "one seed"]
+    fields = ("standing", "rank_interval")
+    assert [row_details(table.rows[0], ALONE)[name] for name in fields] == [NOT_COMPARED, None]
     compared = Standing("ce", None, (1, 3), best=True)
-    assert [row_details(table.rows[0], compared)[name] for name in fields] == [True, [1, 3], None]
+    assert [row_details(table.rows[0], compared)[name] for name in fields] == [TIED, [1, 3]]
+    assert row_details(table.rows[0], Standing("ce", None, (2, 3), best=False))["standing"] == WORSE
 
 
 @pytest.mark.parametrize(("changes", "words"), [

@@ -12,8 +12,10 @@ from ltbench.leaderboard.findings import PAPERS_TERMS, Finding, Measured, findin
 from ltbench.leaderboard.outcomes import believe
 from ltbench.leaderboard.ranking import standings
 from ltbench.leaderboard.reported import Printed
+from ltbench.results.metrics import standard_metrics
 from ltbench.results.records import read_directory
 from ltbench.terms.protocol import Protocol
+from ltbench.terms.shots import Splits
 from tests.support import record_factory
 
 Right = tuple[int, int, int, int]
@@ -67,6 +69,13 @@ def test_the_papers_terms_are_those_of_the_printed_rows(tmp_path: Path, changes:
     seen = found(tmp_path, replace(CLAIM, common=None))
     assert [one.verdict for one in seen] == verdicts
     assert all(one.terms == PAPERS_TERMS and one.difference.value == pytest.approx(100) for one in seen)
+
+
+def test_where_classes_part_elsewhere_nothing_was_measured_of_a_claim(tmp_path: Path) -> None:
+    for expression, right in (("ce", (0, 0, 0, 0)), ("ce/ncm", (3, 3, 3, 3))):
+        metrics = standard_metrics(record_factory.predictions(right=right), record_factory.CLASS_COUNTS, Splits(50, 10))
+        write(tmp_path, expression, [right] * 3, protocol__splits=[50, 10], metrics=metrics)
+    assert found(tmp_path) == []
 
 
 def test_rows_of_two_tables_are_compared_over_the_runs_of_both(tmp_path: Path) -> None:

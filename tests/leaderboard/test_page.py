@@ -14,6 +14,7 @@ import pytest
 
 from ltbench.leaderboard.page import embed, render_page
 from ltbench.leaderboard.page.printed import telling
+from ltbench.leaderboard.ranking import NOT_COMPARED, TIED, WORSE
 from ltbench.leaderboard.tables import Heading
 from tests.support.page_factory import HOSTILE, board, claim, large, page, parts, row, table
 
@@ -157,9 +158,10 @@ def test_tables_of_unequal_terms_stand_apart_and_unranked_ones_say_why() -> None
         ("cifar100-lt@100", "common", "common protocol"), ("cifar100-lt@100", "paper", "common protocol")]
 
 
-@pytest.mark.parametrize(("tied", "shaded"), [(True, 1), (False, 0), (None, 0)])
-def test_rows_not_distinguishable_from_the_best_are_shaded(tied: bool | None, shaded: int) -> None:
-    text = page(board([table([row(9, tied_with_best=tied)])]))
+@pytest.mark.parametrize(("standing", "shaded"), [(TIED, 1), (WORSE, 0), (NOT_COMPARED, 0)])
+def test_rows_not_distinguishable_from_the_best_are_shaded(standing: str, shaded: int) -> None:
+    text = page(board([table([row(9, standing=standing)])]))
+    assert [one["standing"] for one in embedded(text)[0]["rows"]] == [standing]
     assert text.count('class="tied"') == text.count("<abbr") == text.count("Shaded rows") == shaded
 
 
@@ -180,6 +182,27 @@ def test_what_sets_a_row_apart_stands_in_its_notes() -> None:
     given = row(0, overrides={"lr": 0.1, "norm": True}, external="a file", diverged=1, failed=2, rank=None)
     assert cells_of(page(board([table([given])])))[-1] == (
         "lr=0.1; norm=true; external: a file; 1 of 6 diverged; 2 of 6 failed")
+
+
+def test_a_row_that_was_not_compared_says_why() -> None:
+    once = row(3, seeds=1, standing=NOT_COMPARED, not_compared="one seed")
+    cells = cells_of(page(board([table([row(0), once])])), 1)
+    assert cells[2] == "59.7" and cells[-1] == "not compared: one seed"
+    text = page(board([table([once])]))
+    assert "Rows are not compared: one seed" in text and ">notes<" not in text
+
+
+def test_no_interval_leaves_what_a_figure_can_be() -> None:
+    metrics = row(0)["metrics"] | {"accuracy.many": {"mean": 99.0, "ci95": [96.1, 100.0], "runs": 3}}
+    text = page(board([table([row(0, metrics=metrics)])]))
+    assert "99.0 (96.1 to 100.0)" in cells_of(text)
+    assert embedded(text)[0]["rows"][0]["values"]["accuracy.many"] == [99.0, 96.1, 100.0]
+
+
+def test_bounds_of_many_and_few_are_the_tables() -> None:
+    text = page(board([table([row(0)], protocol={"splits": [50, 10]})]))
+    assert embedded(text)[0]["splits"] == [50, 10] and "over classes of 10 to 50 training images" in text
+    assert embedded(page(small()))[0]["splits"] == [100, 20]
 
 
 def test_vendored_files_are_the_published_ones_with_their_licenses() -> None:

@@ -128,7 +128,8 @@ def test_details_by_keyboard(browser: Browser, tmp_path: Path) -> None:
 def test_the_front_and_the_wins(browser: Browser, tmp_path: Path) -> None:
     """Four rows, of which the last is worse than the third in both; three runs each, and a fourth row of other seeds."""
     def given(place: int, many: float, few: float, seeds: tuple[int, ...] = (0, 1, 2)) -> dict[str, Any]:
-        figures = {f"accuracy.{name}": {"mean": value, "ci95": 0.1, "runs": 3} for name, value in (("many", many), ("few", few))}
+        figures = {f"accuracy.{name}": {"mean": value, "ci95": [value - 0.1, value + 0.1], "runs": 3}
+                   for name, value in (("many", many), ("few", few))}
         runs = [{"seed": seed, "split_seed": 0, "accuracy": {"all": few + seed * place, "many": many, "medium": None, "few": few}}
                 for seed in seeds]
         return row(place, method=f"m{place}", metrics=figures, runs=runs)

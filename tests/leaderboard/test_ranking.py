@@ -10,7 +10,17 @@ from ltbench.leaderboard.bootstrap import resample
 from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.differences import Difference
 from ltbench.leaderboard.outcomes import Outcome, believe
-from ltbench.leaderboard.ranking import Pair, compare_all, holm, rank_intervals, standings, undistinguished
+from ltbench.leaderboard.ranking import (
+    NOT_COMPARED,
+    TIED,
+    WORSE,
+    Pair,
+    compare_all,
+    holm,
+    rank_intervals,
+    standings,
+    undistinguished,
+)
 from ltbench.leaderboard.rows import Table
 from ltbench.results import records
 from tests.support import record_factory
@@ -60,9 +70,9 @@ def test_the_average_pair_gives_the_least_variance() -> None:
     assert all(pair.adjusted >= (pair.difference.p or 0) for pair in pairs)
 
 
-def test_one_run_is_refused() -> None:
-    with pytest.raises(ValueError, match="runs must be at least 2 to tell methods apart, got 1"):
-        compare_all(resample(simulated(np.random.default_rng(0), methods=2, runs=1), 10))
+def test_two_runs_are_refused() -> None:
+    with pytest.raises(ValueError, match="runs must be at least 3 to tell methods apart, got 2"):
+        compare_all(resample(simulated(np.random.default_rng(0), methods=2, runs=2), 10))
 
 
 @pytest.mark.slow
@@ -108,30 +118,33 @@ def _table(directory: Path) -> tuple[Table, dict[Path, Outcome]]:
 
 
 def test_rows_without_the_common_runs_are_left_out(tmp_path: Path) -> None:
-    _write(tmp_path, "best", [(3, 3, 3, 2), (3, 3, 3, 3)])
-    _write(tmp_path, "good", [(3, 3, 2, 2), (3, 2, 3, 2), (3, 3, 3, 3)])
+    _write(tmp_path, "best", [(3, 3, 3, 2), (3, 3, 3, 3), (3, 3, 3, 3)])
+    _write(tmp_path, "good", [(3, 3, 2, 2), (3, 2, 3, 2), (3, 3, 3, 3), (3, 3, 3, 3)])
+    _write(tmp_path, "twice", [(0, 0, 0, 0)] * 2)
     _write(tmp_path, "once", [(3, 3, 3, 3)])
-    _write(tmp_path, "low", [(1, 0, 0, 0), (0, 1, 0, 0)])
+    _write(tmp_path, "low", [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)])
     broken = record_factory.broken("diverged", expression="half", task__seed=1)
     _write(tmp_path, "half", [(3, 3, 3, 3)])
     record_factory.write(broken, None, tmp_path, "half-1")
     found = standings(*_table(tmp_path), resamples=200)
     assert {row.method: row.left_out for row in found.rows} == {
         "once": "one seed", "best": None, "good": None, "low": None, "half": "a run broke",
+        "twice": "two seeds",
     }
-    assert found.runs == ((0, 0), (0, 1)) and found.compared == ("best", "good", "low")
-    assert [row.ranks for row in found.rows] == [None, (1, 2), (1, 2), (3, 3), None]
-    assert [row.best for row in found.rows] == [False, True, True, False, False]
+    assert found.runs == ((0, 0), (0, 1), (0, 2)) and found.compared == ("best", "good", "low")
+    assert [row.ranks for row in found.rows] == [None, (1, 2), (1, 2), (3, 3), None, None]
+    assert [row.best for row in found.rows] == [False, True, True, False, False, False]
+    assert [str(row) for row in found.rows] == [NOT_COMPARED, TIED, TIED, WORSE, NOT_COMPARED, NOT_COMPARED]
 
 
 def test_rows_of_other_seeds_are_left_out(tmp_path: Path) -> None:
-    _write(tmp_path, "first", [(3, 3, 2, 2), (3, 2, 3, 2)])
-    _write(tmp_path, "second", [(3, 1, 2, 2), (3, 2, 1, 2)])
-    for seed in (5, 6):
+    _write(tmp_path, "first", [(3, 3, 2, 2), (3, 2, 3, 2), (3, 2, 3, 2)])
+    _write(tmp_path, "second", [(3, 1, 2, 2), (3, 2, 1, 2), (3, 2, 1, 2)])
+    for seed in (5, 6, 7):
         given = record_factory.predictions(right=(1, 1, 1, 1))
         record_factory.write(record_factory.record(given, expression="other", task__seed=seed), given, tmp_path, f"other-{seed}")
     found = standings(*_table(tmp_path), resamples=50)
-    assert [row.left_out for row in found.rows] == [None, None, "no run of seeds 0, 1 of split seed 0"]
+    assert [row.left_out for row in found.rows] == [None, None, "no run of seeds 0, 1, 2 of split seed 0"]
 
 
 def test_an_unranked_table_has_no_standings(tmp_path: Path) -> None:
@@ -147,7 +160,7 @@ def test_standings_of_a_real_board() -> None:
     found = standings(table, _outcomes(table), resamples=1_000)
     by_method = {row.method: row for row in found.rows}
     assert (by_method["ce/crt"].best, by_method["ce/crt"].ranks) == (True, (1, 2))
-    assert (by_method["drw+nc"].left_out, by_method["drw"].left_out) == ("one seed", "no run of seed 2 of split seed 0")
+    assert (by_method["drw+nc"].left_out, by_method["drw"].left_out) == ("one seed", "two seeds")
     assert len(found.compared) == 16 and len(found.pairs) == 120
     for row, low, high in ((row, *row.ranks) for row in found.rows if row.ranks):
         assert low <= found.compared.index(row.method) + 1 <= high

@@ -56,6 +56,7 @@ def test_a_diverged_run_is_said() -> None:
     ({"protocol": {**PAPER, "epochs": 16}}, "epochs 16 instead of 200"),
     ({"protocol": {**PAPER, "backbone": "resnet34cifar"}}, "backbone resnet34cifar instead of resnet32"),
     ({"protocol": {**PAPER, "eval_noise": 0.1}}, "test noise 0.1 instead of 0.0"),
+    ({"protocol": {**PAPER, "splits": [50, 10]}}, "classes many > 50, few < 10 instead of many > 100, few < 20"),
     ({"expression": "ce/pc(inputs=images)"}, "expression ce/pc(inputs=images) instead of wd/pc(inputs=images)"),
     ({"paper": "lncm"}, "terms of lncm instead of "),
 ])

@@ -23,22 +23,22 @@ def _tables(*values: dict[str, Any]) -> list[Table]:
 
 
 def _board() -> list[dict[str, Any]]:
-    """Two seeds of one method (mean 51, interval 12.706 * sqrt(2) / sqrt(2)), one of another, and one that diverged."""
+    """Three seeds of one method (mean 51, interval 4.303 * 2 / sqrt(3)), one of another, and one that diverged."""
     tuned = record(expression="wd", metrics__accuracy__all=48.0, metrics__accuracy__few=None, metrics__ece=0.25)
     tuned["stages"][0]["protocol_overrides"] = {"weight_decay": 0.005}
-    two = [record(task__seed=seed, metrics__accuracy__all=50.0 + 2 * seed) for seed in (0, 1)]
-    return [tuned, *two, broken("diverged", expression="focal")]
+    three = [record(task__seed=seed, metrics__accuracy__all=49.0 + 2 * seed) for seed in (0, 1, 2)]
+    return [tuned, *three, broken("diverged", expression="focal")]
 
 
 def test_markdown() -> None:
     assert render(_tables(*_board()), "md") == """\
 ## digits-lt@20, common track, quick protocol, resnet20, 16 epochs, 240 training images, fp32
 
-|   # | method   |         all |        many |     medium |       few |   worst tenth |   harmonic mean |           ECE |   seeds |   seconds | notes              |
-|-----|----------|-------------|-------------|------------|-----------|---------------|-----------------|---------------|---------|-----------|--------------------|
-|   1 | ce       | 51.0 ± 12.7 | 100.0 ± 0.0 | 50.0 ± 0.0 | 0.0 ± 0.0 |     0.0 ± 0.0 |       0.0 ± 0.0 | 0.000 ± 0.000 |       2 |      12.5 |                    |
-|   2 | wd       |        48.0 |       100.0 |       50.0 |         — |           0.0 |             0.0 |         0.250 |       1 |      12.5 | weight_decay=0.005 |
-|   — | focal    |           — |           — |          — |         — |             — |               — |             — |       0 |         — | 1 of 1 diverged    |
+|   # | method   |        all |        many |     medium |       few |   worst tenth |   harmonic mean |           ECE |   seeds |   seconds | notes                                      |
+|-----|----------|------------|-------------|------------|-----------|---------------|-----------------|---------------|---------|-----------|--------------------------------------------|
+|   1 | ce       | 51.0 ± 5.0 | 100.0 ± 0.0 | 50.0 ± 0.0 | 0.0 ± 0.0 |     0.0 ± 0.0 |       0.0 ± 0.0 | 0.000 ± 0.000 |       3 |      12.5 |                                            |
+|   2 | wd       |       48.0 |       100.0 |       50.0 |         — |           0.0 |             0.0 |         0.250 |       1 |      12.5 | not compared: one seed; weight_decay=0.005 |
+|   — | focal    |          — |           — |          — |         — |             — |               — |             — |       0 |         — | 1 of 1 diverged                            |
 """  # noqa: E501
 
 
@@ -55,13 +55,21 @@ def test_latex() -> None:
     assert render(_tables(*_board()[1:]), "latex") == r"""% digits-lt@20, common track, quick protocol, resnet20, 16 epochs, 240 training images, fp32
 \begin{tabular}{rlrrrrrrrrrl}
 \toprule
-   \# & method   &         all &        many &     medium &       few &   worst tenth &   harmonic mean &           ECE &   seeds &   seconds & notes           \\
+   \# & method   &        all &        many &     medium &       few &   worst tenth &   harmonic mean &           ECE &   seeds &   seconds & notes           \\
 \midrule
-   1 & ce       & 51.0 $\pm$ 12.7 & 100.0 $\pm$ 0.0 & 50.0 $\pm$ 0.0 & 0.0 $\pm$ 0.0 &     0.0 $\pm$ 0.0 &       0.0 $\pm$ 0.0 & 0.000 $\pm$ 0.000 &       2 &      12.5 &                 \\
-   --- & focal    &           --- &           --- &          --- &         --- &             --- &               --- &             --- &       0 &         --- & 1 of 1 diverged \\
+   1 & ce       & 51.0 $\pm$ 5.0 & 100.0 $\pm$ 0.0 & 50.0 $\pm$ 0.0 & 0.0 $\pm$ 0.0 &     0.0 $\pm$ 0.0 &       0.0 $\pm$ 0.0 & 0.000 $\pm$ 0.000 &       3 &      12.5 &                 \\
+   --- & focal    &          --- &           --- &          --- &         --- &             --- &               --- &             --- &       0 &         --- & 1 of 1 diverged \\
 \bottomrule
 \end{tabular}
 """  # noqa: E501
+
+
+def test_what_all_rows_lack_is_said_once() -> None:
+    text = render(_tables(record(), record(expression="la", task__seed=1)), "md")
+    assert text.endswith("\nRows are not compared: one seed.\n") and "notes" not in text
+    assert "Rows are" not in render(_tables(record(), record(expression="la", protocol__name="custom")), "md")
+    (table,) = json.loads(render(_tables(*_board()), "json"))
+    assert [row["not_compared"] for row in table["rows"]] == [None, "one seed", "a run broke"]
 
 
 def test_csv_is_in_full_precision() -> None:
@@ -71,8 +79,10 @@ def test_csv_is_in_full_precision() -> None:
     assert (first["dataset"], first["imbalance_ratio"]) == ("digits-lt", "20.0")
     assert (first["split_seeds"], first["train_images"]) == ("0", "240")
     assert float(first["accuracy.all"]) == 51
-    assert float(first["accuracy.all_ci95"]) == pytest.approx(12.7062047, abs=1e-6)
-    assert (second["accuracy.all_ci95"], second["accuracy.few"], second["overrides"]) == ("", "", '{"weight_decay": 0.005}')
+    assert float(first["accuracy.all_low"]) == pytest.approx(51 - 4.968275, abs=1e-6)
+    assert float(first["accuracy.all_high"]) == pytest.approx(51 + 4.968275, abs=1e-6)
+    assert [line["not_compared"] for line in lines] == ["", "one seed", "a run broke"]
+    assert (second["accuracy.all_low"], second["accuracy.few"], second["overrides"]) == ("", "", '{"weight_decay": 0.005}')
     assert (third["completed"], third["diverged"], third["accuracy.all"]) == ("0", "1", "")
 
 
@@ -93,14 +103,14 @@ def test_exports_hold_accuracy_under_label_shift_by_source() -> None:
 
 
 def test_json_has_everything() -> None:
-    values = [record(task__seed=seed, metrics__extra={"angle": float(seed)}) for seed in (0, 2)]
+    values = [record(task__seed=seed, metrics__extra={"angle": float(seed)}) for seed in (0, 1, 2)]
     (table,) = json.loads(render(_tables(*values), "json"))
     assert (table["dataset"], table["protocol"]["epochs"], table["not_ranked"]) == ("digits-lt", 16, None)
     assert table["splits"] == [{"seed": 0, "hash": "ab" * 32}]
     (row,) = table["rows"]
-    assert row["completed"] == [{"seed": seed, "split_seed": 0, "key": "f" * 8} for seed in (0, 2)]
+    assert row["completed"] == [{"seed": seed, "split_seed": 0, "key": "f" * 8} for seed in (0, 1, 2)]
     assert (row["rank"], row["metrics"]["extra.angle"]["mean"], row["metrics"]["accuracy.all"]["mean"]) == (1, 1.0, 50.0)
-    assert row["metrics"]["test_loss"] == {"mean": 1.0, "ci95": 0.0, "runs": 2}
+    assert row["metrics"]["test_loss"] == {"mean": 1.0, "ci95": [1.0, 1.0], "runs": 3}
 
 
 def test_hostile_names_stay_names_in_markdown() -> None:
@@ -160,10 +170,12 @@ def test_tables_are_separated_by_a_line() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (Estimate(41.25, 0.38, 3), "41.2 ± 0.4"),
+        (Estimate(41.25, (40.87, 41.63), 3), "41.2 ± 0.4"),
+        (Estimate(99.0, (96.1, 100.0), 3), "99.0 (96.1 to 100.0)"),
+        (Estimate(99.0, (98.0, 100.0), 3), "99.0 ± 1.0"),
         (Estimate(41.34, None, 1), "41.3"),
         (Estimate(None, None, 0), "—"),
-        (Estimate(0.0, 0.0, 2), "0.0 ± 0.0"),
+        (Estimate(0.0, (0.0, 0.0), 3), "0.0 ± 0.0"),
     ],
 )
 def test_an_estimate_as_text(value: Estimate, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ltbench.leaderboard.page import render_page
+from ltbench.leaderboard.ranking import TIED, WORSE
 from ltbench.leaderboard.tables import Heading
 
 HOSTILE = "<script>alert(1)</script>"
@@ -13,7 +14,7 @@ HOSTILE = "<script>alert(1)</script>"
 def row(place: int, *, classes: int = 100, seeds: int = 3, **changes: Any) -> dict[str, Any]:
     """A row as ``board.json`` has it: accuracies fall with the place, few-shot ones rise."""
     def estimate(mean: float | None) -> dict[str, Any]:
-        return {"mean": mean, "ci95": None if mean is None or seeds < 2 else 0.5, "runs": seeds}
+        return {"mean": mean, "ci95": None if mean is None or seeds < 3 else [mean - 0.5, mean + 0.5], "runs": seeds}
 
     accuracy = {"all": 60 - place / 10, "many": 80 - place / 5, "medium": 50.0 + place % 7, "few": 20 + place / 8 + place % 3}
     metrics = {f"accuracy.{split}": estimate(value) for split, value in accuracy.items()}
@@ -39,7 +40,8 @@ def row(place: int, *, classes: int = 100, seeds: int = 3, **changes: Any) -> di
         "command": f"ltbench run --methods 'ce/method_{place}(strength={place / 8})' --dataset cifar100-lt@100 --seeds 0,1,2 "
                    "--protocol common --precision bf16",
         "cost": {"parameters": 464_154 + place, "operations": 138_000_000, "relative": 1 + place / 100},
-        "tied_with_best": place < 4,
+        "standing": TIED if place < 4 else WORSE,
+        "not_compared": None,
     }
     return value | changes
 
@@ -55,7 +57,8 @@ def table(rows: list[dict[str, Any]], dataset: str = "cifar100-lt@100", track: s
     """A table as ``board.json`` has it, but for its heading, which is not yet text; every third row has a printed figure."""
     value = {
         "heading": Heading(dataset, track, "common protocol, resnet32, 200 epochs, 10,847 training images, bf16"),
-        "track": track, "not_ranked": None, "rows": rows, "curve_images": [round(500 * 0.01 ** (at / (classes - 1)), 2)
+        "track": track, "not_ranked": None, "rows": rows, "curve_names": None, "protocol": {},
+        "curve_images": [round(500 * 0.01 ** (at / (classes - 1)), 2)
                                                                           for at in range(classes)],
         "reported": [[claim()] if place % 3 == 0 else [] for place in range(len(rows))],
     }

@@ -87,6 +87,8 @@ EDITED: dict[str, tuple[Damage, str]] = {
     "training counts": (lambda copy: _counts(copy, "class_counts", 1), "split.class_counts[0]: must be "),
     "test counts": (lambda copy: _counts(copy, "test_counts", 1), "per_class.total must be equal to split.test_counts"),
     "negative counts": (lambda copy: _counts(copy, "class_counts", -1000), "split.class_counts[0] must be an integer >= 0"),
+    "a class's name": (_field(split__class_names=[*"012", "drei", *"456789"]), "split.class_names[3]: must be '3' as the"),
+    "too few names": (_field(split__class_names=["0"]), "split.class_names must be of 10 classes, got 1"),
     "too few classes": (_field(split__class_counts=[10, 10]), "split.test_counts must be of 2 classes, got 10"),
     "split": (_field(split__hash="0" * 64), "split.hash: must be "),
     "failed after all": (_field(status="failed", reason="it was bad"), "metrics: must be null for a failed run"),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench.cli.data import add_common_options, existing_root
 from ltbench.errors import UserError
+from ltbench.planning.request import parse_splits
+from ltbench.terms.shots import USUAL
 
 if TYPE_CHECKING:
     from ltbench.data.inspection.statistics import Spread
@@ -27,6 +29,8 @@ def register(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("name", metavar="NAME[@RATIO]", help="of the dataset")
     parser.add_argument("--imbalance", choices=("exp", "step"), default="exp", help="shape of the class counts")
     parser.add_argument("--split-seed", type=int, default=0, metavar="S", help="of the long-tailed subset (default: 0)")
+    parser.add_argument("--splits", default=USUAL, metavar="MANY,FEW",
+                        help="many: classes of more training images than MANY; few: of fewer than FEW (default: 100,20)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the counts to a .png or .svg file")
     add_common_options(parser)
     parser.set_defaults(run=run)
@@ -40,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
     kind = None if args.plot is None else check_plot_file(args.plot)
     dataset, ratio = open_dataset(args.name, args.registry)
-    found = spread(dataset, ratio, existing_root(args.data_root), imbalance=args.imbalance, split_seed=args.split_seed)
+    found = spread(dataset, ratio, existing_root(args.data_root), imbalance=args.imbalance, split_seed=args.split_seed,
+                   splits=parse_splits(args.splits))
     if kind is not None:
         try:
             args.plot.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +74,7 @@ def _as_text(found: Spread) -> Iterator[str]:
     totals = found.totals
     yield (f"{found.task}, split seed {found.task.split_seed}: {totals.images:,} training images of {len(found.train):,} "
            f"classes, {totals.largest:,} to {totals.smallest:,}; {found.test.sum():,} test images")
-    yield f"many / medium / few classes: {totals.many} / {totals.medium} / {totals.few}"
+    yield f"many / medium / few classes: {totals.many} / {totals.medium} / {totals.few} ({found.splits})"
     yield f"ratio realized: {found.ratio:.4g}"
     yield f"Gini coefficient: {found.gini:.4f} ({GINI})"
     yield f"split: sha256 {found.split_hash}"

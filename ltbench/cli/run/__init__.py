@@ -10,10 +10,12 @@ from pathlib import Path
 from ltbench.cli.run.options import SEEDS, add_cluster, add_custom, add_matrix, add_place, add_terms, request_of
 from ltbench.errors import UserError
 from ltbench.planning.request import ALL, DEFAULT_DATASET, Request
+from ltbench.terms.shots import USUAL
 
 # What a board says, and how these options read where nobody typed them.
 _OF_A_BOARD = {"methods": ALL, "dataset": DEFAULT_DATASET, "seeds": SEEDS, "split_seeds": "0", "track": "common",
-               "protocol": None, "paper": None, "precision": "fp32", "init": None, "tune": None, "out": Path("runs")}
+               "protocol": None, "paper": None, "precision": "fp32", "init": None, "tune": None, "splits": USUAL,
+               "out": Path("runs")}
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -49,5 +51,6 @@ def _of_board(args: argparse.Namespace, typed: Request) -> list[Request]:
     return [Request(replace(typed.what, methods=asked.what.methods, datasets=asked.what.datasets, seeds=asked.what.seeds,
                             split_seeds=asked.what.split_seeds),
                     replace(typed.terms, track=asked.terms.track, protocol=asked.terms.protocol, paper=asked.terms.paper,
-                            precision=asked.terms.precision, init=asked.terms.init, tune=asked.terms.tune),
+                            precision=asked.terms.precision, init=asked.terms.init, tune=asked.terms.tune,
+                            splits=asked.terms.splits),
                     replace(typed.how, out=asked.how.out), typed.plugins, typed.no_plugins) for asked in board.requests]

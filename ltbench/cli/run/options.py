@@ -22,8 +22,10 @@ from ltbench.planning.request import (
     Terms,
     What,
     parse_seeds,
+    parse_splits,
 )
 from ltbench.terms.protocol import OPTIMIZERS, SCHEDULES, TUNED, TUNES
+from ltbench.terms.shots import USUAL
 from ltbench.terms.task import TRACKS
 
 SEEDS = ",".join(map(str, DEFAULT_SEEDS))
@@ -71,6 +73,9 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
                        "local cache; its rows are marked external pre-training")
     terms.add_argument("--tune", choices=TUNES, help="with --init: what of the backbone is trained: all of it (default), nothing "
                        "of it (last: the classifier alone), its normalization layers, its biases")
+    terms.add_argument("--splits", default=USUAL, metavar="MANY,FEW",
+                       help="many: classes of more training images than MANY; few: of fewer than FEW (default: "
+                       f"{USUAL.many_above},{USUAL.few_below})")
     terms.add_argument("--precision", choices=PRECISIONS, default="fp32")
 
 
@@ -150,7 +155,7 @@ def request_of(args: argparse.Namespace) -> Request:
                 parse_settings(args.set, registry))
     by_hand = {name: value for name in BY_HAND if (value := getattr(args, name)) is not None}
     terms = Terms(args.protocol, args.track, args.paper, by_hand, args.test_noise, args.precision, args.measure_every,
-                  args.hold_out, args.init, args.tune)
+                  args.hold_out, args.init, args.tune, parse_splits(args.splits))
     how = How(out=args.out, data_root=Path(args.data_root) if args.data_root else None, download=args.download,
               unreadable=args.unreadable, cache=Path(args.cache) if args.cache else None, stage1=args.stage1,
               weights=args.weights, accumulation=args.accumulate, sync_batch_norm=args.sync_batch_norm, compiles=args.compile,

@@ -11,6 +11,7 @@ from ltbench.data.base import Dataset
 from ltbench.data.inspection.counts import gini
 from ltbench.data.published import Totals
 from ltbench.data.task_data import load_parts, load_task_data
+from ltbench.terms.shots import USUAL, Splits
 from ltbench.terms.task import Task
 
 
@@ -21,6 +22,7 @@ class Spread:
     Args:
         train: Training images of each class, int64, shape (C,).
         test: Test images of each class, int64, shape (C,).
+        splits: Where many, medium and few part.
     """
 
     task: Task
@@ -28,11 +30,12 @@ class Spread:
     train: Ints
     test: Ints
     split_hash: str
+    splits: Splits = USUAL
 
     @property
     def totals(self) -> Totals:
         """Of the training images."""
-        return Totals.of(self.train)
+        return Totals.of(self.train, self.splits)
 
     @property
     def ratio(self) -> float:
@@ -46,13 +49,14 @@ class Spread:
 
 
 def spread(dataset: Dataset, ratio: float | None, root: Path | None, *, imbalance: Literal["exp", "step"],
-           split_seed: int) -> Spread:
+           split_seed: int, splits: Splits = USUAL) -> Spread:
     """Draw the split of a task and count.
 
     Args:
         ratio: Largest class over smallest; None for a set that is used as it is.
+        splits: Where many, medium and few part.
     """
     task = Task(dataset.name, ratio, imbalance, split_seed)
     data = load_task_data(dataset, load_parts(dataset, root, download=False), task, per_class=None)
     tested = data.parts.test.labels.bincount(minlength=dataset.num_classes).numpy()
-    return Spread(task, dataset.class_names, data.split.class_counts, tested, data.split.hash)
+    return Spread(task, dataset.class_names, data.split.class_counts, tested, data.split.hash, splits)

@@ -12,10 +12,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ltbench.leaderboard.export import read_estimate
 from ltbench.leaderboard.page.printed import printed_of, telling
-from ltbench.leaderboard.tables import COLUMNS, NOTHING, Heading
+from ltbench.leaderboard.ranking import TIED
+from ltbench.leaderboard.tables import COLUMNS, NOTHING, Heading, format_interval
 from ltbench.results.accuracy import SPLITS
+from ltbench.results.interval import Estimate
 from ltbench.results.text import printable
+from ltbench.terms.shots import USUAL, Splits, splits_of
 
 _DIGITS = 6  # significant ones of embedded figures
 _SHIFT = re.compile(r"label_shift\.(published|built)\.((?:for|back)ward)([\d.]+)\.accuracy")
@@ -41,9 +45,9 @@ class Column(NamedTuple):
 
 _TITLES = {
     "all": "accuracy in percent, mean over all classes",
-    "many": "accuracy in percent over classes of more than 100 training images",
-    "medium": "accuracy in percent over classes of 20 to 100 training images",
-    "few": "accuracy in percent over classes of fewer than 20 training images",
+    "many": "accuracy in percent over classes of more than {0} training images",
+    "medium": "accuracy in percent over classes of {1} to {0} training images",
+    "few": "accuracy in percent over classes of fewer than {1} training images",
     "worst tenth": "accuracy in percent over the tenth of the classes with the lowest accuracy",
     "harmonic mean": "harmonic mean of the classes' accuracies, in percent",
     "ECE": "expected calibration error, lower is better",
@@ -64,13 +68,17 @@ def view(content: Mapping[str, Any], headings: Sequence[Heading]) -> dict[str, A
 
 
 def _table(table: Mapping[str, Any], heading: Heading) -> dict[str, Any]:
-    measures, costs = list(_measures(table["rows"])), list(_costs(table["rows"]))
-    rows = [_row(row, found, measures, costs) for row, found in zip(table["rows"], table["reported"], strict=True)]
+    bounds = splits_of(table["protocol"].get("splits", USUAL))
+    measures, costs = list(_measures(table["rows"], bounds)), list(_costs(table["rows"]))
+    reasons = {row["not_compared"] for row in table["rows"]}
+    alone = reasons.pop() if len(reasons) == 1 and not table["not_ranked"] else None  # said once, and not in each row
+    rows = [_row(row if alone is None else {**row, "not_compared": None}, found, measures, costs)
+            for row, found in zip(table["rows"], table["reported"], strict=True)]
     shared = _printable({"heading": str(heading), **dataclasses.asdict(heading)})
     return {
         **shared,
         "not_ranked": table["not_ranked"],
-        "remark": table.get("remark"),
+        "remark": ". ".join(filter(None, (table.get("remark"), alone and f"Rows are not compared: {alone}"))),
         "ranked": not table["not_ranked"],
         "measures": measures,
         "costs": costs,
@@ -81,15 +89,17 @@ def _table(table: Mapping[str, Any], heading: Heading) -> dict[str, Any]:
         "data": {
             **shared,
             "images": table["curve_images"],
+            "names": table["curve_names"],
+            "splits": bounds,
             "columns": [[column.key, column.label, column.decimals] for column in (*measures, *costs)],
             "rows": [row["data"] for row in rows],
         },
     }
 
 
-def _measures(rows: Sequence[Mapping[str, Any]]) -> Iterator[Column]:
+def _measures(rows: Sequence[Mapping[str, Any]], bounds: Splits) -> Iterator[Column]:
     for label, key, decimals in COLUMNS:
-        yield Column(key, label, _TITLES[label], decimals, key != "ece")
+        yield Column(key, label, _TITLES[label].format(*bounds), decimals, key != "ece")
     for way, key, ratio in _furthest_shifts(rows):
         yield Column(key, f"{way} {ratio}", f"accuracy in percent where the test set is long-tailed at ratio {ratio}, "
                      + ("as in training" if way == "forward" else "the other way round"), 1, True)
@@ -128,13 +138,15 @@ def _row(row: Mapping[str, Any], found: Sequence[Mapping[str, Any]], measures: S
         "costs": [_cell(figures[column.key], column.decimals) for column in costs],
         "printed": telling(found),
         "notes": notes,
-        "tied": row["tied_with_best"] is True,
+        "tied": row["standing"] == TIED,
         "data": {
             "method": row["method"],
             "rank": row["rank"],
             "notes": notes,
             "count": len(row["completed"]),
-            "values": {key: [_rounded(mean), _rounded(half)] for key, (mean, half) in figures.items() if mean is not None},
+            "standing": row["standing"],
+            "values": {key: [_rounded(one.mean), *map(_rounded, one.interval or (None, None))]
+                       for key, one in figures.items() if one.mean is not None},
             "shifts": {name[len("label_shift."):-len(".accuracy")]: _rounded(figure["mean"])
                        for name, figure in sorted(row["metrics"].items()) if _SHIFT.fullmatch(name)},
             "curve": row["curve"],
@@ -150,29 +162,29 @@ def _row(row: Mapping[str, Any], found: Sequence[Mapping[str, Any]], measures: S
     }
 
 
-def _figure(row: Mapping[str, Any], key: str) -> tuple[float | None, float | None]:
+def _figure(row: Mapping[str, Any], key: str) -> Estimate:
+    """Return a figure; what is counted or timed has no interval."""
+    runs = len(row["completed"])
     if key == "memory":
         known = [value for value in row["peak_memory_bytes"].values() if value is not None]
-        return _mebibytes(max(known)) if known else None, None
+        return Estimate(_mebibytes(max(known)) if known else None, None, runs)
     if key == "seconds":
-        return row["seconds"]["mean"], None
+        return Estimate(row["seconds"]["mean"], None, runs)
     if key in _COUNTED:
         counted = (row["cost"] or {}).get(key)
-        return None if counted is None else counted / _COUNTED[key], None
-    estimate = row["metrics"].get(key)
-    return (estimate["mean"], estimate["ci95"]) if estimate else (None, None)
+        return Estimate(None if counted is None else counted / _COUNTED[key], None, runs)
+    found = row["metrics"].get(key)
+    return read_estimate(found) if found else Estimate(None, None, 0)
 
 
-def _cell(figure: tuple[float | None, float | None], decimals: int) -> tuple[str, str]:
+def _cell(figure: Estimate, decimals: int) -> tuple[str, str]:
     """Write a mean and, apart from it, its interval; an em dash where there is no figure."""
-    mean, half = figure
-    if mean is None:
-        return NOTHING, ""
-    return f"{mean:.{decimals}f}", "" if half is None else f"± {half:.{decimals}f}"
+    return NOTHING if figure.mean is None else f"{figure.mean:.{decimals}f}", format_interval(figure, decimals)
 
 
 def _notes(row: Mapping[str, Any]) -> str:
     notes = [row["tested"]] if "tested" in row else []
+    notes += [f"not compared: {row['not_compared']}"] if row["not_compared"] and row["rank"] is not None else []
     notes += [f"{name}={_text(value)}" for name, value in row["overrides"].items()]
     notes += [f"external: {row['external']}"] if row["external"] is not None else []
     total = len(row["completed"]) + row["diverged"] + row["failed"]

@@ -47,11 +47,11 @@ class ShotAccuracy(Part):
     all: Percent | None
     """Over all classes."""
     many: Percent | None
-    """Over classes of more than 100 training images."""
+    """Over classes of more than 100 training images, or than the first of ``protocol.splits``."""
     medium: Percent | None
-    """Over classes of 20 to 100 training images."""
+    """Over classes of 20 to 100 training images, or from the second of ``protocol.splits`` to the first."""
     few: Percent | None
-    """Over classes of fewer than 20 training images."""
+    """Over classes of fewer than 20 training images, or than the second of ``protocol.splits``."""
 
 
 class TestedClasses(Part):
@@ -60,11 +60,11 @@ class TestedClasses(Part):
     all: Count
     """Of all classes."""
     many: Count
-    """Of those of more than 100 training images."""
+    """Of the many."""
     medium: Count
-    """Of those of 20 to 100 training images."""
+    """Of the medium."""
     few: Count
-    """Of those of fewer than 20 training images."""
+    """Of the few."""
 
 
 class ShiftFigures(Part):

@@ -25,6 +25,8 @@ class Record(Part):
     """Version of this form."""
     expression: Text
     """The methods, canonical: ``+`` joins those of a stage, ``/`` separates stages."""
+    typed: Text | None = None
+    """The same with the methods of a stage in the order in which they were typed; absent where that is the canonical one."""
     expression_hash: Text
     """Hash of the methods with all their hyperparameters, sha256 in hexadecimal."""
     key: Text

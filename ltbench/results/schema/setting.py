@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ltbench.results.schema.constraints import Boolean, Count, Fraction, Integer, Number, Text, one_of
 from ltbench.results.schema.part import Part
+from ltbench.terms.shots import USUAL, Splits
 
 
 class RecordedTask(Part):
@@ -45,6 +46,8 @@ class RecordedSplit(Part):
     """Training images of each class, shape (C,)."""
     test_counts: list[Count]
     """Test images of each class, shape (C,)."""
+    class_names: list[Text] | None = None
+    """What each class is called, in the order of the labels, shape (C,); absent where classes have but numbers."""
     images: Text | None = None
     """Which images a dataset's name stands for, where it may stand for others."""
     unreadable: Unreadable | None = None
@@ -64,6 +67,13 @@ class RecordedProtocol(Part):
     """Passes over the training images in a stage that trains the backbone."""
     per_class: Count | None = None
     """At most this many images a class, in training and in testing; null for all."""
+    splits: list[Count] | None = None
+    """Where many, medium and few part: many is above the first, few below the second; absent for 100 and 20."""
+
+    @property
+    def bounds(self) -> Splits:
+        """Where many, medium and few part."""
+        return USUAL if self.splits is None else Splits(*self.splits)
 
 
 class RecordedMethod(Part):

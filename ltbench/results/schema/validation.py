@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from ltbench.results.schema import SCHEMA, Record
 from ltbench.results.schema.constraints import CONSTRAINT
+from ltbench.terms.shots import splits_of
 
 _SHOWN = 5  # problems in one line
 _WORDS = {"model_type": "an object", "dict_type": "an object", "list_type": "a list", "string_type": "a text"}
@@ -72,12 +73,19 @@ def _demand(path: str, words: str, value: object) -> str:
 def _contradictions(record: Record) -> Iterator[str]:
     """Find fields that are sound alone and not together."""
     classes = len(record.split.class_counts)
-    sized = {"split.test_counts": record.split.test_counts}
+    sized: dict[str, Sized] = {"split.test_counts": record.split.test_counts}
     if record.split.held_out is not None:
         sized["split.held_out"] = record.split.held_out
+    if record.split.class_names is not None:
+        sized["split.class_names"] = record.split.class_names
     if (tested := record.per_class) is not None:
         sized |= {"per_class.correct": tested.correct, "per_class.total": tested.total}
     yield from (_demand(path, f"of {classes} classes", len(counts)) for path, counts in sized.items() if len(counts) != classes)
+    if record.protocol.splits is not None:
+        try:
+            splits_of(record.protocol.splits)
+        except ValueError as error:
+            yield f"protocol.{error}"
     if record.selection == "test" and record.external is None:
         yield "selection must be 'last' or 'val' unless the record is external, got 'test'"
     completed = record.status == "completed"

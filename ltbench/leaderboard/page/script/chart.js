@@ -32,7 +32,7 @@ const names = {
   },
 };
 
-// Few, medium and many part at 20 and above 100 training images.
+// Few, medium and many part where the table says: usually at 20 and above 100 training images.
 const shots = {
   id: 'shots',
   beforeDatasetsDraw(chart) {
@@ -44,7 +44,7 @@ const shots = {
     ctx.textAlign = 'center';
     ctx.setLineDash([4, 4]);
     const at = (images) => Math.min(Math.max(scales.x.getPixelForValue(images), chartArea.left), chartArea.right);
-    const bounds = [chartArea.left, at(20), at(100), chartArea.right];
+    const bounds = [chartArea.left, at(current().splits[1]), at(current().splits[0]), chartArea.right];
     ['few', 'medium', 'many'].forEach((name, place) => {
       if (bounds[place + 1] - bounds[place] > 44) {
         ctx.fillText(name, (bounds[place] + bounds[place + 1]) / 2, chartArea.top + 12);

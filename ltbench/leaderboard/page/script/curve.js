@@ -17,7 +17,7 @@ function smooth(points, window) {
   return points.map((point, place) => {
     const near = points.slice(Math.max(0, place - window), place + window + 1);
     const mean = (pick) => near.reduce((sum, other) => sum + pick(other), 0) / near.length;
-    return {x: Math.exp(mean((other) => Math.log(other.x))), y: mean((other) => other.y)};
+    return {x: Math.exp(mean((other) => Math.log(other.x))), y: mean((other) => other.y), name: window ? '' : point.name};
   });
 }
 
@@ -28,7 +28,7 @@ function drawCurve() {
   const window = reach(images.length);
   const datasets = chosen.flatMap((place, series) => {
     const row = table.rows[place];
-    const points = images.map((x, at) => ({x, y: row.curve[at]})).filter((point) => point.x > 0 && point.y !== null);
+    const points = images.map((x, at) => ({x, y: row.curve[at], name: table.names ? table.names[at] : ''})).filter((point) => point.x > 0 && point.y !== null);
     const ink = color(`series-${series + 1}`);
     const shared = {borderColor: ink, backgroundColor: ink, pointStyle: MARKS[series], method: row.method};
     return [
@@ -49,7 +49,7 @@ function drawCurve() {
         ticks: {color: color('ink'), callback: sparse, maxRotation: 0}}),
       y: axis('accuracy, %', {min: 0, max: 100}),
     }, {legend: true, plugins: [shots], tooltip: {
-      label: ({dataset, raw}) => `${dataset.method}: ${write(raw.y)} % at ${write(raw.x, 0)} images`}});
+      label: ({dataset, raw}) => `${raw.name ? `${raw.name}, ` : ''}${dataset.method}: ${write(raw.y)} % at ${write(raw.x, 0)} images`}});
   tabulateCurve(table, images, chosen);
 }
 

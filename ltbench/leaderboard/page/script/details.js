@@ -25,16 +25,17 @@ function commandOf(row) {
 
 function runsOf(row) {
   const body = row.runs.map(([split, seed, ...figures]) => [`seed ${seed}, split seed ${split}`, ...figures.map((value) => write(value, 2))]);
-  const about = row.runs.length === 1 ? [make('p', {}, 'One seed: no interval.')] : [];
+  const about = row.runs.length < 3 ? [make('p', {}, `${counted(row.runs.length, 'seed')}: no interval.`)] : [];
   return section('Runs', makeTable('Accuracy in percent of each completed run', ['run', ...SPLITS], body), ...about);
 }
 
 function figuresOf(row, table) {
   const body = table.columns.map(([key, label, decimals]) => {
-    const [mean, half] = row.values[key] || [null, null];
-    return [label, write(mean, decimals), half === null ? (row.count === 1 ? 'no interval' : NOTHING) : `± ${write(half, decimals)}`];
+    const [mean, low, high] = row.values[key] || [null, null, null];
+    return [label, write(mean, decimals), low === null ? (row.count < 3 ? 'no interval' : NOTHING)
+      : `${write(low, decimals)} to ${write(high, decimals)}`];
   });
-  return section('Figures', makeTable('Mean over runs and half width of the 95 % interval', ['figure', 'mean', 'interval'], body));
+  return section('Figures', makeTable('Mean over runs and 95 % interval', ['figure', 'mean', 'interval'], body));
 }
 
 function shiftsOf(row) {

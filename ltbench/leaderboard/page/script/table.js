@@ -56,7 +56,7 @@ function filterRows() {
     const place = Number(element.dataset.row);
     const row = current().rows[place];
     const text = `${row.method} ${row.notes}`.toLowerCase();
-    element.hidden = !words.every((word) => text.includes(word)) || (several && row.count < 2);
+    element.hidden = !words.every((word) => text.includes(word)) || (several && row.count < 3);
     if (!element.hidden) state.shown.push(place);
   }
   state.shown.sort((a, b) => a - b);
