@@ -26,11 +26,18 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **{**options, "allow_abbrev": False})
 
     def parse_known_args(self, *arguments: Any, **named: Any) -> tuple[Any, list[str]]:
-        """Refuse what a verb does not know itself: only its own parser can name the nearest option and the right help."""
+        """Refuse what a verb does not know itself: only its own parser can name the nearest option and the right help.
+
+        What a verb reads has ``typed``, the names of those options that stand in the command, at their defaults or not.
+        """
         known, rest = super().parse_known_args(*arguments, **named)
         if rest and self.get_default("run"):
             near = difflib.get_close_matches(rest[0].partition("=")[0], self._option_string_actions, n=1)
             self.error(f"unrecognized arguments: {' '.join(rest)}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        if self.get_default("run"):
+            blank = argparse.Namespace(**dict.fromkeys(action.dest for action in self._actions))
+            super().parse_known_args(arguments[0], blank)
+            known.typed = frozenset(name for name in vars(blank) if vars(blank)[name] is not None) - self._defaults.keys()
         return known, rest
 
     def error(self, message: str) -> NoReturn:

@@ -95,6 +95,7 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
     from ltbench.terms.task import Task
 
     what, terms = request.what, request.terms
+    settings = {registry.methods.get(name).spec.name: values for name, values in what.settings.items()}
     everything = what.methods == (ALL,)
     methods = list(registry.methods) if everything else list(what.methods)
     changes: dict[str, Any] = dict(terms.by_hand)
@@ -123,7 +124,7 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
             task = Task(name, ratio, what.imbalance, split_seed, seed, terms.track, protocol.name)  # type: ignore[arg-type]
             for method in list(methods):
                 try:
-                    plan = plan_run(method, task, protocol, registry, dataset, settings=what.settings,
+                    plan = plan_run(method, task, protocol, registry, dataset, settings=settings,
                                     precision=terms.precision, external=elsewhere.sha256 if elsewhere else first,
                                     pretraining=elsewhere.describe(dataset) if elsewhere else None, paper=terms.paper,
                                     asked=asked, accumulation=request.how.accumulation, start=start)
@@ -138,7 +139,7 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
                     methods.remove(method)
     if not plans:
         raise UserError("none of the installed methods can be run like this")
-    check_settings(what.settings, [plan.expression for plan in plans])
+    check_settings(settings, [plan.expression for plan in plans])
     unique = {plan.file_name: plan for plan in plans}  # two spellings of one expression are one run
     return Planned(datasets, list(unique.values()), weights)
 

@@ -37,8 +37,11 @@ def add_matrix(parser: argparse.ArgumentParser) -> None:
     methods = matrix.add_argument("--methods", default=ALL, metavar="EXPR,...",
                                   help="expressions: A+B joins methods in a stage, A/B makes stages (default: every method)")
     methods.completer = listed(lambda args: args.registry.methods, ",+/")  # type: ignore[attr-defined]  # argcomplete's
-    matrix.add_argument("--board", type=Path, metavar="DIR",
-                        help="run what belongs on a board (DIR/board.toml) and has no record there")
+    told = matrix.add_mutually_exclusive_group()
+    told.add_argument("--config", type=Path, metavar="FILE",
+                      help="run what an experiment's file tells (ltbench config writes one); options typed beside it win")
+    told.add_argument("--board", type=Path, metavar="DIR",
+                      help="run what belongs on a board (DIR/board.toml) and has no record there")
     add_task(matrix)
 
 
@@ -146,9 +149,8 @@ def request_of(args: argparse.Namespace) -> Request:
     """
     from ltbench.data.naming import split_datasets
     from ltbench.planning.expression import parse_settings, split_list
-    from ltbench.planning.shards import parse_shard
 
-    registry, shard = args.registry, getattr(args, "shard", None)
+    registry = args.registry
     what = What(tuple(split_list(args.methods)) if args.methods.strip() else (),
                 tuple(split_datasets(args.dataset)) if args.dataset.strip() else (), args.imbalance_ratio, args.imbalance,
                 parse_seeds(args.seeds, "--seeds"), parse_seeds(args.split_seeds, "--split-seeds"),
@@ -156,11 +158,18 @@ def request_of(args: argparse.Namespace) -> Request:
     by_hand = {name: value for name in BY_HAND if (value := getattr(args, name)) is not None}
     terms = Terms(args.protocol, args.track, args.paper, by_hand, args.test_noise, args.precision, args.measure_every,
                   args.hold_out, args.init, args.tune, parse_splits(args.splits))
-    how = How(out=args.out, data_root=Path(args.data_root) if args.data_root else None, download=args.download,
-              unreadable=args.unreadable, cache=Path(args.cache) if args.cache else None, stage1=args.stage1,
-              weights=args.weights, accumulation=args.accumulate, sync_batch_norm=args.sync_batch_norm, compiles=args.compile,
-              threads=args.threads, cpu=args.cpu, keep=args.keep, track_with=args.track_with, track_dir=args.track_dir,
-              rerun=args.rerun, dry_run=args.dry_run or args.estimate, estimate=args.estimate, debug=args.debug,
-              jobs=getattr(args, "jobs", 1),
-              shard=None if shard is None else parse_shard(shard))
-    return Request(what, terms, how, tuple(registry.files), tuple(info.name for info in registry.plugins if info.disabled))
+    return Request(what, terms, how_of(args), tuple(registry.files),
+                   tuple(info.name for info in registry.plugins if info.disabled))
+
+
+def how_of(args: argparse.Namespace) -> How:
+    """Return where and how runs are made, see :func:`request_of`."""
+    from ltbench.planning.shards import parse_shard
+
+    shard = getattr(args, "shard", None)
+    return How(out=args.out, data_root=Path(args.data_root) if args.data_root else None, download=args.download,
+               unreadable=args.unreadable, cache=Path(args.cache) if args.cache else None, stage1=args.stage1,
+               weights=args.weights, accumulation=args.accumulate, sync_batch_norm=args.sync_batch_norm, compiles=args.compile,
+               threads=args.threads, cpu=args.cpu, keep=args.keep, track_with=args.track_with, track_dir=args.track_dir,
+               rerun=args.rerun, dry_run=args.dry_run or args.estimate, estimate=args.estimate, debug=args.debug,
+               jobs=getattr(args, "jobs", 1), shard=None if shard is None else parse_shard(shard))

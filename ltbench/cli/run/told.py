@@ -1,0 +1,93 @@
+"""What is asked for where a file tells it: an experiment (``--config``) or a board (``--board``), and what is typed beside it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltbench.cli.run.options import how_of
+from ltbench.errors import UserError
+from ltbench.planning.request import Request, parse_seeds, parse_splits
+
+if TYPE_CHECKING:
+    from ltbench.planning.experiment import Experiment
+    from ltbench.registry.discovery import Registry
+
+_KEYS = {"dataset": "datasets"}  # of a matrix, where the option is called otherwise
+
+
+def told_requests(args: argparse.Namespace) -> tuple[list[Request], Registry]:
+    """Return what a file asks for, and the plugins with those files that it names.
+
+    Raises:
+        UserError: If there is no such experiment, or something is typed that only a board may say.
+    """
+    from ltbench.leaderboard.board import RESULTS
+    from ltbench.method.from_file import open_registry
+    from ltbench.planning.experiment import requests_of
+
+    experiment, where = told_experiment(args)
+    how = how_of(args) if args.board is None else replace(how_of(args), out=args.board / RESULTS)
+    registry: Registry = args.registry
+    left_out = tuple(info.name for info in registry.plugins if info.disabled)
+    if named := [Path(name) for name in experiment.plugin if Path(name).absolute() not in registry.files]:
+        registry = open_registry(left_out, [*registry.files, *named])
+    files = tuple(registry.files)
+    return [replace(request, plugins=files, no_plugins=left_out) for request in requests_of(experiment, where, how)], registry
+
+
+def told_experiment(args: argparse.Namespace) -> tuple[Experiment, str]:
+    """Return the experiment of a file with what is typed beside it, and what the file is called in messages.
+
+    What is typed takes the place of what the file says, in each of its matrices. What is run on a board and on which terms, the
+    board alone says: its records must be those that were asked for.
+    """
+    from ltbench.leaderboard.board import FILE, read_board
+    from ltbench.planning.experiment import TERMS, read_experiment, with_changes
+
+    file = args.config
+    if args.board is not None:
+        read_board(args.board)  # which asks for more than an experiment does
+        for name in args.typed:
+            if name == "out" or _KEYS.get(name, name) in TERMS:
+                raise UserError(f"--board says what is run: leave out --{name.replace('_', '-')}")
+        file = args.board / FILE
+    where = repr(str(file))
+    return with_changes(read_experiment(file), content_of(args, args.typed), where), where
+
+
+def content_of(args: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Return options as the keys and values of an experiment; what is no part of one is left out.
+
+    Args:
+        names: Of the options, as they stand in ``args``.
+
+    Raises:
+        UserError: For what cannot be read.
+    """
+    from ltbench.data.naming import split_datasets
+    from ltbench.planning.experiment import Matrix
+    from ltbench.planning.expression import parse_settings, split_list
+
+    readers: dict[str, Callable[[Any], Any]] = {
+        "methods": lambda text: split_list(text) if text.strip() else [],
+        "datasets": lambda text: split_datasets(text) if text.strip() else [],
+        "seeds": lambda text: list(parse_seeds(text, "--seeds")),
+        "split_seeds": lambda text: list(parse_seeds(text, "--split-seeds")),
+        "splits": lambda value: list(parse_splits(value)),
+        "imbalance_ratio": _number, "stage1": str, "out": str,
+        "set": lambda items: parse_settings(items, args.registry)}
+    values = {_KEYS.get(name, name): getattr(args, name) for name in names}
+    return {key: readers.get(key, lambda value: value)(value) for key, value in values.items()
+            if key in Matrix.model_fields or key == "out"}
+
+
+def _number(text: str) -> Any:
+    """Read a number; what is none is named where the experiment is checked."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
