@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from ltbench.cli.run.options import add_cluster, add_custom, add_matrix, add_place, add_terms
 from ltbench.errors import UserError
-
-_WHATEVER = ("methods", "dataset", "seeds")  # written down whether they were typed or not
-_NO_PART = {"config", "board", "to", "schema", "plugin"}
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,33 +31,19 @@ def run(args: argparse.Namespace) -> int:
     if args.schema:
         _write(args.to, schema_text())
         return 0
-    from ltbench.cli.run.told import content_of, told_experiment
-    from ltbench.planning.experiment import Matrix, checked, requests_of
-    from ltbench.planning.request import DEFAULT_PROTOCOL
+    from ltbench.cli.run.told import left_out, told_experiment, typed_experiment
+    from ltbench.planning.experiment import requests_of
 
-    if args.config is None and args.board is None:
-        where = "the command"
-        content = content_of(args, {*_WHATEVER, *args.typed})
-        if args.track == "common":
-            content.setdefault("protocol", DEFAULT_PROTOCOL)
-        matrix = {name: content.pop(name) for name in Matrix.model_fields if name in content}
-        experiment = checked({**content, **_plugins(args), "matrix": [matrix]}, where)
-    else:
-        experiment, where = told_experiment(args)
+    told = args.config is not None or args.board is not None
+    experiment, where = told_experiment(args) if told else typed_experiment(args)
     requests_of(experiment, where)  # what no run can have together is refused here already
-    for name in sorted(args.typed - _NO_PART - {"out", "dataset", *Matrix.model_fields}):
-        print(f"note: --{name.replace('_', '-')} is no part of an experiment: type it beside --config", file=sys.stderr)
+    for option in left_out(args):
+        print(f"note: {option} is no part of an experiment: type it beside --config", file=sys.stderr)
     text = to_toml(experiment)
     if args.to is not None and (args.to.parent / SCHEMA_FILE).is_file():
         text = f"#:schema ./{SCHEMA_FILE}\n{text}"
     _write(args.to, text)
     return 0
-
-
-def _plugins(args: argparse.Namespace) -> dict[str, list[str]]:
-    """Return the files that were named, as they are seen from here."""
-    files = [os.path.relpath(file) for file in args.registry.files]
-    return {"plugin": files} if files else {}
 
 
 def _write(file: Path | None, text: str) -> None:

@@ -30,7 +30,7 @@ class Board:
     @property
     def name(self) -> str:
         """The folder's name."""
-        return self.folder.name
+        return self.folder.resolve().name
 
     @property
     def results(self) -> Path:

@@ -69,16 +69,16 @@ def generate(board: Board, given: Given = NOTHING_GIVEN, remarks: Mapping[str, s
     datasets = {table.dataset for table in tables} | {run.dataset for run in asked}
     printed = [row for row in given.rows if row.dataset in datasets]
     if not (tables or asked):
-        raise UserError(f"board {board.name!r} cannot be published: {str(board.results)!r} holds no record")
-    shown = [_shown(table, heading, outcomes, given, board.tolerance)
-             for table, heading in zip(tables, headings(tables), strict=True)]
+        raise UserError(f"board {board.name!r} cannot be published: {str(board.results)!r} holds no record; "
+                        f"ltbench run --board {board.folder} makes them")
+    shown = show(tables, outcomes, given, board.tolerance)
     claims = [claim for claim in given.claims if claim.better.dataset in datasets]
     measured = [Measured(one.table, one.standings, outcomes) for one in shown]
     found = [findings(claim, measured) for claim in claims]
     beside = [Beside(row, one) for table in shown for row, of_row in zip(table.table.rows, table.beside, strict=True)
               for one in of_row]
     content = {"name": board.name, "title": board.title, "tolerance": board.tolerance,
-               "tables": [_content(one, named) for one in shown],
+               "tables": [table_content(one, named) for one in shown],
                "claims": [_claim(claim, of_claim) for claim, of_claim in zip(claims, found, strict=True)],
                "printed": [_printed(row, beside) for row in printed]}
     text = (render(tables, "md") + claims_section(claims, found) + printed_section(summary(printed, beside))
@@ -113,12 +113,18 @@ def differing(board: Board, files: Mapping[str, bytes]) -> list[str]:
     return [name for name, content in files.items() if _bytes(board.folder / name) != content]
 
 
-def _shown(table: Table, heading: Heading, outcomes: Mapping[Path, Outcome], given: Given, tolerance: float) -> Shown:
-    beside = [reproductions(table, row, given.printed, tolerance) for row in table.rows]
-    return Shown(table, heading, standings(table, outcomes), beside)
+def show(tables: Sequence[Table], outcomes: Mapping[Path, Outcome], given: Given, tolerance: float) -> list[Shown]:
+    """Return tables with their statistics and the figures that papers print.
+
+    Args:
+        outcomes: What each completed run got right, by the file of its record.
+    """
+    return [Shown(table, heading, standings(table, outcomes),
+                  [reproductions(table, row, given.printed, tolerance) for row in table.rows])
+            for table, heading in zip(tables, headings(tables), strict=True)]
 
 
-def _content(shown: Shown, named: Named) -> dict[str, Any]:
+def table_content(shown: Shown, named: Named) -> dict[str, Any]:
     """Return a table as ``ltbench leaderboard --format json`` has it, with details of its rows and printed figures."""
     plain = table_dict(shown.table)
     rows = [{**line, **row_details(row, standing)}
@@ -131,7 +137,7 @@ def _content(shown: Shown, named: Named) -> dict[str, Any]:
 def _tables(board: Board, remarks: Mapping[str, str] | None) -> tuple[list[Table], dict[Path, Outcome]]:
     """Return a board's tables, and what each completed run got right, by the file of its record.
 
-    The table with most ranked rows comes first: what stands on top of a board is what most can be read from.
+    The order is that of :func:`weight`.
     """
     stored, problems = read_directory(board.results) if board.results.is_dir() else ([], [])
     outcomes: dict[Path, Outcome] = {}
@@ -146,14 +152,14 @@ def _tables(board: Board, remarks: Mapping[str, str] | None) -> tuple[list[Table
     tables, contradictions = collect(stored, remarks)
     if problems := [*problems, *map(str, contradictions)]:
         raise UserError(f"board {board.name!r} cannot be published: " + "; ".join(problems[:3]))
-    tables.sort(key=lambda table: (-_ranked(table), -table.protocol.epochs))
-    return tables, outcomes
+    return sorted(tables, key=weight), outcomes
 
 
-def _ranked(table: Table) -> int:
-    """Count the ranked rows with an interval."""
-    return sum(rank is not None and row.figure("accuracy.all").half_width is not None
-               for rank, row in zip(table.ranks(), table.rows, strict=True))
+def weight(table: Table) -> tuple[int, int]:
+    """Sort by the ranked rows with an interval: what stands on top of a page is what most can be read from."""
+    ranked = sum(rank is not None and row.figure("accuracy.all").half_width is not None
+                 for rank, row in zip(table.ranks(), table.rows, strict=True))
+    return -ranked, -table.protocol.epochs
 
 
 def _readme(board: Board, text: str) -> str:

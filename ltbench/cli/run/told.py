@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench.cli.run.options import how_of
 from ltbench.errors import UserError
-from ltbench.planning.request import Request, parse_seeds, parse_splits
+from ltbench.planning.request import DEFAULT_PROTOCOL, Request, parse_seeds, parse_splits
+from ltbench.registry.sources import core_version
+from ltbench.terms.protocol import COMMON
 
 if TYPE_CHECKING:
     from ltbench.planning.experiment import Experiment
     from ltbench.registry.discovery import Registry
 
 _KEYS = {"dataset": "datasets"}  # of a matrix, where the option is called otherwise
+_ALWAYS = ("methods", "dataset", "seeds")
+# Of the commands that write an experiment.
+_ABOUT = ("config", "board", "out", "to", "schema", "plugin", "folder", "title", "tolerance")
 
 
 def told_requests(args: argparse.Namespace) -> tuple[list[Request], Registry]:
@@ -31,9 +38,13 @@ def told_requests(args: argparse.Namespace) -> tuple[list[Request], Registry]:
 
     experiment, where = told_experiment(args)
     how = how_of(args) if args.board is None else replace(how_of(args), out=args.board / RESULTS)
+    if args.board is not None and core_version()["dirty"]:
+        print("warning: this ltbench has changes that no commit holds: no board publishes records of it", file=sys.stderr)
     registry: Registry = args.registry
     left_out = tuple(info.name for info in registry.plugins if info.disabled)
-    if named := [Path(name) for name in experiment.plugin if Path(name).absolute() not in registry.files]:
+    # A board's lie with it, wherever it is run from.
+    paths = [Path(os.path.abspath((args.board or Path()) / name)) for name in experiment.plugin]
+    if named := [path for path in paths if path not in registry.files]:
         registry = open_registry(left_out, [*registry.files, *named])
     files = tuple(registry.files)
     return [replace(request, plugins=files, no_plugins=left_out) for request in requests_of(experiment, where, how)], registry
@@ -57,6 +68,30 @@ def told_experiment(args: argparse.Namespace) -> tuple[Experiment, str]:
         file = args.board / FILE
     where = repr(str(file))
     return with_changes(read_experiment(file), content_of(args, args.typed), where), where
+
+
+def typed_experiment(args: argparse.Namespace) -> tuple[Experiment, str]:
+    """Return the experiment that is typed, and what it is called in messages.
+
+    Methods, datasets, seeds and protocol stand in it whether they were typed or not: a later default must not change it.
+    """
+    from ltbench.planning.experiment import Matrix, checked
+
+    where = "the command"
+    content = content_of(args, {*_ALWAYS, *args.typed})
+    if args.track == COMMON:
+        content.setdefault("protocol", DEFAULT_PROTOCOL)
+    matrix = {name: content.pop(name) for name in Matrix.model_fields if name in content}
+    files = [os.path.relpath(file) for file in args.registry.files]
+    return checked({**content, **({"plugin": files} if files else {}), "matrix": [matrix]}, where), where
+
+
+def left_out(args: argparse.Namespace) -> list[str]:
+    """Return the options that are typed and no part of an experiment."""
+    from ltbench.planning.experiment import Matrix
+
+    parts = {*Matrix.model_fields, *_KEYS, *_ABOUT}
+    return [f"--{name.replace('_', '-')}" for name in sorted(args.typed - parts)]
 
 
 def content_of(args: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
