@@ -1,6 +1,6 @@
 """What is asked for: which runs, on which terms, and how they are made.
 
-A command line, a call of :func:`ltbench.run`, a record and a board each fill a :class:`Request`. Values are checked here, whoever
+A command line, a call of :func:`ltbench.run`, a record and a file each fill a :class:`Request`. Values are checked here, whoever
 filled them in; the messages name the options of ``ltbench run``.
 """
 

@@ -130,6 +130,26 @@ class StageStore:
             (folder / CHECKPOINT).unlink(missing_ok=True)
             self.prune(self.limit, keep={key})
 
+    def adopt(self, key: str, engine: bytes, meta: bytes) -> None:
+        """Put in a finished stage that was made elsewhere; the caller holds it.
+
+        Raises:
+            UserError: If these are no stage's files, or cannot be written.
+        """
+        from ltbench.training.files import check_tensors
+
+        folder = self.path(key)
+        try:
+            write_whole(folder / ENGINE, engine)
+            check_tensors(folder / ENGINE)
+            write_whole(folder / META, meta)
+        except OSError as error:
+            raise UserError(f"the cache folder {self.root.parent} cannot be written: {error.strerror}") from error
+        if not _read_meta(folder):
+            self.discard(key)
+            raise UserError(f"{META} of stage {key[:12]} is none of a finished stage")
+        self.make_room(key)
+
     def make_room(self, key: str) -> None:
         """Prune to the limit after something was added to a stage that must stay."""
         with suppress(OSError):  # housekeeping must not fail a run

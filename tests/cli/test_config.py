@@ -99,6 +99,10 @@ def test_methods_of_a_file_come_along(capsys: pytest.CaptureFixture[str]) -> Non
     assert 'plugin = ["my_la.py"]\n' in Path("x.toml").read_text()
     assert main(["run", "--config", "x.toml", *HERE]) == 0
     assert main(["run", "--config", "x.toml", "--plugin", "my_la.py", *HERE]) == 0  # which stands once, typed and told
+    Path("no_hooks.py").write_text(method.text.replace('name = "my_la"', 'name = "my_other"'), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["config", "--config", "x.toml", "--plugin", "no_hooks.py"]) == 0
+    assert 'plugin = ["my_la.py", "no_hooks.py"]\n' in capsys.readouterr().out
 
 
 def test_the_schema_and_the_line_that_names_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,7 +79,7 @@ def test_no_file_names_a_path_of_one_machine() -> None:
 
 def copy_tree(folder: Path) -> Path:
     """Copy what a checkout holds, so that building leaves nothing behind in it."""
-    for name in ("ltbench", "plugins", "pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+    for name in ("ltbench", "plugins", "leaderboards", "pyproject.toml", "README.md", "LICENSE", ".gitignore"):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -109,6 +109,9 @@ def test_the_wheel_holds_every_package(wheel: Path) -> None:
                  if path.suffix in {".js", ".css", ".jinja", ".md"}}
     expected |= {str(path.relative_to(ROOT)) for path in (ROOT / "ltbench" / "cli" / "extend" / "scaffold").rglob("*.jinja")}
     assert expected <= names and "ltbench/py.typed" in names
+    boards = ROOT / "leaderboards"
+    assert {name.removeprefix("ltbench/boards/") for name in names if name.startswith("ltbench/boards/")} == {
+        path.relative_to(boards).as_posix() for path in boards.glob("*/results/*") if path.suffix in {".json", ".npz"}}
     assert {name.partition("/")[0] for name in names} == {"ltbench", *PLUGIN_FOLDERS, f"ltbench-{PROJECT['version']}.dist-info"}
     assert "Requires-Python: >=3.11" in metadata
 
@@ -142,6 +145,10 @@ def test_the_installed_wheel_lists_its_methods(wheel: Path, tmp_path: Path) -> N
     methods = {row["name"]: row for row in json.loads(installed("methods", "--json"))}
     assert {"ce", "ldam", "drw", "la", "ncm", "crt", "tau_norm", "prototype"} <= set(methods)
     assert {row["distribution"] for row in methods.values()} == {"ltbench"}
+    held = {row["name"]: row for row in json.loads(installed("baselines", "list", "--json"))}
+    assert held["digits-lt@20"]["records"] == len(list((ROOT / "leaderboards" / "digits-lt" / "results").glob("*.json")))
+    assert " 0 refused, " in installed("baselines", "pull", "digits-lt@20")
+    assert "| ce " in installed("leaderboard", "runs")
     command = [str(scripts / "python"), "-I", "-c", "import ltbench; print(ltbench.__file__)"]
     where = subprocess.run(command, capture_output=True, text=True, check=True)
     assert Path(where.stdout.strip()).is_relative_to(tmp_path)

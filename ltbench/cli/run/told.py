@@ -67,7 +67,10 @@ def told_experiment(args: argparse.Namespace) -> tuple[Experiment, str]:
                 raise UserError(f"--board says what is run: leave out --{name.replace('_', '-')}")
         file = args.board / FILE
     where = repr(str(file))
-    return with_changes(read_experiment(file), content_of(args, args.typed), where), where
+    experiment, changes = read_experiment(file), content_of(args, args.typed)
+    if args.board is None and (files := [file for file in _files(args) if file not in experiment.plugin]):
+        changes["plugin"] = [*experiment.plugin, *files]
+    return with_changes(experiment, changes, where), where
 
 
 def typed_experiment(args: argparse.Namespace) -> tuple[Experiment, str]:
@@ -82,8 +85,8 @@ def typed_experiment(args: argparse.Namespace) -> tuple[Experiment, str]:
     if args.track == COMMON:
         content.setdefault("protocol", DEFAULT_PROTOCOL)
     matrix = {name: content.pop(name) for name in Matrix.model_fields if name in content}
-    files = [os.path.relpath(file) for file in args.registry.files]
-    return checked({**content, **({"plugin": files} if files else {}), "matrix": [matrix]}, where), where
+    plugin = {"plugin": files} if (files := _files(args)) else {}
+    return checked({**content, **plugin, "matrix": [matrix]}, where), where
 
 
 def left_out(args: argparse.Namespace) -> list[str]:
@@ -118,6 +121,11 @@ def content_of(args: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]
     values = {_KEYS.get(name, name): getattr(args, name) for name in names}
     return {key: readers.get(key, lambda value: value)(value) for key, value in values.items()
             if key in Matrix.model_fields or key == "out"}
+
+
+def _files(args: argparse.Namespace) -> list[str]:
+    """Return the files that ``--plugin`` named, as they are seen from here."""
+    return [os.path.relpath(file) for file in args.registry.files]
 
 
 def _number(text: str) -> Any:
