@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ltbench
+from ltbench import version
 from ltbench.errors import UserError, brief
 from ltbench.results.records import read_directory
 from ltbench.results.text import printable
@@ -79,7 +79,7 @@ def _require_hash(content: bytes, sha256: str | None, where: str) -> None:
 
 def _installed() -> Path:
     """Return the boards of the package; those of the checkout where ltbench is installed from one as it stands."""
-    package = Path(ltbench.__file__).parent
+    package = Path(version.__file__).parent
     for folder in (package / "boards", package.parent / "leaderboards"):
         if folder.is_dir():
             return folder
@@ -110,7 +110,7 @@ def _web(base: str) -> Callable[[str, int], bytes]:
     from urllib.request import Request, urlopen
 
     def fetch(path: str, limit: int) -> bytes:
-        request = Request(f"{base}/{quote(path)}", headers={"User-Agent": f"ltbench/{ltbench.__version__}"})
+        request = Request(f"{base}/{quote(path)}", headers={"User-Agent": f"ltbench/{version.__version__}"})
         try:
             with urlopen(request, timeout=_PATIENCE) as answer:
                 content: bytes = answer.read(limit)
