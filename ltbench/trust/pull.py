@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from ltbench.errors import UserError, unknown
 from ltbench.registry.discovery import Registry
 from ltbench.results import records
 from ltbench.terms.task import parse_ratio
 from ltbench.training.store import ENGINE, META, StageStore
-from ltbench.trust.folder import check_records
+from ltbench.trust.folder import Problems, check_records
 from ltbench.trust.ground import Ground
 from ltbench.trust.manifest import ListedRecord, Manifest, listed_name
 from ltbench.trust.origin import Origin
 from ltbench.trust.remark import Remark, error, refused
+
+_Item = TypeVar("_Item")
 
 _AT_ONCE = 8  # records that are fetched
 _BESIDE = (".npz", ".geometry.safetensors")
@@ -73,17 +76,20 @@ def pull(origin: Origin, chosen: Sequence[ListedRecord], out: Path, registry: Re
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".baselines-", dir=out) as temporary:
-            folder = Path(temporary)
+            # A folder each: no record may lean on what another one brings.
+            folders = [Path(temporary, str(number)) for number in range(len(chosen))]
             with ThreadPoolExecutor(_AT_ONCE) as threads:
-                problems = threads.map(lambda record: _fetch(origin, record, folder), chosen)
+                fetched = threads.map(lambda record, folder: _fetch(origin, record, folder), chosen, folders)
+                problems = list(_shown(fetched, "fetched", len(chosen)))
             arrived = {}
-            for record, problem in zip(chosen, problems, strict=True):
+            for record, folder, problem in zip(chosen, folders, problems, strict=True):
                 name = PurePosixPath(record.files[0].path).name
                 if problem is None:
                     arrived[folder / name] = record
                 else:
                     pulled.refused[name] = [error("", problem)]
-            for path, found in check_records(((path, []) for path in arrived), registry, ground).items():
+            files: list[tuple[Path, Problems]] = [(path, []) for path in arrived]
+            for path, found in check_records(_shown(files, "checked", len(files)), registry, ground).items():
                 if not refused(found) and (out / path.name).exists():
                     differing = _differing(out / path.name, path)
                     if not differing:
@@ -97,7 +103,7 @@ def pull(origin: Origin, chosen: Sequence[ListedRecord], out: Path, registry: Re
                 pulled.bytes += sum(file.bytes for file in arrived[path].files)
                 pulled.new.append(path.name)
                 for file in reversed(arrived[path].files):  # the record comes last: it is never there without its predictions
-                    os.replace(folder / PurePosixPath(file.path).name, out / PurePosixPath(file.path).name)
+                    os.replace(path.parent / PurePosixPath(file.path).name, out / PurePosixPath(file.path).name)
     except OSError as problem:
         raise UserError(f"--out must be a folder that can be written, got {out}: {problem.strerror}") from None
     return pulled
@@ -128,12 +134,21 @@ def pull_stages(origin: Origin, chosen: Sequence[ListedRecord], store: StageStor
     return new, len(wanted - held.keys())
 
 
+def _shown(items: Iterable[_Item], word: str, total: int) -> Iterable[_Item]:
+    """Show on a terminal how far it is with records."""
+    from tqdm import tqdm
+
+    shown: Iterable[_Item] = tqdm(items, word, total, leave=False, disable=None, unit=" records")
+    return shown
+
+
 def _fetch(origin: Origin, record: ListedRecord, folder: Path) -> str | None:
     """Write a record's files; return what is wrong with one of them."""
     names = [PurePosixPath(file.path).name for file in record.files]
     stem = names[0].removesuffix(".json")
     if not names[0].endswith(".json") or not {*names[1:]} <= {f"{stem}{ending}" for ending in _BESIDE}:
         return f"a record must be a .json file with {' and '.join(_BESIDE)} of its own name beside it"
+    folder.mkdir()
     try:
         for name, file in zip(names, record.files, strict=True):
             (folder / name).write_bytes(origin.read(file))

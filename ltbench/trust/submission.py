@@ -14,7 +14,7 @@ from ltbench.results import records
 from ltbench.results.records import Stored
 from ltbench.results.schema import Record
 from ltbench.system.atomic import write_whole
-from ltbench.trust.folder import check_records, record_files
+from ltbench.trust.folder import Problems, check_records, record_files
 from ltbench.trust.ground import Ground
 from ltbench.trust.remark import Remark, error, refused
 
@@ -69,7 +69,7 @@ def prepare(folder: Path, board: Board, registry: Registry, ground: Ground) -> S
     if not (found.new or found.known):
         raise UserError(f"FOLDER must hold a completed run of {', '.join(sorted(datasets))}, got none in {str(folder)!r}")
     held = record_files(board.folder) if board.results.is_dir() else ()
-    ours: list[tuple[Path, list[Remark] | None]] = [(item.path, []) for item in found.new]
+    ours: list[tuple[Path, Problems]] = [(item.path, []) for item in found.new]
     told = check_records([*held, *ours], registry, ground)
     for item in found.new:
         there = board.results / item.path.name

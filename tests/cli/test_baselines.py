@@ -111,6 +111,9 @@ def test_a_strangers_manifest_leads_nowhere_else(board: Path, capsys: pytest.Cap
     change(board, 0, files=[files[0], {**files[1], "path": "results/mine.npz"}])
     assert "of its own name beside it" in said(capsys, 1, "pull", "digits-lt", "--from", "board")[1]
     assert victim.read_bytes() == b"mine"
+    change(board, 0, files=files[:1])  # without its predictions
+    _, err = said(capsys, 1, "pull", "digits-lt", "--from", "board", "--out", "other")
+    assert f"{Path(files[0]['path']).name}: predictions: " in err and len(os.listdir("other")) == 10
     (board / NAME).write_text("{}")
     assert "is no manifest of records: records: Field required" in said(capsys, 2, "list", "--from", "board")[1]
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ltbench.cli import submit as verb
 from ltbench.cli.main import main
+from ltbench.leaderboard.board import read_board
 
 BOARD = Path(__file__).resolve().parents[2] / "leaderboards" / "digits-lt"
 
@@ -83,3 +85,15 @@ def test_what_is_not_of_the_board_is_left_out(runs: Path, capsys: pytest.Capture
     shutil.rmtree(runs)
     runs.mkdir()
     assert "FOLDER must hold a completed run of digits-lt, got none in 'runs'" in submit(capsys, 2)
+
+
+def test_what_else_the_repository_makes_of_its_boards_is_named(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("boards").rename("leaderboards")
+    Path("tools").mkdir()
+    Path("tools/board_pages.py").touch()
+    capsys.readouterr()
+    verb._next(read_board(Path("leaderboards/digits")))
+    steps = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    first = steps.index("git add leaderboards/digits/results && git commit -m 'Records for digits'")
+    assert steps[first + 1] == "python tools/board_pages.py"
+    assert steps[first + 2].startswith("git add leaderboards/digits README.md docs && git commit")
