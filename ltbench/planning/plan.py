@@ -161,7 +161,7 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         if previous:
             check_below(trial, previous.leaves, previous.text)
             check_trainable(trial, facts)
-            check_backbone(trial, previous, dataset, registry)
+        check_backbone(trial, previous, start, dataset, registry)
         if previous and trial.evaluation_only:
             own = previous.protocol  # such a stage is evaluated as the one that it stands on
         else:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 import ltbench
 from ltbench.cli.main import main
 from ltbench.data.digits import DigitsLT
+from ltbench.errors import UserError
 from ltbench.method.from_file import open_registry
 from ltbench.method.from_session import register
 from ltbench.planning.matrix import Planned, plan_matrix
@@ -117,6 +118,9 @@ def test_whatever_a_method_builds_starts_from_the_weights() -> None:
     for name in ("full", "another"):
         assert changed(model.state_dict(), seen[name].model) == set()
     assert seen["full"] is not seen["another"]
+    with pytest.raises(UserError, match="width of a last stage with given weights must be 1, got 0.75"):
+        plan_matrix(asked(Path("resnet10t.safetensors"), "ride", backbone="timm:resnet10t"), registry)
+    assert plan_matrix(asked(Path("resnet10t.safetensors"), "ride(width=1)", backbone="timm:resnet10t"), registry).plans
     images = torch.randn(2, 3, 8, 8)
     maps = seen["trunk"].eval()(images)  # which brings them to the size of the weights
     assert maps.shape[2:] == (2, 2)
