@@ -6,7 +6,6 @@ What is trained from them is marked "external pre-training", as what stands on f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,6 @@ class Start:
         return self.weights.view(dataset) if self.weights else dataset
 
 
-@lru_cache(maxsize=4)  # of one command's datasets and trials: the tensors are read once
 def open_start(text: str, backbone: str, tune: str, *, size: int | None, download: bool) -> Start:
     """Find the weights that a training starts from.
 

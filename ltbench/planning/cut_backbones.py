@@ -1,4 +1,4 @@
-"""Whether a later stage can cut up the backbone that the stages before it leave: found out on shapes alone, before any data."""
+"""Whether a stage can cut up the backbone that stages before it leave, or that has given weights: found out on shapes alone."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ from ltbench.method.stack import Stack
 from ltbench.registry.discovery import Registry
 
 if TYPE_CHECKING:
+    from ltbench.backbones.start import Start
     from ltbench.planning.plan import StagePlan
 
 
-def check_backbone(trial: Stack, previous: StagePlan, dataset: Dataset, registry: Registry) -> None:
-    """Build a later stage's backbone from that of the stage before, without weights.
+def check_backbone(trial: Stack, previous: StagePlan | None, start: Start | None, dataset: Dataset, registry: Registry) -> None:
+    """Build a stage's backbone from that of the stage before, or from the one that has given weights, without any weights.
 
     A backbone that cannot be built without weights is left to the run.
 
     Raises:
         UserError: What the method or the factory says of a backbone that lacks the parts it asks for.
     """
-    if not trial.owns("build_backbone"):
+    name = previous.protocol.backbone if previous else start.backbone if start else None
+    if name is None or not trial.owns("build_backbone"):
         return
     try:
         with torch.device("meta"):
-            _built(trial, previous.protocol.backbone, previous, dataset, registry)
+            _built(trial, name, previous, start, dataset, registry)
     except (RuntimeError, NotImplementedError):  # an operation of its constructor wants numbers
         return
 
 
-def _built(trial: Stack, name: str, previous: StagePlan | None, dataset: Dataset, registry: Registry) -> nn.Module:
+def _built(trial: Stack, name: str, previous: StagePlan | None, start: Start | None, dataset: Dataset,
+           registry: Registry) -> nn.Module:
     def below() -> nn.Module:
         assert previous is not None
-        return _built(previous.trial, name, previous.previous, dataset, registry)
+        return _built(previous.trial, name, previous.previous, start, dataset, registry)
 
     def fresh() -> nn.Module:
         entry, member = registry.backbone(name)
@@ -49,4 +52,4 @@ def _built(trial: Stack, name: str, previous: StagePlan | None, dataset: Dataset
     inherited = previous is not None and trial.backbone != "fresh"
     shape = dataset.channels, dataset.image_size, dataset.image_size
     return trial.owner("build_backbone").build_backbone(
-        BackboneFactory(name, below if inherited else fresh, shape, inherited=inherited))
+        BackboneFactory(name, below if inherited else fresh, shape, inherited=inherited or start is not None))

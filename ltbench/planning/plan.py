@@ -161,7 +161,7 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         if previous:
             check_below(trial, previous.leaves, previous.text)
             check_trainable(trial, facts)
-            check_backbone(trial, previous, dataset, registry)
+        check_backbone(trial, previous, start, dataset, registry)
         if previous and trial.evaluation_only:
             own = previous.protocol  # such a stage is evaluated as the one that it stands on
         else:
@@ -177,6 +177,9 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
             realized = realized.replace(measure_every=None, name=own.name)  # and its result is shared with runs that never asked
         if start is not None and realized.backbone != start.backbone:
             raise UserError(f"--init gives weights of {start.backbone}, and {stage.text} wants {realized.backbone}")
+        if realized.layer_decay is not None and not realized.backbone.startswith("timm:"):
+            raise UserError(f"--layer-decay needs a backbone of timm, whose layers are known: --backbone timm:NAME, got "
+                            f"{realized.backbone}")
         if realized.image_size != protocol.image_size:  # images are decoded once for all that a command compares
             raise UserError(f"image_size of {stage.text} must be {protocol.image_size}, the task's, got {realized.image_size}")
         if previous and trial.evaluation_only:

@@ -8,7 +8,7 @@ from functools import cache
 
 from ltbench.cli.main import build_parser
 from ltbench.cli.run.options import request_of
-from ltbench.planning.matrix import plan_matrix
+from ltbench.planning.matrix import find_weights, plan_matrix
 from ltbench.planning.plan import RunPlan
 from ltbench.registry.discovery import load_registry
 from ltbench.results.plain import plain
@@ -26,7 +26,8 @@ def plan_of(text: str) -> RunPlan:
     program, *arguments = shlex.split(text)
     assert program == "ltbench"
     args = _parser().parse_args(arguments)
-    (plan,) = plan_matrix(request_of(args), args.registry).plans
+    request = request_of(args)
+    (plan,) = plan_matrix(request, args.registry, find_weights(request)).plans
     return plan
 
 
@@ -34,10 +35,11 @@ def recorded(plan: RunPlan) -> Record:
     """Return what a record of a plan would say of its settings."""
     return record_factory.model(
         expression=str(plan.expression), expression_hash=plan.expression.hash, key=plan.key, track=plan.task.track,
-        paper=plan.paper, precision=plan.precision, external=None, protocol=plan.protocol.as_dict(),
+        paper=plan.paper, precision=plan.precision, external=plan.external, protocol=plan.protocol.as_dict(),
         task={"dataset": plan.task.dataset, "imbalance_ratio": plan.task.imbalance_ratio, "imbalance": plan.task.imbalance,
               "split_seed": plan.task.split_seed, "seed": plan.task.seed},
         stages=[{"expression": stage.text, "key": stage.key, "inputs": "images", "protocol": stage.protocol.as_dict(),
                  "methods": [{"name": choice.method.name, "distribution": "ltbench", "version": "0.1.0", "sources": {},
                               "hyperparameters": plain(choice.values)} for choice in stage.choices]}
-                for stage in plan.stages])
+                for stage in plan.stages],
+        **({"pretraining": dict(plan.pretraining)} if plan.pretraining else {}))

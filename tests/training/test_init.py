@@ -14,15 +14,19 @@ from torch import Tensor, nn
 
 import ltbench
 from ltbench.cli.main import main
+from ltbench.data.digits import DigitsLT
+from ltbench.errors import UserError
 from ltbench.method.from_file import open_registry
 from ltbench.method.from_session import register
 from ltbench.planning.matrix import Planned, plan_matrix
 from ltbench.planning.request import How, Request, Terms, What
 from ltbench.registry.sources import file_hash
 from ltbench.results import records
+from ltbench.results.command import command_of
 from ltbench.running.runner import Runner
 from ltbench.running.setup import make_runner
 from ltbench.training.stages import Stage
+from tests.support.planned_records import plan_of, recorded
 from tests.support.pretrained import train
 
 pytestmark = pytest.mark.slow
@@ -114,6 +118,9 @@ def test_whatever_a_method_builds_starts_from_the_weights() -> None:
     for name in ("full", "another"):
         assert changed(model.state_dict(), seen[name].model) == set()
     assert seen["full"] is not seen["another"]
+    with pytest.raises(UserError, match="width of a last stage with given weights must be 1, got 0.75"):
+        plan_matrix(asked(Path("resnet10t.safetensors"), "ride", backbone="timm:resnet10t"), registry)
+    assert plan_matrix(asked(Path("resnet10t.safetensors"), "ride(width=1)", backbone="timm:resnet10t"), registry).plans
     images = torch.randn(2, 3, 8, 8)
     maps = seen["trunk"].eval()(images)  # which brings them to the size of the weights
     assert maps.shape[2:] == (2, 2)
@@ -169,6 +176,16 @@ def test_keys_say_which_weights_and_what_of_them_is_tuned(weights: Path) -> None
     assert key(weights, "ce") == key(weights, "ce/crt") == key(weights, "ce/la") == key(weights, "ce", "all")
 
 
+def test_the_command_of_a_record_says_where_its_weights_are(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = {("timm/test_resnet.r160_in1k", "model.safetensors"): str(weights)}
+    monkeypatch.setattr("ltbench.backbones.timm_weights.try_to_load_from_cache", lambda hub, file: held.get((hub, file)))
+    for words in ("--init timm --tune bias --layer-decay 0.5 --image-size 48", "--init timm --protocol common", "--weights timm"):
+        methods = "ce/ncm" if "--weights" in words else "la/crt"
+        plan = plan_of(f"ltbench run --methods {methods} --seeds 1 --backbone timm:test_resnet {words}")
+        again = plan_of(command_of(recorded(plan), DigitsLT.protocols))
+        assert (again.key, again.file_name) == (plan.key, plan.file_name)
+
+
 def test_methods_compose_and_records_say_what_was_tuned(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = ["run", "--cpu", "--protocol", "quick", "--epochs", "2", "--lr", "0.02", "--seeds", "0", "--keep", "nothing",
            "--backbone", "timm:test_resnet", "--image-size", str(SIZE), "--init", str(weights)]
@@ -211,6 +228,15 @@ def test_a_backbone_of_our_own_starts_from_a_file_that_fits(capsys: pytest.Captu
     stage = first_stage(Request(What(("ce",), seeds=(1,)), terms, How(cpu=True, cache=Path("cache"))))
     before = {name.removeprefix("backbone."): value for name, value in load_file(engine).items() if name.startswith("backbone.")}
     assert changed(before, stage.engine.backbone) == set()
-    capsys.readouterr()
-    assert main([*run, "--backbone", "resnet20", "--init", str(engine)]) == 2
-    assert "does not fit the backbone" in capsys.readouterr().err
+    for arguments, message in [
+        (["--backbone", "resnet20", "--init", str(engine)], "does not fit the backbone: "),
+        (["--init", "timm"], "--init must be a file for the backbone digits, got timm; others than files are for timm:NAME"),
+        (["--backbone", "timm:test_resnet", "--init", "absent"], "--init must be a file, or timm for timm's own, got absent"),
+        (["--backbone", "digits", "--layer-decay", "0.5"], "--layer-decay needs a backbone of timm, whose layers are known"),
+        (["--protocol", "tuned", "--dataset", "cifar100-lt"], "--protocol tuned needs --init, weights that others trained"),
+        (["--protocol", "tuned", "--dataset", "cifar100-lt", "--weights", "timm"], "--weights needs --backbone timm:NAME"),
+    ]:
+        capsys.readouterr()
+        assert main([*run, *arguments]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith("ltbench: ") and told.count("\n") == 1 and message in told
