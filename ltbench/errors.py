@@ -38,7 +38,7 @@ def unknown(kind: str, name: str, known: Iterable[str], *, maybe: str = "") -> U
         maybe: What else the user may have meant, by what is known of such names.
     """
     names = sorted(known)
-    near = [*difflib.get_close_matches(name, names, n=1), *filter(None, [maybe])]
+    near = [*(like for like in difflib.get_close_matches(name, names, n=1) if not maybe.startswith(like)), *filter(None, [maybe])]
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
     return UserError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}")
 

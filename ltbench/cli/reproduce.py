@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     record = records.read(args.record)
     try:
-        found = _plan(record, args.registry, args.weights)
+        found = _plan(record, args.registry, args.weights, Path(args.data_root) if args.data_root else None)
         words = arguments_of(found.request)
     except UserError as problem:
         known = {f"{PREFIX}{file.name}" for file in args.registry.files}
@@ -78,13 +78,13 @@ def run(args: argparse.Namespace) -> int:
     return 0 if verdict.reproduced else 1
 
 
-def _plan(record: Record, registry: Registry, weights: Path | None) -> Replan:
+def _plan(record: Record, registry: Registry, weights: Path | None, root: Path | None) -> Replan:
     """Plan a record again, and refuse where the plan is of another run."""
     from ltbench.trust.replan import changed_settings, changed_sources, replan
 
     if record.status == "failed":
         raise UserError("a failed run says nothing that could be confirmed")
-    found = replan(record, registry, weights)
+    found = replan(record, registry, weights, root)
     for place, message in changed_settings(record, found.plan):
         raise UserError(f"{place} {message}")
     for place, file in changed_sources(record, registry):

@@ -33,6 +33,8 @@ class Dataset(ABC):
         published: Images of each class as its authors give them, so that a run can be planned where the data is not; None where
             nobody gives them.
         images: Digest of the images, where the name does not say which they are, so that two sets of one name stay apart.
+        official: Whether the parts are those that others published, without class counts to stand in ``published``: images that
+            stand in two of them are told, not refused, for no user can mend it.
         shift_ratios: Of the label-shifted test sets, both forward and backward.
         steps: How a person gets the data where ltbench may not download it, for ``ltbench data get``: one step a text, with
             ``DATA`` for the folder that ``--data-root`` or ``LTBENCH_DATA`` names.
@@ -51,6 +53,7 @@ class Dataset(ABC):
     protocols: Mapping[str, Protocol]
     published: Published | None = None
     images: str | None = None
+    official: bool = False
     shift_ratios: tuple[int, ...] = (2, 5, 10, 25, 50)
     steps: tuple[str, ...] = ()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ltbench.data.encoded import ENDINGS
+from ltbench.data.encoded import USUAL
 from ltbench.data.files import FileImages
 from ltbench.data.own import ROLES, OwnImages, own_files, own_path, safe_name
 from ltbench.data.paths import Paths
@@ -72,8 +72,7 @@ def _scan(folder: Path, classes: list[bytes]) -> FileImages:
             raise UserError(f"{str(folder)!r} must hold no class that the training part lacks, got {inside.name!r}")
         images = images_below(os.fsencode(inside))
         if not images:
-            endings = ", ".join(ending.decode() for ending in ENDINGS)
-            raise UserError(f"class folder {str(inside)!r} must hold images ({endings}), got none")
+            raise UserError(f"class folder {str(inside)!r} must hold {USUAL}, got none")
         found += (os.path.join(name, image) for image in images)
         labels += [numbers[name]] * len(images)
     return own_files((Paths(folder, found), torch.tensor(labels, dtype=torch.int64)))

@@ -18,7 +18,10 @@ from ltbench.data.decoding import cut_middle, cut_window, read_picture
 from ltbench.data.paths import Paths
 
 END = 4096  # bytes: of a JPEG the last of its picture, of a PNG the last checksum of its pixels
-ENDINGS = (b".jpg", b".jpeg", b".png", b".webp", b".bmp")  # of the files that pass for images among others
+# Of the files that pass for images among others: what Pillow opens that holds pictures and little else.
+ENDINGS = (b".jpg", b".jpeg", b".png", b".webp", b".bmp", b".tif", b".tiff", b".gif", b".ppm", b".pgm", b".pbm", b".pnm", b".jpe",
+           b".jfif", b".jp2", b".avif", b".tga")
+USUAL = "images (.jpg, .png, .tif, .webp and others that Pillow opens)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,8 @@ class EncodedImages(ABC):
         resized: What the shorter side is scaled to before the middle is cut out, where no window is given.
         content: Digest of what the images hold, where their names do not say it: a user's own have no official form.
         interpolation: What images are scaled with, see :class:`ltbench.data.base.Dataset`, as ``crop_mode``.
+        groups: Number of each image's group, shape (N,): where images are set apart, those of one group stay together. None where
+            each image is a group of its own.
     """
 
     paths: Paths
@@ -40,6 +45,7 @@ class EncodedImages(ABC):
     content: str = field(default="", kw_only=True)
     interpolation: str = field(default="bilinear", kw_only=True)
     crop_mode: str = field(default="center", kw_only=True)
+    groups: Ints | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.labels.dtype != torch.int64 or self.labels.shape != (len(self.paths),):
@@ -54,6 +60,8 @@ class EncodedImages(ABC):
         digest = hashlib.sha256(self.paths.digest.encode())
         digest.update(self.labels.numpy().astype("<i8").tobytes())
         digest.update(self.content.encode())
+        if self.groups is not None:  # which images may be held out together depends on them
+            digest.update(np.ascontiguousarray(self.groups, dtype="<i8").tobytes())
         return digest.hexdigest()
 
     @abstractmethod

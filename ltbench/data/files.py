@@ -22,7 +22,8 @@ class FileImages(EncodedImages):
 
     def take(self, indices: Tensor) -> Self:
         """Return some of the images."""
-        return replace(self, paths=self.paths.take(indices.tolist()), labels=self.labels[indices])
+        return replace(self, paths=self.paths.take(indices.tolist()), labels=self.labels[indices],
+                       groups=None if self.groups is None else self.groups[indices.numpy()])
 
     def state(self) -> bytes:
         """Return every file's size and time of change."""

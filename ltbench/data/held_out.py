@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ltbench.data.arrays import Ints
+from ltbench.data.grouped import draw_groups
 from ltbench.data.longtail import Split, split_hash, test_indices
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
@@ -32,8 +33,11 @@ def held_out_counts(class_counts: Ints) -> Ints:
     return np.where(class_counts >= 2, np.maximum(class_counts // SHARE, 1), 0).astype(np.int64)
 
 
-def hold_out(split: Split, split_seed: int) -> tuple[Split, Ints]:
-    """Divide a split; which images are held out is a function of its hash and its seed.
+def hold_out(split: Split, split_seed: int, groups: Ints | None = None) -> tuple[Split, Ints]:
+    """Divide a split; which images are held out is a function of its hash, its seed and the images' groups.
+
+    Args:
+        groups: Group of each image of the training part, shape (N,): those of one group stay together. None where there are none.
 
     Returns:
         The split that is trained on, and the positions of the images held out, in stored order, int64, shape (M,).
@@ -41,6 +45,11 @@ def hold_out(split: Split, split_seed: int) -> tuple[Split, Ints]:
     generator = np.random.default_rng(derive_seed("validation", split.hash, split_seed))
     held = held_out_counts(np.asarray(split.class_counts))
     kept, out = [], []
+    if groups is not None:
+        labels = np.repeat(np.arange(len(held)), np.asarray(split.class_counts))
+        apart = draw_groups(labels, groups[split.indices], held, generator)
+        indices, out_of = split.indices[~apart], np.bincount(labels[apart], minlength=len(held))
+        return Split(indices, split.class_counts - out_of, split_hash(indices)), np.sort(split.indices[apart])
     for positions, count in zip(np.split(split.indices, np.cumsum(split.class_counts)[:-1]), held, strict=True):
         chosen = np.zeros(len(positions), dtype=bool)
         chosen[generator.permutation(len(positions))[:count]] = True
@@ -64,7 +73,7 @@ def holding_out(data: TaskData, split_seed: int, per_class: int | None) -> TaskD
         positions = test_indices(parts.val.labels, data.dataset.num_classes, per_class)
         parts = dataclasses.replace(parts, train=parts.val)
     else:
-        split, positions = hold_out(data.split, split_seed)
+        split, positions = hold_out(data.split, split_seed, getattr(parts.train, "groups", None))
     if not len(positions):
         raise UserError(f"{data.dataset.name} must have a class with two training images, or a validation list, to hold one out")
     labels = parts.train.labels[torch.as_tensor(positions)]

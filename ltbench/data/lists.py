@@ -6,7 +6,7 @@ import codecs
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,8 @@ def read_list(file: Path, num_classes: int) -> Listed:
     names, labels = (_json if file.suffix == ".json" else _lines)(file, content, num_classes)
     if not names:
         raise UserError(f"{str(file)!r} lists no image")
-    names = _with_slashes(file.parent, names)
-    _require_one_label(file, names, labels)
+    names = with_slashes(file.parent, names)
+    require_one_label(file, names, labels)
     return Paths(file.parent, names), torch.from_numpy(np.asarray(labels, dtype=np.int64))
 
 
@@ -70,7 +70,7 @@ def entries(file: Path, content: bytes) -> Iterator[tuple[int, bytes, int]]:
             raise UserError(f"line {number} of {str(file)!r} must read 'path label', got {os.fsdecode(line[:_SHOWN])!r}")
 
 
-def _with_slashes(folder: Path, names: list[bytes]) -> list[bytes]:
+def with_slashes(folder: Path, names: list[bytes]) -> list[bytes]:
     """Return names that Windows wrote as they are called here; a name may hold a backslash where such a file is there."""
     written = next((name for name in names if b"\\" in name), None)
     if written is None or os.path.lexists(os.path.join(os.fsencode(folder), written)):
@@ -78,8 +78,9 @@ def _with_slashes(folder: Path, names: list[bytes]) -> list[bytes]:
     return [name.replace(b"\\", b"/") for name in names]
 
 
-def _require_one_label(file: Path, names: list[bytes], labels: list[int]) -> None:
-    known: dict[bytes, int] = {}
+def require_one_label(file: Path, names: Sequence[bytes], labels: Sequence[int | str]) -> None:
+    """Refuse two labels for one image, naming both."""
+    known: dict[bytes, int | str] = {}
     for name, label in zip(names, labels, strict=True):
         if known.setdefault(name, label) != label:
             raise UserError(f"image {os.fsdecode(name)!r} of {str(file)!r} must have one label, got {known[name]} and {label}")

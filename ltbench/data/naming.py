@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 from ltbench.data.base import Dataset
 from ltbench.errors import UserError
 from ltbench.registry.discovery import Registry
+from ltbench.system.settings import data_root
 from ltbench.terms.task import parse_ratio
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e\d+)?")
@@ -29,11 +33,14 @@ def split_datasets(text: str) -> list[str]:
     return parts
 
 
-def open_dataset(text: str, registry: Registry, ratio: str | float | None = None) -> tuple[Dataset, float | None]:
+def open_dataset(text: str, registry: Registry, ratio: str | float | None = None, *, root: Path | None = None,
+                 download: bool = False) -> tuple[Dataset, float | None]:
     """Return a dataset's description and the imbalance ratio that it is asked for; no image is read.
 
     Args:
         ratio: Typed for every dataset that has none of its own; None for the dataset's default.
+        root: The folder of the data, for families whose classes are known once their files are there; None for ``LTBENCH_DATA``.
+        download: Whether these may fetch what is missing.
 
     Raises:
         UserError: If nobody offers the name, the ratio cannot be, or two are typed that differ.
@@ -43,19 +50,34 @@ def open_dataset(text: str, registry: Registry, ratio: str | float | None = None
     asked = [parse_ratio(typed, name) for typed in (own, ratio) if typed is not None]
     if len(set(asked)) > 1:
         raise UserError(f"--imbalance-ratio must agree with {text!r} or be left out, got {ratio}")
-    dataset: Dataset = entry.load()() if member is None else entry.load()(member)
+    dataset: Dataset = entry.load()() if member is None else _open_member(entry.load(), member, root, download=download)
     if asked and dataset.max_per_class is None:
         raise UserError(f"dataset {name!r} is long-tailed as it is and takes no ratio, got {asked[0]:g}")
     return dataset, asked[0] if asked else entry.spec.default_ratio
 
 
-def dataset_of_record(name: str, registry: Registry) -> Dataset:
-    """Return the description of the dataset that a record names."""
+def dataset_of_record(name: str, registry: Registry, root: Path | None = None) -> Dataset:
+    """Return the description of the dataset that a record names.
+
+    Args:
+        root: The folder of the data; None for ``LTBENCH_DATA``.
+
+    Raises:
+        UserError: If it is somebody's own, or it is not here and its files alone tell its classes.
+    """
     entry, member = registry.dataset(name)
-    if member is not None:
+    if member is None:
+        dataset: Dataset = entry.load()()
+        return dataset
+    if entry.spec.source == "local":
         raise UserError(f"{name:.80} is somebody's own images, and no record says where they are")
-    dataset: Dataset = entry.load()()
-    return dataset
+    return _open_member(entry.load(), member, root, download=False)
+
+
+def _open_member(make: Callable[..., Dataset], member: str, root: Path | None, *, download: bool) -> Dataset:
+    """Open a member of a family; what its callable does not ask for it is not told."""
+    asked = inspect.signature(make).parameters
+    return make(member, **{name: value for name, value in (("root", data_root(root)), ("download", download)) if name in asked})
 
 
 def _split_ratio(text: str) -> tuple[str, str | None]:

@@ -7,6 +7,7 @@ check`` compares the contents of a million files once. What nobody published is 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
@@ -22,7 +23,7 @@ _Folder: TypeAlias = tuple[int, int] | bytes  # device and number, or a name
 
 
 def refuse_shared(dataset: Dataset, parts: Parts, *, planning: bool = False) -> None:
-    """Refuse a set whose test part repeats images of another part.
+    """Refuse a set whose test part repeats images of another part; of one that others published so, say it.
 
     Args:
         planning: Whether no image will be opened: names alone are compared.
@@ -37,9 +38,12 @@ def refuse_shared(dataset: Dataset, parts: Parts, *, planning: bool = False) -> 
         found = list(_shared(part, parts.test, contents=own and not planning))
         if found:
             example, also = found[0]
-            raise UserError(f"{dataset.name} must not be tested on images of its {role} part: {len(found):,} of the "
-                            f"{len(parts.test.labels):,} test images are in both, the first {example} (as {also}); 'ltbench data "
-                            "check' names them all")
+            told = (f"{len(found):,} of the {len(parts.test.labels):,} test images are in both, the first {example} (as {also}); "
+                    "'ltbench data check' names them all")
+            if not dataset.official:
+                raise UserError(f"{dataset.name} must not be tested on images of its {role} part: {told}")
+            print(f"warning: {dataset.name} was published with images in its test part and its {role} part: {told}",
+                  file=sys.stderr)
 
 
 def _shared(part: ImageSource, test: ImageSource, *, contents: bool) -> Iterator[tuple[str, str]]:

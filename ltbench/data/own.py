@@ -1,4 +1,4 @@
-"""Anybody's own images: what ``folder:``, ``list:`` and ``tar:`` have in common."""
+"""Sets that are named by where they are: what ``folder:``, ``list:``, ``tar:``, ``csv:``, ``hf:`` and others have in common."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ltbench.data.arrays import Ints
 from ltbench.data.base import Dataset
 from ltbench.data.content import content_digest
 from ltbench.data.copies import first_copies
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
+from ltbench.data.grouped import Bools, draw_groups, joined
 from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, LARGE_RESIZED, WINDOWS
 from ltbench.data.lists import Listed
 from ltbench.data.longtail import select
@@ -53,6 +55,7 @@ class OwnImages(Dataset):
         train: Every class has an image.
         test: Every class has an image; None to set a fifth of each class's training images apart.
         val: The set's own validation part, if it has one beside the test part.
+        official: See :class:`ltbench.data.base.Dataset`; a part that is set apart here is nobody's.
 
     Raises:
         UserError: If a class cannot be trained or tested on.
@@ -63,8 +66,8 @@ class OwnImages(Dataset):
     protocols = PROTOCOLS
 
     def __init__(self, name: str, class_names: tuple[str, ...], train: EncodedImages, test: EncodedImages | None,
-                 val: EncodedImages | None = None) -> None:
-        self.name, self.class_names = name, class_names
+                 val: EncodedImages | None = None, *, official: bool = False) -> None:
+        self.name, self.class_names, self.official = name, class_names, official and test is not None
         if len(class_names) < 2:
             raise UserError(f"{name} must have at least 2 classes, got {len(class_names)}")
         if test is None:
@@ -90,27 +93,48 @@ def own_files(listed: Listed) -> FileImages:
 
 
 def carve(images: EncodedImages, class_names: tuple[str, ...]) -> tuple[EncodedImages, EncodedImages]:
-    """Set a fifth of each class's images apart, at least one and never all, by a fixed seed.
-
-    Copies of an image count once and stay together, so that none is trained on whose copy is tested on.
+    """Set a fifth of each class's images apart, see :func:`set_apart`.
 
     Returns:
         Those to train on, and those to test on.
+    """
+    apart = set_apart(images.labels.numpy(), first_copies([images]), class_names, images.groups)
+    return images.take(torch.from_numpy(np.flatnonzero(~apart))), images.take(torch.from_numpy(np.flatnonzero(apart)))
+
+
+def set_apart(labels: Ints, originals: Ints, class_names: tuple[str, ...], groups: Ints | None = None) -> Bools:
+    """Choose a fifth of each class's images to be tested on, at least one and never all, by a fixed seed.
+
+    Copies of an image count once and stay together, so that none is trained on whose copy is tested on; so do images of one
+    group, where groups are known.
+
+    Args:
+        labels: Class of each image, shape (N,).
+        originals: The first image that is the same, shape (N,).
+        groups: Number of each image's group, shape (N,).
+
+    Returns:
+        Which are chosen, shape (N,).
 
     Raises:
-        UserError: If a class has one image only.
+        UserError: If a class has one image only, or no group that could be set apart.
     """
-    originals = first_copies([images])
-    distinct = np.flatnonzero(originals == np.arange(len(originals)))
-    labels = images.labels[torch.from_numpy(distinct)]
-    counts = np.bincount(labels.numpy(), minlength=len(class_names))
+    first = originals == np.arange(len(originals))
+    distinct = np.flatnonzero(first)
+    counts = np.bincount(labels[distinct], minlength=len(class_names))
     for k in np.flatnonzero(counts == 1)[:1]:
-        held = int((images.labels == k).sum())
+        held = int((labels == k).sum())
         raise UserError(f"class {class_names[k]!r} must have at least 2 images, one of them to test on, got "
                         f"{'1' if held == 1 else f'{held} copies of one'}")
-    tested = distinct[select(labels, np.where(counts > 0, np.maximum(counts // _TESTED, 1), 0), _TEST_SEED)]
-    apart = np.isin(originals, tested)
-    return images.take(torch.from_numpy(np.flatnonzero(~apart))), images.take(torch.from_numpy(np.flatnonzero(apart)))
+    wanted = np.where(counts > 0, np.maximum(counts // _TESTED, 1), 0)
+    if groups is None:
+        return np.isin(originals, distinct[select(labels[distinct], wanted, _TEST_SEED)])
+    apart = draw_groups(labels, joined(originals, groups), wanted, np.random.default_rng(_TEST_SEED), first.astype(np.int64))
+    given = np.bincount(labels[apart], minlength=len(class_names))
+    for k in np.flatnonzero((wanted > 0) & (given == 0))[:1]:
+        raise UserError(f"class {class_names[k]!r} must have a group to test on that leaves images of every class to train on, "
+                        f"got {len(np.unique(groups[labels == k]))} in all")
+    return apart
 
 
 def own_path(typed: str, family: str) -> Path:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ltbench.data.encoded import ENDINGS
+from ltbench.data.encoded import USUAL
+from ltbench.data.labels import class_numbers
 from ltbench.data.listed import LARGE, LARGE_RESIZED
 from ltbench.data.own import ROLES, OwnImages, own_path, safe_name
 from ltbench.data.paths import Paths
@@ -23,7 +24,6 @@ from ltbench.errors import UserError
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
 _ROLE = re.compile(rf"(?<![a-z])(?:{'|'.join(ROLES)})(?![a-z])")
-_NUMBER = re.compile(r"-?\d{1,18}")
 
 
 class _Image(NamedTuple):
@@ -51,9 +51,9 @@ def open_tar(typed: str) -> OwnImages:
     labelled = any(member.label is not None for held in members.values() for member in held)
     images = [image for shard, file in enumerate(files) for image in _images(shard, file, members[file], labelled)]
     if not images:
-        raise UserError(f"{name} must hold images ({', '.join(map(os.fsdecode, ENDINGS))}), got none")
+        raise UserError(f"{name} must hold {USUAL}, got none")
     parts = _parts(images, files)
-    classes = _classes(name, {image.label for image in parts["train"]}, numbered=labelled)
+    classes = class_numbers(name, {image.label for image in parts["train"]}, numbered=labelled)
     train, test, val = (_source(files, parts[part], classes) if part in parts else None for part in ("train", "test", "val"))
     assert train is not None
     if test is None:
@@ -127,23 +127,6 @@ def _parts(images: list[_Image], files: list[Path]) -> dict[str, list[_Image]]:
                             f"{image.member.name!r} of {str(files[image.shard])!r}")
         parts.setdefault(image.part, []).append(image)
     return parts
-
-
-def _classes(name: str, labels: set[str], *, numbered: bool) -> dict[str, int]:
-    """Return the numbers of the classes by their names.
-
-    Args:
-        labels: Of the training images.
-        numbered: Whether labels may be numbers already; names of folders are names.
-    """
-    if not numbered or not all(map(_NUMBER.fullmatch, labels)):
-        return {label: k for k, label in enumerate(sorted(labels, key=os.fsencode))}
-    numbers = sorted(map(int, labels))
-    for number, wanted in zip(numbers, range(len(numbers)), strict=True):
-        if number != wanted:
-            raise UserError(f"{name} must have a training image of every class from 0 to {numbers[-1]}, got "
-                            f"{f'none of {wanted}' if number > wanted else number}")
-    return {str(k): k for k in numbers}
 
 
 def _source(files: list[Path], images: list[_Image], classes: dict[str, int]) -> TarImages:

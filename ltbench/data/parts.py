@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
-from typing import runtime_checkable
+from typing import Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -59,11 +59,11 @@ class TensorImages:
             raise ValueError(f"labels must be int64 of shape ({len(self.pixels)},), got {self.labels.dtype} "
                              f"{tuple(self.labels.shape)}")
 
-    def in_channels(self, channels: int) -> TensorImages:
+    def in_channels(self, channels: int) -> Self:
         """Return gray images in that many equal channels, which takes no memory; others as they are."""
         if self.pixels.shape[1] != 1:
             return self
-        return TensorImages(self.pixels.expand(-1, channels, -1, -1), self.labels)
+        return replace(self, pixels=self.pixels.expand(-1, channels, -1, -1))
 
     def fetch(self, indices: Tensor) -> Tensor:
         """Return the images at ``indices``, shape (B, channels, height, width)."""

@@ -28,11 +28,17 @@ def ltbench_datasets() -> list[DatasetSpec]:
         _files("places-lt", "places_lt:PlacesLT", "Places-LT: 62,500 images, 4,980 to 5 a class", 365, protocols=_TUNED),
         _files("imagenet1k", "imagenet:ImageNet1k", "ImageNet as it is: 1,281,167 images", 1000),
         _files("imagenet200", "imagenet:ImageNet200", "Tiny ImageNet, 64 x 64, balanced", 200, ratio=1.0),
-        _files("folder:", "class_folders:open_folder", "your own images in class folders: folder:PATH", None, protocols=_TUNED),
-        _files("list:", "own_lists:open_list", "your own images by a list of 'path label' lines: list:FILE", None,
-               protocols=_TUNED),
-        _files("tar:", "own_tars:open_tar", "your own images in tar files, WebDataset's or of class folders: tar:PATTERN", None,
-               protocols=_TUNED),
+        _family("folder:", "class_folders:open_folder", "your own images in class folders: folder:PATH"),
+        _family("list:", "own_lists:open_list", "your own images by a list of 'path label' lines: list:FILE"),
+        _family("tar:", "own_tars:open_tar", "your own images in tar files, WebDataset's or of class folders: tar:PATTERN",
+                ".tar"),
+        _family("csv:", "own_tables:open_csv", "your own images by a table (path, label, split, group): csv:FILE",
+                ".csv", ".tsv"),
+        _family("parquet:", "own_tables:open_parquet", "the same as a Parquet file: parquet:FILE (needs pyarrow)", ".parquet"),
+        _family("hf:", "own_hub:open_hub", "Hugging Face datasets: hf:OWNER/NAME of the hub, or hf:PATH (needs datasets)",
+                source="download"),
+        _family("tv:", "own_torchvision:open_torchvision", "torchvision's classification sets: tv:Food101, tv:EuroSAT, ...",
+                source="download"),
     ]
 
 
@@ -71,3 +77,7 @@ def _small(name: str, target: str, summary: str, num_classes: int, ratio: float 
 def _files(name: str, target: str, summary: str, num_classes: int | None, ratio: float | None = None,
            protocols: tuple[str, ...] = PROTOCOLS) -> DatasetSpec:
     return DatasetSpec(name, f"ltbench.data.{target}", summary, num_classes, default_ratio=ratio, protocols=protocols)
+
+
+def _family(name: str, target: str, summary: str, *endings: str, source: str = "local") -> DatasetSpec:
+    return DatasetSpec(name, f"ltbench.data.{target}", summary, None, source=source, protocols=_TUNED, endings=endings)

@@ -89,7 +89,8 @@ class TarImages(EncodedImages):
     def take(self, indices: Tensor) -> Self:
         """Return some of the images."""
         return replace(self, paths=self.paths.take(indices.tolist()), labels=self.labels[indices],
-                       places=self.places[indices.numpy()])
+                       places=self.places[indices.numpy()],
+                       groups=None if self.groups is None else self.groups[indices.numpy()])
 
     def state(self) -> bytes:
         """Return every shard's size and time of change, and where in them the images lie."""

@@ -104,7 +104,8 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
     datasets: dict[str, Dataset] = {}
     plans: list[RunPlan] = []
     for text in what.datasets:
-        dataset, ratio = open_dataset(text, registry, what.imbalance_ratio)
+        dataset, ratio = open_dataset(text, registry, what.imbalance_ratio, root=request.how.data_root,
+                                      download=request.how.download)
         name = dataset.name
         if name in datasets and datasets[name].images != dataset.images:
             raise UserError(f"--dataset must not hold two sets called {name!r}: run them one after the other, got {text!r}")

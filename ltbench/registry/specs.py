@@ -108,14 +108,17 @@ class DatasetSpec:
     Args:
         name: What the user types: lower case, digits, hyphens. A name that ends with a colon is a family.
         target: ``module:attribute`` of a callable that returns an :class:`ltbench.Dataset`. It takes nothing; of a family, what
-            follows the colon.
+            follows the colon, and by name ``root`` (the folder of the data, or None) and ``download`` (whether the network may
+            be used) if it has such parameters.
         summary: One line for listings.
         num_classes: C; None for a family.
         default_ratio: The imbalance ratio of the bare name; None where the data is used as it is.
-        source: Where the images come from: ``embedded``, ``download`` or ``local``.
+        source: Where the images come from: ``embedded``, ``download`` or ``local``. A family that is not local has members that
+            are the same for everybody, so that a record's name opens them again.
         remark: What a reader of its figures must know, in a sentence that stands beside them: test images that are known to stand
             in the training part too, for example.
         protocols: Names of its protocols, for listings.
+        endings: Of a family: how the names of files end that it opens, for the hint where a path is typed alone.
     """
 
     name: str
@@ -126,6 +129,7 @@ class DatasetSpec:
     source: str = "local"
     remark: str = ""
     protocols: tuple[str, ...] = PROTOCOLS
+    endings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self, self.name.removesuffix(":"), _LOOSE_NAME)

@@ -49,7 +49,7 @@ def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None, 
     """
     given, tune = _given(record, weights)
     task = record.task
-    if ":" in task.dataset:
+    if ":" in task.dataset and protocols is None:  # nobody has opened it by this name
         raise UserError(f"{task.dataset:.80} is somebody's own images, and no record says where they are")
     what = What((_expression(record, explicit=record.track == PAPER),), (task.dataset,), task.imbalance_ratio,
                 task.imbalance or "exp", (task.seed,), (task.split_seed,))
@@ -111,7 +111,8 @@ def arguments_of(request: Request) -> list[str]:
     what, terms = request.what, request.terms
     (expression,), (dataset,) = what.methods, what.datasets
     ratio = "" if what.imbalance_ratio is None else f"@{_number(what.imbalance_ratio)}"
-    words = ["--methods", expression, "--dataset", f"{dataset}{ratio}", "--seeds", _listed(what.seeds)]
+    typed = f'"{dataset}{ratio}"' if "," in dataset else f"{dataset}{ratio}"
+    words = ["--methods", expression, "--dataset", typed, "--seeds", _listed(what.seeds)]
     if what.split_seeds != (0,):
         words += ["--split-seeds", _listed(what.split_seeds)]
     if what.imbalance != "exp":

@@ -57,7 +57,7 @@ class Ground:
             return None, [error("task", f"must be one that {name} can be split for ({type(problem).__name__})")]
 
     def _load(self, name: str) -> tuple[Dataset, Parts]:
-        dataset = dataset_of_record(name, self._registry)
+        dataset = dataset_of_record(name, self._registry, self._data_root)
         return dataset, load_parts(dataset, self._data_root, download=False)
 
     def _split(self, task: Task, per_class: int | None, holds_out: bool) -> TaskData:

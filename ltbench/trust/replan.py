@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ltbench.data.base import Dataset
@@ -38,16 +38,18 @@ class Replan:
         return self.planned.datasets[self.plan.task.dataset]
 
 
-def replan(record: Record, registry: Registry, weights: Path | None = None) -> Replan:
-    """Plan a record's run again; no data is read.
+def replan(record: Record, registry: Registry, weights: Path | None = None, root: Path | None = None) -> Replan:
+    """Plan a record's run again; no image is read.
 
     Args:
         weights: The file of weights that the run stood on or started from, where the record names none.
+        root: The folder of the data, for sets whose files alone tell their classes; None for ``LTBENCH_DATA``.
 
     Raises:
         UserError: If it cannot be planned, with the reason.
     """
-    request = request_of(record, dataset_of_record(record.task.dataset, registry).protocols, weights)
+    request = request_of(record, dataset_of_record(record.task.dataset, registry, root).protocols, weights)
+    request = replace(request, how=replace(request.how, data_root=root))
     planned = plan_matrix(request, registry, find_weights(request))
     (plan,) = planned.plans
     if plan.external != record.external:

@@ -29,7 +29,7 @@ def check_terms(record: Record, registry: Registry, data: TaskData | None) -> It
         yield error("track", f"must be one of {', '.join(TRACKS)}, got {record.track!r:.40}")
         return
     try:
-        dataset = dataset_of_record(record.task.dataset, registry)
+        dataset = data.dataset if data is not None else dataset_of_record(record.task.dataset, registry)
     except UserError as problem:
         yield note("task.dataset", f"settings not checked: {problem}")
         return

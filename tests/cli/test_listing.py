@@ -73,11 +73,15 @@ def test_by_kind_stage_and_text(capsys: pytest.CaptureFixture[str]) -> None:
     (["run", "--backbone", "resnet10t"], "did you mean 'resnet10' or 'timm:resnet10t'?"),
     (["run", "--dataset", "photos/pets"], "did you mean 'folder:photos/pets'?"),
     (["run", "--dataset", "photos/pets.txt"], "did you mean 'list:photos/pets.txt'?"),
+    (["run", "--dataset", "photos/pets.csv"], "did you mean 'csv:photos/pets.csv'?"),
+    (["run", "--dataset", "photos/pets.parquet"], "did you mean 'parquet:photos/pets.parquet'?"),
+    (["data", "check", "photos/pets.TAR"], "did you mean 'tar:photos/pets.TAR'?"),
 ])
 def test_what_was_meant(arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                         capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     Path("photos/pets").mkdir(parents=True)
-    Path("photos/pets.txt").touch()
+    for ending in ("txt", "csv", "parquet", "TAR"):
+        Path(f"photos/pets.{ending}").touch()
     assert main(arguments) == 2
     assert said in capsys.readouterr().err

@@ -13,7 +13,7 @@ import torch
 
 from ltbench.cli.main import main
 from ltbench.data.class_folders import open_folder
-from ltbench.data.encoded import EncodedImages
+from ltbench.data.encoded import USUAL, EncodedImages
 from ltbench.data.inat18 import INat18
 from ltbench.data.own import OwnImages
 from ltbench.data.own_tars import open_tar
@@ -159,7 +159,7 @@ def test_long_and_foreign_names(tmp_path: Path, form: str) -> None:
 def test_only_images_count(tmp_path: Path) -> None:
     images = [(f"{name}/{row}.png", f"{name}{row}".encode()) for name in "ab" for row in range(2)]
     more = [("a/notes.txt", b""), ("a/.hidden.png", b""), ("._a/x.png", b""), ("a/info.json", b'{"license": 1}'), ("README", b""),
-            ("a/A.JPG", b""), ("a/b.v2.Jpeg", b""), ("a/b.v3.webp", b""), ("meta.json", b"[1, 2]"), ("top.tiff", b"")]
+            ("a/A.JPG", b""), ("a/b.v2.Jpeg", b""), ("a/b.v3.webp", b""), ("meta.json", b"[1, 2]"), ("top.pdf", b"")]
     file = write_tar(tmp_path / "x.tar", [*images, *more])
     with tarfile.open(file, "a") as tar:
         folder = tarfile.TarInfo("a/folder.png")
@@ -267,8 +267,8 @@ def links(file: Path) -> Path:
 
 
 @pytest.mark.parametrize(("members", "message"), [
-    ([], "tar:x must hold images (.jpg, .jpeg, .png, .webp, .bmp), got none"),
-    ([("0.txt", b""), ("0.cls", b"1")], "tar:x must hold images (.jpg, .jpeg, .png, .webp, .bmp), got none"),
+    ([], f"tar:x must hold {USUAL}, got none"),
+    ([("0.txt", b""), ("0.cls", b"1")], f"tar:x must hold {USUAL}, got none"),
     (samples([0, 0]), "tar:x must have at least 2 classes, got 1"),
     (samples([0, 1, 0]), "class '1' must have at least 2 images, one of them to test on, got 1"),
     (samples([0, 2, 0]), "tar:x must have a training image of every class from 0 to 2, got none of 1"),

@@ -10,7 +10,9 @@ import torch
 
 from ltbench.cli.main import main
 from ltbench.data import packing
+from ltbench.data.class_folders import open_folder
 from ltbench.data.files import FileImages
+from ltbench.data.own_tars import open_tar
 from ltbench.data.pack_index import read_index
 from ltbench.data.packing import write_pack
 from ltbench.data.parts import Parts
@@ -94,12 +96,15 @@ def test_another_ending_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == "ltbench: --out must end with .tars, got 'x.bin'\n"
 
 
-def test_what_no_run_would_find_is_not_packed(tmp_path: Path, digits_batch: tuple[object, object],
-                                              capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pack_of_ones_own_images_is_read_as_tars(tmp_path: Path, digits_batch: tuple[object, object],
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_digits(tmp_path / "digits", digits_batch, per_class=3)
-    assert main(["data", "pack", f"folder:{folder}", "--out", str(tmp_path / "x.tars")]) == 2
-    assert capsys.readouterr().err.startswith("ltbench: folder:digits cannot be packed: a pack is found by the name of its set")
-    assert not (tmp_path / "x.tars").exists()
+    assert main(["data", "pack", f"folder:{folder}", "--out", str(tmp_path / "x.tars")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"next: ltbench run --dataset tar:{tmp_path}/x.tars"
+    packed, parts = open_tar(str(tmp_path / "x.tars")).load(None), open_folder(str(folder)).load(None)
+    for mine, theirs in ((packed.train, parts.train), (packed.test, parts.test)):
+        assert torch.equal(mine.labels, theirs.labels)
+        assert torch.equal(mine.fetch(torch.arange(10)), theirs.fetch(torch.arange(10)))
 
 
 def test_two_packs_are_the_same_bytes_in_shards_of_bounded_size(tmp_path: Path, parts: Parts,

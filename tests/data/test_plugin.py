@@ -24,13 +24,13 @@ def test_spec_agrees_with_its_class(spec: DatasetSpec) -> None:
 
 
 def test_families_have_no_classes_before_a_member_is_named() -> None:
-    assert [(spec.name, spec.num_classes, spec.default_ratio) for spec in FAMILIES] == [("folder:", None, None),
-                                                                                        ("list:", None, None),
-                                                                                        ("tar:", None, None)]
+    assert [(spec.name, spec.num_classes, spec.default_ratio) for spec in FAMILIES] == [
+        (name, None, None) for name in ("folder:", "list:", "tar:", "csv:", "parquet:", "hf:", "tv:")]
     assert all(callable(load_target(spec.target)) for spec in FAMILIES)
 
 
 def test_naming_datasets_imports_nothing_heavy() -> None:
-    code = ("import sys; from ltbench.data.plugin import ltbench_datasets; assert len(ltbench_datasets()) == 16; "
-            "assert not {'torch', 'numpy', 'sklearn', 'torchvision'} & set(sys.modules), sorted(sys.modules)")
+    code = ("import sys; from ltbench.data.plugin import ltbench_datasets; assert len(ltbench_datasets()) == 20; "
+            "assert not {'torch', 'numpy', 'sklearn', 'torchvision', 'datasets', 'pyarrow'} & set(sys.modules), "
+            "sorted(sys.modules)")
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -130,7 +130,8 @@ def test_any_dataset_is_opened_or_refused(examples: int) -> None:
         answered(lambda: split_datasets(text))
         answered(lambda: open_dataset(family + text, REGISTRY))
 
-    holds(examples, check, family=st.sampled_from(["", "folder:", "list:", "tar:", "cifar10-lt@"]), text=TEXTS)
+    families = ["", "folder:", "list:", "tar:", "csv:", "parquet:", "hf:", "tv:", "cifar10-lt@"]
+    holds(examples, check, family=st.sampled_from(families), text=TEXTS)
 
 
 @amounts(60, 500)

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from ltbench.system.memory import peak_memory
 
     started = time.perf_counter()
-    dataset, _ = open_dataset(args.name, args.registry)
+    dataset, _ = open_dataset(args.name, args.registry, root=existing_root(args.data_root))
     report = check(dataset, existing_root(args.data_root), full=args.full, workers=data_workers(), make_progress=progress_bar)
     report.seconds["total"] = time.perf_counter() - started
     memory = peak_memory()

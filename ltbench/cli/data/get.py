@@ -24,19 +24,20 @@ def run(args: argparse.Namespace) -> int:
     from ltbench.data.inspection.obtaining import DOWNLOAD, EMBEDDED, fetch, instructions
     from ltbench.data.naming import open_dataset
 
-    dataset, _ = open_dataset(args.name, args.registry)
     spec = args.registry.dataset(args.name.partition("@")[0])[0].spec
     source = spec.source
     root = data_root(args.data_root)
+    dataset, _ = open_dataset(args.name, args.registry, root=root, download=source == DOWNLOAD)
     images: dict[str, int] = {}
-    if spec.is_family:
+    if spec.is_family and source != DOWNLOAD:
         lines = [f"{dataset.name} is your own: there is nothing to get"]
     elif source == EMBEDDED:
         lines = [f"{dataset.name} comes with ltbench or its libraries: there is nothing to get"]
     elif source == DOWNLOAD:
         images = fetch(dataset, root)
         counted = ", ".join(f"{part} {count:,}" for part, count in images.items())
-        lines = [f"{dataset.name} is in {str(cache_root() / 'data' if root is None else root)!r} ({counted} images)",
+        lines = [f"{dataset.name} is here ({counted} images)" if spec.is_family else
+                 f"{dataset.name} is in {str(cache_root() / 'data' if root is None else root)!r} ({counted} images)",
                  f"next: ltbench data check {dataset.name}"]
     else:
         lines = [f"{dataset.name} may not be downloaded without a person who accepts its terms.", *instructions(dataset, root)]

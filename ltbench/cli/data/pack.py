@@ -33,9 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.out.suffix != ENDING:
         raise UserError(f"--out must end with {ENDING}, got {str(args.out)!r}")
-    dataset, _ = open_dataset(args.name, args.registry)
-    if args.registry.dataset(args.name.partition("@")[0])[0].spec.is_family:
-        raise UserError(f"{dataset.name} cannot be packed: a pack is found by the name of its set, and this one is your own")
+    dataset, _ = open_dataset(args.name, args.registry, root=data_root(args.data_root))
     root = data_root(args.data_root)
     # The files themselves: an older pack of the set must not be packed again.
     parts = dataset.load_files(root) if isinstance(dataset, FileDataset) else dataset.load(root)
@@ -47,4 +45,6 @@ def run(args: argparse.Namespace) -> int:
     told = ", ".join(f"{count:,} of {part}" for part, count in counts.items())
     print(f"packed {counts.total():,} images ({told}) in {time.perf_counter() - start:.1f} s: {args.out}, {len(shards)} "
           f"shard{'s' if len(shards) > 1 else ''} of {sum(shard.bytes for shard in shards) / 1e6:,.1f} MB")
+    if args.registry.dataset(args.name)[0].spec.is_family:  # others are found by the names of their sets
+        print(f"next: ltbench run --dataset tar:{args.out}")
     return 0

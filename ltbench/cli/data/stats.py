@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from ltbench.data.naming import open_dataset
 
     kind = None if args.plot is None else check_plot_file(args.plot)
-    dataset, ratio = open_dataset(args.name, args.registry)
+    dataset, ratio = open_dataset(args.name, args.registry, root=existing_root(args.data_root))
     found = spread(dataset, ratio, existing_root(args.data_root), imbalance=args.imbalance, split_seed=args.split_seed,
                    splits=parse_splits(args.splits))
     if kind is not None:

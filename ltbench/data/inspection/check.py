@@ -87,7 +87,8 @@ def check(dataset: Dataset, root: Path | None, *, full: bool, workers: int, make
     if looks and not any(seen.found for seen in looks.values()):
         report.notes.append("no image was found: only the lists were checked")
         return report
-    _check_contents(report, sources, {name: seen.sizes for name, seen in looks.items()}, workers, full=full)
+    _check_contents(report, sources, {name: seen.sizes for name, seen in looks.items()}, workers, full=full,
+                    mendable=bool(files) and not dataset.official)
     clock.stop("contents", report)
     for name, source in files.items():
         if full:  # decoding names what is not there as well
@@ -124,12 +125,13 @@ def _check_lists(dataset: Dataset, report: Report, files: dict[str, EncodedImage
     report.findings += repeated(files)
 
 
-def _check_contents(report: Report, sources: dict[str, ImageSource], sizes: dict[str, Ints], threads: int, *, full: bool) -> None:
+def _check_contents(report: Report, sources: dict[str, ImageSource], sizes: dict[str, Ints], threads: int, *, full: bool,
+                    mendable: bool) -> None:
     found = digests(sources, sizes, threads, full=full)
     shared = between_parts(sources, found)
-    if sizes:
+    if mendable:
         report.findings += shared
-    elif shared:  # of official files, known by their md5 sums: the authors' duplicates, which no user can mend
+    elif shared:  # of official files: the authors' duplicates, which no user can mend
         report.notes.append(f"{len(shared):,} images of the published files stand in two parts, the first: {shared[0].line}")
     if full or not sizes:
         within = (within_part(name, source, found[name]) for name, source in sources.items())

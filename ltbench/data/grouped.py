@@ -1,0 +1,79 @@
+"""Images that must stay together where some are set apart: those of one patient, one video, one burst of a camera."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ltbench.data.arrays import Ints
+
+Bools = npt.NDArray[np.bool_]
+
+
+def joined(first: Ints, second: Ints) -> Ints:
+    """Return which images hang together, directly or through others, where two ways of saying so are given.
+
+    Args:
+        first: Number of each image's group in one way, shape (N,); ``second`` likewise.
+
+    Returns:
+        Numbers from 0, in the order in which groups first occur, shape (N,).
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    (_, rows), (_, columns) = (np.unique(numbers, return_inverse=True) for numbers in (first, second))
+    size = int(rows.max(initial=-1)) + 1
+    nodes = size + int(columns.max(initial=-1)) + 1
+    links = coo_matrix((np.ones(len(rows)), (rows, size + columns)), shape=(nodes, nodes))
+    _, found = connected_components(links, directed=False)
+    _, start, numbers = np.unique(found[rows], return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(start))[numbers], dtype=np.int64)
+
+
+def draw_groups(labels: Ints, groups: Ints, wanted: Ints, generator: np.random.Generator, weights: Ints | None = None) -> Bools:
+    """Choose whole groups, so that each class gives about as many images as are wanted and keeps one at least.
+
+    Groups are taken in random order where no class then gives more than is wanted. A class that gives none by that, as its groups
+    are large, gives the smallest that leaves every class an image.
+
+    Args:
+        labels: Class of each image, shape (N,).
+        groups: Its group's number, shape (N,).
+        wanted: Images of each class to choose, 0 for a class that gives none, shape (C,).
+        weights: What each image counts for, 0 or 1, shape (N,): copies count once. None: each counts.
+
+    Returns:
+        Which images are chosen, shape (N,). A class that cannot give any has none there.
+    """
+    if not len(labels):
+        return np.zeros(0, dtype=bool)
+    weights = np.ones(len(labels), np.int64) if weights is None else weights
+    _, groups = np.unique(groups, return_inverse=True)
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    held: list[tuple[Ints, Ints]] = []  # of each group its classes, and how many images of each
+    for members in np.split(order, starts[1:]):
+        classes, inverse = np.unique(labels[members], return_inverse=True)
+        held.append((classes, np.bincount(inverse, weights=weights[members]).astype(np.int64)))
+    left = np.bincount(labels, weights=weights, minlength=len(wanted)).astype(np.int64)
+    taken = np.zeros(len(wanted), np.int64)
+    chosen = np.zeros(len(held), dtype=bool)
+
+    def take(group: int) -> None:
+        classes, counts = held[group]
+        taken[classes] += counts
+        left[classes] -= counts
+        chosen[group] = True
+
+    drawn = generator.permutation(len(held)).tolist()
+    for group in drawn:
+        classes, counts = held[group]
+        if (taken[classes] + counts <= wanted[classes]).all():
+            take(group)
+    for k in np.flatnonzero((taken == 0) & (wanted > 0)).tolist():
+        fitting = [group for group in drawn if not chosen[group] and k in held[group][0]
+                   and (left[held[group][0]] > held[group][1]).all()]
+        if taken[k] == 0 and fitting:  # a group taken for an earlier class may hold some of this one
+            take(min(fitting, key=lambda group: int(held[group][1].sum())))
+    return chosen[groups]
