@@ -31,7 +31,7 @@ class Ground:
 
     def __init__(self, registry: Registry, data_root: Path | None) -> None:
         self._registry = registry
-        self._data_root = data_root
+        self.root = data_root
         self._parts = functools.cache(self._load)
         self._splits = functools.lru_cache(maxsize=16)(self._split)
 
@@ -57,8 +57,8 @@ class Ground:
             return None, [error("task", f"must be one that {name} can be split for ({type(problem).__name__})")]
 
     def _load(self, name: str) -> tuple[Dataset, Parts]:
-        dataset = dataset_of_record(name, self._registry, self._data_root)
-        return dataset, load_parts(dataset, self._data_root, download=False)
+        dataset = dataset_of_record(name, self._registry, self.root)
+        return dataset, load_parts(dataset, self.root, download=False)
 
     def _split(self, task: Task, per_class: int | None, holds_out: bool) -> TaskData:
         data = load_task_data(*self._parts(task.dataset), task, per_class)

@@ -58,5 +58,5 @@ def check_value(path: Path, value: Any, registry: Registry, ground: Ground) -> t
             remarks += check_split(record, data)
             remarks += check_validation(record, data)
             remarks += [] if predictions is None else check_images(predictions, data)
-        remarks += check_terms(record, registry, data)
+        remarks += check_terms(record, registry, data, ground.root)
     return record, sorted(remarks, key=lambda remark: LEVELS.index(remark.level))

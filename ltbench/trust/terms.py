@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ltbench.data.base import Dataset
@@ -20,16 +21,20 @@ from ltbench.trust.replan import changed_settings, changed_sources, replan
 from ltbench.trust.tuning import check_space
 
 
-def check_terms(record: Record, registry: Registry, data: TaskData | None) -> Iterator[Remark]:
+def check_terms(record: Record, registry: Registry, data: TaskData | None, root: Path | None = None) -> Iterator[Remark]:
     """Yield where a record's settings are not those of its protocol, its methods and its key.
 
     What a plugin of today cannot confirm because its files are not those of the record is a warning: nobody can tell any more.
+
+    Args:
+        data: Of the record's task, where it is here.
+        root: The folder of the data.
     """
     if record.track not in TRACKS:
         yield error("track", f"must be one of {', '.join(TRACKS)}, got {record.track!r:.40}")
         return
     try:
-        dataset = data.dataset if data is not None else dataset_of_record(record.task.dataset, registry)
+        dataset = data.dataset if data is not None else dataset_of_record(record.task.dataset, registry, root)
     except UserError as problem:
         yield note("task.dataset", f"settings not checked: {problem}")
         return
@@ -44,7 +49,7 @@ def check_terms(record: Record, registry: Registry, data: TaskData | None) -> It
         yield warning(place, f"{file} has changed since, here or there")
     yield from check_space(record, registry, "warning" if changed else "error")
     if not found:
-        yield from _plan(record, registry, data, "warning" if changed else "error")
+        yield from _plan(record, registry, data, root, "warning" if changed else "error")
 
 
 def _protocols(record: Record) -> list[tuple[str, dict[str, Any] | None]]:
@@ -79,10 +84,10 @@ def _protocol(record: Record, dataset: Dataset) -> Iterator[Remark]:
         yield from _differences("protocol", registered, protocol, said, "error")
 
 
-def _plan(record: Record, registry: Registry, data: TaskData | None, level: Level) -> Iterator[Remark]:
+def _plan(record: Record, registry: Registry, data: TaskData | None, root: Path | None, level: Level) -> Iterator[Remark]:
     """Plan the run again by its command, and compare."""
     try:
-        found = replan(record, registry)
+        found = replan(record, registry, root)
     except UserError as problem:
         if record.external is not None or record.protocol.name == CUSTOM:  # which no command may be able to say
             yield note("key", f"not recomputed: {problem}")

@@ -62,6 +62,7 @@ def folder(page: str, tmp_path: Path, digits_batch: tuple[object, object], monke
         files = sorted(path.relative_to(pets.parent) for path in pets.glob("*/*.png"))
         for part, kept in (("train", files[::2]), ("test", files[1::2])):
             (pets.parent / f"mine_{part}.txt").write_text("".join(f"{file} {file.parent.name}\n" for file in kept))
+        (pets.parent / "mine.csv").write_text("path,label\n" + "".join(f"{file},{file.parent.name}\n" for file in files))
     if "tar:shards" in text:
         shards = tmp_path / "shards"
         shards.mkdir()

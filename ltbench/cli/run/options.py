@@ -48,7 +48,8 @@ def add_matrix(parser: argparse.ArgumentParser) -> None:
 def add_task(matrix: argparse._ArgumentGroup) -> None:
     """Add on which data, and with which hyperparameters."""
     datasets = matrix.add_argument("--dataset", default=DEFAULT_DATASET, metavar="NAME[@RATIO],...",
-                                   help=f"default: {DEFAULT_DATASET}; your own images: folder:PATH, list:FILE, tar:PATTERN")
+                                   help=f"default: {DEFAULT_DATASET}; your own images: folder:PATH, list:FILE, csv:FILE, "
+                                   "parquet:FILE, tar:PATTERN; others': hf:OWNER/NAME, tv:NAME ('ltbench datasets' lists all)")
     datasets.completer = listed(lambda args: args.registry.datasets, ",")  # type: ignore[attr-defined]
     matrix.add_argument("--imbalance-ratio", metavar="R", help="of every dataset that is named without @RATIO")
     matrix.add_argument("--seeds", default=SEEDS, metavar="S,...", help=f"of initialization and order (default: {SEEDS})")
@@ -99,7 +100,7 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     place = parser.add_argument_group("where and how")
     place.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of the records (default: runs)")
     place.add_argument("--data-root", metavar="DIR", help="folder of the data (also LTBENCH_DATA)")
-    place.add_argument("--download", action="store_true", help="download data that is missing")
+    place.add_argument("--download", action="store_true", help="download data that is missing; without it nothing touches the network")
     place.add_argument("--unreadable", choices=UNREADABLE, default="stop",
                        help="images that cannot be decoded end their run (default), or are left out and counted")
     place.add_argument("--cache", metavar="DIR", help="folder of the stage store (also LTBENCH_CACHE)")
