@@ -72,7 +72,7 @@ class Registry:
             Its entry, and the member that a family is asked for; None for what is no family.
         """
         family, colon, member = name.partition(":")
-        own = Path(name).expanduser()  # somebody's own images, without the word that says in which form
+        own = Path(os.path.expanduser(name))  # somebody's own images, without the word that says in which form
         form = next((entry.spec.name for entry in self.datasets.values() if name.lower().endswith(entry.spec.endings)), "list:")
         maybe = f"folder:{name}" if own.is_dir() else f"{form}{name}" if own.is_file() else ""
         return self.datasets.get(family + colon, maybe=maybe), member if colon else None

@@ -21,12 +21,20 @@ class Echo(DigitsLT):
         self.name = f"echo:{member}"
 
 
+class Told(DigitsLT):
+    """Be named by what is asked for, the folder of the data and whether it may fetch what is missing."""
+
+    def __init__(self, member: str, *, root: Path | None, download: bool = False) -> None:
+        self.name = f"told:{member} of {root}, {download}"
+
+
 class Stranger:
-    """A third party's plugin with a family, by the ordinary hook."""
+    """A third party's plugin with families, by the ordinary hook."""
 
     @hookimpl
     def ltbench_datasets(self) -> list[specs.DatasetSpec]:
-        return [specs.DatasetSpec("echo:", f"{__name__}:Echo", "says what it was told", None)]
+        return [specs.DatasetSpec("echo:", f"{__name__}:Echo", "says what it was told", None, endings=(".echo",)),
+                specs.DatasetSpec("told:", f"{__name__}:Told", "says what else it was told", None, source="download")]
 
 
 @pytest.fixture
@@ -34,7 +42,8 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     registry = load_registry()
     registry.add(Stranger(), PluginInfo("stranger", "stranger", "1"))
     load: Callable[[str], object] = specs.load_target
-    monkeypatch.setattr("ltbench.registry.catalog.load_target", lambda target: Echo if target.endswith(":Echo") else load(target))
+    ours = {f"{__name__}:Echo": Echo, f"{__name__}:Told": Told}
+    monkeypatch.setattr("ltbench.registry.catalog.load_target", lambda target: ours.get(target) or load(target))
     return registry
 
 
@@ -84,6 +93,22 @@ def test_a_ratio_for_every_dataset(registry: Registry) -> None:
                                  ("digits-lt", "x", "must be a number, got 'x'")):
         with pytest.raises(UserError, match=message):
             ratio(text, given)
+
+
+def test_a_family_is_told_the_folder_of_the_data_if_it_asks(registry: Registry, tmp_path: Path,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_dataset("told:x", registry, root=tmp_path, download=True)[0].name == f"told:x of {tmp_path}, True"
+    monkeypatch.setenv("LTBENCH_DATA", "/data")
+    assert open_dataset("told:x@5", registry)[0].name == "told:x of /data, False"
+    assert dataset_of_record("told:x", registry).name == "told:x of /data, False"  # the same for everybody
+    with pytest.raises(UserError, match="^echo:x is somebody's own images"):
+        dataset_of_record("echo:x", registry)
+
+
+def test_a_file_typed_alone_gets_the_hint_of_a_strangers_family(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "photos.ECHO").touch()
+    with pytest.raises(UserError, match=rf"^unknown dataset '.*'; did you mean 'echo:{tmp_path}/photos.ECHO'\?"):
+        open_dataset(str(tmp_path / "photos.ECHO"), registry)
 
 
 def test_lists_of_datasets() -> None:

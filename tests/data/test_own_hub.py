@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from ltbench.cli.main import main
+from ltbench.data.class_folders import open_folder
 from ltbench.data.files import FileImages
 from ltbench.data.hub_images import HubImages
 from ltbench.data.naming import dataset_of_record
@@ -102,6 +103,19 @@ def test_an_image_folder_with_metadata_keeps_its_files(tmp_path: Path) -> None:
     found = {os.path.relpath(path, tmp_path / "pets"): NAMES[label] for part in (parts.train, parts.test)
              for path, label in zip(part.paths, part.labels.tolist(), strict=True)}
     assert found == {f"train/{file}": NAMES[label] for file, label in zip(files, labels, strict=True)}
+
+
+def test_photos_in_folders_are_what_folder_reads(data_root: Path, tmp_path: Path) -> None:
+    for folder in ("train/dress", "train/hat", "test/dress", "test/hat", "val/dress", "val/hat"):
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        for file in sorted((data_root / "clothing" / folder).iterdir())[:8]:
+            (tmp_path / "photos" / folder / file.name).write_bytes(file.read_bytes())
+    theirs, ours = open_hub(str(tmp_path / "photos")), open_folder(str(tmp_path / "photos"))
+    assert theirs.class_names == ours.class_names
+    for part in ("train", "test", "val"):
+        read, wanted = getattr(theirs.load(None), part), getattr(ours.load(None), part)
+        pairs = [sorted(zip(one.paths, one.labels.tolist(), strict=True)) for one in (read, wanted)]
+        assert pairs[0] == pairs[1]
 
 
 def test_what_was_saved_to_disk(tmp_path: Path, stored: Path) -> None:

@@ -21,13 +21,15 @@ from ltbench.cli.main import main
 from ltbench.data.class_folders import open_folder
 from ltbench.data.fetched import downloading
 from ltbench.data.files import FileImages
-from ltbench.data.naming import dataset_of_record, open_dataset
+from ltbench.data.naming import dataset_of_record, open_dataset, split_datasets
 from ltbench.data.own_arrays import OwnArrays
 from ltbench.data.own_torchvision import open_torchvision
 from ltbench.data.parts import TensorImages
 from ltbench.data.torchvision_sets import SETS
 from ltbench.errors import MissingData, UserError
+from ltbench.planning.request import How, Request, Terms, What
 from ltbench.registry.discovery import load_registry
+from ltbench.results.command import arguments_of
 from tests.support.source_factory import digits, write_eurosat, write_mnist
 
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -235,6 +237,12 @@ def fetched(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
     yield asked
     server.shutdown()
     server.server_close()
+
+
+def test_a_set_with_two_options_is_one_set_in_a_command() -> None:
+    name = "tv:Places365(small=true,split=val)"
+    words = arguments_of(Request(What(("ce",), (name,), 100.0, seeds=(0,)), Terms("quick"), How()))
+    assert split_datasets(words[words.index("--dataset") + 1]) == [f"{name}@100"]
 
 
 @pytest.fixture

@@ -100,7 +100,8 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     place = parser.add_argument_group("where and how")
     place.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of the records (default: runs)")
     place.add_argument("--data-root", metavar="DIR", help="folder of the data (also LTBENCH_DATA)")
-    place.add_argument("--download", action="store_true", help="download data that is missing; without it nothing touches the network")
+    place.add_argument("--download", action="store_true",
+                       help="download data that is missing; without it nothing touches the network")
     place.add_argument("--unreadable", choices=UNREADABLE, default="stop",
                        help="images that cannot be decoded end their run (default), or are left out and counted")
     place.add_argument("--cache", metavar="DIR", help="folder of the stage store (also LTBENCH_CACHE)")
