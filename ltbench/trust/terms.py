@@ -87,7 +87,7 @@ def _protocol(record: Record, dataset: Dataset) -> Iterator[Remark]:
 def _plan(record: Record, registry: Registry, data: TaskData | None, root: Path | None, level: Level) -> Iterator[Remark]:
     """Plan the run again by its command, and compare."""
     try:
-        found = replan(record, registry, root)
+        found = replan(record, registry, root=root)
     except UserError as problem:
         if record.external is not None or record.protocol.name == CUSTOM:  # which no command may be able to say
             yield note("key", f"not recomputed: {problem}")
