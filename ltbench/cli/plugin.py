@@ -12,8 +12,8 @@ __all__ = ["ltbench_commands", "ltbench_epoch_end", "ltbench_run_end", "ltbench_
            "ltbench_step"]
 
 # Modules, named after their verb; but "extend" adds "plugin", for that would be this module.
-VERBS = ("run", "tune", "leaderboard", "compare", "show", "check", "reproduce", "methods", "datasets", "backbones",
-         "augmentations", "data", "plugins", "cache", "doctor", "extend", "completion")
+VERBS = ("run", "tune", "leaderboard", "compare", "show", "check", "reproduce", "predict", "export", "methods", "datasets",
+         "backbones", "augmentations", "data", "plugins", "cache", "doctor", "extend", "completion")
 
 
 @hookimpl
