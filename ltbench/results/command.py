@@ -42,6 +42,16 @@ def plugins_of(record: Record) -> tuple[Path, ...]:
     return tuple(Path(name) for name in dict.fromkeys(match[1] for match in named if match))
 
 
+def plugins_hint(record: Record, given: Sequence[Path]) -> str:
+    """Return what to add to a message about a record whose methods came from files that are not given now; nothing if all are.
+
+    Args:
+        given: Files with methods.
+    """
+    lacking = [str(file) for file in plugins_of(record) if file.name not in {path.name for path in given}]
+    return f" (it was made with --plugin {' --plugin '.join(lacking)})" if lacking else ""
+
+
 def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None, weights: Path | None = None, *,
                dataset: str | None = None, how: How | None = None) -> Request:
     """Return the request that plans the run of a record again, see :func:`command_of`.

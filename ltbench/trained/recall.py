@@ -18,8 +18,9 @@ from ltbench.planning.matrix import plan_request
 from ltbench.planning.plan import RunPlan, StagePlan
 from ltbench.planning.request import How
 from ltbench.results import records
-from ltbench.results.command import arguments_of, request_of
+from ltbench.results.command import arguments_of, plugins_hint, request_of
 from ltbench.results.schema import Record
+from ltbench.results.text import printable
 from ltbench.running.setup import make_runner
 from ltbench.training.engine import Engine
 from ltbench.training.files import check_tensors
@@ -84,7 +85,8 @@ def recall(path: Path, registry: Registry, how: How, *, dataset: str | None = No
         request = request_of(record, described.protocols, weights, dataset=dataset, how=how)
         planned = plan_request(request, registry)
     except UserError as problem:
-        raise UserError(f"the model of record {path} cannot be built again: {problem}") from None
+        hint = plugins_hint(record, registry.files)
+        raise UserError(printable(f"the model of record {path} cannot be built again{hint}: {problem}")) from None
     (plan,) = planned.plans
     runner = make_runner(request, registry, planned)
     data = runner.data.of(plan)

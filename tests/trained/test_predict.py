@@ -95,6 +95,29 @@ def test_weights_from_elsewhere_are_named_again(tmp_path: Path, digit_files: Pat
     assert_as_recorded(json.loads(out), record)
 
 
+METHOD = """
+import ltbench
+
+class Halved(ltbench.Method):
+    \"\"\"Halve the loss.\"\"\"
+    name, stages = "halved", frozenset({1})
+
+    def criterion(self, logits, labels):
+        return super().criterion(logits, labels) / 2
+"""
+
+
+def test_a_method_of_ones_own_comes_with_its_file(tmp_path: Path, digit_files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "halved.py"
+    file.write_text(METHOD)
+    made = make_runs(tmp_path, "--plugin", str(file), "--protocol", "quick", "--epochs", "1", "--methods", "halved")
+    (record,) = made.runs.glob("*.json")
+    _, out, _ = _predict(capsys, record, digit_files, "--cache", made.cache, "--json", "--top", "10", "--plugin", file)
+    assert_as_recorded(json.loads(out), record)
+    code, _, err = _predict(capsys, record, digit_files, "--cache", made.cache)
+    assert code == 2 and "cannot be built again (it was made with --plugin halved.py): unknown method 'halved'" in err
+
+
 def test_a_stage_that_is_gone_is_said_with_the_way_back(trained_runs: TrainedRuns, digit_files: Path, tmp_path: Path,
                                                         capsys: pytest.CaptureFixture[str]) -> None:
     """The line's own command brings it back."""
@@ -107,6 +130,17 @@ def test_a_stage_that_is_gone_is_said_with_the_way_back(trained_runs: TrainedRun
     again = tmp_path / "reproduced" / record.name
     code, out, _ = _predict(capsys, again, image, "--cache", cache)
     assert (code, out) == (0, _predict(capsys, record, image, "--cache", trained_runs.cache)[1])
+
+
+def test_code_that_has_changed_is_said(trained_runs: TrainedRuns, digit_files: Path, tmp_path: Path,
+                                       capsys: pytest.CaptureFixture[str]) -> None:
+    """The key of a record names the sources; the stage is found by its own key, as it was recorded."""
+    record = tmp_path / "record.json"
+    record.write_text(json.dumps({**json.loads(trained_runs.record("ce/crt").read_text()), "key": "ab" * 32}))
+    options = [digit_files / "000.png", "--cache", trained_runs.cache]
+    found = _predict(capsys, record, *options)
+    assert found[2] == "warning: its methods, or the code below them, have changed since: predictions may differ\n"
+    assert found[:2] == _predict(capsys, trained_runs.record("ce/crt"), *options)[:2]
 
 
 def test_a_damaged_stage_is_left_as_it_is(trained_runs: TrainedRuns, digit_files: Path, tmp_path: Path,
