@@ -26,9 +26,9 @@ def describe(trained: Trained) -> dict[str, Any]:
         "preprocessing": {
             "colors": "gray" if dataset.channels == 1 else "RGB",
             "shorter_side": resized,
-            "crop": "center",
+            "crop": dataset.crop_mode,
             "size": [side, side],
-            "interpolation": "bilinear",
+            "interpolation": dataset.interpolation,
             "antialias": True,
             "scale": "divide by 255",
             "mean": list(dataset.mean),

@@ -76,5 +76,7 @@ def open_images(names: Sequence[str], data: TaskData) -> ImageSource:
     """Return a source of images that are scaled, cut and colored as a task's own."""
     resized, side = window_of(data)
     paths = Paths(Path(), [os.fsencode(os.path.abspath(name)) for name in names])
-    files = FileImages(paths, torch.zeros(len(names), dtype=torch.int64), side, resized)
-    return Gray(files) if data.dataset.channels == 1 else files
+    dataset = data.dataset
+    files = FileImages(paths, torch.zeros(len(names), dtype=torch.int64), side, resized, interpolation=dataset.interpolation,
+                       crop_mode=dataset.crop_mode)
+    return Gray(files) if dataset.channels == 1 else files

@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 
+from ltbench.backbones.resized import Scaled
 from ltbench.cli.main import main
 from ltbench.results.predictions import Predictions
 from tests.support.pretrained import train
@@ -141,21 +142,25 @@ def test_timm_reads_its_checkpoint(expression: str, timm_runs: TrainedRuns, digi
 
 
 @pytest.mark.slow
-def test_timm_weights_from_elsewhere_keep_their_size(tmp_path: Path, digit_files: Path,
+@pytest.mark.parametrize(("option", "method", "record"), [("--weights", "crt", "ce/crt"), ("--init", "ce", "ce")])
+def test_timm_weights_from_elsewhere_keep_their_size(option: str, method: str, record: str, tmp_path: Path, digit_files: Path,
                                                      capsys: pytest.CaptureFixture[str]) -> None:
+    """Frozen, or as a start, from which biases and the classifier are trained."""
     weights = tmp_path / "weights.safetensors"
     train("test_resnet", weights, steps=2, lr=1e-3)
-    made = make_runs(tmp_path, "--backbone", "timm:test_resnet", "--weights", str(weights), "--protocol", "quick", "--epochs",
-                     "1", "--methods", "crt")
+    tune = ["--tune", "bias"] if option == "--init" else []
+    made = make_runs(tmp_path, "--backbone", "timm:test_resnet", option, str(weights), *tune, "--protocol", "quick", "--epochs",
+                     "1", "--methods", method)
     options = ["--to", f"timm:{tmp_path / 'out'}", "--cache", made.cache, "--weights", weights]
-    assert _export(capsys, made.record("ce/crt"), *options)[0] == 0
+    assert _export(capsys, made.record(record), *options)[0] == 0
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["pretrained_cfg"]["input_size"] == [3, 160, 160] and config["ltbench"]["preprocessing"]["size"] == [8, 8]
     model = timm.create_model("test_resnet", num_classes=10, checkpoint_path=str(tmp_path / "out" / "model.safetensors")).eval()
     images = _prepared(digit_files, config["ltbench"])
-    large = torch.nn.functional.interpolate(images, (160, 160), mode="bilinear", antialias=True)
+    seen = config["pretrained_cfg"]
+    large = Scaled(160, seen["interpolation"], seen["mean"], seen["std"])(images)
     with torch.no_grad():
-        _assert_as_recorded(torch.cat([model(part) for part in large.split(100)]), made.record("ce/crt"))
+        _assert_as_recorded(torch.cat([model(part) for part in large.split(100)]), made.record(record))
 
 
 @pytest.mark.slow
