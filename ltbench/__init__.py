@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ltbench.version import __version__
 
 if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
-    from ltbench.api import Runs as Runs
+    from ltbench.api import load as load
     from ltbench.api import run as run
     from ltbench.backbones.request import BackboneRequest as BackboneRequest
     from ltbench.data.augmentation import Augmentation as Augmentation
@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.data.samplers import SquareRoot as SquareRoot
     from ltbench.errors import MissingData as MissingData
     from ltbench.errors import UserError as UserError
+    from ltbench.leaderboard.runs import Runs as Runs
     from ltbench.method.class_distances import class_distance_normalized_variance as class_distance_normalized_variance
     from ltbench.method.class_means import class_centroids as class_centroids
     from ltbench.method.class_means import class_means as class_means
@@ -130,7 +131,7 @@ _HOMES = {
     "Record": "ltbench.results.schema",
     "ReusedClassifier": "ltbench.method.reused_classifier",
     "RunInfo": "ltbench.registry.run_info",
-    "Runs": "ltbench.api",
+    "Runs": "ltbench.leaderboard.runs",
     "Sampler": "ltbench.data.samplers",
     "Seen": "ltbench.method.values",
     "SquareRoot": "ltbench.data.samplers",
@@ -145,6 +146,7 @@ _HOMES = {
     "class_means": "ltbench.method.class_means",
     "euclidean_distance": "ltbench.method.distances",
     "hookimpl": "ltbench.registry.hookspecs",
+    "load": "ltbench.api",
     "load_method": "ltbench.registry.discovery",
     "kind_of": "ltbench.method.kinds",
     "mean_interval": "ltbench.results.interval",

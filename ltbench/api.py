@@ -3,63 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltbench.errors import UserError
+from ltbench.leaderboard.runs import Runs
 from ltbench.results.records import Stored
-from ltbench.results.schema import Record
 
 if TYPE_CHECKING:
-    import pandas
-
     from ltbench.method.contract import Method
-
-
-@dataclass(frozen=True, repr=False)
-class Runs:
-    """Hold what :func:`run` did.
-
-    Args:
-        stored: One record a run with its file, in the order of methods within seeds within datasets.
-    """
-
-    stored: tuple[Stored, ...]
-
-    def __repr__(self) -> str:
-        """Return one line, which is what a notebook shows of a call: the records are thousands."""
-        states = Counter(record.status for record in self.records)
-        return f"Runs({', '.join(f'{count} {status}' for status, count in sorted(states.items()))})"
-
-    @property
-    def records(self) -> list[Record]:
-        """The records, as their files hold them; diverged and failed runs have one too."""
-        return [item.record for item in self.stored]
-
-    def table(self) -> pandas.DataFrame:
-        """Return the rows of ``ltbench leaderboard --format csv``: a line for each expression, with means over seeds.
-
-        Raises:
-            UserError: If pandas is not installed, or a method's records contradict each other.
-        """
-        try:
-            import pandas
-        except ImportError:
-            raise UserError("a table needs pandas: pip install 'ltbench[table]'") from None
-        import io
-
-        from ltbench.leaderboard.collect import collect
-        from ltbench.leaderboard.export import to_csv
-
-        tables, problems = collect(self.stored)
-        if problems:
-            raise UserError("; ".join(map(str, problems)))
-        return pandas.read_csv(io.StringIO(to_csv(tables)))
 
 
 def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", dataset: str | Sequence[str] = "digits-lt",
@@ -121,7 +76,8 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         compile: Whether to compile training steps.
         threads: On a CPU.
         cpu: Whether to leave accelerators alone.
-        keep: What to keep beside a record: ``nothing``, ``statistics`` or ``features``.
+        keep: What to keep beside a record: ``nothing``, ``statistics`` or ``features``; ``predictions=logits`` also keeps the
+            logits of the test images, alone or after a comma.
         track_with: An experiment tracker, ``tensorboard`` or ``wandb``.
         track_dir: Folder that it writes to.
         rerun: Whether to run again what has a record.
@@ -136,7 +92,7 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
     from ltbench.method.from_session import register
     from ltbench.planning.expression import group_settings, split_list
     from ltbench.planning.matrix import plan_request
-    from ltbench.planning.request import How, Request, Terms, What, parse_splits
+    from ltbench.planning.request import How, Request, Terms, What, parse_keep, parse_splits
     from ltbench.results import records
     from ltbench.running.setup import make_runner
 
@@ -148,6 +104,7 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
     changes = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay, "image_size": image_size,
                "optimizer": optimizer, "schedule": schedule, "backbone": backbone, "layer_decay": layer_decay}
     by_hand = {name: value for name, value in changes.items() if value is not None}
+    kept, logits = parse_keep(keep)
     request = Request(
         What(tuple(name for text in names if text.strip() for name in split_list(text)),
              tuple(name for text in _listed(dataset) if text.strip() for name in split_datasets(text)),
@@ -157,13 +114,37 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
               None if init is None else str(init), tune, parse_splits(splits)),
         How(out=Path(out), data_root=_path(data_root), download=download, unreadable=unreadable, cache=_path(cache),
             stage1=_path(stage1), weights=None if weights is None else str(weights), accumulation=accumulate,
-            sync_batch_norm=sync_batch_norm, compiles=compile, threads=threads, cpu=cpu, keep=keep, track_with=track_with,
-            track_dir=Path(track_dir), rerun=rerun))
+            sync_batch_norm=sync_batch_norm, compiles=compile, threads=threads, cpu=cpu, keep=kept, logits=logits,
+            track_with=track_with, track_dir=Path(track_dir), rerun=rerun))
     with _as_it_was():
         planned = plan_request(request, registry)
         make_runner(request, registry, planned).run(planned.plans)
         paths = [request.how.out / f"{plan.file_name}.json" for plan in planned.plans]
         return Runs(tuple(Stored(path, records.read(path)) for path in paths))
+
+
+def load(*places: str | Path) -> Runs:
+    """Read records that were made before: those of :func:`run`, of the command, of a board or of somebody else.
+
+    A record that cannot be read is named on stderr, and the others are used.
+
+    Args:
+        places: Folders, with all folders below them, and files of single records.
+
+    Raises:
+        UserError: If one is not there, or none holds a record.
+    """
+    from ltbench.results import records
+
+    found: dict[Path, Stored] = {}
+    for place in map(Path, places):
+        stored, problems = records.read_directory(place) if not place.is_file() else ([Stored(place, records.read(place))], [])
+        found |= {item.path: item for item in stored}
+        for problem in problems:
+            print(f"warning: {problem}", file=sys.stderr)
+    if not found:
+        raise UserError(f"there must be a record to load, got none in {', '.join(map(str, places)) or 'no place'}")
+    return Runs(tuple(found.values()))
 
 
 def _listed(value: Any) -> Iterable[Any]:

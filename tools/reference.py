@@ -41,7 +41,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Augmentations": ("Augmentation", "ImageFacts", "OneByOne"),
     "Datasets": ("Dataset", "Parts", "ImageSource", "TensorImages", "Published", "Totals"),
     "Terms": ("Task", "Protocol", "shot_splits"),
-    "Run and read": ("run", "Runs", "read_record", "read_geometry", "mean_interval", "UserError", "MissingData"),
+    "Run and read": ("run", "load", "Runs", "read_record", "read_geometry", "mean_interval", "UserError", "MissingData"),
 }
 ELSEWHERE = ("Method", "hookimpl", "__version__")  # a section of its own; a marker; a string
 RECORD = """What `ltbench.read_record` returns and a record's file holds; also as [JSON Schema](record.schema.json). Fields that

@@ -13,7 +13,7 @@ __all__ = ["ltbench_commands", "ltbench_epoch_end", "ltbench_run_end", "ltbench_
 
 # Modules, named after their verb; but "extend" adds "plugin", for that would be this module.
 VERBS = ("run", "config", "tune", "board", "baselines", "leaderboard", "report", "compare", "show", "check", "reproduce",
-         "methods", "datasets", "backbones", "augmentations", "data", "plugins", "submit", "cache", "doctor",
+         "predict", "export", "methods", "datasets", "backbones", "augmentations", "data", "plugins", "submit", "cache", "doctor",
          "extend", "completion")
 
 

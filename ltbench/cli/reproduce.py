@@ -46,9 +46,8 @@ def run(args: argparse.Namespace) -> int:
     """Plan, run and judge."""
     started_by = os.getppid()
     from ltbench.cli.run.execute import execute
-    from ltbench.method.from_file import PREFIX
     from ltbench.results import records
-    from ltbench.results.command import arguments_of, plugins_of
+    from ltbench.results.command import arguments_of, plugins_hint
     from ltbench.results.text import printable
     from ltbench.trust.verdict import describe, judge
 
@@ -57,9 +56,7 @@ def run(args: argparse.Namespace) -> int:
         found = _plan(record, args.registry, args.weights, Path(args.data_root) if args.data_root else None)
         words = arguments_of(found.request)
     except UserError as problem:
-        known = {f"{PREFIX}{file.name}" for file in args.registry.files}
-        lacking = [str(file) for file in plugins_of(record) if f"{PREFIX}{file}" not in known]
-        hint = f" (it was made with --plugin {' --plugin '.join(lacking)})" if lacking else ""
+        hint = plugins_hint(record, args.registry.files)
         raise UserError(printable(f"record {args.record} cannot be run again{hint}: {problem}")) from None
     print(shlex.join(["ltbench", "run", *words]))
     if args.dry_run:

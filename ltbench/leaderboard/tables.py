@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 
 from ltbench.leaderboard.export import to_csv, to_json
 from ltbench.leaderboard.rows import Row, Table
@@ -50,13 +51,13 @@ def render(tables: Sequence[Table], form: str) -> str:
     """Write tables as one text that ends with a newline.
 
     Args:
-        form: One of :data:`ltbench.leaderboard.FORMATS`.
+        form: One of :data:`ltbench.leaderboard.FORMATS`, or ``html`` for a notebook.
     """
     if form == "json":
         return to_json(tables)
     if form == "csv":
         return to_csv(tables)
-    write = {"md": _markdown, "latex": _latex}[form]
+    write = {"md": _markdown, "latex": _latex, "html": _html}[form]
     return "\n".join(write(table, str(heading)) for table, heading in zip(tables, headings(tables), strict=True))
 
 
@@ -190,6 +191,11 @@ def _markdown(table: Table, heading: str) -> str:
     remark = "".join(f"\n{escape_markdown(line)}.\n" for line in remarks(table))
     title = escape_markdown(heading).replace(" &gt; ", " > ").replace(" &lt; ", " < ")  # between spaces they begin no tag
     return f"## {title}\n\n{tabulate_markdown(*_cells(table))}\n{remark}"
+
+
+def _html(table: Table, heading: str) -> str:
+    remark = f"<p>{escape(printable(table.remark))}.</p>\n" if table.remark else ""
+    return f"<h4>{escape(heading)}</h4>\n{_tabulate(*_cells(table), 'html')}\n{remark}"  # tabulate escapes the cells
 
 
 def _latex(table: Table, heading: str) -> str:

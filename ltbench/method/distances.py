@@ -55,7 +55,7 @@ def _expand(x: Tensor, c: Tensor, root: bool) -> Tensor:
     center = c.mean(dim=0)
     x = x - center
     own = x.square().sum(dim=1, keepdim=True)
-    found = x.new_empty(len(x), len(c))
+    found = x.new_empty(x.shape[0], c.shape[0])  # where a graph is recorded, len would fix the number of images
     for part in _parts(c):
         rows = c[part] - center
         norms = own + rows.square().sum(dim=1)  # (B, C')

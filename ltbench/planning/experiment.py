@@ -17,7 +17,20 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Validat
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from ltbench.errors import UserError
-from ltbench.planning.request import BY_HAND, IMBALANCES, KEEP, PRECISIONS, UNREADABLE, How, Request, Terms, What, parse_splits
+from ltbench.planning.request import (
+    BY_HAND,
+    IMBALANCES,
+    KEEP,
+    LOGITS,
+    PRECISIONS,
+    UNREADABLE,
+    How,
+    Request,
+    Terms,
+    What,
+    parse_keep,
+    parse_splits,
+)
 from ltbench.terms.protocol import OPTIMIZERS, SCHEDULES, TUNES
 from ltbench.terms.shots import USUAL
 from ltbench.terms.task import TRACKS
@@ -111,8 +124,8 @@ class Matrix(_Part):
     """Batch norm over all processes' images."""
     compile: bool = False
     """Compile training steps."""
-    keep: Annotated[str, _OneOf(KEEP)] = "statistics"
-    """What is kept beside a record for `ltbench analyze`."""
+    keep: Annotated[str, _OneOf((*KEEP, LOGITS, *(f"{kept},{LOGITS}" for kept in KEEP)))] = "statistics"
+    """What is kept beside a record: for `ltbench analyze`, and perhaps the logits."""
 
 
 class Experiment(_Part):
@@ -180,6 +193,7 @@ def requests_of(experiment: Experiment, where: str, how: How | None = None) -> l
     how, found = how or How(), []
     for number, one in enumerate(experiment.matrix, start=1):
         by_hand = {name: value for name in BY_HAND if (value := getattr(one, name)) is not None}
+        keep, logits = parse_keep(one.keep)
         try:
             found.append(Request(
                 What(tuple(one.methods), tuple(one.datasets), one.imbalance_ratio, one.imbalance, tuple(one.seeds),
@@ -188,7 +202,8 @@ def requests_of(experiment: Experiment, where: str, how: How | None = None) -> l
                       one.hold_out, one.init, one.tune, parse_splits(one.splits)),
                 replace(how, out=how.out if experiment.out is None else Path(experiment.out), unreadable=one.unreadable,
                         stage1=None if one.stage1 is None else Path(one.stage1), weights=one.weights, accumulation=one.accumulate,
-                        sync_batch_norm=one.sync_batch_norm, compiles=one.compile, keep=one.keep),
+                        sync_batch_norm=one.sync_batch_norm, compiles=one.compile, keep=keep,
+                        logits=logits),
                 tuple(Path(name) for name in experiment.plugin)))
         except UserError as error:
             raise UserError(f"matrix {number} of {where}: {error}") from None

@@ -30,6 +30,7 @@ IMBALANCES = ("exp", "step")
 PRECISIONS = ("fp32", "bf16", "fp16")
 UNREADABLE = ("stop", "skip")
 KEEP = ("nothing", "statistics", "features")
+LOGITS = "predictions=logits"  # kept beside what KEEP says
 TRACKERS = ("tensorboard", "wandb")
 # What can be changed of a protocol by hand, with the type of each.
 BY_HAND: dict[str, type] = {"epochs": int, "batch_size": int, "lr": float, "weight_decay": float, "optimizer": str,
@@ -160,6 +161,7 @@ class How:
         threads: On a CPU; None for torch's own choice.
         cpu: Whether accelerators are left alone.
         keep: What is kept beside a record: ``nothing``, ``statistics`` or ``features``.
+        logits: Whether the logits of the test images are kept as well.
         track_with: An experiment tracker, one of :data:`TRACKERS`.
         track_dir: Folder that it writes to.
         rerun: Whether finished runs are made again.
@@ -183,6 +185,7 @@ class How:
     threads: int | None = None
     cpu: bool = False
     keep: str = "statistics"
+    logits: bool = False
     track_with: str | None = None
     track_dir: Path = Path("tracking")
     rerun: bool = False
@@ -246,6 +249,24 @@ class Request:
                                 + ", ".join(f"--{name.replace('_', '-')}" for name in refused))
         elif self.terms.paper:
             raise UserError("--paper needs --track paper")
+
+
+def parse_keep(text: str) -> tuple[str, bool]:
+    """Read what is to be kept beside a record.
+
+    Args:
+        text: One of :data:`KEEP`, :data:`LOGITS`, or both with a comma between them.
+
+    Returns:
+        ``keep`` and ``logits`` of :class:`How`.
+    """
+    words = [word.strip() for word in str(text).split(",")]
+    logits = LOGITS in words
+    rest = [word for word in words if word != LOGITS]
+    if len(rest) > 1 or not set(rest) <= set(KEEP) or words.count(LOGITS) > 1:
+        raise UserError(f"--keep must be {', '.join(KEEP[:-1])} or {KEEP[-1]}, or {LOGITS}, or one of them and that with a comma "
+                        f"between, got {text!r}")
+    return rest[0] if rest else How.keep, logits
 
 
 def parse_seeds(text: str, option: str) -> tuple[int, ...]:

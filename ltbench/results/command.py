@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,17 +42,30 @@ def plugins_of(record: Record) -> tuple[Path, ...]:
     return tuple(Path(name) for name in dict.fromkeys(match[1] for match in named if match))
 
 
-def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None, weights: Path | None = None) -> Request:
+def plugins_hint(record: Record, given: Sequence[Path]) -> str:
+    """Return what to add to a message about a record whose methods came from files that are not given now; nothing if all are.
+
+    Args:
+        given: Files with methods.
+    """
+    lacking = [str(file) for file in plugins_of(record) if file.name not in {path.name for path in given}]
+    return f" (it was made with --plugin {' --plugin '.join(lacking)})" if lacking else ""
+
+
+def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None, weights: Path | None = None, *,
+               dataset: str | None = None, how: How | None = None) -> Request:
     """Return the request that plans the run of a record again, see :func:`command_of`.
 
     Args:
         weights: The file of weights that the run stood on or started from; None for a record that says where they are.
+        dataset: How the record's dataset is typed, where it is somebody's own images: no record says where they are.
+        how: Where and how, with the user's own first stage if there was one; None for as the record did.
     """
-    given, tune = _given(record, weights)
+    given, tune = (None, None) if how is not None and how.stage1 is not None else _given(record, weights)
     task = record.task
-    if ":" in task.dataset and protocols is None:  # nobody has opened it by this name
+    if ":" in task.dataset and dataset is None and protocols is None:  # nobody has opened it by this name
         raise UserError(f"{task.dataset:.80} is somebody's own images, and no record says where they are")
-    what = What((_expression(record, explicit=record.track == PAPER),), (task.dataset,), task.imbalance_ratio,
+    what = What((_expression(record, explicit=record.track == PAPER),), (dataset or task.dataset,), task.imbalance_ratio,
                 task.imbalance or "exp", (task.seed,), (task.split_seed,))
     protocol, paper, by_hand = _terms(record, protocols)
     if given is not None:
@@ -61,7 +75,7 @@ def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None, 
     terms = Terms(protocol, record.track, paper, by_hand, stated.get("eval_noise", 0.0), record.precision,
                   stated.get("measure_every"), stated.get("hold_out", False), init=given if tune else None,
                   tune=tune, splits=record.protocol.bounds)
-    how = How(accumulation=record.environment.accumulation or 1, weights=None if tune else given)
+    how = replace(how or How(), accumulation=record.environment.accumulation or 1, weights=None if tune else given)
     return Request(what, terms, how, plugins_of(record))
 
 

@@ -33,7 +33,6 @@ from ltbench.training.embedding import Embedder
 from ltbench.training.engine import Engine
 from ltbench.training.kept_images import KeptTestImages
 
-KEEP = ("nothing", "statistics", "features")
 _BATCH = 1024
 _ROWS = 512  # of a chunk that are in float64 at once
 _PER_CLASS = 4  # features of a chunk of statistics for each class: every chunk costs passes over (C, d)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.errors import Diverged, UserError
-from ltbench.results.reading import read_bytes
+from ltbench.results.npz import pack, reason, unpack
 from ltbench.results.text import printable
 
 if TYPE_CHECKING:
@@ -21,9 +19,7 @@ if TYPE_CHECKING:
 
 # Little-endian by name, so that files and hashes are the same on every machine.
 _DTYPES = {"ids": "<i8", "labels": "<i8", "argmax": "<i8", "confidence": "<f4", "log_prob": "<f4"}
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can hold
 _MAX_BYTES = 256 * 2**20  # unpacked; a file that unpacks to more is damaged or hostile
-_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack without a limit on what one read may bring
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,18 +133,7 @@ class Predictions:
 
     def to_bytes(self) -> bytes:
         """Return a compressed .npz file: the same bytes for the same predictions, whenever they are written."""
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for field in fields(self):
-                member = io.BytesIO()
-                array = getattr(self, field.name).astype(_DTYPES[field.name])
-                np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
-                info = zipfile.ZipInfo(f"{field.name}.npy", _EPOCH)
-                info.compress_type = zipfile.ZIP_DEFLATED
-                info.create_system = 3  # zipfile would write the system that it runs on
-                info.external_attr = 0o644 << 16
-                archive.writestr(info, member.getvalue())
-        return buffer.getvalue()
+        return pack({field.name: getattr(self, field.name).astype(_DTYPES[field.name]) for field in fields(self)})
 
     def save(self, path: Path) -> None:
         """Write a compressed .npz file.
@@ -169,22 +154,9 @@ class Predictions:
             UserError: If the file is missing, damaged, or holds something else.
         """
         try:
-            content = read_bytes(path, _MAX_BYTES)
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                members = archive.infolist()
-            if sorted(member.filename for member in members) != sorted(f"{name}.npy" for name in _DTYPES):
-                names = ", ".join(member.filename for member in members)
-                raise ValueError(f"it must hold {', '.join(_DTYPES)}, got {names[:200] or 'nothing'}")
-            if any(member.compress_type not in _COMPRESSIONS for member in members):
-                raise ValueError("it must be packed as numpy packs it")
-            if (size := sum(member.file_size for member in members)) > _MAX_BYTES:
-                raise ValueError(f"it must unpack to at most {_MAX_BYTES} bytes, got {size}")
-            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-                return cls(**{name: archive[name] for name in _DTYPES})
-        except Exception as error:  # whatever damaged bytes do to zipfile, zlib and numpy's reader of headers
-            text = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
-            reason = " ".join(text.split()) or type(error).__name__
-            raise UserError(printable(f"predictions {path} cannot be read: {reason[:300]}")) from None
+            return cls(**unpack(path, list(_DTYPES), _MAX_BYTES))
+        except Exception as error:
+            raise UserError(printable(f"predictions {path} cannot be read: {reason(error)}")) from None
 
 
 def summarize(log_probs: Tensor, labels: Tensor) -> Tensor:

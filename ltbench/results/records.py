@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ltbench.results.predictions import Predictions
 
 # What says how a run went and what it left beside, never what came out.
-CIRCUMSTANCES = ("timing", "environment", "geometry")
+CIRCUMSTANCES = ("timing", "environment", "geometry", "logits")
 _LACKED_BEFORE = ("metrics.tested_classes", "split.class_names", "typed")
 _MAX_BYTES = 2**36  # of tensors: features of 437,513 images, 2,048 wide, are 3.6 GB
 _MARKS = {"schema", "expression_hash"}  # a JSON object with neither is no record
@@ -44,28 +44,36 @@ class Stored(NamedTuple):
 
 
 def write(record: Record, predictions: Predictions | None, directory: Path, name: str,
-          geometry: Mapping[str, Tensor] | None = None) -> Path:
+          geometry: Mapping[str, Tensor] | None = None, logits: Tensor | None = None) -> Path:
     """Write a record and what lies beside it so that each appears whole or not at all, and return the record's path.
 
     Args:
-        record: Checked once more, since an attribute can be set to anything; ``predictions`` and ``geometry`` are filled in.
+        record: Checked once more, since an attribute can be set to anything; ``predictions``, ``geometry`` and ``logits`` are
+            filled in.
         predictions: None for a run that has none.
         directory: Made if it does not exist.
         name: Name of all files, without an ending.
         geometry: Tensors to keep, see :mod:`ltbench.results.geometry`; None for none.
+        logits: Of the predictions, in their order, shape (M, C); None for none.
 
     Raises:
         ValueError: If the record breaks the schema: a mistake of the program, not of a user.
         UserError: If the folder cannot be written.
     """
+    from ltbench.results.logits import entry_of as logits_entry
+    from ltbench.results.logits import pack_logits
+
     if not name or name.startswith(".") or set(name) & set("/\\:\0"):
         raise ValueError(f"name must be a plain file name, got {name!r}")
     target = directory / f"{name}.json"
     arrays, tensors = directory / f"{name}.npz", directory / f"{name}.geometry.safetensors"
     packed = None if geometry is None else pack(geometry)
-    beside = {arrays: None if predictions is None else predictions.to_bytes(), tensors: packed}
+    said, spoken = directory / f"{name}.logits.npz", None if logits is None else pack_logits(logits.numpy())
+    beside = {arrays: None if predictions is None else predictions.to_bytes(), tensors: packed, said: spoken}
     record.predictions = None if predictions is None else PredictionsFile(file=arrays.name, sha256=predictions.sha256())
     record.geometry = None if geometry is None or packed is None else entry_of(tensors.name, packed, geometry)
+    if spoken is not None or record.logits is not None:  # absent from a record that never had any
+        record.logits = None if spoken is None else logits_entry(said.name, spoken)
     values = plain(record.as_dict())
     try:
         validate(values)

@@ -26,8 +26,8 @@ from ltbench.registry.run_info import RunInfo
 from ltbench.results import records
 from ltbench.results.accuracy import per_class_counts
 from ltbench.results.cost import inference_cost
-from ltbench.results.evaluate import predict_test
-from ltbench.results.geometry import KEEP, plugin_figures, split_features, stage_tensors, test_bank
+from ltbench.results.evaluate import predict_with_logits
+from ltbench.results.geometry import plugin_figures, split_features, stage_tensors, test_bank
 from ltbench.results.label_shift import label_shift
 from ltbench.results.metrics import standard_metrics
 from ltbench.results.plain import plain
@@ -37,6 +37,7 @@ from ltbench.running.checks import check_runs
 from ltbench.running.data import RunData
 from ltbench.running.description import describe, without_paths
 from ltbench.running.environment import surroundings
+from ltbench.running.finished import finished
 from ltbench.running.observers import Observers
 from ltbench.running.phases import Phases, fill
 from ltbench.running.turns import Turns
@@ -156,19 +157,7 @@ class Runner:
 
     def finished(self, plan: RunPlan) -> Record | None:
         """Return a plan's record if it was run to its end with the same code and settings."""
-        path = self.options.out / f"{plan.file_name}.json"
-        if not path.is_file():
-            return None
-        try:
-            record = records.read(path)
-        except UserError:
-            return None  # damaged: it is run again
-        same = record.key == plan.key and record.split.hash == self.data.of(plan).split.hash
-        if not same or record.status not in ("completed", "diverged"):
-            return None
-        kept = record.geometry
-        held = KEEP.index(kept.holds) if kept and (path.parent / kept.file).is_file() else 0
-        return record if record.status == "diverged" or held >= KEEP.index(self.options.keep) else None
+        return finished(plan, self.data.of(plan).split.hash, self.options)
 
     def _check_output(self) -> None:
         try:
@@ -199,10 +188,11 @@ class Runner:
         record = self._describe(plan)
         phases = Phases(self.accelerator.device)
         predictions: Predictions | None = None
+        logits: Tensor | None = None
         geometry: dict[str, Tensor] = {}
         try:
             stage, geometry = self._train(plan, info, data, record, phases)
-            predictions = self._evaluate(plan, stage, data, geometry, record, phases)
+            predictions, logits = self._evaluate(plan, stage, data, geometry, record, phases)
             record.status = "completed"
         except Diverged as error:
             record.status, record.reason = "diverged", str(error)
@@ -226,7 +216,7 @@ class Runner:
             if not self.turns.confirm() and (theirs := self.finished(plan)):
                 return theirs
             kept = None if self.options.keep == "nothing" or record.status != "completed" else geometry
-            records.write(record, predictions, self.options.out, plan.file_name, kept)
+            records.write(record, predictions, self.options.out, plan.file_name, kept, logits)
         return record
 
     def _train(self, plan: RunPlan, info: RunInfo, data: TaskData, record: Record,
@@ -257,12 +247,13 @@ class Runner:
         return stage, geometry
 
     def _evaluate(self, plan: RunPlan, stage: Stage, data: TaskData, geometry: dict[str, Tensor], record: Record,
-                  phases: Phases) -> Predictions:
+                  phases: Phases) -> tuple[Predictions, Tensor | None]:
         """Predict the test images and fill in every figure."""
         protocol = plan.stages[-1].protocol
         with phases.phase("evaluation"):
-            predictions = predict_test(stage.engine, data, self.accelerator, flip=protocol.eval_flip, noise=protocol.eval_noise,
-                                       kept=self.stages.test_images(data))
+            predictions, logits = predict_with_logits(stage.engine, data, self.accelerator, flip=protocol.eval_flip,
+                                                      noise=protocol.eval_noise, kept=self.stages.test_images(data),
+                                                      keep=self.options.logits)
         backbone = backbone_facts(plan.stages[0].protocol.backbone, data, self.registry)
         cost = inference_cost(stage.engine, data, backbone, views=2 if protocol.eval_flip else 1)
         record.cost = Cost.model_validate({**cost, "trainable": stage.trainable})
@@ -273,7 +264,7 @@ class Runner:
         record.metrics = Metrics.model_validate(plain({
             **standard_metrics(predictions, counts, protocol.splits), "label_shift": shifts,
             "extra": plugin_figures(self.registry.metrics.values(), geometry)}))
-        return predictions
+        return predictions, logits
 
     def _observer(self, info: RunInfo, record: Record) -> Callable[[Row], None]:
         def observe(row: Row) -> None:

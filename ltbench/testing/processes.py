@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ltbench.testing import one_process
 from ltbench.testing.one_process import EARLIER
+from ltbench.testing.patience import Patience
 from ltbench.testing.results import Result
 from ltbench.testing.scene import scratch
 from ltbench.testing.subject import Subject
@@ -30,7 +31,8 @@ _MEND = ("change buffers only from what all processes know: seen (in after_step)
          "with ctx.partners(...); what is drawn for every image is batch.rows_of what was drawn for the global batch")
 AGAIN = "nothing is said of the method: try again where fewer other programs run, with --only two_processes,many_classes"
 _WORLD = 2
-_SECONDS = 120.0  # for one method; far more than any takes
+_SECONDS = 120.0  # of processor time for one method, of both together; far more than any takes
+_STUCK = "the two processes went on without end, or one of them hung or died"
 
 
 def check_two_processes(methods: Sequence[str], *, plugins: tuple[str, ...] = (),
@@ -56,9 +58,10 @@ def _try(methods: Sequence[str], plugins: tuple[str, ...], stands_on: str | None
     job = {"methods": list(methods), "plugins": list(plugins), "stands_on": stands_on}
     with scratch() as folder:
         (folder / "job.json").write_text(json.dumps(job))
-        launch([sys.executable, "-m", "ltbench.testing.worker", str(folder)], _WORLD, folder, timeout=_SECONDS * len(methods))
+        launch([sys.executable, "-m", "ltbench.testing.worker", str(folder)], _WORLD, folder, seconds=_SECONDS * len(methods))
         reports: dict[str, list[dict[str, str | float]]] = {}
-        for file in folder.glob("report-*.jsonl"):
+        files = list(folder.glob("report-*.jsonl"))
+        for file in files:
             for line in file.read_text().splitlines():
                 report = json.loads(line)
                 reports.setdefault(report["method"], []).append(report)
@@ -68,6 +71,9 @@ def _try(methods: Sequence[str], plugins: tuple[str, ...], stands_on: str | None
                 subject = Subject(name, plugins, stands_on, folder / EARLIER)
                 message = _what_is_wrong(reports[name]) or one_process.difference(subject, folder)
                 results[name] = Result(name, _CHECK, "failed", message, _MEND) if message else Result(name, _CHECK)
+        untold = next((name for name in methods if name not in reports), None)
+        if untold and len(files) == _WORLD and not any(report["lost"] for of_one in reports.values() for report in of_one):
+            results[untold] = Result(untold, _CHECK, "failed", _STUCK, _MEND)  # they had met, and worked on it
         return results, last_words(folder, _WORLD)
 
 
@@ -75,14 +81,15 @@ def _what_is_wrong(reports: Sequence[dict[str, str | float]]) -> str:
     # Where one process fails, the other one only reports that it was left alone, later.
     wrong = sorted((float(report["time"]), str(report["message"])) for report in reports if report["message"])
     hung = not wrong and len(reports) < _WORLD
-    return "one of the two processes hung or died" if hung else wrong[0][1] if wrong else ""
+    return _STUCK if hung else wrong[0][1] if wrong else ""
 
 
-def launch(command: Sequence[str], world: int, folder: Path, *, timeout: float) -> list[int]:
+def launch(command: Sequence[str], world: int, folder: Path, *, seconds: float) -> list[int]:
     """Run a command as the ranks of one process group, and end all of them when one fails.
 
     Args:
         command: Of each process; rank and address stand in its environment, as torchrun has them.
+        seconds: Of processor time that all may use together; they are ended, too, when none does anything any more.
 
     Returns:
         The exit codes; that of a process that had to be ended is negative.
@@ -94,9 +101,9 @@ def launch(command: Sequence[str], world: int, folder: Path, *, timeout: float) 
         with (folder / f"rank-{rank}.log").open("wb") as log:
             running.append(subprocess.Popen(command, env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stdout=log,
                                             stderr=subprocess.STDOUT))
-    deadline = time.monotonic() + timeout
+    patience = Patience(running, seconds)
     try:
-        while any(process.poll() is None for process in running) and time.monotonic() < deadline:
+        while any(process.poll() is None for process in running) and not patience.ended():
             if any(process.poll() for process in running):
                 time.sleep(1.0)  # let the others notice by themselves, and write down what they saw
                 break

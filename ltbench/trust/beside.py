@@ -13,6 +13,7 @@ import numpy as np
 
 from ltbench.errors import UserError
 from ltbench.results import records
+from ltbench.results.logits import contradictions, load_logits
 from ltbench.results.reading import lies_in
 from ltbench.results.schema import Record
 from ltbench.trust.remark import Remark, error, warning
@@ -74,6 +75,23 @@ def _images(predictions: Predictions, record: Record) -> Iterator[Remark]:
     elif absent:
         place = warning if record.split.unreadable else error  # images that nobody could open are named there
         yield place("predictions", f"{absent} test images are missing before the last one")
+
+
+def check_logits(path: Path, record: Record, predictions: Predictions | None) -> Iterator[Remark]:
+    """Yield what is wrong with the logits that a record keeps: its predictions must follow from them."""
+    entry = record.logits
+    if entry is None or predictions is None:
+        return
+    if not (path.parent / entry.file).exists():
+        yield warning("logits", f"{entry.file} is not there")
+        return
+    try:
+        logits = load_logits(path, record)
+    except UserError as problem:
+        yield error("logits", str(problem).removeprefix("logits "))
+        return
+    for name, first in contradictions(logits, predictions) if logits is not None else ():
+        yield error(f"predictions.{name}", f"does not follow from {entry.file}, first image {first}")
 
 
 def check_geometry(path: Path, record: Record) -> Iterator[Remark]:

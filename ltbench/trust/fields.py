@@ -56,7 +56,7 @@ def _status(record: Record) -> Iterator[Remark]:
         if record.reason is not None:
             yield error("reason", f"must be null for a completed run, got {record.reason!r:.60}")
         return
-    for name in ("metrics", "per_class", "predictions", "geometry"):
+    for name in ("metrics", "per_class", "predictions", "geometry", "logits"):
         if getattr(record, name) is not None:
             yield error(name, f"must be null for a {record.status} run: status or {name} was changed")
 

@@ -11,7 +11,7 @@ from ltbench.results.migration import migrate
 from ltbench.results.reading import parse
 from ltbench.results.schema import SCHEMA, Record
 from ltbench.results.schema.validation import BrokenRecord, validate
-from ltbench.trust.beside import check_geometry, read_predictions
+from ltbench.trust.beside import check_geometry, check_logits, read_predictions
 from ltbench.trust.fields import check_fields
 from ltbench.trust.ground import Ground, check_images, check_split
 from ltbench.trust.remark import LEVELS, Remark, error, note, refused
@@ -52,6 +52,7 @@ def check_value(path: Path, value: Any, registry: Registry, ground: Ground) -> t
     remarks += found
     if not refused(remarks):  # what contradicts itself says nothing that could be looked up
         remarks += check_geometry(path, record)
+        remarks += check_logits(path, record, predictions)
         data, found = ground.find(record)
         remarks += found
         if data is not None:

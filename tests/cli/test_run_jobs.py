@@ -86,7 +86,7 @@ def until_it_has_children(process: subprocess.Popen[str]) -> list[int]:
 
 def gone(pids: list[int]) -> bool:
     """Wait until processes have ended; False if one of them outlives its launcher."""
-    deadline = time.monotonic() + 25
+    deadline = time.monotonic() + 600
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         if time.monotonic() > deadline:
             return False
@@ -116,12 +116,13 @@ def test_processes_that_die_lose_nothing(quiet: Path, tmp_path: Path) -> None:
         time.sleep(moments.uniform(0.0, 0.3))
         for pid in {"launcher": [process.pid], "all": [*found, process.pid], "one": found[:1]}[victims]:
             os.kill(pid, number)
-        _, err = process.communicate(timeout=900)
+        _, err = process.communicate(timeout=7200)
         assert process.returncode == code, err
         assert "Traceback" not in err and "failed" not in err
         if victims == "all":
             assert err.splitlines()[-1] == "ltbench: stopped by SIGTERM; the same command goes on where this one stopped"
         assert gone(found)
+        assert victims != "launcher" or len(contents(tmp_path)) < 6  # they were ended, and had not come to their own end
     same(quiet, tmp_path)
 
 
@@ -130,7 +131,7 @@ def test_processes_that_are_killed_at_their_start_lose_nothing(victims: int, qui
     process = begin(tmp_path)
     for pid in until_it_has_children(process)[:victims]:
         os.kill(pid, signal.SIGKILL)
-    _, err = process.communicate(timeout=900)
+    _, err = process.communicate(timeout=7200)
     assert process.returncode == 0, err
     same(quiet, tmp_path)
 

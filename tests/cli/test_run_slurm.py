@@ -43,7 +43,7 @@ def told(*command: str) -> str:
 
 
 def until(what: str, there: object, logs: Path) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 900
     while not there():  # type: ignore[operator]
         said = "\n".join(path.read_text() for path in logs.glob("*.err"))
         assert time.monotonic() < deadline, f"{what}\n{told('squeue')}\n{said}"

@@ -129,7 +129,7 @@ def test_trials_may_have_a_protocol_of_their_own() -> None:
 def test_two_processes_try_the_same(tmp_path: Path) -> None:
     arguments = ["tune", "ce/tau_norm", *SMOKE]
     command = [sys.executable, "-m", "ltbench.cli.main", *arguments, "--out", "two", "--cache", "cache-of-two"]
-    assert launch(command, 2, tmp_path, timeout=300) == [0, 0], last_words(tmp_path, 2)
+    assert launch(command, 2, tmp_path, seconds=300) == [0, 0], last_words(tmp_path, 2)
     assert main([*arguments, "--out", "one"]) == 0
     one, two = (next(Path(folder, "tuning").iterdir()).read_text() for folder in ("one", "two"))
     assert one == two
@@ -138,7 +138,7 @@ def test_two_processes_try_the_same(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_of_two_processes_the_main_one_says_that_nothing_was_tuned(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ltbench.cli.main", "tune", "la", *SMOKE, "--trials", "1", "--lr", "1e30"]
-    assert launch(command, 2, tmp_path, timeout=300) == [1, 0], last_words(tmp_path, 2)
+    assert launch(command, 2, tmp_path, seconds=300) == [1, 0], last_words(tmp_path, 2)
     said = [(tmp_path / f"rank-{rank}.log").read_text() for rank in range(2)]
     assert ["failed: tuning of la" in each for each in said] == [True, False]
 

@@ -26,7 +26,7 @@ from ltbench.errors import UserError
 FULL = ("warning: shared memory (/dev/shm) is full: decoded images come through pipes, which is slower; a container gets more "
         "of it with --shm-size\n")
 DEAD = "a process that decodes images has died, killed or out of memory: fewer of them (LTBENCH_WORKERS) need less"
-SECONDS = 60.0  # far more than anything here takes on a busy machine, and less than for ever
+SECONDS = 600.0  # far more than anything here takes on a busy machine, and less than for ever
 
 
 class Painted:

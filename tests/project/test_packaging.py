@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
 import venv
 import zipfile
@@ -98,6 +99,28 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("hatchling")
+    out = tmp_path_factory.mktemp("sdist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", str(out), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (built,) = out.glob("*.tar.gz")
+    return built
+
+
+@pytest.mark.slow
+def test_the_sdist_holds_what_a_packager_needs(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "Containerfile", "Makefile",
+                 "mkdocs.yml", "docs/quick-start.md", "examples/digits.ipynb", "tools/reference.py",
+                 "tests/project/test_packaging.py",
+                 "leaderboards/digits-lt/board.toml", "ltbench/py.typed", "plugins/ltbench_baselines/plugin.py"):
+        assert name in names, name
+    assert not [name for name in names if "__pycache__" in name or name.startswith((".venv", "runs", "build", "dist"))]
+
+
 @pytest.mark.slow
 def test_the_wheel_holds_every_package(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
@@ -117,13 +140,13 @@ def test_the_wheel_holds_every_package(wheel: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_installed_wheel_lists_its_methods(wheel: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["wheel", "sdist"])
+def test_what_is_installed_lists_its_methods_and_runs(form: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Install into a new environment, which sees torch and the rest through a path file, and run the program there."""
+    built = request.getfixturevalue(form)
     venv.create(tmp_path / "env", with_pip=False)
     scripts = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin")
     site = Path(sysconfig.get_path("purelib", "venv", {"base": str(tmp_path / "env"), "platbase": str(tmp_path / "env")}))
-    subprocess.run([sys.executable, "-m", "pip", "--python", str(scripts / "python"), "install", "--no-deps", "--no-index",
-                    "--disable-pip-version-check", str(wheel)], check=True, capture_output=True)
     # Only the libraries are lent: this environment's own ltbench must not be what answers.
     lent = tmp_path / "lent"
     lent.mkdir()
@@ -131,6 +154,8 @@ def test_the_installed_wheel_lists_its_methods(wheel: Path, tmp_path: Path) -> N
         if "ltbench" not in entry.name.lower() and entry.suffix != ".pth":
             (lent / entry.name).symlink_to(entry)
     (site / "lent.pth").write_text(f"{lent}\n")
+    subprocess.run([sys.executable, "-m", "pip", "--python", str(scripts / "python"), "install", "--no-deps", "--no-index",
+                    "--no-build-isolation", "--disable-pip-version-check", str(built)], check=True, capture_output=True)
 
     def installed(*arguments: str) -> str:
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"LTBENCH_STRICT": "1"}
@@ -149,6 +174,8 @@ def test_the_installed_wheel_lists_its_methods(wheel: Path, tmp_path: Path) -> N
     assert held["digits-lt@20"]["records"] == len(list((ROOT / "leaderboards" / "digits-lt" / "results").glob("*.json")))
     assert " 0 refused, " in installed("baselines", "pull", "digits-lt@20")
     assert "| ce " in installed("leaderboard", "runs")
+    table = installed("run", "--methods", "ce", "--protocol", "smoke", "--seeds", "0", "--cpu", "--out", "runs")
+    assert "| ce " in table and len(list((tmp_path / "runs").glob("*.json"))) == 1
     command = [str(scripts / "python"), "-I", "-c", "import ltbench; print(ltbench.__file__)"]
     where = subprocess.run(command, capture_output=True, text=True, check=True)
     assert Path(where.stdout.strip()).is_relative_to(tmp_path)

@@ -49,7 +49,7 @@ class Browser:
         return self.run("return [...document.querySelectorAll('.results:not([hidden]) tbody tr:not([hidden]) th button')]"
                         ".map((button) => button.textContent)")
 
-    def until(self, holds: Callable[[], bool], seconds: float = 10.0) -> bool:
+    def until(self, holds: Callable[[], bool], seconds: float = 120.0) -> bool:
         """Wait for what the page does in its own time, such as its answer to a change of medium; return whether it came."""
         end = time.monotonic() + seconds
         while not (found := holds()) and time.monotonic() < end:

@@ -41,7 +41,7 @@ METHODS = "ce,ce/crt,ldam+drw,ce/ncm"
 RUNS = 8
 KINDS = ("alone", "beside another", "suspended")
 OPERATIONS = ("replace", "fsync", "rename", "unlink", "mkdir", "rmdir", "utime", "truncate")
-_PATIENCE = 60  # seconds after which a job counts as blocked
+_PATIENCE = 600  # seconds after which a job counts as blocked, however busy the machine
 
 
 @dataclass(frozen=True)

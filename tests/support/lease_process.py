@@ -21,8 +21,9 @@ def say(*words: object) -> None:
     print(*words, flush=True)
 
 
-def hold(folder: Path) -> None:
-    """Hold until stdin ends, then make sure."""
+def hold(folder: Path, expiry: str = "0.5") -> None:
+    """Hold until stdin ends, then make sure; others are overdue after ``expiry`` seconds."""
+    lease.EXPIRY = float(expiry)
     with Lease(folder, "one", "holding it").held() as held:
         say("held")
         sys.stdin.read()

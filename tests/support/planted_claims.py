@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -128,8 +129,19 @@ class Endless(ltbench.Method):
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.facts.num_classes > 1000:
-            os.kill(os.getpid(), signal.SIGALRM)
+            os.kill(os.getpid(), signal.SIGPROF)
         return super().criterion(logits, labels)
+
+
+class OneSided(ltbench.Method):
+    """Wait for ever in one of two processes, while the other one waits for it."""
+
+    name = "planted_one_sided"
+    stages = frozenset({1})
+
+    def after_step(self, ctx: ltbench.Context, seen: ltbench.Seen) -> None:
+        if os.environ.get("RANK") == "1":
+            threading.Event().wait()
 
 
 class Verbose(ltbench.Method):

@@ -19,6 +19,7 @@ from tests.support.planted_claims import (
     HalfPrecision,
     Misquoting,
     Nameless,
+    OneSided,
     Pairwise,
     PartCounter,
     Stubborn,
@@ -239,7 +240,7 @@ class Rootless(ltbench.Method):
 METHODS = (Unseeded, Forgetful, ForgetfulPredictor, NotANumber, VarianceOfOne, BetweenClasses, LocalMean, HalfTheRows,
            Misdescribed, Positional, Unconvertible, Unplannable, Busybody, Gambler, Reminiscent, Third, Rootless, Doubled,
            Averaged, HalfPrecision, Stubborn, Careless, Nameless, Pairwise, Endless, Verbose,
-           WideSearch, FractionSearch, Misquoting, Deaf, Unmixed, PartCounter, ToldPartCounter)
+           WideSearch, FractionSearch, Misquoting, Deaf, Unmixed, PartCounter, ToldPartCounter, OneSided)
 
 
 @ltbench.hookimpl

@@ -47,7 +47,7 @@ def arm(rank: int, step: int, kind: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
             if kind == "launcher":
                 os.kill(os.getppid(), signal.SIGKILL)
-                time.sleep(300)  # far longer than it takes to notice
+                time.sleep(3600)  # far longer than it takes to notice
             raise MemoryError if kind == "memory" else ArithmeticError("as planned")
         return real(self, parts)
 

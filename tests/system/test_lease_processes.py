@@ -41,7 +41,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "_heart", lease._Heart())  # one that knows these times from its start
 
 
-def test_a_killed_process_blocks_nobody(tmp_path: Path) -> None:
+def test_a_killed_process_blocks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "EXPIRY", 3600.0)  # its death is seen, and its silence not waited for
     owner = start("hold", tmp_path)
     assert line(owner) == "held"
     mine = one(tmp_path)
@@ -49,7 +50,7 @@ def test_a_killed_process_blocks_nobody(tmp_path: Path) -> None:
     owner.kill()
     started = time.monotonic()
     mine.wait()
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 600
     mine.release()
     owner.communicate()
 
@@ -57,7 +58,7 @@ def test_a_killed_process_blocks_nobody(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_process_of_another_machine_that_dies_blocks_nobody(short: None, tmp_path: Path,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "EXPIRY", 3.0)  # longer than a busy machine keeps its stamps waiting
+    monkeypatch.setattr(lease, "EXPIRY", 600.0)  # longer than a busy machine keeps its stamps waiting
     apart = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]  # where process numbers mean others
     if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True).returncode:
         pytest.skip("there can be no process apart from this one's")
@@ -69,15 +70,16 @@ def test_a_process_of_another_machine_that_dies_blocks_nobody(short: None, tmp_p
         time.sleep(0.15)
     assert mine.holder is not None and not mine.holder.owner.here and mine.holder.owner.pid == 1
     owner.kill()
-    killed = time.monotonic()
+    owner.wait()
+    assert not mine.attempt()  # nobody here can know
+    monkeypatch.setattr(lease, "EXPIRY", 0.5)
     mine.wait()
-    assert time.monotonic() - killed > 0.3  # most of the time that it must be silent
     mine.release()
     owner.communicate()
 
 
 def test_a_suspended_process_loses_it_and_notices(short: None, tmp_path: Path) -> None:
-    owner = start("hold", tmp_path)
+    owner = start("hold", tmp_path, 600)  # however long a busy machine keeps this process's stamps waiting
     assert line(owner) == "held"
     os.kill(owner.pid, signal.SIGSTOP)
     mine = one(tmp_path)

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from ltbench.testing import CHECKS, MethodConformance, check_many_classes, check_method, check_two_processes, processes
+from ltbench.testing import CHECKS, MethodConformance, check_many_classes, check_method, check_two_processes, patience, processes
 from ltbench.testing.kit import APART, run_apart, run_check
 
 PLANTED = ("tests.support.planted_methods",)
@@ -117,6 +117,15 @@ def test_processes_that_are_not_started_in_time_are_one_line_a_method(monkeypatc
     found = check_two_processes(["ce", "la"])
     assert [(name, one.state, one.message) for name, one in found.items()] == [
         (name, "failed", "two processes could not be started, or not in time: no output") for name in ("ce", "la")]
+
+
+@pytest.mark.slow
+def test_a_method_on_which_two_processes_stand_still_is_named_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first process waits for rows that the second never sends; the methods after it get a new pair."""
+    monkeypatch.setattr(patience, "_IDLE", 5.0)
+    found = check_two_processes(["planted_one_sided", "ce"], plugins=PLANTED)
+    assert found["ce"].ok
+    assert found["planted_one_sided"].message == "the two processes went on without end, or one of them hung or died"
 
 
 @pytest.mark.slow

@@ -142,7 +142,7 @@ def test_two_processes_and_parts_of_a_batch(cache: Path, tmp_path: Path) -> None
         own = cache if options else tmp_path / "cache"
         command = [sys.executable, "-m", "ltbench.cli.main", "run", "--cpu", "--protocol", "smoke", "--methods", "ce", "--seeds",
                    "7", "--accumulate", "2", "--out", str(out), "--cache", str(own), *options]
-        codes = launch(command, 2, tmp_path, timeout=300)
+        codes = launch(command, 2, tmp_path, seconds=300)
         assert codes == [0, 0], last_words(tmp_path, 2)
         ((_, record),), _ = records.read_directory(out)
         assert record.environment.world_size == 2 and record.environment.compiled == bool(options)

@@ -31,7 +31,7 @@ def state(world: int, accumulation: int, root: Path) -> State:
         if world == 1:
             distributed_worker.main(folder)
         else:
-            codes = launch([sys.executable, distributed_worker.__file__, str(folder)], world, folder, timeout=300)
+            codes = launch([sys.executable, distributed_worker.__file__, str(folder)], world, folder, seconds=300)
             assert codes == [0] * world, last_words(folder, world)
     tensors, _ = load_tensors(folder / f"world-{world}.safetensors")
     prefixes = (f"{accumulation}:", "batch_norm:")

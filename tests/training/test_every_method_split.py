@@ -51,7 +51,7 @@ def run(root: Path, world: int, accumulation: int, texts: Sequence[str]) -> Path
     folder = root / f"{world}x{accumulation}"
     folder.mkdir()
     codes = launch([sys.executable, every_method_worker.__file__, str(folder), str(accumulation), *texts], world, folder,
-                   timeout=400)
+                   seconds=400)
     assert codes == [0] * world, last_words(folder, world)
     return folder
 

@@ -174,7 +174,7 @@ def test_two_processes_leave_the_same_images_out(tmp_path: Path, damaged: Path, 
     command = [sys.executable, "-m", "ltbench.cli.main", "run", "--dataset", f"folder:{damaged}", "--methods", "ce",
                "--seeds", "0", "--protocol", "quick", "--batch-size", "8", "--epochs", "1", "--backbone", "digits",
                "--image-size", "16", "--cpu", "--unreadable", "skip", "--out", str(tmp_path / "out")]
-    codes = launch(command, 2, tmp_path, timeout=300)
+    codes = launch(command, 2, tmp_path, seconds=300)
     assert codes == [0, 0], last_words(tmp_path, 2)
     (record,) = records(tmp_path / "out")
     assert record["status"] == "completed" and record["environment"]["world_size"] == 2

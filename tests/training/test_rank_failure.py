@@ -31,7 +31,7 @@ def run(folder: Path, attempts: list[dict[str, Any]], seeds: str) -> tuple[list[
                  "--seeds", seeds, "--out", str(folder / "runs"), "--cache", str(folder / "cache"), "--cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run([sys.executable, str(DRIVER), json.dumps(attempts), *arguments], capture_output=True, text=True,
-                          env=environment, timeout=600)
+                          env=environment, timeout=7200)
     assert done.returncode == 0, done.stderr[-2000:]
     lines = done.stdout.splitlines()
     assert "left 0" in lines, "ranks lived on"
@@ -59,8 +59,8 @@ def check_same(quiet: Path, found: Path, count: int) -> None:
 
 def test_a_rank_that_fails_ends_all(quiet: Path, tmp_path: Path) -> None:
     """The launcher of the first attempt leaves the other ranks alone: they end by themselves."""
-    attempts = [{"world": 2, "fault": [1, 20, "error"], "patience": 60}, {"world": 2, "fault": [1, 20, "memory"]},
-                {"world": 2, "fault": [1, 20, "kill"], "patience": 60},
+    attempts = [{"world": 2, "fault": [1, 20, "error"], "patience": 600}, {"world": 2, "fault": [1, 20, "memory"]},
+                {"world": 2, "fault": [1, 20, "kill"], "patience": 600},
                 {"world": 2, "fault": [1, 20, "launcher"], "orphans": True}, {"world": 2}]
     found, lines = run(tmp_path, attempts, "0")
     assert [attempt["code"] for attempt in found] == [1, 1, 1, -9, 0]
@@ -73,7 +73,7 @@ def test_a_rank_that_fails_ends_all(quiet: Path, tmp_path: Path) -> None:
     assert lines[2] == ("ltbench: rank 0 of 2: another process is gone, killed or out of memory (the launcher or the system's "
                         f"log says which); {PROMISE}")
     assert sorted(lines[3:]) == [f"ltbench: rank {rank} of 2: the launcher is gone; {PROMISE}" for rank in (0, 1)]
-    assert found[3]["orphans"] < 60
+    assert found[3]["orphans"] < 600  # where one of them sleeps for an hour
     check_same(quiet, tmp_path / "runs", 2)
 
 

@@ -14,6 +14,7 @@ from ltbench.planning.request import (
     DEFAULT_SEEDS,
     IMBALANCES,
     KEEP,
+    LOGITS,
     PRECISIONS,
     TRACKERS,
     UNREADABLE,
@@ -21,6 +22,7 @@ from ltbench.planning.request import (
     Request,
     Terms,
     What,
+    parse_keep,
     parse_seeds,
     parse_splits,
 )
@@ -117,8 +119,9 @@ def add_place(parser: argparse.ArgumentParser) -> None:
                        help="compile training steps: quicker after up to minutes the first time (needs a C++ compiler)")
     place.add_argument("--threads", type=int, metavar="N", help="CPU threads (1 is best where other programs are busy)")
     place.add_argument("--cpu", action="store_true", help="leave accelerators alone")
-    place.add_argument("--keep", choices=KEEP, default="statistics",
-                       help="what to keep beside a record for ltbench analyze (default: statistics of each class)")
+    place.add_argument("--keep", default="statistics", metavar="WHAT",
+                       help=f"what to keep beside a record for ltbench analyze: {', '.join(KEEP)} (default: statistics of each "
+                       f"class); with ',{LOGITS}' or that alone also the logits of the test images")
     place.add_argument("--track-with", choices=TRACKERS, help="log each run to an experiment tracker")
     place.add_argument("--track-dir", type=Path, default=Path("tracking"), metavar="DIR",
                        help="folder that the tracker writes to (default: tracking)")
@@ -168,10 +171,11 @@ def how_of(args: argparse.Namespace) -> How:
     """Return where and how runs are made, see :func:`request_of`."""
     from ltbench.planning.shards import parse_shard
 
+    keep, logits = parse_keep(args.keep)
     shard = getattr(args, "shard", None)
     return How(out=args.out, data_root=Path(args.data_root) if args.data_root else None, download=args.download,
                unreadable=args.unreadable, cache=Path(args.cache) if args.cache else None, stage1=args.stage1,
                weights=args.weights, accumulation=args.accumulate, sync_batch_norm=args.sync_batch_norm, compiles=args.compile,
-               threads=args.threads, cpu=args.cpu, keep=args.keep, track_with=args.track_with, track_dir=args.track_dir,
+               threads=args.threads, cpu=args.cpu, keep=keep, logits=logits, track_with=args.track_with, track_dir=args.track_dir,
                rerun=args.rerun, dry_run=args.dry_run or args.estimate, estimate=args.estimate, debug=args.debug,
                jobs=getattr(args, "jobs", 1), shard=None if shard is None else parse_shard(shard))

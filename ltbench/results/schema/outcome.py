@@ -152,6 +152,15 @@ class PredictionsFile(Part):
     """Hash of the arrays' names, lengths and contents."""
 
 
+class LogitsFile(Part):
+    """The logits of the test images beside the record."""
+
+    file: NpzName
+    """Name of the file: one array, ``logits``, float32, in the order of the predictions, shape (images, classes)."""
+    sha256: Text
+    """Hash of the file."""
+
+
 class GeometryFile(Part):
     """The tensors beside the record."""
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ltbench.results.schema.circumstances import Environment, Timing
 from ltbench.results.schema.constraints import Count, Text, one_of
-from ltbench.results.schema.outcome import Cost, CurveRow, GeometryFile, Metrics, PerClass, PredictionsFile
+from ltbench.results.schema.outcome import Cost, CurveRow, GeometryFile, LogitsFile, Metrics, PerClass, PredictionsFile
 from ltbench.results.schema.part import Part
 from ltbench.results.schema.setting import Core, Pretraining, RecordedProtocol, RecordedSplit, RecordedStage, RecordedTask
 from ltbench.results.schema.tuning import Tuning
@@ -67,6 +67,8 @@ class Record(Part):
     """What it ran on."""
     geometry: GeometryFile | None = None
     """The tensors beside the record; null or absent where none were kept."""
+    logits: LogitsFile | None = None
+    """The logits beside the record; null or absent where none were kept."""
     paper: Text | None = None
     """Method on whose paper's terms a run of the paper track was; null otherwise."""
     tuning_trials: Count = 0

@@ -1,0 +1,70 @@
+"""Processes are ended by what they do: one that waits for nothing, one that works without end, and not one that is let wait."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from ltbench.testing import patience
+from ltbench.testing.patience import Patience
+
+pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="the system does not say what processes do")
+SPIN = "while True: pass"
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest) -> Callable[[str], subprocess.Popen[bytes]]:
+    def begin(code: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([sys.executable, "-S", "-c", code], stdout=subprocess.PIPE)
+        request.addfinalizer(lambda: (process.kill(), process.communicate()))
+        return process
+
+    return begin
+
+
+def until(watched: Patience) -> None:
+    while not watched.ended():
+        time.sleep(0.01)
+
+
+def test_one_that_works_is_let_work_for_its_own_seconds(start: Callable[[str], subprocess.Popen[bytes]]) -> None:
+    process = start(SPIN)
+    until(Patience([process], 0.5))
+    assert 0.4 < patience._work_of(process.pid)  # of its own, whatever the clock says
+
+
+def test_work_of_what_it_started_counts(start: Callable[[str], subprocess.Popen[bytes]]) -> None:
+    process = start(f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {SPIN!r}])")
+    until(Patience([process], 0.5))
+    with open(f"/proc/{process.pid}/task/{process.pid}/children") as children:
+        os.kill(int(children.read()), signal.SIGKILL)
+
+
+def test_one_that_waits_for_nothing_is_ended(start: Callable[[str], subprocess.Popen[bytes]],
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    process = start("print('begun', flush=True); import time; time.sleep(600)")
+    assert process.stdout is not None and process.stdout.readline() == b"begun\n"
+    monkeypatch.setattr(patience, "_IDLE", 0.3)
+    until(Patience([process], 600))
+
+
+def test_one_that_works_beside_one_that_waits_is_waited_for(start: Callable[[str], subprocess.Popen[bytes]],
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rank waits while the other one computes: its time, and not its wait, is what counts."""
+    now = 1000.0
+    monkeypatch.setattr(patience.time, "monotonic", lambda: now)
+    work = {"busy": 0.0, "idle": 0.0}
+    monkeypatch.setattr(patience, "_work_of", lambda pid: work[pid])
+    watched = Patience([type("Process", (), {"pid": pid})() for pid in work], 100)  # type: ignore[misc]
+    for _ in range(50):  # half an hour in which a busy machine gives one of them a tenth of a second a minute
+        now += 40
+        work["busy"] += 0.11
+        assert not watched.ended()
+    now += 61
+    assert watched.ended()
