@@ -1,4 +1,4 @@
-"""Whether a later stage can cut up the backbone that the stages before it leave: found out on shapes alone, before any data."""
+"""Whether a stage can make its backbone of what there is: found out on shapes alone, before any data."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from ltbench.planning.plan import StagePlan
 
 
-def check_backbone(trial: Stack, previous: StagePlan, dataset: Dataset, registry: Registry) -> None:
-    """Build a later stage's backbone from that of the stage before, without weights.
+def check_backbone(trial: Stack, name: str, previous: StagePlan | None, dataset: Dataset, registry: Registry) -> None:
+    """Build a stage's backbone, or make it of that of the stage before, without weights.
 
     A backbone that cannot be built without weights is left to the run.
+
+    Args:
+        name: Of the backbone.
 
     Raises:
         UserError: What the method or the factory says of a backbone that lacks the parts it asks for.
@@ -29,7 +32,7 @@ def check_backbone(trial: Stack, previous: StagePlan, dataset: Dataset, registry
         return
     try:
         with torch.device("meta"):
-            _built(trial, previous.protocol.backbone, previous, dataset, registry)
+            _built(trial, name, previous, dataset, registry)
     except (RuntimeError, NotImplementedError):  # an operation of its constructor wants numbers
         return
 

@@ -35,6 +35,7 @@ BATCH = 64
 # One step an epoch, in either stage, so that two steps cross the end of an epoch and a checkpoint: 94 images at ratio 20.
 PROTOCOL = DigitsLT.protocols["smoke"].replace(epochs=STEPS, batch_size=BATCH, stage2_draws=float(STEPS), stage2_batch_size=BATCH)
 SPLIT = PROTOCOL.replace(backbone=backbone.NAME)  # batch norm would tell a part of a batch from the whole
+TRANSFORMER = "conformance_transformer"  # the backbone of methods that work on no other
 CUT = SPLIT.replace(epochs=5, stage2_draws=5.0)  # what begins in the last fifth of a training begins
 USUAL_RATIO = 20.0
 ONE_IMAGE_RATIO = 100.0  # int(120 / 100) = 1 image in the last class

@@ -1,0 +1,46 @@
+"""What the methods share: a frozen backbone, a change of its blocks, and the proof that the change is what it should be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+import ltbench
+
+
+def adapt(make: ltbench.BackboneFactory, who: str, change: Callable[[nn.Module], Sequence[nn.Parameter]], *,
+          starts_plain: bool = True) -> nn.Module:
+    """Freeze the task's backbone, change its transformer, and try it on one image.
+
+    timm has transformers of many kinds. What was added must take part in all of them, and change nothing before it is trained: a
+    block that runs its parts in another order is found out here, and not by a figure that is too low.
+
+    Args:
+        who: The method, for messages.
+        change: Changes a transformer in place and returns what is to be trained.
+        starts_plain: Whether the changed backbone must give what it gave before.
+
+    Raises:
+        UserError: If there is no transformer, or its blocks do not take the change.
+    """
+    full = make.full().requires_grad_(False)
+    transformer = make.transformer()
+    image = torch.linspace(-1.0, 1.0, math.prod(make.image_shape)).view(1, *make.image_shape)
+    full.eval()
+    before = full(image)
+    try:
+        added = list(change(transformer))
+        after = full(image)
+        slopes = torch.autograd.grad(after.square().sum(), added, allow_unused=True)
+    except (AttributeError, TypeError, ValueError, RuntimeError) as error:  # of a model that reads its parts in a way of its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ltbench.UserError(f"{who!r} cannot change the blocks of a {type(transformer).__name__}: {reason}") from error
+    if starts_plain and not torch.allclose(before, after, rtol=1e-4, atol=1e-5):
+        raise ltbench.UserError(f"{who!r} cannot change the blocks of a {type(transformer).__name__}: they run in another order "
+                                "than attention, then a norm and a perceptron")
+    if any(slope is None for slope in slopes):
+        raise ltbench.UserError(f"{who!r} cannot change the blocks of a {type(transformer).__name__}: it would have no effect")
+    return full.train()
