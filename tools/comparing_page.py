@@ -48,7 +48,8 @@ IMAGES = 4  # of a counted step, two of a class
 SEED = 0
 FAMILIES = {"loss": "Losses and weights", "margin": "Margins and logit adjustment", "sampler": "Sampling", "mixing": "Mixing",
             "contrastive": "Contrastive", "regularizer": "Regularizers", "experts": "Experts",
-            "head": "Classifiers and second stages", "adaptation": "Adaptation of pre-trained networks", "tool": "Tools", "": "Others"}
+            "head": "Classifiers and second stages", "adaptation": "Adaptation of pre-trained networks", "tool": "Tools",
+            "": "Others"}
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Parts to build methods from": (
         "BackboneFactory", "HeadFactory", "Head", "ExpertBackbone", "ExpertHead", "CosineClassifier", "DistanceClassifier",
         "ReusedClassifier",
-        "euclidean_distance", "pairwise_squared_distance", "ClassFile", "words_of", "class_means", "class_centroids", "row_blocks", "Sampler",
+        "euclidean_distance", "pairwise_squared_distance", "ClassFile", "words_of",
+        "class_means", "class_centroids", "row_blocks", "Sampler",
         "InstanceBalanced", "ClassBalanced", "ClassAware", "ClassReversed", "SquareRoot", "OfClasses"),
     "Ranges of hyperparameters": ("Positive", "NonNegative", "Fraction", "Interval", "Uniform", "LogUniform", "Choice"),
     "What hooks return and get": (

@@ -6,8 +6,13 @@ from torch import nn
 
 
 def find_transformer(backbone: nn.Module) -> nn.Module | None:
-    """Return the module whose ``blocks`` each have an ``attn`` and an ``mlp``, as timm's vision transformers; None without one."""
-    return next((module for module in backbone.modules() if _has_blocks(module)), None)
+    """Return the module whose ``blocks`` each have an ``attn`` and an ``mlp``, as those of timm.
+
+    Returns:
+        None without one, and where there are several: networks of stages, such as Swin, have one each.
+    """
+    found = [module for module in backbone.modules() if _has_blocks(module)]
+    return found[0] if len(found) == 1 else None
 
 
 def _has_blocks(module: nn.Module) -> bool:

@@ -89,7 +89,8 @@ class Scene:
 
     Args:
         folder: Where earlier stages are stored; several processes must share it. None for one of this process's own.
-        before: Finished earlier stages by number and key: a stage that only changes predictions has the key of the one before.
+        before: Finished earlier stages by number, key and text: a stage that only changes predictions has the key of the one
+            before, and one with a method that does so has the key of that without it.
     """
 
     registry: Registry
@@ -98,7 +99,7 @@ class Scene:
     precision: str = "fp32"
     cpu: bool = True
     protocol: Protocol = PROTOCOL
-    before: dict[tuple[int, str], Stage] = field(default_factory=dict)
+    before: dict[tuple[int, str, str], Stage] = field(default_factory=dict)
 
     @property
     def data(self) -> TaskData:
@@ -115,7 +116,7 @@ class Scene:
         *earlier, last = plan(text, self.registry, self.ratio, self.precision, self.protocol).stages
         previous: Stage | None = None
         for stage in earlier:
-            place = stage.number, stage.key
+            place = stage.number, stage.key, stage.text
             if place not in self.before:
                 runner = self.runner((self.folder or Path(_own_folder().name)) / f"{self.ratio:g}")
                 self.before[place] = runner.obtain(stage, SEED, self.data, previous)

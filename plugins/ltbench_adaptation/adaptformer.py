@@ -37,8 +37,8 @@ class Bottleneck(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return what is added to tokens, shape (B, tokens, width)."""
-        added: Tensor = self.up(F.relu(self.down(self.norm(tokens))))
-        return self.scale * added
+        added: Tensor = self.scale * self.up(F.relu(self.down(self.norm(tokens))))
+        return added
 
 
 class Beside(nn.Module):

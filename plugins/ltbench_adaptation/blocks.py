@@ -28,19 +28,20 @@ def adapt(make: ltbench.BackboneFactory, who: str, change: Callable[[nn.Module],
     """
     full = make.full().requires_grad_(False)
     transformer = make.transformer()
+    what = f"{who!r} cannot change the blocks of a {type(transformer).__name__}"
     image = torch.linspace(-1.0, 1.0, math.prod(make.image_shape)).view(1, *make.image_shape)
     full.eval()
     before = full(image)
     try:
         added = list(change(transformer))
+        if image.is_meta:  # planned: there are no numbers
+            return full.train()
         after = full(image)
         slopes = torch.autograd.grad(after.square().sum(), added, allow_unused=True)
     except (AttributeError, TypeError, ValueError, RuntimeError) as error:  # of a model that reads its parts in a way of its own
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ltbench.UserError(f"{who!r} cannot change the blocks of a {type(transformer).__name__}: {reason}") from error
+        raise ltbench.UserError(f"{what}: {(str(error).splitlines() or [type(error).__name__])[0]}") from error
     if starts_plain and not torch.allclose(before, after, rtol=1e-4, atol=1e-5):
-        raise ltbench.UserError(f"{who!r} cannot change the blocks of a {type(transformer).__name__}: they run in another order "
-                                "than attention, then a norm and a perceptron")
+        raise ltbench.UserError(f"{what}: they run in another order than attention, then a norm and a perceptron")
     if any(slope is None for slope in slopes):
-        raise ltbench.UserError(f"{who!r} cannot change the blocks of a {type(transformer).__name__}: it would have no effect")
+        raise ltbench.UserError(f"{what}: it would have no effect")
     return full.train()

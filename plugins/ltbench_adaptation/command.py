@@ -20,9 +20,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     source.add_argument("--dataset", metavar="NAME", help="whose class names, as for ltbench run")
     source.add_argument("--classes", metavar="FILE", help="a text file with a class name in each line")
     parser.add_argument("--model", metavar="NAME", required=True, help="of open_clip, such as ViT-B-16-quickgelu")
-    parser.add_argument("--weights", metavar="FILE|TAG", required=True, help="of the model: a file, or a tag of open_clip (openai)")
+    parser.add_argument("--weights", metavar="FILE|TAG", required=True, help="a file, or a tag of open_clip such as openai")
     parser.add_argument("--template", metavar="TEXT", action="append",
-                        help=f"a sentence with {{}} for the name, as often as wanted: features are averaged (default: {TEMPLATE})")
+                        help=f"a sentence with {{}} for the name, as often as wanted, to be averaged (default: {TEMPLATE})")
     parser.add_argument("--download", action="store_true", help="fetch the weights of a tag that are not in the local cache")
     parser.add_argument("--out", metavar="FILE", required=True, help="a new file, *.safetensors")
     parser.set_defaults(run=run)

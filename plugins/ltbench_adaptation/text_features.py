@@ -1,8 +1,8 @@
 """Text features of classes: a file of safetensors, one row a class, read by the classes' names.
 
 Tensors: ``features``, shape (K, d), of K classes or more than a task has; ``projection``, shape (D, d), where image features have
-D numbers before they are brought to the d of the text, as CLIP's. Metadata: ``classes``, a JSON list of the K names; ``model`` and
-``templates`` tell where they come from.
+D numbers before they are brought to the d of the text, as CLIP's. Metadata: ``classes``, a JSON list of the K names; ``model``
+and ``templates`` tell where they come from.
 """
 
 from __future__ import annotations
@@ -83,13 +83,13 @@ def _parsed(content: bytes, name: str) -> tuple[Tensor, list[str], Tensor | None
         classes = json.loads(header["__metadata__"]["classes"])
         features, projection = tensors["features"].float(), tensors.get("projection")
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ltbench.UserError(f"text_file must be safetensors with a tensor 'features' and the names of its 'classes' as a JSON "
-                                f"list in the metadata, got {name}") from error
+        raise ltbench.UserError(f"text_file must be safetensors with a tensor 'features' and its 'classes' as a JSON list in the "
+                                f"metadata, got {name}") from error
     if not (isinstance(classes, list) and features.dim() == 2 and len(features) == len(classes) and
             bool(torch.isfinite(features).all()) and bool(features.any(dim=1).all())):
-        raise ltbench.UserError(f"text_file must hold a row of finite numbers, not all 0, for each of its classes, got features of "
-                                f"shape {tuple(features.shape)} and {len(classes)} classes in {name}")
+        raise ltbench.UserError(f"text_file must hold a row of finite numbers, not all 0, for each of its classes, got features "
+                                f"of shape {tuple(features.shape)} and {len(classes)} classes in {name}")
     if projection is not None and (projection.dim() != 2 or projection.shape[1] != features.shape[1]):
-        raise ltbench.UserError(f"text_file must hold a projection of shape (D, {features.shape[1]}), got {tuple(projection.shape)} "
-                                f"in {name}")
+        raise ltbench.UserError(f"text_file must hold a projection of shape (D, {features.shape[1]}), got "
+                                f"{tuple(projection.shape)} in {name}")
     return features, [str(each) for each in classes], projection if projection is None else projection.float()

@@ -35,4 +35,5 @@ class FiveCrops(ltbench.Method):
         more = [max(1, round(self.expand * size / _AT)) for size in (height, width)]
         enlarged = F.interpolate(images, (height + more[0], width + more[1]), mode="bilinear", antialias=True)
         corners = [(top, left) for top in (0, more[0]) for left in (0, more[1])]
-        return [enlarged[:, :, top:top + height, left:left + width] for top, left in [*corners, (round(more[0] / 2), round(more[1] / 2))]]
+        middle = round(more[0] / 2), round(more[1] / 2)
+        return [enlarged[:, :, top:top + height, left:left + width] for top, left in [*corners, middle]]

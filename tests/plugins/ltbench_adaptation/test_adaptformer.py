@@ -42,6 +42,6 @@ def test_formula_by_hand_and_nothing_changes_at_the_start(norm: str, init_values
 
 def test_blocks_of_another_order_are_refused() -> None:
     model = tiny(block_fn=ResPostBlock)
-    with pytest.raises(UserError, match="'adaptformer' cannot change the blocks of a VisionTransformer: they run in another order "
-                                        "than attention, then a norm and a perceptron"):
+    with pytest.raises(UserError, match="'adaptformer' cannot change the blocks of a VisionTransformer: they run in another "
+                                        "order than attention, then a norm and a perceptron"):
         AdaptFormer(facts()).build_backbone(make(model))

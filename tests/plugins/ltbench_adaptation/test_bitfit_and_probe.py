@@ -24,8 +24,9 @@ def test_training_moves_biases_alone() -> None:
     engine = subject.trained("bitfit").engine
     with scene.scratch() as folder:
         start, _, _ = subject.usual.build("bitfit", folder)
-    moved = {name for name, value in engine.backbone.state_dict().items() if not torch.equal(value, start.backbone.state_dict()[name])}
-    assert moved == {name for name in start.backbone.state_dict() if name.endswith("bias")}
+    before, after = start.backbone.state_dict(), engine.backbone.state_dict()
+    moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert moved == {name for name in before if name.endswith("bias")}
 
 
 def test_a_probe_leaves_weights_and_statistics_of_any_backbone() -> None:

@@ -45,7 +45,7 @@ def test_initial_logits_are_cosines_with_the_text(projected: bool, tmp_path: Pat
     monkeypatch.chdir(tmp_path)
     text, projection = torch.randn(10, 12 if projected else WIDTH), torch.randn(WIDTH, 12) if projected else None
     engine = built(written(text, projection))
-    output = engine.output(images())
+    output = engine.requires_grad_(False).output(images())
     towards = text if projection is None else text @ projection.T
     for image in range(3):
         for k in range(10):

@@ -42,8 +42,8 @@ def test_another_backbone_is_refused_before_data_is_read(method: str, backbone: 
     registry = load_registry(strict=False)
     dataset = registry.datasets.get("imagenet-lt").load()()
     protocol = dataset.protocols["common"].replace(backbone=backbone)
-    with pytest.raises(UserError, match=f"^'{method}' works on vision transformers alone .such as --backbone "
-                                        f"timm:vit_tiny_patch16_224., got backbone '{backbone}', which has no blocks of attention$"):
+    with pytest.raises(UserError, match=f"^backbone '{backbone}' must be a vision transformer .such as timm:vit_tiny_patch16_224.: "
+                                        "it has no blocks of attention in one row$"):
         plan_run(method, Task("imagenet-lt", None), protocol, registry, dataset)
     plan_run(method, Task("imagenet-lt", None), protocol.replace(backbone="timm:vit_tiny_patch16_224"), registry, dataset)
 
@@ -51,4 +51,4 @@ def test_another_backbone_is_refused_before_data_is_read(method: str, backbone: 
 def test_a_user_reads_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--dataset", "digits-lt", "--methods", "lora", "--dry-run"]) == 2
     error = capsys.readouterr().err.strip()
-    assert error.startswith("ltbench: 'lora' works on vision transformers alone") and "\n" not in error
+    assert error.startswith("ltbench: backbone 'digits' must be a vision transformer") and "\n" not in error

@@ -110,7 +110,8 @@ def test_the_command_writes_what_the_model_says_of_each_sentence(model: str, cap
 
 
 def test_class_names_of_a_dataset(model: str) -> None:
-    assert main(["text-features", "--dataset", "digits-lt", "--model", model, "--weights", "tiny.pt", "--out", "t.safetensors"]) == 0
+    assert main(["text-features", "--dataset", "digits-lt", "--model", model, "--weights", "tiny.pt",
+                 "--out", "t.safetensors"]) == 0
     with safe_open("t.safetensors", "pt") as file:
         assert len(json.loads(file.metadata()["classes"])) == 10 == len(file.get_tensor("features"))
 
