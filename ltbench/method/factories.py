@@ -119,8 +119,8 @@ class BackboneFactory:
         """
         found = find_transformer(self.full())
         if found is None:
-            raise UserError(f"backbone {self._name!r} must be a vision transformer (such as timm:vit_tiny_patch16_224): it has no "
-                            "blocks of attention in one row")
+            raise UserError(f"backbone {self._name!r} must be a vision transformer (such as timm:vit_tiny_patch16_224): it "
+                            "has no blocks of attention in one row")
         return found
 
     def trunk(self, stages: int = 1) -> nn.Module:

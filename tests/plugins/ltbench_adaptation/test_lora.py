@@ -70,7 +70,8 @@ def test_other_transformers_of_timm(model: torch.nn.Module) -> None:
 def test_refusals_are_one_line() -> None:
     with pytest.raises(ValueError, match=r"weights must be one or more of q, k, v and o, each once, got \['q', 'q'\]"):
         LowRankAdaptation(facts(), weights=("q", "q"))
-    with pytest.raises(UserError, match="backbone 'tiny' must be a vision transformer .such as .+: it has no blocks of attention in one row"):
+    with pytest.raises(UserError, match="backbone 'tiny' must be a vision transformer .such as .+: it has no blocks of "
+                                        "attention in one row"):
         LowRankAdaptation(facts()).build_backbone(make(torch.nn.Conv2d(1, 2, 3)))
     model = tiny()
     model.blocks[1].attn.qkv = torch.nn.Sequential(model.blocks[1].attn.qkv)

@@ -42,8 +42,8 @@ def test_another_backbone_is_refused_before_data_is_read(method: str, backbone: 
     registry = load_registry(strict=False)
     dataset = registry.datasets.get("imagenet-lt").load()()
     protocol = dataset.protocols["common"].replace(backbone=backbone)
-    with pytest.raises(UserError, match=f"^backbone '{backbone}' must be a vision transformer .such as timm:vit_tiny_patch16_224.: "
-                                        "it has no blocks of attention in one row$"):
+    with pytest.raises(UserError, match=f"^backbone '{backbone}' must be a vision transformer .such as timm:vit_tiny_patch16_224."
+                                        ": it has no blocks of attention in one row$"):
         plan_run(method, Task("imagenet-lt", None), protocol, registry, dataset)
     plan_run(method, Task("imagenet-lt", None), protocol.replace(backbone="timm:vit_tiny_patch16_224"), registry, dataset)
 
