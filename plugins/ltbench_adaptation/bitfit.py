@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 import ltbench
+from ltbench_adaptation.blocks import frozen
 
 
 class BitFit(ltbench.Method):
@@ -15,7 +16,7 @@ class BitFit(ltbench.Method):
 
     def build_backbone(self, make: ltbench.BackboneFactory) -> nn.Module:
         """Return the backbone, of which biases have gradients."""
-        full = make.full().requires_grad_(False)
+        full = frozen(make, self.name)
         make.transformer()  # refuses other backbones
         biases = [parameter for name, parameter in full.named_parameters() if name.endswith("bias")]
         if not biases:

@@ -11,6 +11,21 @@ from torch import nn
 import ltbench
 
 
+def frozen(make: ltbench.BackboneFactory, who: str) -> nn.Module:
+    """Return the task's backbone, all of it fixed.
+
+    Args:
+        who: The method, for messages.
+
+    Raises:
+        UserError: If a user chose a part of it to be trained, which the method would undo.
+    """
+    full = make.full()
+    if not all(parameter.requires_grad for parameter in full.parameters()):
+        raise ltbench.UserError(f"{who!r} says itself what of a backbone is trained: --tune must be all, or left out")
+    return full.requires_grad_(False)
+
+
 def adapt(make: ltbench.BackboneFactory, who: str, change: Callable[[nn.Module], Sequence[nn.Parameter]], *,
           starts_plain: bool = True) -> nn.Module:
     """Freeze the task's backbone, change its transformer, and try it on one image.
@@ -26,7 +41,7 @@ def adapt(make: ltbench.BackboneFactory, who: str, change: Callable[[nn.Module],
     Raises:
         UserError: If there is no transformer, or its blocks do not take the change.
     """
-    full = make.full().requires_grad_(False)
+    full = frozen(make, who)
     transformer = make.transformer()
     what = f"{who!r} cannot change the blocks of a {type(transformer).__name__}"
     image = torch.linspace(-1.0, 1.0, math.prod(make.image_shape)).view(1, *make.image_shape)

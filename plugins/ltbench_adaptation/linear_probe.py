@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 import ltbench
+from ltbench_adaptation.blocks import frozen
 
 
 class LinearProbe(ltbench.Method):
@@ -15,7 +16,7 @@ class LinearProbe(ltbench.Method):
 
     def build_backbone(self, make: ltbench.BackboneFactory) -> nn.Module:
         """Return the backbone, frozen."""
-        return make.full().requires_grad_(False)
+        return frozen(make, self.name)
 
     def start_epoch(self, ctx: ltbench.Context) -> None:
         """Keep batch norm as it was trained: the loop puts every part of a first stage into training mode."""

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
+import ltbench
+from ltbench.errors import UserError
 from ltbench.testing import scene
 from ltbench.testing.subject import Subject
 from ltbench_adaptation.bitfit import BitFit
+from ltbench_adaptation.linear_probe import LinearProbe
+from ltbench_adaptation.lora import LowRankAdaptation
 from tests.support.transformers import WIDTH, facts, images, make, tiny, trained_count, trained_names
 
 
@@ -39,3 +44,11 @@ def test_a_probe_leaves_weights_and_statistics_of_any_backbone() -> None:
         assert torch.equal(engine.backbone.state_dict()[name], value), name
     assert not torch.equal(start.head.classifier.weight, engine.head.classifier.weight)  # type: ignore[union-attr]
     assert trained_names(start.backbone) == set()
+
+
+@pytest.mark.parametrize("method", [BitFit, LinearProbe, LowRankAdaptation])
+def test_what_a_user_chose_to_train_is_not_undone_in_silence(method: type[ltbench.Method]) -> None:
+    model = tiny()
+    model.norm.requires_grad_(False)
+    with pytest.raises(UserError, match=f"^'{method.name}' says itself what of a backbone is trained: --tune must be all, or "):
+        method(facts()).build_backbone(make(model))

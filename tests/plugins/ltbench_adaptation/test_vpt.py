@@ -43,7 +43,7 @@ def test_prompts_stand_beside_the_tokens_and_in_no_pooling(deep: bool, pool: str
     prompts = [part.prompts for part in model.modules() if isinstance(part, Prompted)]
     assert [tuple(each.shape) for each in prompts] == [(COUNT, WIDTH)] * (BLOCKS if deep else 1)
     bound = (6 / (4 + WIDTH)) ** 0.5  # patches of 2 x 2 in one channel
-    assert all(0.8 * bound < float(each.abs().max()) <= bound for each in prompts)
+    assert all(0.8 * bound < float(each.detach().abs().max()) <= bound for each in prompts)
     seen.clear()
     torch.testing.assert_close(changed(images()), slowly(plain, prompts, deep, pool), rtol=1e-4, atol=1e-5)
     assert seen == [TOKENS + COUNT] * BLOCKS
