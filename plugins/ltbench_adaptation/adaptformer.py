@@ -61,8 +61,8 @@ class Beside(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return MLP(LN(x)) + s ReLU(LN(x) W_down) W_up, to be added to x: eqs. 2 and 3."""
         normalized = self.norm(tokens)
-        given: Tensor = self.layer_scale(self.mlp(normalized))
-        return given + self.bottleneck(normalized if self.shared else tokens)
+        given: Tensor = self.layer_scale(self.mlp(normalized)) + self.bottleneck(normalized if self.shared else tokens)
+        return given
 
 
 def add_bottlenecks(transformer: nn.Module, hidden: int, *, norm: Norm, scale: float,

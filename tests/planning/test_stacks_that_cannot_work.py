@@ -90,6 +90,14 @@ def test_options_count() -> None:
         assert refused(unable), unable
 
 
+@pytest.mark.parametrize("name", ["ride", "sade", "bbn", "shike"])
+def test_a_first_stage_on_a_backbone_that_lacks_its_parts(name: str) -> None:
+    protocol = scene.PROTOCOL.replace(backbone=scene.TRANSFORMER)
+    with pytest.raises(UserError, match="cannot be split"):
+        plan_run(name, Task("digits-lt", 20.0), protocol, REGISTRY, DigitsLT())
+    assert refused(name) is None
+
+
 @pytest.mark.parametrize("name", ["cb", "drs", "balanced_softmax", "rs", "drw"])
 def test_nothing_trains_a_fixed_head(name: str) -> None:
     for fixed in ("ncm", "tau_norm"):
