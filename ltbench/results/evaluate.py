@@ -51,7 +51,7 @@ def predict_test(engine: Engine, data: TaskData, accelerator: Accelerator, *, fl
     precision, backbone = evaluation_precision(accelerator), engine.trained.backbone
     own = torch.arange(len(labels))[accelerator.process_index::accelerator.num_processes]
     embed: Callable[[Tensor], Tensor]
-    if kept is None:
+    if kept is None or engine.has_test_views:
         embed = Embedder(backbone, data, accelerator.device, data.parts.test, data.test_indices, precision)
         served = evaluation_batches(data.parts.test, data.test_indices, BATCH, accelerator.device, accelerator.process_index,
                                     accelerator.num_processes)

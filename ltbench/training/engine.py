@@ -139,6 +139,11 @@ class Engine(nn.Module):
             return torch.stack([self._predict(view) for view in views]).mean(dim=0)
         return self._predict(batch)
 
+    @property
+    def has_test_views(self) -> bool:
+        """Whether other images may stand for a test image, so that its embedding alone says too little."""
+        return self.stack.owns("test_views") or (self.below is not None and self.below.has_test_views)
+
     def _test_views(self, images: Tensor) -> Sequence[Tensor]:
         below = self.below
         if below is not None and not self.stack.owns("test_views"):

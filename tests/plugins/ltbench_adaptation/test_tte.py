@@ -8,8 +8,11 @@ import torch
 from torchvision.transforms.functional import InterpolationMode, five_crop, resize
 
 from ltbench.data.batch import Batch
+from ltbench.results.evaluate import predict_test
 from ltbench.testing import scene
 from ltbench.testing.subject import Subject
+from ltbench.training.distributed import make_accelerator
+from ltbench.training.kept_images import KeptTestImages
 from ltbench_adaptation.tte import FiveCrops
 from tests.support.transformers import facts
 
@@ -50,3 +53,14 @@ def test_a_stage_with_crops_is_that_without() -> None:
         plans = [scene.plan(text, registry, protocol=protocol) for text in (with_crops, without)]
         assert plans[0].stages[-1].key == plans[1].stages[-1].key
         assert plans[0].key != plans[1].key
+
+
+def test_crops_are_embedded_though_embeddings_of_whole_images_are_kept() -> None:
+    subject = Subject("ce")
+    engine = subject.train_anew("ce/ncm+tte").engine
+    assert engine.has_test_views and not subject.train_anew("ce/ncm").engine.has_test_views
+    accelerator = make_accelerator(cpu=True)
+    kept = cast(KeptTestImages, SimpleNamespace())  # which would be read
+    found = predict_test(engine, subject.usual.data, accelerator, flip=False, kept=kept)
+    expected = predict_test(engine, subject.usual.data, accelerator, flip=False)
+    assert (found.log_prob == expected.log_prob).all()
