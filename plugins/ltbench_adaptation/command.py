@@ -14,7 +14,7 @@ TEMPLATE = "a photo of a {}."
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
     about = ("Write text features of class names, as safetensors for lift(text_file=...). Needs the text model of a CLIP: "
-             "pip install ltbench[text], and its weights in a file or in the local cache.")
+             "pip install 'ltbench[text]', and its weights in a file or in the local cache.")
     parser = commands.add_parser("text-features", help="write text features of class names", description=about)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--dataset", metavar="NAME", help="whose class names, as for ltbench run")

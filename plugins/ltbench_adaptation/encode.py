@@ -35,7 +35,7 @@ def encode(classes: Sequence[str], templates: Sequence[str], model: str, weights
     try:
         import open_clip
     except ImportError as error:
-        raise ltbench.UserError("text features need open_clip: pip install ltbench[text]; or write a file yourself, see "
+        raise ltbench.UserError("text features need open_clip: pip install 'ltbench[text]'; or write a file yourself, see "
                                 "docs/foundation-features.md") from error
     if model not in open_clip.list_models():
         raise ltbench.UserError(f"--model must be one of open_clip.list_models(), got {model!r}")

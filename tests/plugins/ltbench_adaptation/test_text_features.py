@@ -149,4 +149,4 @@ def test_without_open_clip_it_says_what_is_missing(capsys: pytest.CaptureFixture
 
     monkeypatch.setattr(builtins, "__import__", without)
     assert main(["text-features", "--dataset", "digits-lt", "--model", "x", "--weights", "y", "--out", "t.safetensors"]) == 2
-    assert "text features need open_clip: pip install ltbench[text]" in capsys.readouterr().err
+    assert "text features need open_clip: pip install 'ltbench[text]'" in capsys.readouterr().err
