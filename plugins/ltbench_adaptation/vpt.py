@@ -13,9 +13,9 @@ from ltbench_adaptation.blocks import adapt
 
 
 class Prompted(nn.Module):
-    """Give a block prompts beside its tokens, and leave them out of what it gives, or not.
+    """Give a block prompts before its tokens, and leave them out of what it gives, or not.
 
-    They come after all positions were added, and stand last: to attention the order of tokens is nothing.
+    They come after all positions were added: to attention the order of tokens is nothing.
 
     Args:
         prompts: Shape (prompts, width).
@@ -31,12 +31,12 @@ class Prompted(nn.Module):
     def forward(self, tokens: Tensor, *others: Any, **named: Any) -> Tensor:
         """Return the block's tokens, shape (B, tokens, width), or with as many more as there are prompts."""
         prompts = self.prompts.to(tokens.dtype).expand(len(tokens), -1, -1)
-        given: Tensor = self.block(torch.cat([tokens, prompts], dim=1), *others, **named)
-        return given[:, :tokens.shape[1]] if self.ends else given
+        given: Tensor = self.block(torch.cat([prompts, tokens], dim=1), *others, **named)
+        return given[:, len(self.prompts):] if self.ends else given
 
 
 class Ended(nn.Module):
-    """Leave the last tokens out of what a block gives, so that no pooling sees them."""
+    """Leave the first tokens out of what a block gives, so that no pooling sees them."""
 
     def __init__(self, block: nn.Module, count: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Ended(nn.Module):
     def forward(self, tokens: Tensor, *others: Any, **named: Any) -> Tensor:
         """Return the block's tokens, shape (B, tokens - count, width)."""
         given: Tensor = self.block(tokens, *others, **named)
-        return given[:, :-self.count]
+        return given[:, self.count:]
 
 
 class VisualPrompts(ltbench.Method):
@@ -78,6 +78,9 @@ class VisualPrompts(ltbench.Method):
         bound = (6 / (patch[0].numel() + len(patch))) ** 0.5  # as Xavier's of the layer that makes tokens of patches
         added = [nn.Parameter(torch.empty(self.prompts, len(patch)).uniform_(-bound, bound))
                  for _ in range(len(blocks) if self.deep else 1)]
+        for block in blocks:
+            if hasattr(block.attn, "num_prefix_tokens"):  # which a rotation by position leaves as they are
+                block.attn.num_prefix_tokens += self.prompts
         for place, prompts in enumerate(added):
             blocks[place] = Prompted(blocks[place], prompts, ends=self.deep)
         if not self.deep:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from timm.models import VisionTransformer
+from timm.models.beit import Beit
 from timm.models.eva import Eva
 from torch import Tensor
 
@@ -52,8 +53,20 @@ def test_prompts_stand_beside_the_tokens_and_in_no_pooling(deep: bool, pool: str
     assert all(name.endswith(".prompts") for name in trained_names(changed))
 
 
+def test_positions_that_rotate_stay_those_of_the_image() -> None:
+    model = Eva(8, 2, 1, 0, embed_dim=WIDTH, depth=2, num_heads=4, use_rot_pos_emb=True).eval()
+    expected = model.forward_features(images())
+    VisualPrompts(facts(), prompts=COUNT).build_backbone(make(model)).eval()
+    tokens, rotation = model._pos_embed(model.patch_embed(images()))
+    hidden = torch.zeros(1, 1, TOKENS + COUNT, TOKENS + COUNT)
+    hidden[..., :COUNT] = -torch.inf  # nobody looks at a prompt, so that all must be as without
+    for block in model.blocks:
+        tokens = block(tokens, rope=rotation, attn_mask=hidden)
+    torch.testing.assert_close(model.norm(tokens), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_positions_that_are_bound_to_the_number_of_tokens_are_refused() -> None:
-    model = Eva(8, 2, 1, 0, embed_dim=WIDTH, depth=2, num_heads=4, use_rot_pos_emb=True)
-    with pytest.raises(UserError, match="'vpt' cannot change the blocks of a Eva: ") as caught:
+    model = Beit(8, 2, 1, 0, embed_dim=WIDTH, depth=2, num_heads=4, use_rel_pos_bias=True)
+    with pytest.raises(UserError, match="'vpt' cannot change the blocks of a Beit: ") as caught:
         VisualPrompts(facts()).build_backbone(make(model))
     assert "\n" not in str(caught.value)
