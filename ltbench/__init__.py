@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.data.augmentation import OneByOne as OneByOne
     from ltbench.data.base import Dataset as Dataset
     from ltbench.data.batch import Batch as Batch
+    from ltbench.data.naming import class_names as class_names
     from ltbench.data.partners import Partners as Partners
     from ltbench.data.parts import ImageSource as ImageSource
     from ltbench.data.parts import Parts as Parts
@@ -36,6 +37,8 @@ if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.errors import UserError as UserError
     from ltbench.leaderboard.runs import Runs as Runs
     from ltbench.method.class_distances import class_distance_normalized_variance as class_distance_normalized_variance
+    from ltbench.method.class_files import ClassFile as ClassFile
+    from ltbench.method.class_files import words_of as words_of
     from ltbench.method.class_means import class_centroids as class_centroids
     from ltbench.method.class_means import class_means as class_means
     from ltbench.method.context import Bank as Bank
@@ -96,6 +99,7 @@ _HOMES = {
     "ClassAware": "ltbench.data.samplers",
     "ClassBalanced": "ltbench.data.samplers",
     "ClassReversed": "ltbench.data.samplers",
+    "ClassFile": "ltbench.method.class_files",
     "Context": "ltbench.method.context",
     "CosineClassifier": "ltbench.method.heads",
     "Dataset": "ltbench.data.base",
@@ -144,6 +148,7 @@ _HOMES = {
     "class_centroids": "ltbench.method.class_means",
     "class_distance_normalized_variance": "ltbench.method.class_distances",
     "class_means": "ltbench.method.class_means",
+    "class_names": "ltbench.data.naming",
     "euclidean_distance": "ltbench.method.distances",
     "hookimpl": "ltbench.registry.hookspecs",
     "load": "ltbench.api",
@@ -156,6 +161,7 @@ _HOMES = {
     "row_blocks": "ltbench.system.mapped",
     "run": "ltbench.api",
     "shot_splits": "ltbench.terms.shots",
+    "words_of": "ltbench.method.class_files",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -44,11 +44,13 @@ PAGE = ROOT / "docs" / "comparing.md"
 PLAIN = "ce"
 COUNTED = "cifar100-lt@100"
 PRINTED = (COUNTED, "imagenet-lt", "inat18", "cifar10-lt@100")  # where a paper's setting is looked for, in this order
+TRANSFORMER = "timm:vit_tiny_patch16_224"  # of methods that work on no other kind, beside cross-entropy on the same
 IMAGES = 4  # of a counted step, two of a class
 SEED = 0
 FAMILIES = {"loss": "Losses and weights", "margin": "Margins and logit adjustment", "sampler": "Sampling", "mixing": "Mixing",
             "contrastive": "Contrastive", "regularizer": "Regularizers", "experts": "Experts",
-            "head": "Classifiers and second stages", "tool": "Tools", "": "Others"}
+            "head": "Classifiers and second stages", "adaptation": "Adaptation of pre-trained networks", "tool": "Tools",
+            "": "Others"}
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,14 @@ class Counted:
 
 @dataclass
 class Counter:
-    """Count what methods take on one dataset, each stage below once."""
+    """Count what methods take on one dataset, each stage below once.
+
+    Args:
+        changes: Of its common protocol.
+    """
 
     registry: Registry
+    changes: Mapping[str, Any] = field(default_factory=dict)
     finished: dict[tuple[int, str], Engine] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -99,7 +106,7 @@ class Counter:
         """
         dataset, ratio = self.dataset(name)
         task = Task(dataset.name, ratio, track=track, protocol=COMMON)  # type: ignore[arg-type]
-        return plan_run(method, task, dataset.protocols[COMMON], self.registry, dataset)
+        return plan_run(method, task, dataset.protocols[COMMON].replace(**self.changes), self.registry, dataset)
 
     def count(self, method: str) -> Counted:
         """Build a method's stages and count its last one."""
@@ -261,17 +268,17 @@ def line(spec: MethodSpec, own: Counted, plain: Counted, printed: str, boards: S
 
 def needs(registry: Registry, boards: Sequence[Mapping[str, Any]]) -> str:
     """Return the table of what every method needs, and why some are not counted."""
-    counter = Counter(registry)
-    plain = counter.count(PLAIN)
+    counters = {False: Counter(registry), True: Counter(registry, {"backbone": TRANSFORMER})}
+    plain = {kind: counter.count(PLAIN) for kind, counter in counters.items()}
     body: list[list[str]] = []
     left_out: list[str] = []
     for spec in sorted((entry.spec for entry in registry.methods.values()), key=lambda spec: spec.name):
         try:
-            own = counter.count(spec.name)
+            own = counters[spec.needs_transformer].count(spec.name)
         except Exception as error:  # whatever a plugin raises: its row says that it is missing, all others are there
             left_out.append(f"- `{spec.name}` is not counted: {brief(error)}")
             continue
-        body.append(line(spec, own, plain, counter.printed(spec.name), boards))
+        body.append(line(spec, own, plain[spec.needs_transformer], counters[False].printed(spec.name), boards))
     header = ["method", "year", "stage", "its paper's run, epochs", "views x streams", "step", "held", "kept", "prediction",
               "prediction, records"]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *body))

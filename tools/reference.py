@@ -33,13 +33,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Parts to build methods from": (
         "BackboneFactory", "HeadFactory", "Head", "ExpertBackbone", "ExpertHead", "CosineClassifier", "DistanceClassifier",
         "ReusedClassifier",
-        "euclidean_distance", "pairwise_squared_distance", "class_means", "class_centroids", "row_blocks", "Sampler",
+        "euclidean_distance", "pairwise_squared_distance", "ClassFile", "words_of",
+        "class_means", "class_centroids", "row_blocks", "Sampler",
         "InstanceBalanced", "ClassBalanced", "ClassAware", "ClassReversed", "SquareRoot", "OfClasses"),
     "Ranges of hyperparameters": ("Positive", "NonNegative", "Fraction", "Interval", "Uniform", "LogUniform", "Choice"),
     "What hooks return and get": (
         "MethodSpec", "DatasetSpec", "BackboneSpec", "BackboneRequest", "AugmentationSpec", "MetricSpec", "RunInfo"),
     "Augmentations": ("Augmentation", "ImageFacts", "OneByOne"),
-    "Datasets": ("Dataset", "Parts", "ImageSource", "TensorImages", "Published", "Totals"),
+    "Datasets": ("class_names", "Dataset", "Parts", "ImageSource", "TensorImages", "Published", "Totals"),
     "Terms": ("Task", "Protocol", "shot_splits"),
     "Run and read": ("run", "load", "Runs", "read_record", "read_geometry", "mean_interval", "UserError", "MissingData"),
 }

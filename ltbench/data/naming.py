@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ltbench.data.base import Dataset
 from ltbench.errors import UserError
-from ltbench.registry.discovery import Registry
+from ltbench.registry.discovery import Registry, load_registry
 from ltbench.system.settings import data_root
 from ltbench.terms.task import parse_ratio
 
@@ -54,6 +54,15 @@ def open_dataset(text: str, registry: Registry, ratio: str | float | None = None
     if asked and dataset.max_per_class is None:
         raise UserError(f"dataset {name!r} is long-tailed as it is and takes no ratio, got {asked[0]:g}")
     return dataset, asked[0] if asked else entry.spec.default_ratio
+
+
+def class_names(text: str) -> tuple[str, ...]:
+    """Return the class names of a dataset of any installed plugin, in the order of its labels.
+
+    Args:
+        text: As typed after ``--dataset``.
+    """
+    return tuple(open_dataset(text, load_registry(strict=False))[0].class_names)
 
 
 def dataset_of_record(name: str, registry: Registry, root: Path | None = None) -> Dataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -92,6 +92,8 @@ class Method(nn.Module):
             the base method.
         needs: For a later stage: the kinds of classifier (:func:`ltbench.kind_of`) that it can go on from; none for any. A run
             whose stage before leaves another is refused before any data is read.
+        yields: Slots with one owner that it leaves to any other method of the stack that owns them, such as the loss of a paper
+            whose subject is something else.
         leaves: Of a method that owns ``make_classifier`` or ``build_head``: the kind that it ends with; ``made`` for what the
             stack's ``make_classifier`` makes, ``kept`` for that of the stage before. None leaves it open until the run.
     """
@@ -106,6 +108,7 @@ class Method(nn.Module):
     reduction: Literal["mean", "sum"] | None = None
     below: ClassVar[str | None] = None
     needs: frozenset[str] = frozenset()
+    yields: ClassVar[frozenset[str]] = frozenset()
     leaves: str | None = None
 
     def __init_subclass__(cls, **keywords: Any) -> None:
@@ -187,6 +190,17 @@ class Method(nn.Module):
     def predict(self, ctx: Context, output: Output) -> Tensor:
         """Return logits (B, C) whose softmax is the probability, for evaluation."""
         return output.logits
+
+    def test_views(self, ctx: Context, images: Tensor) -> Sequence[Tensor]:
+        """Return the images that stand for each image in evaluation, such as crops of it; their logits are averaged.
+
+        Args:
+            images: Normalized, shape (B, channels, H, W).
+
+        Returns:
+            Batches of the same shape.
+        """
+        return (images,)
 
     # Slots that several methods share -------------------------------------------------------------------------------------
 

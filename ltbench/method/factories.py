@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.backbones.request import feature_dim
+from ltbench.backbones.transformer import find_transformer
 from ltbench.errors import UserError
 from ltbench.method.values import Output
 
@@ -105,6 +106,22 @@ class BackboneFactory:
         """Return one more whole backbone, which shares nothing: with initial weights of its own, or the given ones."""
         self.full()  # so that the first one is the same with and without others
         return self._build()
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images that it will see."""
+        return self._image_shape
+
+    def transformer(self) -> nn.Module:
+        """Return the part of the backbone whose ``blocks`` each have an ``attn`` and an ``mlp``, as timm's vision transformers.
+
+        It is part of :meth:`full`: what is changed in it, such as a block with an adapter beside it, is changed there.
+        """
+        found = find_transformer(self.full())
+        if found is None:
+            raise UserError(f"backbone {self._name!r} must be a vision transformer (such as timm:vit_tiny_patch16_224): it "
+                            "has no blocks of attention in one row")
+        return found
 
     def trunk(self, stages: int = 1) -> nn.Module:
         """Return all of the backbone but its last stage, or its last stages.

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from ltbench.data.batch import Batch
     from ltbench.method.context import Context
 
-OWNED = ("build_backbone", "make_classifier", "build_head", "streams", "views", "mix", "criterion", "step", "predict")
+OWNED = ("build_backbone", "make_classifier", "build_head", "streams", "views", "mix", "criterion", "step", "predict",
+         "test_views")
 ORDERED = ("fit", "adjust_logits")
-EVALUATION = frozenset({"predict", "adjust_logits"})
+EVALUATION = frozenset({"predict", "test_views", "adjust_logits"})
 SLOTS = (*OWNED, *ORDERED, "class_weights", "extra_losses", "parameter_groups", "setup", "start_epoch", "after_step", "end_epoch",
          "protocol_overrides", "measure")
 
@@ -52,6 +53,8 @@ def owner_of(methods: Sequence[type[Method]], slot: str) -> int | None:
         UserError: If two claim it, naming both and the slot.
     """
     claims = [position for position, method in enumerate(methods) if overrides(method, slot)]
+    if len(claims) > 1:
+        claims = [position for position in claims if slot not in methods[position].yields] or claims
     if len(claims) > 1:
         first, second = (methods[position].name for position in claims[:2])
         raise UserError(f"{first!r} and {second!r} cannot stand in one stack: both own {slot!r}")

@@ -1,4 +1,4 @@
-"""Whether a stage can cut up the backbone that stages before it leave, or that has given weights: found out on shapes alone."""
+"""Whether a stage can make its backbone of what there is: found out on shapes alone, before any data."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ if TYPE_CHECKING:
     from ltbench.planning.plan import StagePlan
 
 
-def check_backbone(trial: Stack, previous: StagePlan | None, start: Start | None, dataset: Dataset, registry: Registry) -> None:
-    """Build a stage's backbone from that of the stage before, or from the one that has given weights, without any weights.
+def check_backbone(trial: Stack, name: str, previous: StagePlan | None, start: Start | None, dataset: Dataset,
+                   registry: Registry) -> None:
+    """Build a stage's backbone, or make it of that of the stage before or of the one that has given weights, without any weights.
 
     A backbone that cannot be built without weights is left to the run.
+
+    Args:
+        name: Of the backbone.
 
     Raises:
         UserError: What the method or the factory says of a backbone that lacks the parts it asks for.
     """
-    name = previous.protocol.backbone if previous else start.backbone if start else None
-    if name is None or not trial.owns("build_backbone"):
+    if not trial.owns("build_backbone"):
         return
     try:
         with torch.device("meta"):

@@ -161,7 +161,6 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         if previous:
             check_below(trial, previous.leaves, previous.text)
             check_trainable(trial, facts)
-        check_backbone(trial, previous, start, dataset, registry)
         if previous and trial.evaluation_only:
             own = previous.protocol  # such a stage is evaluated as the one that it stands on
         else:
@@ -182,6 +181,7 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
                             f"{realized.backbone}")
         if realized.image_size != protocol.image_size:  # images are decoded once for all that a command compares
             raise UserError(f"image_size of {stage.text} must be {protocol.image_size}, the task's, got {realized.image_size}")
+        check_backbone(trial, realized.backbone, previous, start, dataset, registry)
         if previous and trial.evaluation_only:
             key = previous.key
         else:

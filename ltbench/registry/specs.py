@@ -12,7 +12,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LOOSE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 PROTOCOLS = ("smoke", "quick", "common")  # of every dataset
-KINDS = ("loss", "margin", "sampler", "mixing", "contrastive", "regularizer", "experts", "head", "tool")
+KINDS = ("loss", "margin", "sampler", "mixing", "contrastive", "regularizer", "experts", "head", "adaptation", "tool")
 
 def _require(spec: object, name: str, pattern: re.Pattern[str]) -> None:
     if not pattern.fullmatch(name):
@@ -60,6 +60,8 @@ class MethodSpec:
         base: Whether this is the method that an empty stack stands for. Exactly one installed method says so.
         needs_classifier: Whether it reads or adjusts, in a later stage, what the stage before classifies with, so that it cannot
             stand on a backbone alone.
+        needs_transformer: Whether it works on vision transformers alone, see :meth:`ltbench.BackboneFactory.transformer`: the
+            conformance kit then tries it on a small one.
         per_part: Whether it trains something else where ``--accumulate`` cuts a global batch into parts, seen one after the
             other: a loss on how images of a batch lie to each other does. The number of parts then stands in the key.
         partner: Whether the conformance kit tries every other method beside or below this one: a usual companion of its kind,
@@ -67,7 +69,8 @@ class MethodSpec:
         fixed: Hyperparameters of the class that the preset sets for good: they are no longer listed, and nobody sets them.
         defaults: Hyperparameters of the class that start at another value.
         kind: The family that listings show it in: what it changes, ``loss``, ``margin``, ``sampler``, ``mixing``,
-            ``contrastive``, ``regularizer``, ``experts`` or ``head``, or ``tool`` for what looks or repairs; empty if none fits.
+            ``contrastive``, ``regularizer``, ``experts``, ``head`` or ``adaptation``, or ``tool`` for what looks or repairs;
+            empty if none fits.
     """
 
     name: str
@@ -78,6 +81,7 @@ class MethodSpec:
     aliases: tuple[str, ...] = ()
     base: bool = False
     needs_classifier: bool = False
+    needs_transformer: bool = False
     partner: bool = False
     per_part: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict, hash=False)

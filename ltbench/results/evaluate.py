@@ -95,7 +95,7 @@ def speak(engine: Engine, data: TaskData, source: ImageSource, indices: Tensor, 
     precision, backbone = evaluation_precision(accelerator), engine.trained.backbone
     own = torch.arange(len(indices))[accelerator.process_index::accelerator.num_processes]
     embed: Callable[[Tensor], Tensor]
-    if kept is None:
+    if kept is None or engine.has_test_views:
         embed = Embedder(backbone, data, accelerator.device, source, indices, precision)
         served = evaluation_batches(source, indices, BATCH, accelerator.device, accelerator.process_index,
                                     accelerator.num_processes)

@@ -121,7 +121,7 @@ def _watch(subject: Subject, text: str, folder: Path) -> str:
     """Play an expression's last stage in a fork, which starts with the memory that is in use and no peak of before."""
     dataset = Crowd()
     task = Task(dataset.name, None, protocol=PROTOCOL.name)
-    plan = plan_run(text, task, PROTOCOL, subject.registry, dataset)
+    plan = plan_run(text, task, subject.on(PROTOCOL), subject.registry, dataset)
     data = load_task_data(dataset, dataset.load(None), task, None)
     runner = subject.usual.runner(folder / "store")
     below: Engine | None = None

@@ -13,7 +13,7 @@ from ltbench.method.contract import Method
 from ltbench.method.values import Facts, Seen, Step
 from ltbench.registry.hookspecs import hookimpl
 from ltbench.registry.specs import BackboneSpec, MethodSpec
-from ltbench.testing.backbone import NAME
+from ltbench.testing import backbone
 
 OBSERVER = "conformance_observer"
 CLASSIFIER = "conformance_classifier"
@@ -105,5 +105,6 @@ def ltbench_methods() -> list[MethodSpec]:
 
 @hookimpl
 def ltbench_backbones() -> list[BackboneSpec]:
-    """Return the network."""
-    return [BackboneSpec(NAME, "ltbench.testing.backbone:build", "features of an image do not depend on its batch")]
+    """Return the networks."""
+    return [BackboneSpec(backbone.NAME, "ltbench.testing.backbone:build", "features of an image do not depend on its batch"),
+            BackboneSpec("conformance_transformer", "ltbench.testing.transformer:build", "two blocks of attention")]

@@ -35,6 +35,7 @@ BATCH = 64
 # One step an epoch, in either stage, so that two steps cross the end of an epoch and a checkpoint: 94 images at ratio 20.
 PROTOCOL = DigitsLT.protocols["smoke"].replace(epochs=STEPS, batch_size=BATCH, stage2_draws=float(STEPS), stage2_batch_size=BATCH)
 SPLIT = PROTOCOL.replace(backbone=backbone.NAME)  # batch norm would tell a part of a batch from the whole
+TRANSFORMER = "conformance_transformer"  # the backbone of methods that work on no other
 CUT = SPLIT.replace(epochs=5, stage2_draws=5.0)  # what begins in the last fifth of a training begins
 USUAL_RATIO = 20.0
 ONE_IMAGE_RATIO = 100.0  # int(120 / 100) = 1 image in the last class
@@ -88,7 +89,8 @@ class Scene:
 
     Args:
         folder: Where earlier stages are stored; several processes must share it. None for one of this process's own.
-        before: Finished earlier stages by number and key: a stage that only changes predictions has the key of the one before.
+        before: Finished earlier stages by number, key and text: a stage that only changes predictions has the key of the one
+            before, and one with a method that does so has the key of that without it.
     """
 
     registry: Registry
@@ -97,7 +99,7 @@ class Scene:
     precision: str = "fp32"
     cpu: bool = True
     protocol: Protocol = PROTOCOL
-    before: dict[tuple[int, str], Stage] = field(default_factory=dict)
+    before: dict[tuple[int, str, str], Stage] = field(default_factory=dict)
 
     @property
     def data(self) -> TaskData:
@@ -114,7 +116,7 @@ class Scene:
         *earlier, last = plan(text, self.registry, self.ratio, self.precision, self.protocol).stages
         previous: Stage | None = None
         for stage in earlier:
-            place = stage.number, stage.key
+            place = stage.number, stage.key, stage.text
             if place not in self.before:
                 runner = self.runner((self.folder or Path(_own_folder().name)) / f"{self.ratio:g}")
                 self.before[place] = runner.obtain(stage, SEED, self.data, previous)

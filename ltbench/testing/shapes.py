@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest import mock
 
 import torch
 from torch import Tensor
 
 from ltbench.data.view import plain_view
-from ltbench.testing import scene
 from ltbench.testing.results import Failure
 from ltbench.testing.stand_in import free_memory, stand_in
 from ltbench.testing.subject import Subject, Trained
@@ -77,7 +77,7 @@ def _name(kind: torch.dtype) -> str:
 
 def bf16(subject: Subject) -> None:
     """Train two steps in bfloat16 autocast; losses and predictions must be finite, and the weights stay float32."""
-    place = scene.Scene(subject.registry, precision="bf16", folder=subject.usual.folder)
+    place = replace(subject.usual, precision="bf16", before={})
     for text in subject.expressions:
         trained = subject.train_anew(text, place)
         check_finite(f"{text} in bfloat16", trained)
@@ -89,7 +89,7 @@ def devices(subject: Subject) -> None:
     here = torch.cuda.is_available()
     for memory, where in ((1 << 36, "on a GPU"), (0, "on a GPU that has no room for features")):
         with free_memory(memory) if here else stand_in(memory), mock.patch.object(features, "IN_MEMORY", memory):
-            place = scene.Scene(subject.registry, cpu=not here, folder=subject.usual.folder)
+            place = replace(subject.usual, cpu=not here, before={})
             for text in subject.expressions:
                 if memory or "/" in text:  # the features of a first stage change, and are not kept
                     _check_place(f"{text} {where}", subject.train_anew(text, place))

@@ -39,11 +39,15 @@ class Subject:
         self.entry: Registered[MethodSpec] = self.registry.methods.get(method)
         self.name = self.entry.spec.name
         self.stands_on = stands_on
-        self.usual = _scene(plugins, scene.USUAL_RATIO, folder)
-        self.one_image = _scene(plugins, scene.ONE_IMAGE_RATIO, folder)
-        self.split = _scene(plugins, scene.USUAL_RATIO, folder, scene.SPLIT)
-        self.cut = _scene(plugins, scene.USUAL_RATIO, folder, scene.CUT)
+        self.usual = _scene(plugins, scene.USUAL_RATIO, folder, self.on(scene.PROTOCOL))
+        self.one_image = _scene(plugins, scene.ONE_IMAGE_RATIO, folder, self.on(scene.PROTOCOL))
+        self.split = _scene(plugins, scene.USUAL_RATIO, folder, self.on(scene.SPLIT))
+        self.cut = _scene(plugins, scene.USUAL_RATIO, folder, self.on(scene.CUT))
         self._trained: dict[str, Trained] = {}
+
+    def on(self, protocol: Protocol) -> Protocol:
+        """Return a protocol with a backbone that the method works on."""
+        return protocol.replace(backbone=scene.TRANSFORMER) if self.entry.spec.needs_transformer else protocol
 
     @property
     def expressions(self) -> list[str]:
@@ -68,5 +72,5 @@ class Subject:
 
 
 @functools.cache
-def _scene(plugins: tuple[str, ...], ratio: float, folder: Path | None, protocol: Protocol = scene.PROTOCOL) -> Scene:
+def _scene(plugins: tuple[str, ...], ratio: float, folder: Path | None, protocol: Protocol) -> Scene:
     return Scene(scene.installed(plugins), ratio, folder, protocol=protocol)

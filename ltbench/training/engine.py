@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -135,9 +135,25 @@ class Engine(nn.Module):
     @torch.no_grad()
     def predict(self, batch: Batch | Tensor) -> Tensor:
         """Return the logits (B, C) whose softmax is the stage's probability, in evaluation mode."""
+        if isinstance(batch, Tensor) and len(views := self._test_views(batch)) > 1:
+            return torch.stack([self._predict(view) for view in views]).mean(dim=0)
+        return self._predict(batch)
+
+    @property
+    def has_test_views(self) -> bool:
+        """Whether other images may stand for a test image, so that its embedding alone says too little."""
+        return self.stack.owns("test_views") or (self.below is not None and self.below.has_test_views)
+
+    def _test_views(self, images: Tensor) -> Sequence[Tensor]:
+        below = self.below
+        if below is not None and not self.stack.owns("test_views"):
+            return below._test_views(images)
+        return self.stack.owner("test_views").test_views(self.ctx, images)
+
+    def _predict(self, batch: Batch | Tensor) -> Tensor:
         below = self.below
         if below is not None and not self.stack.owns("predict"):
-            logits = below.predict(batch)
+            logits = below._predict(batch)
         else:
             logits = self.stack.owner("predict").predict(self.ctx, self.output(batch))
         for method in self.stack.methods:

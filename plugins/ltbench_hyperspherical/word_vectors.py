@@ -5,27 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 import ltbench
-
-_DIGITS = 16  # of the hash, at least
-_NAMED = 5  # classes in one error
-
-
-def words_of(name: str) -> tuple[str, ...]:
-    """Return the words that a class's name is made of, lower case: those of ``maple_tree`` are ``maple`` and ``tree``.
-
-    Args:
-        name: Of a class.
-    """
-    return tuple(word for word in re.split(r"[\s_\-/,.]+", name.lower()) if word)
 
 
 @functools.lru_cache(maxsize=2)
@@ -44,24 +30,19 @@ def read_class_vectors(name: str, sha256: str, class_names: tuple[str, ...]) -> 
     Raises:
         UserError: If it is not there, is another file, is damaged, or lacks a class.
     """
-    if not name:
-        raise ltbench.UserError("vectors_file must name a text file of word vectors, got none")
-    if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
-        raise ltbench.UserError(f"vectors_file must be below the folder that ltbench is run in, got {name}")
+    file = ltbench.ClassFile("vectors", "a text file of word vectors", name, sha256)
     choices = [_choices(each) for each in class_names]
     wanted = {word for each in choices for group in each for word in group}
-    found, digest = _read(name, wanted)
-    if len(sha256) < _DIGITS or not digest.startswith(sha256.lower()):
-        raise ltbench.UserError(f"vectors_sha256 must be {digest[:_DIGITS]} (or more of it) for {name}, got {sha256}")
+    found, digest = _read(file, wanted)
+    file.require(digest)
     rows = [_mean(each, found) for each in choices]
     if missing := [each for each, row in zip(class_names, rows, strict=True) if row is None]:
-        shown = ", ".join(map(repr, missing[:_NAMED])) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
-        raise ltbench.UserError(f"vectors_file must have a vector for every class, {name} has none for {shown}")
+        raise file.lacking("a vector", missing)
     return F.normalize(torch.stack([row for row in rows if row is not None]), dim=1)
 
 
 def _choices(name: str) -> list[tuple[str, ...]]:
-    words = words_of(name)
+    words = ltbench.words_of(name)
     return [(name,), (name.lower(),), ("_".join(words),), words]
 
 
@@ -72,22 +53,22 @@ def _mean(choices: Sequence[tuple[str, ...]], found: Mapping[str, Tensor]) -> Te
     return None
 
 
-def _read(name: str, wanted: set[str]) -> tuple[dict[str, Tensor], str]:
+def _read(file: ltbench.ClassFile, wanted: set[str]) -> tuple[dict[str, Tensor], str]:
     """Return the vectors of wanted words, the first of each, and the file's sha256, in one pass over it."""
     found: dict[str, Tensor] = {}
     hashed = hashlib.sha256()
     try:
-        with Path(name).open("rb") as stream:
+        with file.path().open("rb") as stream:
             for number, line in enumerate(stream, start=1):
                 hashed.update(line)
                 word, *numbers = line.rstrip().split(b" ")
                 text = word.decode("utf-8", errors="replace")
                 if text in wanted and text not in found and not (number == 1 and len(numbers) == 1):
-                    found[text] = _vector(numbers, f"line {number} of {name}")
+                    found[text] = _vector(numbers, f"line {number} of {file.name}")
     except OSError as error:
-        raise ltbench.UserError(f"vectors_file must be a file that can be read, got {name}: {error.strerror}") from error
+        raise file.unreadable(error) from error
     if len({len(vector) for vector in found.values()}) > 1:
-        raise ltbench.UserError(f"vectors_file must hold vectors of one length, got {name}")
+        raise ltbench.UserError(f"vectors_file must hold vectors of one length, got {file.name}")
     return found, hashed.hexdigest()
 
 

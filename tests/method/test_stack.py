@@ -36,6 +36,20 @@ def test_a_slot_has_one_owner() -> None:
     assert not both.owns("step")
 
 
+def test_a_slot_is_yielded_to_one_who_does_not() -> None:
+    class Yielding(toys.Margin):
+        name = "yielding"
+        yields = frozenset({"criterion", "make_classifier"})
+
+    class Too(Yielding):
+        name = "too"
+
+    assert stack(Yielding).owner("criterion").name == "yielding"
+    assert stack(Yielding, toys.Margin).owner("criterion").name == "margin"
+    with pytest.raises(UserError, match="'yielding' and 'too' cannot stand in one stack: both own 'make_classifier'"):
+        stack(Yielding, Too)
+
+
 def test_later_stages_agree_on_inputs_and_backbone() -> None:
     assert (stack(toys.Retrain, stage=2).inputs, stack(toys.Retrain, stage=2).backbone) == ("features", "frozen")
     assert (stack(toys.Drift, stage=2).inputs, stack(toys.Drift, stage=2).backbone) == ("images", "drifting")

@@ -12,15 +12,16 @@ from ltbench.registry.specs import MethodSpec
 from ltbench.terms.task import Task
 from ltbench.testing import scene
 
-REGISTRY = load_registry(strict=False)
-SPECS: list[MethodSpec] = [entry.spec for entry in map(REGISTRY.methods.get, REGISTRY.methods)
+REGISTRY = scene.installed()
+SPECS: list[MethodSpec] = [entry.spec for entry in map(REGISTRY.methods.get, load_registry(strict=False).methods)
                            if entry.distribution == "ltbench"]
+TRANSFORMERS = {spec.name for spec in SPECS if spec.needs_transformer}
 FIRST = sorted({spec.name for spec in SPECS if 1 in spec.stages})
 LATER = sorted({spec.name for spec in SPECS if 2 in spec.stages})
 
 # What a stage leaves that is not a linear classifier.
-LEAVES = {"dnc": "SubCentroids", "ldam": "cosine", "gcl": "cosine", "reslt": "residual branches", "tde": "several heads",
-          "lws": "scales",
+LEAVES = {"dnc": "SubCentroids", "ldam": "cosine", "gcl": "cosine", "lift": "cosine", "reslt": "residual branches",
+          "tde": "several heads", "lws": "scales",
           "mislas": "scales", "disalign": "calibration", "oltr": "a memory",
           **dict.fromkeys(("ride", "ncl", "sade", "shike", "shike_rebalance"), "experts"), "lfme_experts": "experts of shots",
           "cb_experts": "experts that reject", "cb_calibration": "calibrated experts",
@@ -34,15 +35,18 @@ NEEDS = {**dict.fromkeys(("lws", "tau_norm", "disalign", "maxnorm", "iccl_rebala
                           "dro_lt_public", "tsc", "mislas"), "linear"),
          **dict.fromkeys(("multi_ncm", "multi_ncm_la"), "centroids"), "lfme": "experts of shots",
          "cb_calibration": "experts that reject", "shike_rebalance": "experts"}
-PASSED_ON = ("bn_stats", "post_la")
-# Branches, experts and what looks at maps leave no backbone with one last stage to cut off.
-CUT_UP = {"bbn", "ride", "ncl", "sade", "shike", "lfme_experts", "cb_experts", "oltr"}
+PASSED_ON = ("bn_stats", "post_la", "tte")
+# Branches, experts and what looks at maps leave no backbone with one last stage to cut off; transformers have none.
+CUT_UP = {"bbn", "ride", "ncl", "sade", "shike", "lfme_experts", "cb_experts", "oltr", *TRANSFORMERS}
 CUTS = ("cb_experts", "oltr")
 
 
 def refused(text: str) -> str | None:
+    protocol = scene.PROTOCOL
+    if text.partition("/")[0] in TRANSFORMERS:
+        protocol = protocol.replace(backbone=scene.TRANSFORMER)
     try:
-        plan_run(text, Task("digits-lt", 20.0), scene.PROTOCOL, REGISTRY, DigitsLT())
+        plan_run(text, Task("digits-lt", 20.0), protocol, REGISTRY, DigitsLT())
     except UserError as error:
         return str(error)
     return None
@@ -84,6 +88,14 @@ def test_options_count() -> None:
         "'DistanceClassifier'")
     for unable in ("ce/crt+ldam/tau_norm", "ldam/bn_stats/lws", "ldam/post_la/maxnorm", "ce/pc(distance=squared)/multi_ncm"):
         assert refused(unable), unable
+
+
+@pytest.mark.parametrize("name", ["ride", "sade", "bbn", "shike"])
+def test_a_first_stage_on_a_backbone_that_lacks_its_parts(name: str) -> None:
+    protocol = scene.PROTOCOL.replace(backbone=scene.TRANSFORMER)
+    with pytest.raises(UserError, match="cannot be split"):
+        plan_run(name, Task("digits-lt", 20.0), protocol, REGISTRY, DigitsLT())
+    assert refused(name) is None
 
 
 @pytest.mark.parametrize("name", ["cb", "drs", "balanced_softmax", "rs", "drw"])

@@ -40,7 +40,7 @@ def expressions(method: str) -> Iterator[str]:
 @pytest.mark.parametrize("method", [name for name in REGISTRY.methods if next(expressions(name), None)])
 def test_every_choice_stays_on_the_device(method: str) -> None:
     with stand_in():
-        place = scene.Scene(REGISTRY)
+        place = scene.Scene(scene.installed(), protocol=Subject(method).on(scene.PROTOCOL))
         for text in expressions(method):
             with scene.scratch() as folder:
                 try:

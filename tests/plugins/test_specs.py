@@ -35,11 +35,13 @@ EXPECTED = {
     "ltbench_nc": {"nc", "center_loss"},
     "ltbench_contrastive": {"bcl", "paco", "gpaco", "proco", "kcl", "fcl", "tsc"},
     "ltbench_hyperspherical": {"hyperspherical", "hyperspherical_psc", "psc", "etf", "hpn", "max_separation", "word2vec"},
+    "ltbench_adaptation": {"linear_probe", "bitfit", "lora", "adaptformer", "vpt", "lift", "tte"},
     "ltbench_losses": {"vs", "cdt", "ib", "eql", "seesaw", "gcl", "arb", "reslt"},
 }
 PLUGINS = tuple(EXPECTED)
 SPECS: list[MethodSpec] = [spec for plugin in PLUGINS for spec in importlib.import_module(f"{plugin}.plugin").ltbench_methods()]
 LIBRARIES = {"ltbench", "torch", "numpy", "scipy", "sklearn", "torchvision", "timm", "matplotlib", "threadpoolctl",
+             "safetensors", "huggingface_hub", "open_clip",
              *sys.stdlib_module_names}
 FACTS = ltbench.Facts(torch.tensor([30, 8, 1]), feature_dim=4, epochs=5)
 

@@ -39,7 +39,7 @@ def expressions() -> list[str]:
 
 def plans(texts: list[str]) -> list[RunPlan]:
     task = Task(DigitsLT.name, 20.0, protocol=PROTOCOL.name)
-    return [plan_run(text, task, PROTOCOL, scene.installed(), DigitsLT()) for text in texts]
+    return [plan_run(text, task, Subject(text.rpartition("/")[2]).on(PROTOCOL), scene.installed(), DigitsLT()) for text in texts]
 
 
 def main(folder: Path, accumulation: int, texts: list[str]) -> None:

@@ -10,11 +10,12 @@ import torch.nn.functional as F
 
 from ltbench.data.digits import DigitsLT
 from ltbench.errors import UserError
+from ltbench.method.class_files import words_of
 from ltbench.method.values import Facts
 from ltbench.testing.kit import check_method
 from ltbench.testing.scene import Scene, installed, scratch
 from ltbench_hyperspherical.word2vec import Word2VecPrototypes
-from ltbench_hyperspherical.word_vectors import read_class_vectors, words_of
+from ltbench_hyperspherical.word_vectors import read_class_vectors
 
 VECTORS = b"6 2\nmaple 3 4\ntree 5 0\ncat 0 2\nthe 1 1\npine_tree 0 -1\ncat 9 9\n"
 NAMES = ("maple_tree", "Cat", "pine_tree")
