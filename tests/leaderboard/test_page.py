@@ -167,8 +167,8 @@ def test_tables_of_unequal_terms_stand_apart_and_unranked_ones_say_why() -> None
 
 
 @pytest.mark.parametrize(("said", "why", "standing"), [
-    (TIED, None, "best"), (WORSE, None, "worse"), (NOT_COMPARED, "one seed", "not-compared"), (NOT_COMPARED, None, "not-compared"),
-    (WORSE, "a run broke", "not-compared"),  # whatever else a row says
+    (TIED, None, "best"), (WORSE, None, "worse"), (NOT_COMPARED, "one seed", "not-compared"),
+    (NOT_COMPARED, None, "not-compared"), (WORSE, "a run broke", "not-compared"),  # whatever else a row says
 ])
 def test_not_compared_is_told_from_worse(said: str, why: str | None, standing: str) -> None:
     text = page(board([table([row(9, standing=said, not_compared=why)])]))
@@ -286,3 +286,10 @@ def test_bounds_of_many_and_few_are_the_tables() -> None:
     text = page(board([table([row(0)], protocol={"splits": [50, 10]})]))
     assert embedded(text)[0]["splits"] == [50, 10] and "over classes of 10 to 50 training images" in text
     assert embedded(page(small()))[0]["splits"] == [100, 20]
+
+
+def test_the_page_of_a_folder_links_to_no_board() -> None:
+    content, headings = parts(small())
+    del content["asked"]
+    read = Reader(render_page(content, headings))
+    assert [attributes["href"] for tag, attributes in read.elements if tag == "a"] == ["#rows"]

@@ -43,9 +43,9 @@ def _best(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
         known = [(mean, row) for row in rows if (mean := figure(row, key).mean) is not None]
         if known:
             _, row = max(known, key=lambda pair: pair[0])
-            mean, half = cell(figure(row, key), 1)
-            alike = sum(cell(Estimate(value, None, 0), 1)[0] == mean for value, _ in known) - 1
-            yield {"what": what, "method": row["method"], "mean": mean, "half": half, "first": "yes" if place == 0 else "",
+            shown, half = cell(figure(row, key), 1)
+            alike = sum(cell(Estimate(value, None, 0), 1)[0] == shown for value, _ in known) - 1
+            yield {"what": what, "method": row["method"], "mean": shown, "half": half, "first": "yes" if place == 0 else "",
                    "alike": f"and {_counted(alike, 'other')}" if alike else ""}
 
 

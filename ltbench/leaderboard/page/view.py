@@ -34,8 +34,10 @@ def view(content: Mapping[str, Any], headings: Sequence[Heading]) -> dict[str, A
     tables = [_table(table, heading, known) for table, heading in zip(plain["tables"], headings, strict=True)]
     _name(tables)
     titles = {column.label: column.title for table in tables for column in table["columns"]}
-    return {"name": plain["name"], "title": plain["title"], "tolerance": f"{plain['tolerance']:g}", "tables": tables,
-            "titles": titles, "claims": claims_view(plain.get("claims", ())), "printed": printed_view(plain.get("printed", ())),
+    # A page of a folder alone has no board's files beside it, and no page over all boards above it.
+    return {"name": plain["name"], "title": plain["title"], "of_board": "asked" in plain,
+            "tolerance": f"{plain['tolerance']:g}", "tables": tables, "titles": titles,
+            "claims": claims_view(plain.get("claims", ())), "printed": printed_view(plain.get("printed", ())),
             "asked": asked_view(plain.get("asked", ()))}
 
 
