@@ -10,7 +10,7 @@ import pytest
 
 from ltbench.leaderboard.page import render_index
 from tests.support.chromium import Browser
-from tests.support.page_factory import board, broken, large, parts, three, unrun
+from tests.support.page_factory import board, broken, large, parts, row, table, three, unrun
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +19,15 @@ def paper_track() -> dict[str, Any]:
     return board(broken()["tables"][1:])
 
 
-@pytest.mark.parametrize("content", [three, large, broken, paper_track])
+def wide() -> dict[str, Any]:
+    """A board whose intervals end where figures do, so that they are written with both ends."""
+    ends = {f"accuracy.{name}": {"mean": 98.7, "ci95": [95.8, 100.0], "runs": 3} for name in ("all", "many", "medium", "few")}
+    ends |= {name: {"mean": 98.7, "ci95": [95.8, 100.0], "runs": 3} for name in ("worst_tenth", "harmonic_mean")}
+    long = row(0, metrics=row(0)["metrics"] | ends, method="ce/a_method_with_a_long_name(strength=0.25)")
+    return board([table([long, row(1)])])
+
+
+@pytest.mark.parametrize("content", [three, large, broken, paper_track, wide])
 def test_a_phone_scrolls_down_only(browser: Browser, tmp_path: Path, content: Any) -> None:
     browser.size(390, 844)
     browser.open(content(), tmp_path)
@@ -43,7 +51,7 @@ def test_a_phone_has_the_table_on_its_first_screen(browser: Browser, tmp_path: P
     assert "harmonic mean" in browser.run("return document.getElementById('opened').innerText")
 
 
-@pytest.mark.parametrize("content", [large, unrun])
+@pytest.mark.parametrize("content", [large, wide, unrun])
 def test_nothing_is_cut_off_and_nothing_scrolls_within_the_page(browser: Browser, tmp_path: Path, content: Any) -> None:
     browser.size(1440, 900)
     browser.open(content(), tmp_path)
