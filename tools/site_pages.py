@@ -1,7 +1,7 @@
-"""Pages of the documentation that are written elsewhere in the repository: README, method cards, contributing, changelog.
+"""Pages of the documentation that are written elsewhere in the repository: README, method cards, contributing, changelog, boards.
 
 A hook of MkDocs (``hooks:`` in mkdocs.yml). Links between files of the repository become links between pages; a link to a file
-that is no page keeps its text alone.
+that is no page keeps its text alone. The boards' own pages are copied as they are, to ``boards/``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGEL
          "plugins/README.md": "methods/index.md"}
 PAGES |= {f"plugins/{path.parent.name}/README.md": f"methods/{path.parent.name.removeprefix('ltbench_')}.md"
           for path in sorted((ROOT / "plugins").glob("*/README.md"))}
+# The boards' pages, and the files that they link to, are copied as they are.
+BOARD_FILES = [path.relative_to(ROOT).as_posix()
+               for name in ("index.html", "*/index.html", "*/board.json", "*/board.csv", "*/board.tex")
+               for path in sorted((ROOT / "leaderboards").glob(name))]
+BOARD_PAGES = {place: f"boards/{place.removeprefix('leaderboards/')}" for place in BOARD_FILES}
+BOARD_PAGES |= {place.replace("index.html", "README.md"): page for place, page in BOARD_PAGES.items() if place.count("/") == 2}
 _LINK = re.compile(r"(?<!!)\[((?:[^][]|\[[^]]*\])*)\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
@@ -40,7 +46,7 @@ def relinked(text: str, source: str, page: str) -> str:
         if not path or re.match(r"[a-z]+:", path):
             return match.group(0)
         place = posixpath.normpath(posixpath.join(folder, path))
-        found = place.removeprefix("docs/") if place.startswith("docs/") else PAGES.get(place)
+        found = place.removeprefix("docs/") if place.startswith("docs/") else PAGES.get(place) or BOARD_PAGES.get(place)
         return f"[{label}]({posixpath.relpath(found, posixpath.dirname(page) or '.')}{mark}{anchor})" if found else label
 
     parts, end = [], 0
@@ -55,6 +61,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for source, page in PAGES.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=relinked(text, source, page)))
+    for source in BOARD_FILES:
+        files.append(File.generated(config, BOARD_PAGES[source], abs_src_path=str(ROOT / source)))
     return files
 
 

@@ -6,7 +6,7 @@ import argparse
 import functools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,7 @@ def _publish(boards: Sequence[Board], args: argparse.Namespace) -> int:
     """Regenerate boards, or say only which file is not as it should be (--check) or which rows change (--diff)."""
     from ltbench.leaderboard.diff import changes, read_base, to_markdown
     from ltbench.leaderboard.given import read_given
-    from ltbench.leaderboard.publish import differing, generate, write
+    from ltbench.leaderboard.publish import generate, generate_index
     from ltbench.results.class_names import names_of_record
 
     if args.diff is not None and not args.diff.is_dir():
@@ -69,7 +69,7 @@ def _publish(boards: Sequence[Board], args: argparse.Namespace) -> int:
     if args.format or args.out:
         raise UserError(f"--{'format' if args.format else 'out'} is for folders of records: a board has files of its own")
     named = functools.partial(names_of_record, registry=args.registry)
-    changed = 0
+    changed, made = 0, []
     for board in boards:
         given = read_given(board.folder.parent, Path(args.reported) if args.reported else None)
         files = generate(board, given, args.registry.remarks, named)
@@ -77,13 +77,25 @@ def _publish(boards: Sequence[Board], args: argparse.Namespace) -> int:
             before = read_base(args.diff / board.name / "board.json")
             print(to_markdown(board.name, changes(before, json.loads(files["board.json"]))))
             continue
-        names = differing(board, files) if args.check else write(board, files)
-        changed += len(names)
-        for name in names:
-            print(f"{board.name}/{name} {'is not as its records say' if args.check else 'written'}")
-        if not names:
-            print(f"{board.name}: all {len(files)} files are as its records say")
+        made.append(files)
+        changed += _written(board.folder, f"{board.name}/", files, args.check)
+    # The page over all boards is of them all: one board alone does not change it.
+    if made and not args.directories:
+        changed += _written(Path(BOARDS), "", generate_index(made), args.check)
     return 1 if args.check and changed else 0
+
+
+def _written(folder: Path, name: str, files: Mapping[str, bytes], check: bool) -> int:
+    """Write generated files, or only look whether they are as they should be; say so, and return how many were not."""
+    from ltbench.leaderboard.publish import differing_in, write_into
+
+    names = differing_in(folder, files) if check else write_into(folder, files)
+    for file in names:
+        print(f"{name}{file} {'is not as its records say' if check else 'written'}")
+    if not names:
+        print(f"{name.rstrip('/') or 'the page over all boards'}: "
+              f"{f'all {len(files)} files are' if len(files) > 1 else 'is'} as its records say")
+    return len(names)
 
 
 def _show(folders: Sequence[Path], args: argparse.Namespace) -> int:

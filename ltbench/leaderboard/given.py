@@ -10,6 +10,8 @@ from ltbench.leaderboard.asked import FILE as RUNS
 from ltbench.leaderboard.asked import Asked, read_asked
 from ltbench.leaderboard.claims import FILE as CLAIMS
 from ltbench.leaderboard.claims import Claim, read_claims
+from ltbench.leaderboard.papers import FILE as PAPERS
+from ltbench.leaderboard.papers import Paper, read_papers
 from ltbench.leaderboard.reported import Printed, PrintedRow, read_rows
 
 REPORTED = "reported.csv"
@@ -23,11 +25,13 @@ class Given:
         rows: All printed rows, whoever ran them.
         claims: Of papers on rows that they ran themselves.
         asked: Runs of boards and of printed rows.
+        papers: That methods are from.
     """
 
     rows: tuple[PrintedRow, ...] = ()
     claims: tuple[Claim, ...] = ()
     asked: tuple[Asked, ...] = ()
+    papers: tuple[Paper, ...] = ()
 
     @cached_property
     def printed(self) -> tuple[Printed, ...]:
@@ -51,4 +55,4 @@ def read_given(folder: Path, reported: Path | None = None) -> Given:
     rows = read_rows(file) if reported or file.exists() else []
     own = [row.claim for row in rows if row.claim is not None]
     claims = read_claims(file.parent / CLAIMS, own) if rows else []
-    return Given(tuple(rows), tuple(claims), tuple(read_asked(file.parent / RUNS)))
+    return Given(tuple(rows), tuple(claims), tuple(read_asked(file.parent / RUNS)), tuple(read_papers(file.parent / PAPERS)))

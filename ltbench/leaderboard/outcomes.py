@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ltbench.errors import UserError
 from ltbench.leaderboard.rows import Run
+from ltbench.leaderboard.sketch import Sketch, sketch
 from ltbench.results.records import Mismatch, Stored, load_predictions, verify
 from ltbench.terms.shots import USUAL, Splits
 
@@ -26,6 +27,7 @@ class Outcome:
         labels: True class of each image, int64, shape (N,).
         correct: bool, shape (N,).
         splits: Where many, medium and few part.
+        sketch: What a page draws of the predictions; None where they do not fit the record.
     """
 
     path: Path
@@ -34,6 +36,7 @@ class Outcome:
     labels: npt.NDArray[np.int64]
     correct: npt.NDArray[np.bool_]
     splits: Splits = USUAL
+    sketch: Sketch | None = None
 
     def same_images(self, other: Outcome) -> bool:
         """Tell whether both runs were tested on the same images."""
@@ -82,9 +85,10 @@ def read_outcome(item: Stored) -> tuple[Outcome | None, list[Mismatch]]:
     predictions = load_predictions(item.path, item.record)
     if predictions is None:
         return None, []
-    outcome = Outcome(item.path, item.record.split.class_counts, predictions.ids, predictions.labels,
-                      predictions.argmax == predictions.labels, item.record.protocol.bounds)
-    return outcome, verify(item.record, predictions)
+    counts, bounds, mismatches = item.record.split.class_counts, item.record.protocol.bounds, verify(item.record, predictions)
+    outcome = Outcome(item.path, counts, predictions.ids, predictions.labels, predictions.argmax == predictions.labels, bounds,
+                      None if mismatches else sketch(predictions, counts, bounds))
+    return outcome, mismatches
 
 
 def believe(item: Stored) -> Outcome:

@@ -6,12 +6,13 @@ The same bytes on any machine: no time, no locale, no path, no order of a file s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError
+from ltbench.leaderboard.asked import Asked, run_of_claim, seeds_there
 from ltbench.leaderboard.board import Board
 from ltbench.leaderboard.claims import Claim
 from ltbench.leaderboard.collect import collect
@@ -20,12 +21,14 @@ from ltbench.leaderboard.export import table_dict, to_csv
 from ltbench.leaderboard.findings import Finding, Measured, findings
 from ltbench.leaderboard.given import NOTHING_GIVEN, Given
 from ltbench.leaderboard.outcomes import Outcome, read_outcome
-from ltbench.leaderboard.page import render_page
+from ltbench.leaderboard.page import render_index, render_page
+from ltbench.leaderboard.papers import papers_of
 from ltbench.leaderboard.printed_page import Beside, nearest, printed_page, summary, verdict_of
 from ltbench.leaderboard.ranking import Standings, standings
 from ltbench.leaderboard.reported import PrintedRow, Reproduction, reproductions
 from ltbench.leaderboard.rows import Table
 from ltbench.leaderboard.sections import PRINTED_PAGE, claims_section, describe, printed_section, to_run_section
+from ltbench.leaderboard.sketch import row_sketch
 from ltbench.leaderboard.tables import Heading, headings, render
 from ltbench.results.class_names import Named, recorded_names
 from ltbench.results.records import read_directory
@@ -54,7 +57,7 @@ def generate(board: Board, given: Given = NOTHING_GIVEN, remarks: Mapping[str, s
              named: Named = recorded_names) -> dict[str, bytes]:
     """Return the contents of every generated file of a board, by name.
 
-    A board without records has a README that says what is asked for and not run yet, and none of the files of a table.
+    A board without records has a README and a page that say what is asked for and not run yet, and none of the files of a table.
 
     Args:
         remarks: What must stand beside the figures of a dataset, by its name.
@@ -77,40 +80,58 @@ def generate(board: Board, given: Given = NOTHING_GIVEN, remarks: Mapping[str, s
     found = [findings(claim, measured) for claim in claims]
     beside = [Beside(row, one) for table in shown for row, of_row in zip(table.table.rows, table.beside, strict=True)
               for one in of_row]
+    names = {method.name for one in shown for row in one.table.rows for record in row.records for stage in record.stages
+             for method in stage.methods}
     content = {"name": board.name, "title": board.title, "tolerance": board.tolerance,
-               "tables": [table_content(one, named) for one in shown],
+               "tables": [table_content(one, named, outcomes) for one in shown],
                "claims": [_claim(claim, of_claim) for claim, of_claim in zip(claims, found, strict=True)],
-               "printed": [_printed(row, beside) for row in printed]}
+               "printed": [_printed(row, beside, given.asked) for row in printed],
+               "asked": [_asked(run, tables) for run in asked], "papers": papers_of(given.papers, names)}
     text = (render(tables, "md") + claims_section(claims, found) + printed_section(summary(printed, beside))
             + to_run_section(asked, tables))
     files = {"board.json": json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n", _README: _readme(board, text)}
     if printed:
         files[PRINTED_PAGE] = printed_page(board.title, printed, beside, given.asked)
+    files["index.html"] = render_page(content, [one.heading for one in shown])
     if tables:
-        files["index.html"] = render_page(content, [one.heading for one in shown])
         files["board.csv"] = to_csv(tables)
         files["board.tex"] = render(tables, "latex")
     return {name: text.encode("utf-8") for name, text in sorted(files.items())}
 
 
+def generate_index(boards: Iterable[Mapping[str, bytes]]) -> dict[str, bytes]:
+    """Return the page over all boards by its name, from the generated files of each."""
+    return {"index.html": render_index([json.loads(files["board.json"]) for files in boards]).encode("utf-8")}
+
+
 def write(board: Board, files: Mapping[str, bytes]) -> list[str]:
+    """Write a board's files, see :func:`write_into`."""
+    return write_into(board.folder, files)
+
+
+def differing(board: Board, files: Mapping[str, bytes]) -> list[str]:
+    """Return the names of a board's files that are not as generated."""
+    return differing_in(board.folder, files)
+
+
+def write_into(folder: Path, files: Mapping[str, bytes]) -> list[str]:
     """Write what differs from what is there, each file whole or not at all; return the names of those.
 
     Raises:
         UserError: If the folder cannot be written.
     """
-    changed = differing(board, files)
+    changed = differing_in(folder, files)
     for name in changed:
         try:
-            write_whole(board.folder / name, files[name])
+            write_whole(folder / name, files[name])
         except OSError as error:
-            raise UserError(f"board {str(board.folder)!r} cannot be written: {error.strerror}") from None
+            raise UserError(f"board {str(folder)!r} cannot be written: {error.strerror}") from None
     return changed
 
 
-def differing(board: Board, files: Mapping[str, bytes]) -> list[str]:
+def differing_in(folder: Path, files: Mapping[str, bytes]) -> list[str]:
     """Return the names of files that are not as generated."""
-    return [name for name, content in files.items() if _bytes(board.folder / name) != content]
+    return [name for name, content in files.items() if _bytes(folder / name) != content]
 
 
 def show(tables: Sequence[Table], outcomes: Mapping[Path, Outcome], given: Given, tolerance: float) -> list[Shown]:
@@ -124,10 +145,17 @@ def show(tables: Sequence[Table], outcomes: Mapping[Path, Outcome], given: Given
             for table, heading in zip(tables, headings(tables), strict=True)]
 
 
-def table_content(shown: Shown, named: Named) -> dict[str, Any]:
-    """Return a table as ``ltbench leaderboard --format json`` has it, with details of its rows and printed figures."""
+def table_content(shown: Shown, named: Named, outcomes: Mapping[Path, Outcome]) -> dict[str, Any]:
+    """Return a table as ``ltbench leaderboard --format json`` has it, with details of its rows and printed figures.
+
+    Args:
+        named: What the classes of a record are called.
+        outcomes: What each completed run got right, by the file of its record.
+    """
     plain = table_dict(shown.table)
-    rows = [{**line, **row_details(row, standing)}
+    sketches = {path: outcome.sketch for path, outcome in outcomes.items()}
+    rows = [{**line, **row_details(row, standing),
+             **row_sketch([sketches.get(item.path) for item in row.completed], row.records)}
             for line, row, standing in zip(plain["rows"], shown.table.rows, shown.standings.rows, strict=True)]
     return {**plain, "rows": rows, "curve_images": curve_images(shown.table), "curve_names": curve_names(shown.table, named),
             "heading": str(shown.heading),
@@ -192,11 +220,18 @@ def _claim(claim: Claim, found: Sequence[Finding]) -> dict[str, Any]:
                        "verdict": one.verdict, "reason": one.reason, "text": describe(one)} for one in found]}
 
 
-def _printed(row: PrintedRow, beside: Sequence[Beside]) -> dict[str, Any]:
+def _printed(row: PrintedRow, beside: Sequence[Beside], asked: Sequence[Asked]) -> dict[str, Any]:
     names = ("source", "table", "dataset", "imbalance_ratio", "backbone", "setting", "run_by")
     plain = {name: getattr(row, name) for name in names}
     verdict = None if row.claim is None else verdict_of(nearest(row.claim, beside))
-    return {**plain, "row": row.method, "accuracy": dict(row.accuracy), "verdict": verdict}
+    run = None if row.claim is None else run_of_claim(row.claim, asked)
+    costs = {} if run is None else {"command": run.command, "cost": run.cost}
+    return {**plain, "row": row.method, "accuracy": dict(row.accuracy), "verdict": verdict, **costs}
+
+
+def _asked(run: Asked, tables: Sequence[Table]) -> dict[str, Any]:
+    return {"terms": run.terms, "method": run.expression, "seeds": len(run.seeds), "there": len(seeds_there(run, tables)),
+            "cost": run.cost, "command": run.command}
 
 
 def _bytes(file: Path) -> bytes | None:

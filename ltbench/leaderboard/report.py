@@ -50,6 +50,6 @@ def report(stored: Sequence[Stored], title: str, remarks: Mapping[str, str] | No
     if not tables:
         raise UserError("; ".join(["a report must have at least one usable record, got none", *problems[:3]]))
     shown = show(sorted(tables, key=weight), outcomes, NOTHING_GIVEN, _TOLERANCE)
-    content = {"name": title, "title": title, "tolerance": _TOLERANCE, "tables": [table_content(one, named) for one in shown],
-               "claims": [], "printed": []}
+    content = {"name": title, "title": title, "tolerance": _TOLERANCE, "claims": [], "printed": [],
+               "tables": [table_content(one, named, outcomes) for one in shown]}
     return render_page(content, [one.heading for one in shown]), problems

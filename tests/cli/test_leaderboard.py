@@ -108,7 +108,15 @@ def test_boards_are_regenerated_and_checked(tmp_path: Path, monkeypatch: pytest.
     assert _call() == 0
     capsys.readouterr()
     assert _call("--check") == 0
-    assert capsys.readouterr().out.splitlines() == [f"{name}: all 5 files are as its records say" for name in ("one", "two")]
+    assert capsys.readouterr().out.splitlines() == [
+        *(f"{name}: all 5 files are as its records say" for name in ("one", "two")),
+        "the page over all boards: is as its records say"]
+    index = tmp_path / "leaderboards" / "index.html"
+    index.write_text("edited", encoding="utf-8")
+    assert _call(str(folder)) == 0 and index.read_text(encoding="utf-8") == "edited"  # one board alone does not change it
+    capsys.readouterr()
+    assert _call("--check") == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "index.html is not as its records say"
     (folder / "board.csv").write_text("edited", encoding="utf-8")
     assert _call(str(folder), "--check") == 1
     assert capsys.readouterr().out.splitlines() == ["one/board.csv is not as its records say"]

@@ -57,6 +57,17 @@ def test_pages_written_elsewhere_are_there_with_their_links(site: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_boards_pages_are_there_as_they_are(site: Path) -> None:
+    boards = ROOT / "leaderboards"
+    pages = sorted(path.relative_to(boards) for path in (boards / "index.html", *boards.glob("*/index.html")))
+    assert len(pages) == 7
+    for page in pages:
+        assert (site / "boards" / page).read_bytes() == (boards / page).read_bytes()
+    assert (site / "boards" / "digits-lt" / "board.json").is_file() and not list((site / "boards").glob("*/results"))
+    assert 'href="boards/cifar100-lt/index.html"' in (site / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
 def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
     for page in site.glob("*.html"):
         text = page.read_text(encoding="utf-8")

@@ -54,6 +54,13 @@ def test_every_form_says_the_same(board: Board) -> None:
     assert [cell.strip() for cell in line.split("|")[11:15]] == ["50.0 ± 0.0", "+1.0", "not run yet", "common track"]
 
 
+def test_the_page_of_each_row_shows_what_predictions_hold(board: Board) -> None:
+    (row,) = json.loads(generate(board)["board.json"])["tables"][0]["rows"]
+    # Three runs of one prediction: classes of 101, 100, 20 and 19 images, of which 3, 2, 1 and 0 of three are right.
+    assert row["fates"] == {"many": [100.0, 0.0, 0.0, 0.0], "medium": [50.0, 0.0, 16.7, 33.3], "few": [0.0, 100.0, 0.0, 0.0]}
+    assert row["calibration"] == [[0.5, 50.0, 100.0]] and row["training"] == [[1, 1, None, 2.5]]
+
+
 def test_what_an_author_wrote_around_the_markers_stays(board: Board) -> None:
     (board.folder / "README.md").write_text("Über uns\n<!-- board -->\nold\n<!-- /board -->\nafter\n", encoding="utf-8")
     text = generate(board)["README.md"].decode()
@@ -130,7 +137,8 @@ def test_a_board_without_records_says_what_is_asked_for(tmp_path: Path) -> None:
     board = read_board(write_board(tmp_path / "digits"))
     given = replace(GIVEN, asked=(RUN,))
     files = generate(board, given)
-    assert sorted(files) == ["README.md", "board.json", "printed.md"]
+    assert sorted(files) == ["README.md", "board.json", "index.html", "printed.md"]
+    assert ">not run yet<" in files["index.html"].decode()
     text = files["README.md"].decode()
     assert "## Still to run" in text and "| ce | not run yet |" in text and "| a paper | 1 | 1 | 1 not run yet |" in text
     assert "| this paper | 49 | — | — | — | not run yet |" in files["printed.md"].decode()

@@ -25,8 +25,11 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def open(self, content: dict[str, Any], folder: Path) -> None:
+        self.show(page(content), folder)
+
+    def show(self, text: str, folder: Path) -> None:
         file = folder / "index.html"
-        file.write_text(page(content), encoding="utf-8", newline="\n")
+        file.write_text(text, encoding="utf-8", newline="\n")
         self.driver.get_log("browser"), self.driver.get_log("performance")
         self.driver.get(file.as_uri())
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ltbench.leaderboard.page import render_page
-from ltbench.leaderboard.ranking import TIED, WORSE
+from ltbench.leaderboard.ranking import NOT_COMPARED, TIED, WORSE
 from ltbench.leaderboard.tables import Heading
 
 HOSTILE = "<script>alert(1)</script>"
+PAPER = {"authors": "Somebody et al., 2020", "title": "On method 0", "link": "https://example.org/method-0",
+         "methods": ["method_0"]}
 
 
 def row(place: int, *, classes: int = 100, seeds: int = 3, **changes: Any) -> dict[str, Any]:
@@ -40,8 +42,11 @@ def row(place: int, *, classes: int = 100, seeds: int = 3, **changes: Any) -> di
         "command": f"ltbench run --methods 'ce/method_{place}(strength={place / 8})' --dataset cifar100-lt@100 --seeds 0,1,2 "
                    "--protocol common --precision bf16",
         "cost": {"parameters": 464_154 + place, "operations": 138_000_000, "relative": 1 + place / 100},
-        "standing": TIED if place < 4 else WORSE,
-        "not_compared": None,
+        "standing": TIED if place < 4 else WORSE, "rank_interval": [1, place + 4], "not_compared": None,
+        "fates": {name: [round(accuracy[name], 1), 10.0, 5.0, round(85 - accuracy[name], 1)]
+                  for name in ("many", "medium", "few")},
+        "calibration": [[round((b + .5) / 15, 3), round(100 * (b + .5) / 20, 1), 6.67] for b in range(15)],
+        "training": [[1, 6 * at, 3.2 * at, round(4 / (at + place % 5), 3)] for at in range(1, 31)],
     }
     return value | changes
 
@@ -58,8 +63,7 @@ def table(rows: list[dict[str, Any]], dataset: str = "cifar100-lt@100", track: s
     value = {
         "heading": Heading(dataset, track, "common protocol, resnet32, 200 epochs, 10,847 training images, bf16"),
         "track": track, "not_ranked": None, "rows": rows, "curve_names": None, "protocol": {},
-        "curve_images": [round(500 * 0.01 ** (at / (classes - 1)), 2)
-                                                                          for at in range(classes)],
+        "curve_images": [round(500 * 0.01 ** (at / (classes - 1)), 2) for at in range(classes)],
         "reported": [[claim()] if place % 3 == 0 else [] for place in range(len(rows))],
     }
     return value | changes
@@ -67,7 +71,8 @@ def table(rows: list[dict[str, Any]], dataset: str = "cifar100-lt@100", track: s
 
 def board(tables: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
     """A board of such tables."""
-    return {"name": "cifar", "title": "A board of many rows", "tolerance": 1.0, "tables": tables} | changes
+    return {"name": "cifar", "title": "A board of many rows", "tolerance": 1.0, "tables": tables, "claims": [], "printed": [],
+            "asked": [], "papers": [PAPER]} | changes
 
 
 def parts(content: dict[str, Any]) -> tuple[dict[str, Any], list[Heading]]:
@@ -87,10 +92,33 @@ def large() -> dict[str, Any]:
     return board([table([row(place) for place in range(200)], dataset) for dataset in names])
 
 
+def unrun() -> dict[str, Any]:
+    """A board without records: printed rows, one of them with its command, runs that are asked for, and a claim."""
+    run = {"command": "ltbench run --methods ce", "cost": "2.5 M images, 1.0 PFLOP"}
+    printed = [{"source": "a paper", "table": "1", "row": name, "dataset": "cifar10-lt", "imbalance_ratio": "100", "setting": "",
+                "backbone": "resnet32", "run_by": run_by, "accuracy": {"all": 70.4}, "verdict": verdict, **more}
+               for name, run_by, verdict, more in (
+                   ("softmax", "this paper", "not run yet", run), ("focal", "quoted", None, {}))]
+    asked = [{"terms": "cifar10-lt@100, common track", "method": name, "seeds": 3, "there": there,
+              "cost": "1.0 M images, 2.0 PFLOP", "command": f"ltbench run --methods {name} --seeds 0,1,2"}
+             for name, there in (("ce", 0), ("la", 3), ("drw", 1))]
+    return board([], name="cifar10-lt", title="CIFAR-10-LT", printed=printed, asked=asked, claims=[paper_claim(found=[])])
+
+
+def paper_claim(**changes: Any) -> dict[str, Any]:
+    """A claim as ``board.json`` has it, which holds on the common track and was not run on the paper's terms."""
+    found = {"terms": "common track, 200 epochs", "difference": 1.68, "ci95": [1.0, 2.3], "runs": 3, "verdict": "holds",
+             "reason": "", "text": "holds: +1.7 (+1.0 to +2.3)"}
+    return {"says": "Class means are better", "source": "a paper", "table": "1", "dataset": "cifar100-lt",
+            "imbalance_ratio": 100.0, "split": "few", "printed": 2.55, "better": "ncm", "worse": "softmax",
+            "found": [found]} | changes
+
+
 def three() -> dict[str, Any]:
     """Three tables on two datasets: a row of one seed, a row without figures, a table without ranks."""
     return board([
-        table([row(0), row(1, seeds=1), row(2, metrics={}, rank=None, diverged=3)]),
+        table([row(0), row(1, seeds=1), row(2, metrics={}, rank=None, diverged=3, standing=NOT_COMPARED, rank_interval=None,
+                                            not_compared="a run broke")]),
         table([row(3)], track="paper"),
         table([row(4, rank=None), row(5, rank=None)], "imagenet-lt", not_ranked="custom protocol"),
     ])

@@ -17,7 +17,7 @@ class Telling(NamedTuple):
 
     Args:
         reported: Accuracy over all classes, as text.
-        difference: Measured minus printed, as text.
+        difference: Measured minus printed, as text; empty where terms were others.
         verdict: One of the constants of :mod:`ltbench.leaderboard.reported`; empty where no paper prints the row.
         mark: Of the verdict, for the style sheet.
         more: How many other claims there are.
@@ -33,18 +33,23 @@ class Telling(NamedTuple):
 def telling(found: Sequence[Mapping[str, Any]]) -> Telling:
     """Choose the claim to show of a row: a verdict on it before a claim on other terms."""
     if not found:
-        return Telling(NOTHING, NOTHING, "", "", 0)
+        return Telling(NOTHING, "", "", "", 0)
     one = min(found, key=lambda claim: _ORDER.index(claim["verdict"]))
     reported, difference, *_ = printed_of(one)[2:]
     return Telling(reported, difference, one["verdict"], one["verdict"].replace(" ", "-"), len(found) - 1)
 
 
 def printed_of(claim: Mapping[str, Any]) -> list[str]:
-    """Return a claim's cells: paper, row, reported, difference, verdict and why."""
+    """Return a claim's cells: paper, row, reported, difference, verdict and why.
+
+    Where terms were others, the difference is of the terms as much as of the row, and is left out.
+    """
     reported, difference = (claim[field].get("all") for field in ("accuracy", "differences"))
+    if claim["verdict"] == NOT_COMPARABLE:
+        difference = None
     return [f"{claim['source']}, table {claim['table']}", claim["row"], NOTHING if reported is None else f"{reported:.1f}",
             _signed(difference), claim["verdict"], claim["reason"]]
 
 
 def _signed(difference: float | None) -> str:
-    return NOTHING if difference is None else f"{difference:+.1f}".replace("-", "−")
+    return "" if difference is None else f"{difference:+.1f}".replace("-", "−")

@@ -1,17 +1,6 @@
 // What reacts to what.
-function drawFigures() {
-  drawCurve();
-  drawShots();
-  drawCost();
-  drawMatrix();
-}
-
-function switchTo(number) {
-  showTable(number);
-  fillSwitches();
-  state.compared = contrasting(current());
-  fillCurveMethods();
-  drawFigures();
+function drawPicked() {
+  for (const figureOf of [drawShots, drawCurve, drawFates, drawCalibration, drawTraining, drawCost, drawMatrix]) figureOf();
 }
 
 // Typing must not wait for figures.
@@ -20,41 +9,79 @@ function filterSoon() {
   filterRows();
   clearTimeout(waiting);
   waiting = setTimeout(() => {
-    fillCurveMethods();
     drawShots();
     drawCost();
     drawMatrix();
+    writeAddress();
   }, 150);
 }
 
-// Paper is white, whatever the screen is.
-const paper = matchMedia('print');
-function applyTheme() {
-  const theme = paper.matches ? 'light' : byId('theme').value;
-  if (theme === 'auto') document.documentElement.removeAttribute('data-theme');
-  else document.documentElement.dataset.theme = theme;
-  drawFigures();
-}
-
-for (const element of document.querySelectorAll('.needs-script')) element.hidden = false;
-for (const container of results) {
-  container.addEventListener('click', sortOnClick);
-  container.addEventListener('click', (event) => {
-    const row = event.target.closest('tbody tr');
-    if (row && event.target.closest('button')) openDetails(Number(row.dataset.row));
+for (const box of results) {
+  box.addEventListener('click', sortOnClick);
+  box.addEventListener('click', (event) => {
+    const row = event.target.closest('tbody tr[data-row]');
+    if (!row) return;
+    const button = event.target.closest('button');
+    if (button && button.closest('td.pick')) pick(Number(row.dataset.row));
+    else if (button || (narrow.matches && !event.target.closest('a'))) {
+      openRow(Number(row.dataset.row));
+      writeAddress();
+    }
   });
-  const first = container.querySelector('th[data-key="rank"]');
+  const first = box.querySelector('th[data-key="rank"]');
   if (first) first.setAttribute('aria-sort', 'ascending');
 }
-for (const name of ['dataset', 'track', 'terms']) byId(name).addEventListener('change', () => switchTo(tableOfSwitches(name)));
+byId('terms').addEventListener('change', () => {
+  showTable(Number(byId('terms').value));
+  paintPicks();
+  drawPicked();
+  writeAddress();
+});
+byId('sets').addEventListener('click', (event) => {
+  const set = event.target.closest('button');
+  if (!set) return;
+  showColumns(set.value);
+  byId('sets').querySelector('[aria-pressed="true"]').focus();
+  writeAddress();
+});
 byId('filter').addEventListener('input', filterSoon);
 byId('several').addEventListener('change', filterSoon);
-byId('curve-methods').addEventListener('change', chooseCurve);
 byId('cost-of').addEventListener('change', drawCost);
+byId('training-of').addEventListener('change', drawTraining);
 byId('wins-of').addEventListener('change', drawMatrix);
-byId('theme').addEventListener('change', applyTheme);
-byId('details-close').addEventListener('click', () => byId('details').close());
-byId('details').addEventListener('click', (event) => { if (event.target === byId('details')) byId('details').close(); });
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', applyTheme);
-paper.addEventListener('change', applyTheme);
-switchTo(0);
+byId('save-csv').addEventListener('click', saveTable);
+// A point of the first figure picks its row; whoever has no mouse picks it in the table.
+for (const id of ['shots', 'cost']) {
+  byId(id).addEventListener('click', (event) => {
+    const point = event.target.closest('[data-place]');
+    if (point) pick(Number(point.dataset.place));
+  });
+}
+for (const button of document.querySelectorAll('.tops .go')) {
+  button.addEventListener('click', () => {
+    const place = current().rows.findIndex((row) => row.method === button.dataset.method);
+    if (state.opened !== place) openRow(place, true);
+    writeAddress();
+  });
+}
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || state.opened === null) return;
+  const button = container().querySelector(`tr[data-row="${state.opened}"] th button`);
+  closeRow();
+  button.focus();
+  writeAddress();
+});
+window.addEventListener('hashchange', () => {
+  followAddress();
+  drawPicked();
+});
+let drawnAt = innerWidth;
+addEventListener('resize', () => {
+  if (innerWidth === drawnAt) return; // a phone's address bar comes and goes
+  drawnAt = innerWidth;
+  drawPicked();
+});
+fillTerms();
+offerFigures();
+followAddress();
+drawPicked();
