@@ -118,7 +118,7 @@ def test_details_by_keyboard(browser: Browser, tmp_path: Path) -> None:
     press(Keys.TAB, Keys.ENTER)
     assert browser.run("return document.getElementById('details').open") and focus() == "Close"
     text = browser.run("return document.getElementById('details').textContent")
-    assert "One seed: no interval." in text and "method_1.strength = 0.125" in text and "a" * 40 in text
+    assert "1 seed: no interval." in text and "method_1.strength = 0.125" in text and "a" * 40 in text
     assert "ltbench run --methods 'ce/method_1(strength=0.125)' --dataset cifar100-lt@100" in text
     browser.screenshot(tmp_path / "details.png")
     press(Keys.ESCAPE)
