@@ -161,7 +161,7 @@ def test_stats(tmp_path: Path, out: Any) -> None:
     assert main(["data", "stats", "digits-lt@20", "--plot", str(tmp_path / "new" / "digits.svg")]) == 0
     lines = out().splitlines()
     assert lines[0] == "digits-lt@20, split seed 0: 405 training images of 10 classes, 120 to 6; 500 test images"
-    assert lines[1:3] == ["many / medium / few classes: 1 / 5 / 4", "ratio realized: 20"]
+    assert lines[1:3] == ["many / medium / few classes: 1 / 5 / 4 (many > 100, few < 20)", "ratio realized: 20"]
     assert lines[-1].split() == ["9", "9", "6", "50"]
     assert (tmp_path / "new" / "digits.svg").stat().st_size > 1000
     assert main(["data", "stats", "digits-lt@20", "--imbalance", "step", "--split-seed", "3", "--json"]) == 0
