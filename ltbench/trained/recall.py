@@ -72,14 +72,15 @@ def recall(path: Path, registry: Registry, how: How, *, dataset: str | None = No
         raise UserError(f"record {path} must be of a run that completed, got one that {record.status}")
     if record.split.unreadable and not how.skip_unreadable:
         how = replace(how, unreadable="skip")
-    if ":" in record.task.dataset and dataset is None:
+    family, own, _ = record.task.dataset.partition(":")
+    if own and dataset is None and registry.dataset(record.task.dataset)[0].spec.source == "local":
         raise UserError(f"record {path} is of {record.task.dataset}, and does not say where those images are: add --dataset "
-                        f"{record.task.dataset.partition(':')[0]}:PATH")
+                        f"{family}:PATH")
     came = record.pretraining
     if record.external is not None and how.stage1 is None and (came is None or came.kind == "stage1"):
         raise UserError(f"the first stage of record {path} came from elsewhere: say where it is with --stage1")
     try:
-        described, _ = open_dataset(dataset or record.task.dataset, registry)
+        described, _ = open_dataset(dataset or record.task.dataset, registry, root=how.data_root)
         if described.name != record.task.dataset:
             raise UserError(f"--dataset must be {record.task.dataset}, got {described.name}")
         request = request_of(record, described.protocols, weights, dataset=dataset, how=how)
