@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from ltbench.leaderboard.given import read_given
 from ltbench.leaderboard.publish import differing, generate
 from ltbench.registry.discovery import load_registry
 from ltbench.results import records
+from ltbench.results.class_names import names_of_record
 
 ROOT = Path(__file__).resolve().parents[2] / "leaderboards"
 BOARDS = find_boards(ROOT)
@@ -19,7 +21,9 @@ BOARDS = find_boards(ROOT)
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 def test_a_board_follows_from_its_records(board: Board) -> None:
     """On a difference: `ltbench leaderboard`."""
-    assert differing(board, generate(board, read_given(ROOT), load_registry().remarks)) == []
+    registry = load_registry()
+    named = functools.partial(names_of_record, registry=registry)
+    assert differing(board, generate(board, read_given(ROOT), registry.remarks, named)) == []
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
