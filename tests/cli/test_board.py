@@ -54,15 +54,15 @@ def test_from_new_to_a_page(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_methods_of_a_file_lie_with_the_board() -> None:
     (method,) = (block for block in blocks_of("docs/writing-a-method.md") if block.title == "my_la.py")
-    Path("my_la.py").write_text(method.text, encoding="utf-8")
-    typed = ["--plugin", "my_la.py", "--methods", "my_la", "--protocol", "smoke", "--seeds", "0"]
+    Path("board_la.py").write_text(method.text, encoding="utf-8")
+    typed = ["--plugin", "board_la.py", "--methods", "my_la", "--protocol", "smoke", "--seeds", "0"]
     assert main(["board", "new", "boards/mine", *typed]) == 0
     toml = Path("boards/mine/board.toml")
-    assert 'plugin = ["../../my_la.py"]' in toml.read_text()
+    assert 'plugin = ["../../board_la.py"]' in toml.read_text()
     assert main(["run", "--board", "boards/mine", "--dry-run"]) == 0
-    del sys.modules["my_la"]  # as in another process
+    del sys.modules["board_la"]  # as in another process
     sys.path.remove(os.getcwd())
-    shutil.move("my_la.py", "boards/mine")
+    shutil.move("board_la.py", "boards/mine")
     toml.write_text(toml.read_text().replace("../../", ""))
     os.chdir("boards/mine")
     assert main(["run", "--board", ".", "--dry-run"]) == 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,16 +93,16 @@ def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_methods_of_a_file_come_along(capsys: pytest.CaptureFixture[str]) -> None:
     (method,) = (block for block in blocks_of("docs/writing-a-method.md") if block.title == "my_la.py")
-    Path("my_la.py").write_text(method.text, encoding="utf-8")
-    typed = ["--plugin", "my_la.py", "--methods", "my_la", "--protocol", "smoke", "--seeds", "0"]
+    Path("told_la.py").write_text(method.text, encoding="utf-8")
+    typed = ["--plugin", "told_la.py", "--methods", "my_la", "--protocol", "smoke", "--seeds", "0"]
     assert main(["config", *typed, "--to", "x.toml"]) == 0
-    assert 'plugin = ["my_la.py"]\n' in Path("x.toml").read_text()
+    assert 'plugin = ["told_la.py"]\n' in Path("x.toml").read_text()
     assert main(["run", "--config", "x.toml", *HERE]) == 0
-    assert main(["run", "--config", "x.toml", "--plugin", "my_la.py", *HERE]) == 0  # which stands once, typed and told
+    assert main(["run", "--config", "x.toml", "--plugin", "told_la.py", *HERE]) == 0  # which stands once, typed and told
     Path("no_hooks.py").write_text(method.text.replace('name = "my_la"', 'name = "my_other"'), encoding="utf-8")
     capsys.readouterr()
     assert main(["config", "--config", "x.toml", "--plugin", "no_hooks.py"]) == 0
-    assert 'plugin = ["my_la.py", "no_hooks.py"]\n' in capsys.readouterr().out
+    assert 'plugin = ["told_la.py", "no_hooks.py"]\n' in capsys.readouterr().out
 
 
 def test_the_schema_and_the_line_that_names_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +114,7 @@ def test_the_schema_and_the_line_that_names_it(capsys: pytest.CaptureFixture[str
 
 
 def test_the_installed_program(here: Path) -> None:
-    program = shutil.which("ltbench") or pytest.skip("ltbench is not on PATH")
+    program = str(Path(sys.executable).with_name("ltbench"))
     written = subprocess.run([program, "config", *TYPED], capture_output=True, text=True, check=True, cwd=here)
     Path("x.toml").write_text(written.stdout)
     planned = subprocess.run([program, "run", "--config", "x.toml", "--dry-run"], capture_output=True, text=True, cwd=here)

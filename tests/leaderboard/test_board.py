@@ -52,7 +52,7 @@ def test_a_matrix_may_part_its_classes_elsewhere(tmp_path: Path) -> None:
     assert request.terms == Terms("quick", splits=Splits(50, 10))
     with pytest.raises(UserError, match="splits must be two whole numbers"):
         read_board(board(tmp_path, f"{TEXT}splits = [10, 50]"))
-    with pytest.raises(UserError, match="must be a list of whole numbers"):
+    with pytest.raises(UserError, match="splits of matrix 1 of .* must be a list, got '50,10'"):
         read_board(board(tmp_path, f'{TEXT}splits = "50,10"'))
 
 
