@@ -12,8 +12,7 @@ from typing import Any
 
 from ltbench.leaderboard.rows import Row, Run, Table, run_of
 from ltbench.leaderboard.tuned import tuned_names, tuning_terms
-from ltbench.results.interval import estimate
-from ltbench.results.metrics import within
+from ltbench.results.interval import estimate, within
 from ltbench.results.records import Stored, equal
 from ltbench.results.schema import Part, Record
 

@@ -12,6 +12,7 @@ LEVEL = 0.95
 FEWEST_SEEDS = 3  # of an interval: by two, Student's is 25 times as wide as a standard error, and says nothing
 Ends: TypeAlias = tuple[float, float]
 EVERYWHERE: Ends = (-math.inf, math.inf)
+_PERCENT = ("balanced_error", "worst_class", "worst_tenth", "harmonic_mean")
 
 
 @dataclass(frozen=True)
@@ -85,3 +86,10 @@ def t_quantile(degrees: int) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, 1 - (1 - LEVEL) / 2))
+
+
+def within(metric: str) -> Ends:
+    """Return between which values a figure lies, by its dotted name in a record."""
+    if metric.startswith(("accuracy.", "label_shift.")) or metric in _PERCENT:
+        return 0.0, 100.0
+    return {"ece": (0.0, 1.0), "test_loss": (0.0, math.inf)}.get(metric, EVERYWHERE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,9 @@ from ltbench.results.accuracy import (
     worst_tenth,
 )
 from ltbench.results.calibration import expected_calibration_error, negative_log_likelihood
-from ltbench.results.interval import EVERYWHERE, Ends
 from ltbench.results.predictions import Predictions
 from ltbench.results.tested import count_tested
 from ltbench.terms.shots import USUAL, Splits
-
-_PERCENT = ("balanced_error", "worst_class", "worst_tenth", "harmonic_mean")
 
 
 def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike, splits: Splits = USUAL) -> dict[str, Any]:
@@ -54,10 +50,3 @@ def standard_metrics(predictions: Predictions, class_counts: npt.ArrayLike, spli
         "ece": expected_calibration_error(predictions),
         "test_loss": negative_log_likelihood(predictions),
     }
-
-
-def within(metric: str) -> Ends:
-    """Return between which values a figure lies, by its dotted name in a record."""
-    if metric.startswith(("accuracy.", "label_shift.")) or metric in _PERCENT:
-        return 0.0, 100.0
-    return {"ece": (0.0, 1.0), "test_loss": (0.0, math.inf)}.get(metric, EVERYWHERE)

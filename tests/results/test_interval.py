@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from ltbench.results.interval import Estimate, estimate, t_quantile
-from ltbench.results.metrics import within
+from ltbench.results.interval import Estimate, estimate, t_quantile, within
 
 
 @pytest.mark.parametrize(("degrees", "quantile"), [(1, 12.706), (2, 4.303), (4, 2.776), (9, 2.262), (30, 2.042)])
