@@ -52,7 +52,7 @@ def test_what_is_imported_is_declared() -> None:
     # Imported where it is there, or asked for by one verb alone.
     optional = [line for name, lines in PROJECT["optional-dependencies"].items() if name != "test" for line in lines]
     declared = {re.split(r"[^\w-]", line)[0] for line in (*PROJECT["dependencies"], *optional)}
-    modules = {"scikit-learn": "sklearn", "pillow": "PIL"}
+    modules = {"scikit-learn": "sklearn", "pillow": "PIL", "open_clip_torch": "open_clip"}
     assert imported_packages(["ltbench", "plugins"]) <= {modules.get(name, name) for name in declared}
 
 
