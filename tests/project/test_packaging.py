@@ -174,8 +174,8 @@ def test_what_is_installed_lists_its_methods_and_runs(form: str, request: pytest
     assert held["digits-lt@20"]["records"] == len(list((ROOT / "leaderboards" / "digits-lt" / "results").glob("*.json")))
     assert " 0 refused, " in installed("baselines", "pull", "digits-lt@20")
     assert "| ce " in installed("leaderboard", "runs")
-    table = installed("run", "--methods", "ce", "--protocol", "smoke", "--seeds", "0", "--cpu", "--out", "runs")
-    assert "| ce " in table and len(list((tmp_path / "runs").glob("*.json"))) == 1
+    table = installed("run", "--methods", "ce", "--protocol", "smoke", "--seeds", "0", "--cpu", "--out", "own")
+    assert "| ce " in table and len(list((tmp_path / "own").glob("*.json"))) == 1
     command = [str(scripts / "python"), "-I", "-c", "import ltbench; print(ltbench.__file__)"]
     where = subprocess.run(command, capture_output=True, text=True, check=True)
     assert Path(where.stdout.strip()).is_relative_to(tmp_path)
