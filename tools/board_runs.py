@@ -24,7 +24,8 @@ from ltbench.cli.run.options import request_of
 from ltbench.data.base import Dataset
 from ltbench.data.published import unread_parts
 from ltbench.data.task_data import load_task_data
-from ltbench.leaderboard.asked import FILE, Asked, to_csv_line
+from ltbench.leaderboard import elsewhere
+from ltbench.leaderboard.asked import FILE, OPTIONAL, Asked, to_csv_line
 from ltbench.leaderboard.board import find_boards
 from ltbench.planning.matrix import plan_matrix
 from ltbench.planning.plan import RunPlan
@@ -113,14 +114,15 @@ def asked(request: Request, registry: Registry, counting: Counting, board: str) 
         command = shlex.join(["ltbench", "run", *arguments_of(replace(request, what=one))])
         yield Asked(board, plan.task.dataset, plan.task.imbalance_ratio, plan.task.track, plan.protocol.name, plan.paper or "",
                     plan.precision, str(plan.expression), first.backbone, first.epochs, plan.stages[-1].protocol.eval_noise,
-                    seeds, images, operations, parameters, command, request.terms.splits)
+                    seeds, images, operations, parameters, command, request.terms.splits, elsewhere.of_request(request) or "")
 
 
 def page() -> str:
     """Return the file's text."""
     lines = [to_csv_line(run) for run in runs()]
-    if not any(line["splits"] for line in lines):
-        lines = [{name: value for name, value in line.items() if name != "splits"} for line in lines]
+    for name in OPTIONAL:
+        if not any(line[name] for line in lines):
+            lines = [{other: value for other, value in line.items() if other != name} for line in lines]
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(lines[0]), lineterminator="\n")
     writer.writeheader()

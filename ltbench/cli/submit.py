@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ltbench.cli.leaderboard import BOARDS
 from ltbench.system.settings import data_root
 
 if TYPE_CHECKING:
@@ -68,10 +69,10 @@ def _tell(submission: Submission) -> None:
 
 
 def _regenerate(board: Board, args: argparse.Namespace) -> None:
-    """Write the board anew, and print the rows that change, as the pull request will show them."""
+    """Write the board and the page over all boards anew, and print the rows that change, as the pull request will show them."""
     from ltbench.leaderboard.diff import changes, read_base, to_markdown
     from ltbench.leaderboard.given import read_given
-    from ltbench.leaderboard.publish import generate, write
+    from ltbench.leaderboard.publish import generate, refresh_index, write
     from ltbench.results.class_names import names_of_record
 
     before = read_base(board.folder / "board.json")
@@ -79,6 +80,9 @@ def _regenerate(board: Board, args: argparse.Namespace) -> None:
     files = generate(board, read_given(board.folder.parent), args.registry.remarks, named)
     for name in write(board, files):
         print(f"{board.folder / name} written")
+    if _index(board) is not None:
+        for name in refresh_index(board.folder.parent):
+            print(f"{board.folder.parent / name} written")
     found = changes(before, json.loads(files["board.json"]))
     moved = [change for change in found if change.before != change.after]
     print(f"\n{to_markdown(board.name, moved)}")
@@ -86,13 +90,22 @@ def _regenerate(board: Board, args: argparse.Namespace) -> None:
         print(f"{len(found) - len(moved)} more rows change in rank or runs alone\n")
 
 
+def _index(board: Board) -> Path | None:
+    """Return the page over all boards; None where a board is not among those that ``ltbench leaderboard`` makes it of."""
+    from ltbench.leaderboard.publish import INDEX
+
+    page = board.folder.parent / INDEX
+    return page if board.folder.resolve().parent.name == BOARDS and page.is_file() else None
+
+
 def _next(board: Board) -> None:
     """Say what to commit, in order, and what the check of the pull request runs."""
-    root = board.folder.resolve().parent.parent
-    pages = [page for page in _PAGES if (root / page).is_file() and board.folder.resolve().parent.name == "leaderboards"]
+    over, index = board.folder.resolve().parent, _index(board)
+    pages = [page for page in _PAGES if (over.parent / page).is_file() and over.name == BOARDS]
+    made = [board.folder, *([index] if index else []), *(["README.md", "docs"] if pages else [])]
     lines = [f"git add {board.results} && git commit -m 'Records for {board.name}'",
              *(f"python {page}" for page in pages),
-             f"git add {board.folder}{' README.md docs' if pages else ''} && git commit -m 'The board from its records'",
+             f"git add {' '.join(map(str, made))} && git commit -m 'The board from its records'",
              f"ltbench check {board.folder}                # the pull request's check: no record is refused ...",
              f"ltbench leaderboard {board.folder} --check  # ... and every file is as the records say"]
     print("Next, in the repository of the board:\n\n" + "\n".join(f"  {line}" for line in lines)

@@ -18,6 +18,7 @@ from ltbench.leaderboard.rows import Table
 from ltbench.terms.shots import USUAL, Splits, splits_of
 
 FILE = "runs.csv"
+OPTIONAL = ("splits", "external")  # columns that a file has where one run asks for other than the usual
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class Asked:
         operations: Of their passes through the backbone, two for each multiplication and addition.
         parameters: Of the backbone.
         command: That makes all seeds.
-        splits: Where many, medium and few part; the file has a column for it where one run asks for others than the usual ones.
+        splits: Where many, medium and few part.
+        external: What comes from elsewhere, as a table's heading says it; empty for nothing. The file has this column and that of
+            the splits only where a run asks for other than the usual.
     """
 
     board: str
@@ -59,6 +62,7 @@ class Asked:
     parameters: int
     command: str
     splits: Splits = USUAL
+    external: str = ""
 
     @property
     def terms(self) -> str:
@@ -67,7 +71,7 @@ class Asked:
         parts = [f"{self.dataset}{ratio}", f"{self.track} track",
                  *([f"{self.protocol} protocol"] if self.protocol != self.track else []), self.backbone,
                  f"{self.epochs} epoch{'s' if self.epochs != 1 else ''}", *([self.precision] if self.precision else []),
-                 *([str(self.splits)] if self.splits != USUAL else []),
+                 *([str(self.splits)] if self.splits != USUAL else []), *([self.external] if self.external else []),
                  *([f"terms of {self.paper}"] if self.paper else [])]
         return ", ".join(parts)
 
@@ -92,7 +96,7 @@ def read_asked(file: Path) -> list[Asked]:
         return []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{str(file)!r} cannot be read: {error}") from None
-    if reader.fieldnames not in (names, names[:-1]):
+    if [*(reader.fieldnames or ())] != [name for name in names if name not in OPTIONAL or name in (reader.fieldnames or ())]:
         raise UserError(f"{str(file)!r} must have the columns {', '.join(names)}")
     found = []
     for number, line in enumerate(lines, start=2):
@@ -127,8 +131,9 @@ def run_of_claim(claim: Printed, asked: Iterable[Asked]) -> Asked | None:
 
 
 def _on_terms(run: Asked, table: Table) -> bool:
-    return (run.dataset, run.imbalance_ratio, run.track, run.protocol, run.precision, run.splits) == (
-        table.dataset, table.imbalance_ratio, table.track, table.protocol.name, table.precision, table.protocol.bounds)
+    return (run.dataset, run.imbalance_ratio, run.track, run.protocol, run.precision, run.splits, run.external) == (
+        table.dataset, table.imbalance_ratio, table.track, table.protocol.name, table.precision, table.protocol.bounds,
+        table.external or "")
 
 
 def _asked(line: dict[str, str]) -> Asked:
@@ -137,4 +142,4 @@ def _asked(line: dict[str, str]) -> Asked:
     return Asked(line["board"], line["dataset"], ratio, line["track"], line["protocol"], line["paper"], line["precision"],
                  line["expression"], line["backbone"], int(line["epochs"]), float(line["noise"]), seeds, int(line["images"]),
                  int(line["operations"]), int(line["parameters"]), line["command"],
-                 splits_of(line["splits"]) if line.get("splits") else USUAL)
+                 splits_of(line["splits"]) if line.get("splits") else USUAL, line.get("external") or "")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ltbench.leaderboard import elsewhere
 from ltbench.leaderboard.rows import Row, Run, Table, run_of
 from ltbench.leaderboard.tuned import tuned_names, tuning_terms
 from ltbench.results.interval import estimate, within
@@ -18,7 +19,6 @@ from ltbench.results.schema import Part, Record
 
 # What two records of one run may call differently: the file beside, and the paper on whose (equal) terms it was run.
 _NAMES = ("predictions.file", "paper")
-_TUNED = {"all": "tuned", "last": "classifier tuned", "norm": "normalization tuned", "bias": "biases tuned"}
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def terms(record: Record) -> dict[str, Any]:
     shared = {
         "dataset": task.dataset, "imbalance_ratio": task.imbalance_ratio, "imbalance": task.imbalance,
         "track": record.track, "selection": record.selection, "precision": record.precision,
-        "external": _external(record), "protocol": record.protocol.as_dict(),
+        "external": elsewhere.of_record(record), "protocol": record.protocol.as_dict(),
     }
     # One name may stand for other images.
     sometimes = {"tuning": tuning_terms(record), "images": split.images, "unreadable": _plain(split.unreadable)}
@@ -104,16 +104,6 @@ def terms(record: Record) -> dict[str, Any]:
 
 def _terms(record: Record) -> str:
     return _text(list(terms(record).values()))
-
-
-def _external(record: Record) -> str | None:
-    """Say what of a run came from elsewhere; records of before weights could be given say no more than that something did."""
-    if record.external is None:
-        return None
-    came = record.pretraining
-    if came is None or came.kind != "weights":
-        return "external first stages"
-    return "external pre-training" + ("" if came.tune is None else f", {_TUNED.get(came.tune, came.tune)}")
 
 
 def _identity(record: Record) -> str:
@@ -170,7 +160,7 @@ def _table(groups: list[list[Stored]], remarks: Mapping[str, str]) -> Table:
         track=record.track,
         selection=record.selection,
         precision=record.precision,
-        external=_external(record),
+        external=elsewhere.of_record(record),
         protocol=record.protocol,
         splits=tuple(_splits(groups[0])),
         train_images=sum(record.split.class_counts),

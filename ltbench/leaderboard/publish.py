@@ -13,7 +13,7 @@ from typing import Any
 
 from ltbench.errors import UserError
 from ltbench.leaderboard.asked import Asked, run_of_claim, seeds_there
-from ltbench.leaderboard.board import Board
+from ltbench.leaderboard.board import Board, find_boards
 from ltbench.leaderboard.claims import Claim
 from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.details import curve_images, curve_names, row_details
@@ -36,6 +36,7 @@ from ltbench.system.atomic import write_whole
 
 START, END = "<!-- board -->\n", "<!-- /board -->"
 _README = "README.md"
+INDEX = "index.html"  # a board's page; in the folder above, the one over all boards
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def generate(board: Board, given: Given = NOTHING_GIVEN, remarks: Mapping[str, s
     files = {"board.json": json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n", _README: _readme(board, text)}
     if printed:
         files[PRINTED_PAGE] = printed_page(board.title, printed, beside, given.asked)
-    files["index.html"] = render_page(content, [one.heading for one in shown])
+    files[INDEX] = render_page(content, [one.heading for one in shown])
     if tables:
         files["board.csv"] = to_csv(tables)
         files["board.tex"] = render(tables, "latex")
@@ -101,7 +102,17 @@ def generate(board: Board, given: Given = NOTHING_GIVEN, remarks: Mapping[str, s
 
 def generate_index(boards: Iterable[Mapping[str, bytes]]) -> dict[str, bytes]:
     """Return the page over all boards by its name, from the generated files of each."""
-    return {"index.html": render_index([json.loads(files["board.json"]) for files in boards]).encode("utf-8")}
+    return {INDEX: render_index([json.loads(files["board.json"]) for files in boards]).encode("utf-8")}
+
+
+def refresh_index(root: Path) -> list[str]:
+    """Write the page over all boards of a folder anew, from their files as they are; return its name if it changed.
+
+    Raises:
+        UserError: If the folder cannot be written.
+    """
+    files = [content for board in find_boards(root) if (content := _bytes(board.folder / "board.json")) is not None]
+    return write_into(root, generate_index({"board.json": content} for content in files))
 
 
 def write(board: Board, files: Mapping[str, bytes]) -> list[str]:

@@ -22,7 +22,7 @@ def describe(trained: Trained) -> dict[str, Any]:
         "key": record.key,
         "accuracy": None if record.metrics is None else record.metrics.accuracy.all,
         "precision": record.precision,
-        "classes": list(dataset.class_names),
+        "classes": list(trained.class_names),
         "preprocessing": {
             "colors": "gray" if dataset.channels == 1 else "RGB",
             "shorter_side": resized,

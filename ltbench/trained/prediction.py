@@ -48,7 +48,7 @@ def predict_files(trained: Trained, names: Sequence[str], top: int) -> list[Imag
     Raises:
         UserError: If one cannot be read, naming it.
     """
-    source, classes = open_images(names, trained.data), trained.data.dataset.class_names
+    source, classes = open_images(names, trained.data), trained.class_names
     found: list[Image] = []
     for positions, _, log_probs in speak(trained.engine, trained.data, source, torch.arange(len(names)), trained.accelerator,
                                          flip=trained.flip):

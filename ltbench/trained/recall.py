@@ -50,6 +50,11 @@ class Trained:
     accelerator: Accelerator
 
     @property
+    def class_names(self) -> Sequence[str]:
+        """What the classes are called: as the record says, which may know more than the dataset, or else as the dataset does."""
+        return self.record.split.class_names or self.data.dataset.class_names
+
+    @property
     def flip(self) -> bool:
         """Whether probabilities are averaged over an image and its mirror image."""
         return self.plan.stages[-1].protocol.eval_flip

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ltbench.errors import UserError
+from ltbench.leaderboard import elsewhere
 from ltbench.leaderboard.board import Board
 from ltbench.planning.matrix import plan_matrix
 from ltbench.registry.discovery import Registry
@@ -108,10 +109,12 @@ def _asked(board: Board, registry: Registry) -> tuple[set[tuple[object, ...]], s
     for request in board.requests:
         for plan in plan_matrix(request, registry).plans:
             task = plan.task
-            rows.add((task.dataset, task.imbalance_ratio, task.track, plan.protocol.name, str(plan.expression)))
+            rows.add((task.dataset, task.imbalance_ratio, task.track, plan.protocol.name, str(plan.expression),
+                      elsewhere.of_request(request)))
             datasets.add(task.dataset)
     return rows, datasets
 
 
 def _row(record: Record) -> tuple[object, ...]:
-    return (record.task.dataset, record.task.imbalance_ratio, record.track, record.protocol.name, record.expression)
+    return (record.task.dataset, record.task.imbalance_ratio, record.track, record.protocol.name, record.expression,
+            elsewhere.of_record(record))

@@ -87,6 +87,17 @@ def test_what_is_not_of_the_board_is_left_out(runs: Path, capsys: pytest.Capture
     assert "FOLDER must hold a completed run of digits-lt, got none in 'runs'" in submit(capsys, 2)
 
 
+def test_the_page_over_all_boards_follows(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("boards").rename("leaderboards")
+    assert main(["leaderboard"]) == 0
+    capsys.readouterr()
+    assert main(["submit", "runs", "--board", "leaderboards/digits"]) == 0
+    said = capsys.readouterr().out
+    assert "leaderboards/index.html written" in said
+    assert "git add leaderboards/digits leaderboards/index.html && git commit" in said
+    assert main(["leaderboard", "--check"]) == 0
+
+
 def test_what_else_the_repository_makes_of_its_boards_is_named(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("boards").rename("leaderboards")
     Path("tools").mkdir()

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from ltbench.errors import UserError
+from ltbench.leaderboard import elsewhere
 from ltbench.leaderboard.asked import Asked, read_asked, run_of_claim, seeds_there, to_csv_line
 from ltbench.leaderboard.collect import collect
 from ltbench.leaderboard.reported import Printed, read_reported
+from ltbench.planning.request import How, Request, Terms, What
 from ltbench.terms.shots import Splits
 from tests.support.record_factory import broken, record, stored
 
@@ -69,12 +71,28 @@ def test_texts_for_people() -> None:
     ({"track": "paper"}, []),
     ({"task__split_seed": 1}, []),
     ({"expression": "la"}, []),
+    ({"external": "ab" * 32, "pretraining": {"kind": "weights", "model": "resnet20", "source": "file", "sha256": "ab" * 32,
+                                             "tune": "all"}}, []),
 ])
 def test_seeds_that_are_there(changes: dict[str, Any], seeds: list[int]) -> None:
     """Seed 1 diverged, and seed 7 was not asked for."""
     completed = [record(task__seed=seed, **changes) for seed in (0, 2, 7)]
     tables, _ = collect(stored(*completed, broken("diverged", task__seed=1, **changes)))
     assert seeds_there(RUN, tables) == seeds
+
+
+def test_a_run_that_starts_from_weights_of_elsewhere(tmp_path: Path) -> None:
+    """What is tuned of them tells tables apart, so it tells apart which run a record is of."""
+    weights = {"kind": "weights", "model": "resnet20", "source": "file", "sha256": "ab" * 32}
+    tables, _ = collect(stored(*(record(task__seed=seed, external="ab" * 32, pretraining={**weights, "tune": tune})
+                                 for seed, tune in ((0, "all"), (1, "last")))))
+    what = What(("ce",), ("digits-lt",))
+    for terms, how, seeds in ((Terms(), How(), []), (Terms(init="w.pth"), How(), [0]),
+                              (Terms(init="w.pth", tune="last"), How(), [1]), (Terms(), How(weights="w.pth"), [])):
+        run = replace(RUN, external=elsewhere.of_request(Request(what, terms, how)) or "")
+        assert seeds_there(run, tables) == seeds
+        assert read_asked(write(tmp_path / "runs.csv", run)) == [run]
+    assert replace(RUN, external="external pre-training").terms == f"{RUN.terms}, external pre-training"
 
 
 def test_the_run_of_a_printed_row() -> None:

@@ -47,6 +47,17 @@ def test_the_table_has_a_line_for_each_image(trained_runs: TrainedRuns, digit_fi
                                 f"{100 * second['probability']:.1f}", "%"]
 
 
+def test_classes_are_called_as_the_record_has_them(tmp_path: Path, trained_runs: TrainedRuns, digit_files: Path,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    """A dataset known by its lists alone calls its classes by number, where the folders of the run's images had words."""
+    value = json.loads(trained_runs.record("ce").read_text())
+    value["split"]["class_names"] = words = [f"digit-{k}" for k in range(10)]
+    (tmp_path / "named.json").write_text(json.dumps(value))
+    _, out, _ = _predict(capsys, tmp_path / "named.json", digit_files / "000.png", "--cache", trained_runs.cache, "--json")
+    (entry,) = json.loads(out)
+    assert [said["name"] for said in entry["classes"]] == [words[said["index"]] for said in entry["classes"]]
+
+
 def test_a_mirrored_protocol_averages_both_views(tmp_path: Path, digit_files: Path, capsys: pytest.CaptureFixture[str],
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     from ltbench.data.digits import PROTOCOLS
