@@ -70,14 +70,15 @@ def generate(board: Board, given: Given = NOTHING_GIVEN, remarks: Mapping[str, s
     """
     tables, outcomes = _tables(board, remarks)
     asked = [run for run in given.asked if run.board == board.name]
-    datasets = {table.dataset for table in tables} | {run.dataset for run in asked}
+    # Printed figures and claims are of networks that saw the task alone.
+    datasets = {table.dataset for table in tables if not table.external} | {run.dataset for run in asked if not run.external}
     printed = [row for row in given.rows if row.dataset in datasets]
     if not (tables or asked):
         raise UserError(f"board {board.name!r} cannot be published: {str(board.results)!r} holds no record; "
                         f"ltbench run --board {board.folder} makes them")
     shown = show(tables, outcomes, given, board.tolerance)
     claims = [claim for claim in given.claims if claim.better.dataset in datasets]
-    measured = [Measured(one.table, one.standings, outcomes) for one in shown]
+    measured = [Measured(one.table, one.standings, outcomes) for one in shown if not one.table.external]
     found = [findings(claim, measured) for claim in claims]
     beside = [Beside(row, one) for table in shown for row, of_row in zip(table.table.rows, table.beside, strict=True)
               for one in of_row]
