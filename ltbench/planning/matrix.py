@@ -135,8 +135,10 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
                 except UserError as error:
                     if not everything:
                         raise
-                    # Nobody asked for this one by name: one installed method must not keep all others from running.
-                    print(f"warning: {method} is left out: {error}", file=sys.stderr)
+                    # Nobody asked for this one by name: one installed method must not keep all others from running, and that
+                    # those for transformers do not fit another backbone is no news.
+                    if not registry.methods.get(method).spec.needs_transformer:
+                        print(f"warning: {method} is left out: {error}", file=sys.stderr)
                     methods.remove(method)
     if not plans:
         raise UserError("none of the installed methods can be run like this")
