@@ -84,8 +84,11 @@ def readme(text: str, boards: Sequence[Content]) -> str:
     about = (f"Some rows on {cifar['title']}: {protocol['backbone']}, mean ± half of the 95 % interval over seeds, "
              f"**{protocol['epochs']} epochs**{short}. [All rows, what agrees with print](leaderboards/cifar100-lt/README.md):")
     figures = textwrap.fill(about, WIDTH) + "\n\n" + compact_markdown_of_links(["method", "", *SPLITS], rows)
-    states = [[f"[{board['title']}](leaderboards/{board['name']}/README.md)", state(board),
-               str(len(board["printed"])) if board["printed"] else NOTHING] for board in boards]
+    lines = [[f"[{board['title']}](leaderboards/{board['name']}/README.md)", state(board),
+              str(len(board["printed"])) if board["printed"] else NOTHING] for board in boards]
+    states = [line for line in lines if line[1] != NOT_RUN]
+    if waiting := [line for line in lines if line[1] == NOT_RUN]:  # in one line: there is nothing to see yet
+        states.append([", ".join(line[0] for line in waiting), NOT_RUN, ", ".join(line[2] for line in waiting)])
     listed = compact_markdown_of_links(["board", "rows", "printed rows beside it"], states)
     for name, content in (("figures", figures), ("boards", listed)):
         start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
