@@ -15,17 +15,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from choosing_page import PAPERS_EPOCHS, WIDTH, Content, choosing_page, compact_markdown_of_links, figure, state
 from ltbench.leaderboard.board import find_boards
 from ltbench.leaderboard.claims import FAILS, HOLDS, OPEN, Claim
-from ltbench.leaderboard.export import read_estimate
 from ltbench.leaderboard.findings import PAPERS_TERMS
 from ltbench.leaderboard.given import read_given
 from ltbench.leaderboard.printed_page import NOT_RUN
-from ltbench.leaderboard.ranking import NOT_COMPARED, TIED
 from ltbench.leaderboard.reported import PrintedRow
 from ltbench.leaderboard.sections import ON_PAPERS_TERMS
-from ltbench.leaderboard.tables import NOTHING, compact_markdown, format_estimate
-from ltbench.results.interval import FEWEST_SEEDS
+from ltbench.leaderboard.tables import NOTHING, compact_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 BOARDS = ROOT / "leaderboards"
@@ -34,11 +32,6 @@ SOURCES = {"prototype": "prototype", "learned-ncm": "ncm", "hyperspherical": "hy
 SHOWN = {"ce/crt": "new classifier on balanced draws", "ce/lncm": "learned class means", "ce/ncm": "nearest class mean",
          "ce/prototype": "prototype classifier", "ce": "cross-entropy"}  # of the README's table
 SPLITS = ("all", "many", "medium", "few")
-LEADERS, LEADING = 3, 6  # how many rows are named
-ON_PLAIN = ("ce", "post_la")  # first stages that train as cross-entropy does
-WIDTH = 130
-PAPERS_EPOCHS = 200  # of most rows that the five papers print
-Content = Mapping[str, Any]
 Verdicts = Mapping[tuple[Any, ...], str | None]  # by what identity() returns
 
 
@@ -79,23 +72,6 @@ which is a difference between two rows, by the rule that stands on each board. "
     return "\n\n".join(parts) + "\n"
 
 
-def choosing_page(boards: Sequence[Content]) -> str:
-    """Return docs/choosing.md."""
-    tables = [(board, table) for board in boards for table in board["tables"] if compared(table)]
-    parts = [f"""# Which method for which situation
-
-Written by `python tools/board_pages.py` from the [boards](../leaderboards); do not edit. Only rows of at least {FEWEST_SEEDS}
-seeds in ranked tables count. Means stand with their 95 % interval over seeds. *Leading* rows are those that cannot be told from
-the best, all pairs corrected together. Elsewhere the {LEADERS} best means are named; where their intervals overlap, the order
-says nothing.
-
-## What is known for which situation""", compact_markdown_of_links(["situation", "evidence"], list(situations(boards, tables)))]
-    for board, table in tables:
-        parts.append(f"## {board['title']}: {table['protocol']['epochs']} epochs, {table['track']} track\n\n{evidence(table)}")
-        parts.append(compact_markdown_of_links(["you care for", "rows"], list(answers(table))))
-    return "\n\n".join(parts) + "\n"
-
-
 def readme(text: str, boards: Sequence[Content]) -> str:
     """Return the README with its two tables as the boards have them."""
     cifar = next(board for board in boards if board["name"] == "cifar100-lt")
@@ -108,8 +84,11 @@ def readme(text: str, boards: Sequence[Content]) -> str:
     about = (f"Some rows on {cifar['title']}: {protocol['backbone']}, mean ± half of the 95 % interval over seeds, "
              f"**{protocol['epochs']} epochs**{short}. [All rows, what agrees with print](leaderboards/cifar100-lt/README.md):")
     figures = textwrap.fill(about, WIDTH) + "\n\n" + compact_markdown_of_links(["method", "", *SPLITS], rows)
-    states = [[f"[{board['title']}](leaderboards/{board['name']}/README.md)", state(board),
-               str(len(board["printed"])) if board["printed"] else NOTHING] for board in boards]
+    lines = [[f"[{board['title']}](leaderboards/{board['name']}/README.md)", state(board),
+              str(len(board["printed"])) if board["printed"] else NOTHING] for board in boards]
+    states = [line for line in lines if line[1] != NOT_RUN]
+    if waiting := [line for line in lines if line[1] == NOT_RUN]:  # in one line: there is nothing to see yet
+        states.append([", ".join(line[0] for line in waiting), NOT_RUN, ", ".join(line[2] for line in waiting)])
     listed = compact_markdown_of_links(["board", "rows", "printed rows beside it"], states)
     for name, content in (("figures", figures), ("boards", listed)):
         start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
@@ -195,100 +174,6 @@ def title_of(package: str) -> str:
 def place(dataset: str, ratio: float | None) -> str:
     """Name a dataset with its ratio."""
     return dataset if ratio is None else f"{dataset}@{ratio:g}"
-
-
-def compared(table: Content) -> list[Content]:
-    """Return the rows of a table whose differences have statistics and enough seeds."""
-    return [row for row in table["rows"] if row["standing"] != NOT_COMPARED]
-
-
-def situations(boards: Sequence[Content], tables: Sequence[tuple[Content, Content]]) -> Iterator[list[str]]:
-    """Give each situation that a user may be in with what the boards know of it."""
-    for board in boards:
-        own = [table for one, table in tables if one is board]
-        known = "; ".join(f"{len(compared(table))} rows, {table['train_images']:,} images, {table['protocol']['epochs']} epochs"
-                          for table in own)
-        yield [f"[{board['title']}](../leaderboards/{board['name']}/README.md)", known or f"none: {state(board)}"]
-    everything = [table for _, table in tables]
-    for name, there in (("a large set (more than 50,000 images)", any(table["train_images"] > 50_000 for table in everything)),
-                        ("one ratio against another", ratios(everything)),
-                        ("a frozen pre-trained backbone", any(table["external"] for table in everything)),
-                        ("hyperparameters tuned for the data", any("tuning" in table for table in everything)),
-                        (f"training as long as in print ({PAPERS_EPOCHS} epochs)",
-                         any(table["protocol"]["epochs"] >= PAPERS_EPOCHS for table in everything))):
-        yield [name, "see below" if there else "none yet: nothing here says what to choose"]
-
-
-def ratios(tables: Sequence[Content]) -> bool:
-    """Tell whether one dataset was run at several ratios on one protocol."""
-    seen = Counter((table["dataset"], table["protocol"]["name"]) for table in
-                   {(t["dataset"], t["imbalance_ratio"], t["protocol"]["name"]): t for t in tables}.values())
-    return any(count > 1 for count in seen.values())
-
-
-def evidence(table: Content) -> str:
-    """Say how much a table carries."""
-    rows, protocol = compared(table), table["protocol"]
-    seeds = min(len(row["completed"]) for row in rows)
-    thin = ["one dataset at one ratio and one split"]
-    if protocol["epochs"] < PAPERS_EPOCHS:
-        thin.append(f"{protocol['epochs']} epochs where papers train {PAPERS_EPOCHS}")
-    if table["train_images"] < 1_000:
-        thin.append("a set so small that it checks the program more than the methods")
-    text = (f"{len(rows)} rows of at least {seeds} seeds, {protocol['backbone']}, {table['train_images']:,} training images, "
-            f"{table['precision']}. Thin evidence: {'; '.join(thin)}.")
-    return textwrap.fill(text, WIDTH)
-
-
-def answers(table: Content) -> Iterator[list[str]]:
-    """Give for each thing that a user may care for the rows that do best in it."""
-    rows = compared(table)
-    leading = [row for row in rows if row["standing"] == TIED]
-    more = f", and {len(leading) - LEADING} more" if len(leading) > LEADING else ""
-    yield ["all classes alike", f"leading: {named(leading, 'accuracy.all', 1, LEADING)}{more}"]
-    for what, key in (("large classes (many-shot)", "accuracy.many"), ("classes in the middle", "accuracy.medium"),
-                      ("small classes (few-shot)", "accuracy.few"), ("the tenth of classes that does worst", "worst_tenth")):
-        yield [what, named(by(rows, key, highest_first=True), key, 1) or "no such classes"]
-    yield ["calibration (expected calibration error, lower is better)", named(by(rows, "ece"), "ece", 3)]
-    plain = [row for row in rows if row["stages"][0]["expression"] in ON_PLAIN]
-    own = [row for row in rows if row not in plain]
-    yield ["little cost: a network trained with cross-entropy is there and stays", named(plain, "accuracy.all", 1) or "none"]
-    yield ["the network may be trained anew", named(own, "accuracy.all", 1) or "none with enough seeds"]
-
-
-def by(rows: Iterable[Content], key: str, *, highest_first: bool = False) -> list[Content]:
-    """Return the rows that have a figure, in its order; equal ones stay as they are."""
-    known = [row for row in rows if mean(row, key) is not None]
-    return sorted(known, key=lambda row: mean(row, key) or 0.0, reverse=highest_first)
-
-
-def named(rows: Sequence[Content], key: str, decimals: int, most: int = LEADERS) -> str:
-    """Name the first rows with a figure each."""
-    return ", ".join(f"`{row['method']}` {figure(row, key, decimals)}" for row in rows[:most])
-
-
-def figure(row: Content, key: str, decimals: int = 1) -> str:
-    """Return a row's figure with its interval."""
-    found = row["metrics"].get(key)
-    return NOTHING if found is None else format_estimate(read_estimate(found), decimals)
-
-
-def mean(row: Content, key: str) -> float | None:
-    """Return a row's figure without its interval."""
-    found = row["metrics"].get(key)
-    return None if found is None else found["mean"]
-
-
-def state(board: Content) -> str:
-    """Say how much of a board was run."""
-    rows = [row for table in board["tables"] for row in table["rows"]]
-    several = sum(len(row["completed"]) >= FEWEST_SEEDS for row in rows)
-    return f"{len(rows)}, {several} of them with {FEWEST_SEEDS} seeds or more" if rows else NOT_RUN
-
-
-def compact_markdown_of_links(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    """Lay out a table whose cells are Markdown already."""
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *body))
 
 
 def pages() -> dict[Path, str]:

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"ltbench reproduce must run in one process, got WORLD_SIZE={world}; run the command above, then compare")
     if args.out.resolve() == args.record.resolve().parent:
         raise UserError(f"--out must be another folder than the record's, got {args.out}")
-    execute(replace(found.request, how=_how(args, record, found.request.how.weights)), args.registry, started_by=started_by)
+    execute(replace(found.request, how=_how(args, record, found.request.how)), args.registry, started_by=started_by)
     again = records.read(args.out / f"{found.plan.file_name}.json")
     for line in _elsewhere(record.environment, again.environment):
         print(printable(f"note: {line}"))
@@ -89,14 +89,14 @@ def _plan(record: Record, registry: Registry, weights: Path | None, root: Path |
     return found
 
 
-def _how(args: argparse.Namespace, record: Record, weights: str | None) -> How:
+def _how(args: argparse.Namespace, record: Record, planned: How) -> How:
     """Say where and how to run: as the record did where that moves the last bits, and without any stage of before."""
     environment = record.environment
     threads = environment.threads if environment.device == "cpu" else None
     return How(out=args.out, data_root=Path(args.data_root) if args.data_root else None, cpu=args.cpu, debug=args.debug,
-               cache=Path(args.cache or args.out / _STAGES), rerun=True, keep="nothing", weights=weights,
+               cache=Path(args.cache or args.out / _STAGES), rerun=True, keep="nothing", weights=planned.weights,
                threads=args.threads if args.threads is not None or not threads else min(threads, os.cpu_count() or 1),
-               accumulation=environment.accumulation or 1,
+               accumulation=planned.accumulation, unreadable=planned.unreadable,
                compiles=environment.compiled is True and compiler_problem() is None)
 
 

@@ -75,7 +75,9 @@ def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None, 
     terms = Terms(protocol, record.track, paper, by_hand, stated.get("eval_noise", 0.0), record.precision,
                   stated.get("measure_every"), stated.get("hold_out", False), init=given if tune else None,
                   tune=tune, splits=record.protocol.bounds)
-    how = replace(how or How(), accumulation=record.environment.accumulation or 1, weights=None if tune else given)
+    how = how or How()
+    how = replace(how, accumulation=record.environment.accumulation or 1, weights=None if tune else given,
+                  unreadable="skip" if record.split.unreadable else how.unreadable)
     return Request(what, terms, how, plugins_of(record))
 
 
@@ -117,7 +119,8 @@ def _terms(record: Record, protocols: Mapping[str, Protocol] | None) -> tuple[st
 def arguments_of(request: Request) -> list[str]:
     """Return the arguments of ``ltbench run`` that ask for one expression on one dataset.
 
-    Of where and how they say only what may stand in a key: the parts that a batch is cut into, and weights.
+    Of where and how they say only what may stand in a key: the parts that a batch is cut into, weights, and whether images that
+    cannot be read are left out.
 
     Raises:
         UserError: For a value that is none in a shell.
@@ -143,6 +146,7 @@ def arguments_of(request: Request) -> list[str]:
     words += ["--splits", _listed(terms.splits)] if terms.splits != USUAL else []
     words += ["--precision", terms.precision] if terms.precision != "fp32" else []
     words += ["--accumulate", str(request.how.accumulation)] if request.how.accumulation > 1 else []
+    words += ["--unreadable", request.how.unreadable] if request.how.skip_unreadable else []
     words += [word for file in request.plugins for word in ("--plugin", str(file))]
     for word in words[1::2]:
         if word.startswith("-") and not re.fullmatch(r"-[\d.]+", word) or not word.isprintable():

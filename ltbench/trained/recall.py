@@ -75,8 +75,6 @@ def recall(path: Path, registry: Registry, how: How, *, dataset: str | None = No
     record = records.read(path)
     if record.status != "completed":
         raise UserError(f"record {path} must be of a run that completed, got one that {record.status}")
-    if record.split.unreadable and not how.skip_unreadable:
-        how = replace(how, unreadable="skip")
     family, own, _ = record.task.dataset.partition(":")
     if own and dataset is None and registry.dataset(record.task.dataset)[0].spec.source == "local":
         raise UserError(f"record {path} is of {record.task.dataset}, and does not say where those images are: add --dataset "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import ltbench
 from ltbench.cli.listing import fitting
 from ltbench.cli.main import main
 
@@ -85,3 +86,14 @@ def test_what_was_meant(arguments: list[str], said: str, tmp_path: Path, monkeyp
         Path(f"photos/pets.{ending}").touch()
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_listings_speak_json(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb, known in (("methods", "ce"), ("datasets", "digits-lt"), ("plugins", "baselines")):
+        assert main([verb, "--json"]) == 0
+        assert known in {row["name"] for row in json.loads(capsys.readouterr().out)}
+    assert main(["methods", "ce"]) == 0
+    assert capsys.readouterr().out == ("ce: cross-entropy on instance-balanced samples\n"
+                                       f"stages 1 and 2; from ltbench {ltbench.__version__}\nno hyperparameters\n")
+    assert main(["methods", "ldam"]) == 0
+    assert "hyperparameter" in capsys.readouterr().out

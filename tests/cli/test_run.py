@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-import ltbench
 from ltbench.cli.main import main
 from ltbench.results import records
 
@@ -273,27 +271,6 @@ def test_a_users_own_first_stage_is_marked_external(tmp_path: Path, capsys: pyte
     capsys.readouterr()
     (tmp_path / "other.safetensors").write_bytes(b"x")
     assert "cannot be read" in refusal(capsys, *SMOKE, "--methods", "ncm", "--stage1", "other.safetensors", "--out", "bad")
-
-
-def test_listings_speak_json(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb, known in (("methods", "ce"), ("datasets", "digits-lt"), ("plugins", "baselines")):
-        assert main([verb, "--json"]) == 0
-        assert known in {row["name"] for row in json.loads(capsys.readouterr().out)}
-    assert main(["methods", "ce"]) == 0
-    assert capsys.readouterr().out == ("ce: cross-entropy on instance-balanced samples\n"
-                                       f"stages 1 and 2; from ltbench {ltbench.__version__}\nno hyperparameters\n")
-    assert main(["methods", "ldam"]) == 0
-    assert "hyperparameter" in capsys.readouterr().out
-
-
-def test_cache_is_listed_and_pruned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*SMOKE, "--methods", "ce"]) == 0
-    capsys.readouterr()
-    assert main(["cache", "ls"]) == 0
-    assert "stage 1 of ce on digits-lt" in capsys.readouterr().out
-    assert main(["cache", "prune", "--to", "0"]) == 0
-    assert "removed 1 stages" in capsys.readouterr().out
-    assert main(["cache", "prune", "--to", "many"]) == 2
 
 
 def test_a_board_says_what_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,6 +69,13 @@ def test_a_command_by_hand() -> None:
                                   "--protocol quick")
 
 
+def test_images_that_were_left_out_are_left_out_again() -> None:
+    """A run without them is another run, and one that stops at them is none."""
+    record = records.validate(record_factory.record(split__unreadable={"train": 2, "test": 1, "sha256": "ab" * 32}))
+    assert command_of(record, {"quick": QUICK}).endswith(" --unreadable skip")
+    assert "--unreadable" not in command_of(records.validate(record_factory.record()), {"quick": QUICK})
+
+
 def test_a_custom_protocol_is_the_nearest_one_with_what_differs() -> None:
     protocol = QUICK.replace(lr=0.5, epochs=3)
     known = {"common": Protocol(name="common", backbone="resnet20", epochs=200), "quick": QUICK}

@@ -1,0 +1,185 @@
+"""What a method's stages take, counted: parameters, and the operations of one step and one prediction of a few random images.
+
+For ``tools/comparing_page.py``. Nothing is trained and no data is read: stages are built with random weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ltbench.backbones.operations import count_operations
+from ltbench.backbones.request import feature_dim
+from ltbench.data.base import Dataset
+from ltbench.data.batch import Batch
+from ltbench.data.naming import open_dataset
+from ltbench.data.published import unread_parts
+from ltbench.data.task_data import TaskData, load_task_data
+from ltbench.errors import UserError
+from ltbench.leaderboard.tables import NOTHING
+from ltbench.method.context import Bank, Context
+from ltbench.planning.plan import RunPlan, StagePlan, plan_run
+from ltbench.registry.discovery import Registry
+from ltbench.terms.protocol import COMMON, PAPER
+from ltbench.terms.task import Task
+from ltbench.training.budget import budget_of
+from ltbench.training.build import build_engine
+from ltbench.training.engine import Engine
+
+PLAIN = "ce"
+COUNTED = "cifar100-lt@100"
+PRINTED = (COUNTED, "imagenet-lt", "inat18", "cifar10-lt@100")  # where a paper's setting is looked for, in this order
+TRANSFORMER = "timm:vit_tiny_patch16_224"  # of methods that work on no other kind, beside cross-entropy on the same
+IMAGES = 4  # of a counted step, two of a class
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Hold what one method takes.
+
+    Args:
+        inputs: What its last stage trains on, ``images`` or ``features``; empty where nothing is trained.
+        views: Of an image.
+        streams: That a step draws from.
+        held: Parameters of that stage while it trains, copies that follow others included.
+        kept: Parameters of backbone and head, which predict.
+        steps: Operations of a training step, for one image of each stream, in the first and in the last epoch.
+        prediction: Operations of a prediction.
+    """
+
+    inputs: str
+    views: int
+    streams: int
+    held: int
+    kept: int
+    steps: tuple[float, float]
+    prediction: int
+
+
+@dataclass
+class Counter:
+    """Count what methods take on one dataset, each stage below once.
+
+    Args:
+        changes: Of its common protocol.
+    """
+
+    registry: Registry
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    finished: dict[tuple[int, str], Engine] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        dataset, ratio = self.dataset(COUNTED)
+        assert dataset.published is not None
+        parts = unread_parts(dataset.name, dataset.published)
+        self._data: TaskData = load_task_data(dataset, parts, Task(dataset.name, ratio), None)
+
+    def dataset(self, name: str) -> tuple[Dataset, float | None]:
+        """Open a dataset by the name that users type."""
+        return open_dataset(name, self.registry, None)
+
+    def plan(self, method: str, name: str, track: str) -> RunPlan:
+        """Plan a method on a dataset.
+
+        Raises:
+            UserError: If it has no setting there.
+        """
+        dataset, ratio = self.dataset(name)
+        task = Task(dataset.name, ratio, track=track, protocol=COMMON)  # type: ignore[arg-type]
+        return plan_run(method, task, dataset.protocols[COMMON].replace(**self.changes), self.registry, dataset)
+
+    def count(self, method: str) -> Counted:
+        """Build a method's stages and count its last one."""
+        *below, last = self.plan(method, COUNTED, COMMON).stages
+        previous: Engine | None = None
+        for stage in below:
+            place = stage.number, stage.key
+            if place not in self.finished:
+                self.finished[place] = self._build(stage, previous).requires_grad_(False).eval()
+            previous = self.finished[place]
+        engine = self._build(last, previous)
+        trains = engine.stack.trains and not engine.stack.evaluation_only
+        streams = engine.stack.owner("streams").streams(engine.ctx) if trains else {}
+        views = len(engine.stack.owner("views").views(engine.ctx)) if trains and engine.stack.inputs == "images" else 0
+        steps = 0.0, 0.0
+        if trains:
+            steps = self._step(engine, views, streams, 0), self._step(engine, views, streams, engine.ctx.facts.epochs - 1)
+        model = engine.eval().trained
+        return Counted(engine.stack.inputs if trains else "", views, len(streams), parameters(engine),
+                       parameters(model.backbone) + parameters(model.head), steps,
+                       count_operations(engine.predict, self._images(1)))
+
+    def _build(self, stage: StagePlan, previous: Engine | None) -> Engine:
+        below = previous if previous is None or stage.trial.evaluation_only else previous.trained
+
+        def context(engine: Engine) -> Context:
+            def read(split: str, view: str) -> Bank:
+                width = feature_dim(engine.backbone)
+                return Bank(torch.rand(len(self._data.labels), width, generator=seeded()), self._data.labels)
+            return Context(engine, engine.stack, engine.stack.methods[0].facts, stage.protocol, below, torch.device("cpu"), read,
+                           lambda rows: rows)
+
+        epochs = budget_of(stage.protocol, stage.trial.ranks_as, len(self._data.labels)).epochs
+        engine = build_engine(stage, SEED, epochs, self._data, self.registry, below, context)
+        engine.ctx.generator.manual_seed(SEED)
+        for method in engine.stack.methods:
+            method.setup(engine.ctx)
+        if not stage.trial.evaluation_only:
+            for method in engine.stack.methods:
+                method.fit(engine.ctx)
+        engine.ctx.epoch = epochs
+        return engine
+
+    def _step(self, engine: Engine, views: int, streams: Iterable[str], epoch: int) -> float:
+        ctx = engine.ctx
+        ctx.epoch, ctx.lr = epoch, ctx.protocol.lr
+        engine.train()
+        for method in engine.stack.methods:
+            method.start_epoch(ctx)
+        labels = torch.arange(IMAGES) // 2 * (ctx.facts.num_classes - 1)
+        indices = torch.stack([(self._data.labels == label).nonzero()[0, 0] for label in labels])
+        batches = {}
+        for name in streams:
+            drawn = [self._images(IMAGES) for _ in range(views)]
+            embedding = None if views else torch.rand(IMAGES, feature_dim(engine.backbone), generator=seeded())
+            batches[name] = Batch(drawn[0] if views else None, labels, [(labels, 1.0)], indices, labels, drawn, embedding,
+                                  pieces=[drawn] if views else [])
+        with FlopCounterMode(display=False) as counter:
+            loss, _, _ = engine(batches)
+            loss.backward()
+        operations: float = counter.get_total_flops() / IMAGES
+        return operations
+
+    def _images(self, count: int) -> Tensor:
+        size = self._data.dataset.image_size
+        return torch.rand(count, self._data.dataset.channels, size, size, generator=seeded())
+
+    def printed(self, method: str) -> str:
+        """Return what a method's paper runs, and for how many epochs; on the first dataset that it has a setting for."""
+        for name in PRINTED:
+            try:
+                plan = self.plan(method, name, PAPER)
+            except UserError:
+                continue
+            images = len(self._data.labels)  # a later stage's epochs depend on it only where the paper states draws
+            epochs = [str(budget_of(stage.protocol, stage.trial.ranks_as, images).epochs if stage.trial.trains else 0)
+                      for stage in plan.stages]
+            text = "/".join("+".join(choice.method.name for choice in stage.choices) for stage in plan.stages)
+            return f"`{text}` {' + '.join(epochs)}{'' if name == COUNTED else f' ({name})'}"
+        return NOTHING
+
+
+def seeded() -> torch.Generator:
+    """Return a generator of the same numbers each time."""
+    return torch.Generator().manual_seed(SEED)
+
+
+def parameters(module: nn.Module) -> int:
+    """Return how many parameters a module has."""
+    return sum(weights.numel() for weights in module.parameters())
