@@ -26,33 +26,35 @@ def choosing_page(boards: Sequence[Content]) -> str:
     parts = [f"""# Which method for which situation
 
 Written by `python tools/board_pages.py` from the [boards](../leaderboards); do not edit. Only rows of at least {FEWEST_SEEDS}
-seeds in ranked tables count. Means stand with their 95 % interval over seeds. *Leading* rows are those that cannot be told from
-the best, all pairs corrected together. Elsewhere the {LEADERS} best means are named; where their intervals overlap, the order
-says nothing.
+seeds count, in ranked tables or on pre-trained networks. Means stand with their 95 % interval over seeds. *Leading* rows are
+those that cannot be told from the best, all pairs corrected together. Elsewhere the {LEADERS} best means are named; where their
+intervals overlap, the order says nothing.
 
 ## What is known for which situation""", compact_markdown_of_links(["situation", "evidence"], list(situations(boards, tables)))]
     for board, table in tables:
-        parts.append(f"## {board['title']}: {table['protocol']['epochs']} epochs, {table['track']} track\n\n{evidence(table)}")
+        how = table["external"] or f"{table['protocol']['epochs']} epochs, {table['track']} track"
+        parts.append(f"## {board['title']}: {how}\n\n{evidence(table)}")
         parts.append(compact_markdown_of_links(["you care for", "rows"], list(answers(table))))
     return "\n\n".join(parts) + "\n"
 
 
 def compared(table: Content) -> list[Content]:
-    """Return the rows of a table whose differences have statistics and enough seeds."""
-    return [row for row in table["rows"] if row["standing"] != NOT_COMPARED]
+    """Return the rows of a table with statistics of their differences; on what came from elsewhere, those of enough seeds."""
+    return [row for row in table["rows"] if row["standing"] != NOT_COMPARED
+            or table["external"] and len(row["completed"]) >= FEWEST_SEEDS]
 
 
 def situations(boards: Sequence[Content], tables: Sequence[tuple[Content, Content]]) -> Iterator[list[str]]:
     """Give each situation that a user may be in with what the boards know of it."""
     for board in boards:
         own = [table for one, table in tables if one is board]
-        known = "; ".join(f"{len(compared(table))} rows, {table['train_images']:,} images, {table['protocol']['epochs']} epochs"
-                          for table in own)
+        known = "; ".join(f"{len(compared(table))} rows, {table['train_images']:,} images, "
+                          + (table["external"] or f"{table['protocol']['epochs']} epochs") for table in own)
         yield [f"[{board['title']}](../leaderboards/{board['name']}/README.md)", known or f"none: {state(board)}"]
     everything = [table for _, table in tables]
     for name, there in (("a large set (more than 50,000 images)", any(table["train_images"] > 50_000 for table in everything)),
                         ("one ratio against another", ratios(everything)),
-                        ("a frozen pre-trained backbone", any(table["external"] for table in everything)),
+                        ("a pre-trained backbone", any(table["external"] for table in everything)),
                         ("hyperparameters tuned for the data", any("tuning" in table for table in everything)),
                         (f"training as long as in print ({PAPERS_EPOCHS} epochs)",
                          any(table["protocol"]["epochs"] >= PAPERS_EPOCHS for table in everything))):
@@ -71,7 +73,9 @@ def evidence(table: Content) -> str:
     rows, protocol = compared(table), table["protocol"]
     seeds = min(len(row["completed"]) for row in rows)
     thin = ["one dataset at one ratio and one split"]
-    if protocol["epochs"] < PAPERS_EPOCHS:
+    if table["external"]:
+        thin.append("one network, which has seen other images: rows are not ranked")
+    elif protocol["epochs"] < PAPERS_EPOCHS:
         thin.append(f"{protocol['epochs']} epochs where papers train {PAPERS_EPOCHS}")
     if table["train_images"] < 1_000:
         thin.append("a set so small that it checks the program more than the methods")
@@ -85,11 +89,14 @@ def answers(table: Content) -> Iterator[list[str]]:
     rows = compared(table)
     leading = [row for row in rows if row["standing"] == TIED]
     more = f", and {len(leading) - LEADING} more" if len(leading) > LEADING else ""
-    yield ["all classes alike", f"leading: {named(leading, 'accuracy.all', 1, LEADING)}{more}"]
+    best = named(by(rows, "accuracy.all", highest_first=True), "accuracy.all", 1)
+    yield ["all classes alike", f"leading: {named(leading, 'accuracy.all', 1, LEADING)}{more}" if leading else best]
     for what, key in (("large classes (many-shot)", "accuracy.many"), ("classes in the middle", "accuracy.medium"),
                       ("small classes (few-shot)", "accuracy.few"), ("the tenth of classes that does worst", "worst_tenth")):
         yield [what, named(by(rows, key, highest_first=True), key, 1) or "no such classes"]
     yield ["calibration (expected calibration error, lower is better)", named(by(rows, "ece"), "ece", 3)]
+    if table["external"]:
+        return
     plain = [row for row in rows if row["stages"][0]["expression"] in ON_PLAIN]
     own = [row for row in rows if row not in plain]
     yield ["little cost: a network trained with cross-entropy is there and stays", named(plain, "accuracy.all", 1) or "none"]
