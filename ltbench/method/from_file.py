@@ -110,12 +110,14 @@ def _specs(module: ModuleType, path: Path, option: str) -> list[MethodSpec]:
     """Describe the methods that a module defines: classes with a name and stages of their own."""
     from ltbench.method.contract import Method
 
-    kinds = [value for value in vars(module).values()
-             if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__
-             and hasattr(value, "name") and hasattr(value, "stages")]
+    own = [value for value in vars(module).values()
+           if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__]
+    kinds = [kind for kind in own if hasattr(kind, "name") and hasattr(kind, "stages")]
     if not kinds:
+        lacking = {kind.__name__: " and ".join(word for word in ("name", "stages") if not hasattr(kind, word)) for kind in own}
+        got = ", ".join(f"{name} without {words}" for name, words in lacking.items()) or "neither"
         raise UserError(f"{option} {path}: must hold a class derived from ltbench.Method with a name and stages, or a hook; "
-                        "got neither")
+                        f"got {got}")
     try:
         return [spec_of(kind) for kind in kinds]
     except (ValueError, TypeError) as error:

@@ -159,7 +159,8 @@ def require_later_stages(plan: RunPlan, text: str) -> None:
     """
     later = plan.stages[1:]
     if not later or not all(choice.entry.spec.base for choice in plan.stages[0].choices):
-        raise UserError(f"with --weights the first stage is given: name second-stage methods, got {text!r}")
+        raise UserError(f"with --weights the first stage is given: name second-stage methods, got {text!r} "
+                        "(ltbench methods --stage 2 lists them)")
     needing = [choice.method.name for choice in later[0].choices if choice.entry.spec.needs_classifier]
     if needing or later[0].trial.evaluation_only:
         name = (needing or [later[0].text])[0]

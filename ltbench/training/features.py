@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ltbench.backbones.request import feature_dim
+from ltbench.backbones.resized import Resized
 from ltbench.data.arrays import Floats
 from ltbench.data.loader import batches_at
 from ltbench.data.parts import ImageSource
@@ -30,6 +33,8 @@ from ltbench.training.store import StageStore
 
 BATCH = 512
 IN_MEMORY = 1 << 26  # bytes that a bank which is not kept may take; more go to disk
+_EVERY = 10.0  # seconds between two lines about one bank
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +136,11 @@ class BankMaker:
                for start, size in zip(range(first, total, CHUNK), sizes, strict=True)]
         served = batches_at(shown.source, shown.indices, [batch for chunk in own for batch in chunk], accelerator.device,
                             shown.windows)
+        tell = accelerator.is_main_process
+        name, done, begun = self._data.dataset.name, first, time.monotonic()
+        told = begun
+        if tell and isinstance(backbone, Resized):  # a large network: seconds at least
+            _LOG.info("features of %s: %s images to embed", name, f"{total - first:,}")
         was_training = backbone.training
         backbone.eval()
         try:
@@ -140,6 +150,12 @@ class BankMaker:
                 rows = [torch.empty(0, feature_dim(backbone), device=accelerator.device)]
                 for positions, pixels in islice(served, len(batches)):
                     rows.append(embed(shown.prepare(pixels, positions)))
+                    done = min(total, done + len(positions) * accelerator.num_processes)
+                    now = time.monotonic()
+                    if tell and now - told >= _EVERY:
+                        told, rate = now, (done - first) / (now - begun)
+                        _LOG.info("features of %s: %s of %s images, %s images/s, %.0f s left", name, f"{done:,}", f"{total:,}",
+                                  f"{rate:,.0f}", (total - done) / rate)
                 yield interleave(torch.cat(rows), size, accelerator)
         finally:
             backbone.train(was_training)

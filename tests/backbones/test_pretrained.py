@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,8 @@ def found() -> dict[str, records.Record]:
 
 
 @pytest.mark.parametrize(("methods", "message"), [
-    ("ldam", "with --weights the first stage is given: name second-stage methods, got 'ldam'"),
+    ("ldam", "with --weights the first stage is given: name second-stage methods, got 'ldam' "
+             "(ltbench methods --stage 2 lists them)"),
     ("ce", "name second-stage methods, got 'ce'"),
     ("ldam/crt", "name second-stage methods, got 'ldam/crt'"),
     ("iccl_rebalance", "name second-stage methods, got 'iccl_rebalance'"),  # it stands on a first stage of its own
@@ -160,7 +162,10 @@ def test_a_record_says_what_the_weights_are_and_their_features_are_computed_once
     banks = [path.name for path in Path("cache").glob("stages/*/*/*.rows")]
     assert sorted(banks) == ["bank-plain.rows", "test-plain-fp32-cpu.rows"]
     assert main(["cache", "ls"]) == 0
-    assert "test features of test_resnet on digits-lt" in " ".join(capsys.readouterr().out.split())
+    said = capsys.readouterr()
+    assert "test features of test_resnet on digits-lt" in " ".join(said.out.split())
+    told = [line for line in said.err.splitlines() if line.startswith("features of")]
+    assert len(told) == 2 and all(re.fullmatch(r"features of digits-lt: \d+ images to embed", line) for line in told)
 
     def forbidden(*_: object) -> None:
         raise AssertionError("features were computed again")

@@ -11,7 +11,7 @@ import pytest
 from ltbench.cli import main as program
 from ltbench.registry.discovery import load_registry
 from ltbench.results import records
-from tests.support.blocks import blocks_of
+from tests.support.blocks import blocks_of, without_numbers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,12 +48,6 @@ def test_every_board_is_linked() -> None:
     boards = sorted(path.parent.name for path in (ROOT / "leaderboards").glob("*/board.toml"))
     assert len(boards) >= 6
     assert re.findall(r"\(leaderboards/([^/]+)/README.md\) \|", readme) == boards
-
-
-def without_numbers(text: str) -> str:
-    """Return a text with every number, and the spaces and dashes that align tables, made one."""
-    plain = re.sub(r"\d+(\.\d+)?", "0", text).replace("(0 to 0)", "± 0")  # which of them there is depends on the numbers
-    return re.sub(r"[ -]+", " ", plain)
 
 
 @pytest.mark.slow

@@ -135,6 +135,8 @@ REFUSED = [
     ("own_bad.py", "def f(:\n", "own_bad.py: line 1: invalid syntax"),
     ("own_empty.py", "x = 1\n", "own_empty.py: must hold a class derived from ltbench.Method with a name and stages, or a hook; "
                                 "got neither"),
+    ("own_stageless.py", CLASH.replace("stages", "stage"), "or a hook; got A without stages"),
+    ("own_bare.py", "import ltbench\nclass A(ltbench.Method):\n    pass\n", "or a hook; got A without name and stages"),
     ("own_import.py", "import no_such_module\n", "own_import.py: ModuleNotFoundError: No module named 'no_such_module'"),
     ("own_exit.py", "raise SystemExit(3)\n", "own_exit.py: SystemExit: 3"),
     ("own_clash.py", CLASH, "own_clash.py: method 'ldam' is offered by both ltbench (baselines) and file:own_clash.py "

@@ -63,3 +63,9 @@ def blocks_of(page: str) -> list[Block]:
     planned = "planned" if re.search(r"^<!-- planned page: [^>]+ -->$", text, re.M) else ""
     return [Block(page, text.count("\n", 0, match.start(2)) + 1, match[2], match[3], match[1] or planned, match[4])
             for match in _BLOCK.finditer(text)]
+
+
+def without_numbers(text: str) -> str:
+    """Return a text with every number, and the spaces and dashes that align tables, made one."""
+    plain = re.sub(r"\d+(\.\d+)?", "0", text).replace("(0 to 0)", "± 0")  # which of them there is depends on the numbers
+    return re.sub(r"[ -]+", " ", plain)

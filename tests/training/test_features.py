@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+import re
 from pathlib import Path
 from typing import cast
 
@@ -37,6 +39,19 @@ def test_a_bank_holds_the_embedding_of_every_image(tmp_path: Path) -> None:
     assert torch.equal(bank.labels, data.labels)
     assert cast(Projection, engine.backbone).calls == [512, 512, 512, 512, 512, 440]
     assert sorted(path.name for path in folder(tmp_path).iterdir()) == ["bank-plain.json", "bank-plain.rows"]
+
+
+def test_a_bank_that_takes_long_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                   caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(logging.getLogger("ltbench"), "propagate", True)
+    caplog.set_level(logging.INFO, "ltbench")
+    made(made_up(600), tmp_path / "quick")
+    assert caplog.messages == []
+    monkeypatch.setattr(features, "_EVERY", 0.0)
+    made(made_up(600), tmp_path / "slow")
+    first, last = (re.sub(r"[\d,]+ images/s", "R images/s", message) for message in caplog.messages)
+    assert re.fullmatch(r"features of digits-lt: 512 of 600 images, R images/s, \d+ s left", first)
+    assert last == "features of digits-lt: 600 of 600 images, R images/s, 0 s left"
 
 
 def test_a_stored_bank_is_read_and_not_computed(tmp_path: Path) -> None:
