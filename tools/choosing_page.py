@@ -54,7 +54,7 @@ def situations(boards: Sequence[Content], tables: Sequence[tuple[Content, Conten
     everything = [table for _, table in tables]
     for name, there in (("a large set (more than 50,000 images)", any(table["train_images"] > 50_000 for table in everything)),
                         ("one ratio against another", ratios(everything)),
-                        ("a pre-trained backbone", any(table["external"] for table in everything)),
+                        ("a frozen pre-trained backbone", any(table["external"] for table in everything)),
                         ("hyperparameters tuned for the data", any("tuning" in table for table in everything)),
                         (f"training as long as in print ({PAPERS_EPOCHS} epochs)",
                          any(table["protocol"]["epochs"] >= PAPERS_EPOCHS for table in everything))):
