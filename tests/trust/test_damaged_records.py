@@ -71,7 +71,7 @@ def _left_out(copy: Copy, keep: slice) -> None:
 
 def _nothing(copy: Copy) -> None:
     _left_out(copy, slice(0, 0))
-    copy.change(split__class_counts=[], split__test_counts=[], per_class={"correct": [], "total": []})
+    copy.change(split__class_counts=[], split__test_counts=[], split__class_names=None, per_class={"correct": [], "total": []})
 
 
 def _without_split(copy: Copy) -> None:
