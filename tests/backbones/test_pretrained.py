@@ -161,6 +161,7 @@ def test_a_record_says_what_the_weights_are_and_their_features_are_computed_once
     assert not any(row.stage == 1 for row in record.curve) and record.timing.reused["stage 1"]
     banks = [path.name for path in Path("cache").glob("stages/*/*/*.rows")]
     assert sorted(banks) == ["bank-plain.rows", "test-plain-fp32-cpu.rows"]
+    monkeypatch.setenv("COLUMNS", "200")  # a listing fits the terminal
     assert main(["cache", "ls"]) == 0
     said = capsys.readouterr()
     assert "test features of test_resnet on digits-lt" in " ".join(said.out.split())

