@@ -24,15 +24,16 @@ def test_norms(tmp_path: Path) -> None:
 
 def test_classes_stand_by_size_and_seeds_are_averaged(tmp_path: Path) -> None:
     paths = []
-    for seed in (0, 1):
+    for seed in (0, 1, 2):
         weight = torch.diag(torch.tensor([1.0, 2, 3, 4]) + seed)
         tensors = layer(1, weight=weight) | layer(2, prototypes=torch.eye(4))
         split = {"hash": "ab", "class_counts": [19, 20, 101, 100], "test_counts": [3, 3, 3, 3]}
         paths.append(write(tmp_path, f"r{seed}", tensors, task__seed=seed, split=split))
     series = norms(runs(*paths)).panels[1].series
-    assert len(series) == 1 and series[0].y == [3.5, 4.5, 2.5, 1.5]  # classes 2, 3, 1, 0
-    # Two seeds 1 apart: deviation 1 / sqrt(2), over sqrt(2), times Student's 12.706 for one degree of freedom.
-    assert series[0].spread == pytest.approx([0.5 * 12.7062047] * 4)
+    assert len(series) == 1 and series[0].y == [4, 5, 3, 2]  # classes 2, 3, 1, 0
+    # Three seeds 1 apart: deviation 1, over sqrt(3), times Student's 4.303 for two degrees of freedom.
+    assert series[0].spread == pytest.approx([4.3026527 / 3**0.5] * 4)
+    assert list(norms(runs(*paths[:2])).panels[1].series[0].spread) == []  # two seeds have no interval
 
 
 def test_norms_need_points(tmp_path: Path) -> None:
