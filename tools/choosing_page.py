@@ -52,12 +52,13 @@ def situations(boards: Sequence[Content], tables: Sequence[tuple[Content, Conten
                           + (table["external"] or f"{table['protocol']['epochs']} epochs") for table in own)
         yield [f"[{board['title']}](../leaderboards/{board['name']}/README.md)", known or f"none: {state(board)}"]
     everything = [table for _, table in tables]
-    for name, there in (("a large set (more than 50,000 images)", any(table["train_images"] > 50_000 for table in everything)),
-                        ("one ratio against another", ratios(everything)),
+    anew = [table for table in everything if not table["external"]]  # networks that were trained here
+    for name, there in (("a large set (more than 50,000 images)", any(table["train_images"] > 50_000 for table in anew)),
+                        ("one ratio against another", ratios(anew)),
                         ("a frozen pre-trained backbone", any(table["external"] for table in everything)),
                         ("hyperparameters tuned for the data", any("tuning" in table for table in everything)),
                         (f"training as long as in print ({PAPERS_EPOCHS} epochs)",
-                         any(table["protocol"]["epochs"] >= PAPERS_EPOCHS for table in everything))):
+                         any(table["protocol"]["epochs"] >= PAPERS_EPOCHS for table in anew))):
         yield [name, "see below" if there else "none yet: nothing here says what to choose"]
 
 

@@ -87,9 +87,9 @@ def _publish(boards: Sequence[Board], args: argparse.Namespace) -> int:
 
 def _written(folder: Path, name: str, files: Mapping[str, bytes], check: bool) -> int:
     """Write generated files, or only look whether they are as they should be; say so, and return how many were not."""
-    from ltbench.leaderboard.publish import differing_in, write_into
+    from ltbench.leaderboard.publish import differing, write
 
-    names = differing_in(folder, files) if check else write_into(folder, files)
+    names = differing(folder, files) if check else write(folder, files)
     for file in names:
         print(f"{name}{file} {'is not as its records say' if check else 'written'}")
     if not names:

@@ -78,7 +78,7 @@ def _regenerate(board: Board, args: argparse.Namespace) -> None:
     before = read_base(board.folder / "board.json")
     named = functools.partial(names_of_record, registry=args.registry)
     files = generate(board, read_given(board.folder.parent), args.registry.remarks, named)
-    for name in write(board, files):
+    for name in write(board.folder, files):
         print(f"{board.folder / name} written")
     if _index(board) is not None:
         for name in refresh_index(board.folder.parent):

@@ -113,26 +113,16 @@ def refresh_index(root: Path) -> list[str]:
         UserError: If the folder cannot be written.
     """
     files = [content for board in find_boards(root) if (content := _bytes(board.folder / "board.json")) is not None]
-    return write_into(root, generate_index({"board.json": content} for content in files))
+    return write(root, generate_index({"board.json": content} for content in files))
 
 
-def write(board: Board, files: Mapping[str, bytes]) -> list[str]:
-    """Write a board's files, see :func:`write_into`."""
-    return write_into(board.folder, files)
-
-
-def differing(board: Board, files: Mapping[str, bytes]) -> list[str]:
-    """Return the names of a board's files that are not as generated."""
-    return differing_in(board.folder, files)
-
-
-def write_into(folder: Path, files: Mapping[str, bytes]) -> list[str]:
+def write(folder: Path, files: Mapping[str, bytes]) -> list[str]:
     """Write what differs from what is there, each file whole or not at all; return the names of those.
 
     Raises:
         UserError: If the folder cannot be written.
     """
-    changed = differing_in(folder, files)
+    changed = differing(folder, files)
     for name in changed:
         try:
             write_whole(folder / name, files[name])
@@ -141,7 +131,7 @@ def write_into(folder: Path, files: Mapping[str, bytes]) -> list[str]:
     return changed
 
 
-def differing_in(folder: Path, files: Mapping[str, bytes]) -> list[str]:
+def differing(folder: Path, files: Mapping[str, bytes]) -> list[str]:
     """Return the names of files that are not as generated."""
     return [name for name, content in files.items() if _bytes(folder / name) != content]
 

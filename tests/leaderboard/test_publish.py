@@ -84,24 +84,24 @@ def test_what_must_be_known_stands_on_every_page(tmp_path: Path) -> None:
 
 def test_writing_twice_changes_nothing(board: Board) -> None:
     files = generate(board, GIVEN)
-    assert write(board, files) == list(files)
-    assert write(board, generate(board, GIVEN)) == []
+    assert write(board.folder, files) == list(files)
+    assert write(board.folder, generate(board, GIVEN)) == []
     assert not list(board.folder.glob(".*"))
 
 
 @pytest.mark.parametrize("name", ["README.md", "board.json", "board.csv", "board.tex", "index.html", "printed.md"])
 def test_one_character_is_a_difference(board: Board, name: str) -> None:
-    write(board, generate(board, GIVEN))
+    write(board.folder, generate(board, GIVEN))
     file = board.folder / name
     file.write_bytes(file.read_bytes().replace(b"50.0", b"50.1", 1))
-    assert differing(board, generate(board, GIVEN)) == [name]
+    assert differing(board.folder, generate(board, GIVEN)) == [name]
 
 
 def test_another_printed_figure_is_a_difference(board: Board) -> None:
-    write(board, generate(board, GIVEN))
+    write(board.folder, generate(board, GIVEN))
     claim = replace(CLAIM, accuracy={"all": 49.1})
     files = generate(board, Given((replace(ROW, accuracy=claim.accuracy, claim=claim),)))
-    assert differing(board, files) == ["board.json", "index.html", "printed.md"]
+    assert differing(board.folder, files) == ["board.json", "index.html", "printed.md"]
 
 
 @pytest.mark.parametrize("ending", [".json", ".npz"])
@@ -142,7 +142,7 @@ def test_a_board_without_records_says_what_is_asked_for(tmp_path: Path) -> None:
     text = files["README.md"].decode()
     assert "## Still to run" in text and "| ce | not run yet |" in text and "| a paper | 1 | 1 | 1 not run yet |" in text
     assert "| this paper | 49 | — | — | — | not run yet |" in files["printed.md"].decode()
-    write(board, files)
+    write(board.folder, files)
     add(board.folder, "first")
     files = generate(board, given)
     assert len(files) == 6 and "| ce | 1 of 3 seeds |" in files["README.md"].decode()
