@@ -8,7 +8,6 @@ difference. Everything else, and fewer than three seeds, cannot be decided.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from ltbench.errors import UserError
 from ltbench.leaderboard.differences import Difference
 from ltbench.leaderboard.reported import Printed
+from ltbench.leaderboard.toml_file import read_toml
 from ltbench.results.accuracy import SPLITS
 from ltbench.results.interval import FEWEST_SEEDS
 
@@ -56,12 +56,9 @@ def read_claims(file: Path, printed: Sequence[Printed]) -> list[Claim]:
     Raises:
         UserError: If it cannot be read, or a claim is not as it should be or not what is printed, naming it.
     """
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    content = read_toml(file)
+    if content is None:
         return []
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{str(file)!r} cannot be read: {error}") from None
     entries = content.get("claim", [])
     if set(content) - {"claim"} or not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
         raise UserError(f"{str(file)!r} must hold [[claim]] alone")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError
+from ltbench.leaderboard.toml_file import read_toml
 
 FILE = "papers.toml"
 _FIELDS = {"authors", "title", "link", "methods"}
@@ -40,12 +40,9 @@ def read_papers(file: Path) -> list[Paper]:
     Raises:
         UserError: If it cannot be read or an entry is not as it should be, naming it.
     """
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    content = read_toml(file)
+    if content is None:
         return []
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{str(file)!r} cannot be read: {error}") from None
     entries = content.get("paper")
     if set(content) != {"paper"} or not isinstance(entries, list):
         raise UserError(f"{str(file)!r} must hold [[paper]] entries alone")
