@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from ltbench.backbones.request import BackboneRequest
+from ltbench.backbones.making import make_backbone
 from ltbench.data.base import Dataset
 from ltbench.method.factories import BackboneFactory
 from ltbench.method.stack import Stack
@@ -46,9 +46,7 @@ def _built(trial: Stack, name: str, previous: StagePlan | None, start: Start | N
         return _built(previous.trial, name, previous.previous, start, dataset, registry)
 
     def fresh() -> nn.Module:
-        entry, member = registry.backbone(name)
-        backbone: nn.Module = entry.load()(BackboneRequest(member, dataset.channels, dataset.image_size))
-        return backbone
+        return make_backbone(name, dataset, registry)
 
     if previous is not None and not trial.tunes_backbone:
         return below()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from ltbench.backbones.making import make_backbone
 from ltbench.data.chunks import check_batch_size
 from ltbench.data.task_data import TaskData, check_files
 from ltbench.errors import UserError
@@ -14,7 +15,7 @@ from ltbench.planning.request import How
 from ltbench.registry.discovery import Registry
 from ltbench.running.data import RunData
 from ltbench.training.budget import budget_of
-from ltbench.training.build import backbone_facts, make_backbone
+from ltbench.training.build import backbone_facts
 from ltbench.training.external import read_backbone, start_from
 
 
@@ -35,9 +36,9 @@ def check_runs(plans: Sequence[RunPlan], data: RunData, registry: Registry, how:
             backbone_facts(backbone[1], of_task, registry)
             with torch.random.fork_rng(devices=[]):
                 if how.stage1 is not None:
-                    read_backbone(how.stage1, make_backbone(backbone[1], of_task, registry))
+                    read_backbone(how.stage1, make_backbone(backbone[1], of_task.dataset, registry))
                 if (start := plan.stages[0].start) is not None:
-                    start_from(make_backbone(backbone[1], of_task, registry), start)
+                    start_from(make_backbone(backbone[1], of_task.dataset, registry), start)
         check_budget(plan, of_task, world, how.accumulation)
 
 

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import torch
 from tabulate import tabulate
 
+from ltbench.backbones.making import make_backbone
 from ltbench.data.task_data import TaskData
 from ltbench.planning.plan import RunPlan, StagePlan
 from ltbench.running.duration import duration
 from ltbench.running.runner import Runner
 from ltbench.training import speeds
 from ltbench.training.budget import budget_of
-from ltbench.training.build import backbone_facts, make_backbone
+from ltbench.training.build import backbone_facts
 from ltbench.training.optimization import terms
 
 _WARM, _TIMED = 1, 3
@@ -101,7 +102,7 @@ def _step(name: str, data: TaskData, batch: int, runner: Runner) -> float:
     identity = (name, dataset.channels, size, images, str(device), accelerator.mixed_precision)
     if identity not in _TIMES:
         with torch.random.fork_rng(devices=[]):
-            backbone = make_backbone(name, data, runner.registry)
+            backbone = make_backbone(name, data.dataset, runner.registry)
             backbone = backbone.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
             pixels = torch.randn(images, dataset.channels, size, size, device=device).to(memory_format=torch.channels_last)
         times = []

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from ltbench.backbones.making import make_backbone
 from ltbench.backbones.operations import count_operations
 from ltbench.backbones.request import BackboneRequest, feature_dim
 from ltbench.backbones.tuning import train_only
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
-from ltbench.errors import UserError
 from ltbench.method import hyperparameters
 from ltbench.method.context import Context
 from ltbench.method.factories import BackboneFactory, HeadFactory
@@ -49,25 +49,11 @@ def backbone_facts(name: str, data: TaskData, registry: Registry) -> BackboneFac
     identity = entry.spec.target, BackboneRequest(member, data.dataset.channels, data.dataset.image_size)
     if identity not in _KNOWN:
         with torch.random.fork_rng(devices=[]):
-            built = make_backbone(name, data, registry).eval()
+            built = make_backbone(name, data.dataset, registry).eval()
             image = torch.zeros(1, data.dataset.channels, data.dataset.image_size, data.dataset.image_size)
             operations = count_operations(built, image)
         _KNOWN[identity] = BackboneFacts(sum(p.numel() for p in built.parameters()), feature_dim(built), operations)
     return _KNOWN[identity]
-
-
-def make_backbone(name: str, data: TaskData, registry: Registry) -> nn.Module:
-    """Build a registered backbone for a dataset's images.
-
-    Raises:
-        UserError: If there is no such backbone, or it has no ``feature_dim``.
-    """
-    entry, member = registry.backbone(name)
-    dataset = data.dataset
-    backbone: nn.Module = entry.load()(BackboneRequest(member, dataset.channels, dataset.image_size))
-    if not isinstance(getattr(backbone, "feature_dim", None), int):
-        raise UserError(f"backbone {name!r} must have an int feature_dim, got {getattr(backbone, 'feature_dim', None)!r}")
-    return backbone
 
 
 def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, registry: Registry, previous: Engine | None,
@@ -112,7 +98,7 @@ def _factory(plan: StagePlan, seed: int, data: TaskData, registry: Registry, pre
         number = next(numbers)  # every backbone of a stage has weights of its own, whatever else the stage draws
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed("backbone", seed, *_later(plan), *([number] if number else [])))
-            made = make_backbone(name, data, registry)
+            made = make_backbone(name, data.dataset, registry)
         return made if start is None else start_from(made, start)
 
     return BackboneFactory(name, fresh, shape, inherited=start is not None)
