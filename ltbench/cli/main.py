@@ -107,6 +107,9 @@ def _command(argv: list[str]) -> int:
         from ltbench.cli.completion import complete
 
         complete(parser)
+    if not rest:
+        parser.print_help()
+        return 0
     args = parser.parse_args(rest)
     args.debug = early.debug  # verbs would find their own parser's, which has nothing left to read
     status: int = args.run(args)

@@ -169,6 +169,20 @@ class Table:
         return [None if a is None else 1 + sum(b is not None and b > a for b in best) for a in best]
 
 
+def among_compared(ranks: Sequence[int | None], compared: Sequence[bool]) -> list[int | None]:
+    """Return ranks as a reader sees them: among the rows that were compared, as the ranks that the data allow are among these.
+
+    Where fewer than two were compared, they are those of the means alone.
+
+    Args:
+        ranks: See :meth:`Table.ranks`.
+        compared: Of each row.
+    """
+    shown = [rank if one else None for rank, one in zip(ranks, compared, strict=True)]
+    known = [rank for rank in shown if rank is not None]
+    return [None if rank is None else 1 + sum(other < rank for other in known) for rank in shown] if len(known) > 1 else [*ranks]
+
+
 def _left_out(row: Row, runs: Sequence[Run]) -> str | None:
     if not row.whole:
         return "a run broke"

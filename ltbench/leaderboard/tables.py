@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from html import escape
 
 from ltbench.leaderboard.export import to_csv, to_json
-from ltbench.leaderboard.rows import Row, Table
+from ltbench.leaderboard.rows import Row, Table, among_compared
 from ltbench.leaderboard.tuned import heading as tuning_heading
 from ltbench.leaderboard.tuned import too_many
 from ltbench.results.interval import Estimate
@@ -135,7 +135,7 @@ def _notes(row: Row, apart: str) -> str:
     notes += [f"{name}={value}" for name, value in row.overrides.items()]
     notes += [f"tuned: {', '.join(row.tuned)}"] if row.tuned else []
     notes += [f"not ranked: {reason}"] if (reason := too_many(row.tuned)) else []
-    notes += [f"external: {row.external}"] if row.external is not None else []
+    notes += [f"external: {row.external:.12}"] if row.external is not None else []
     notes += [f"{row.trainable:,} parameters trained"] if row.external is not None and row.trainable is not None else []
     total = len(row.completed) + row.diverged + row.failed
     notes += [f"{count} of {total} {status}" for status, count in (("diverged", row.diverged), ("failed", row.failed)) if count]
@@ -149,7 +149,8 @@ def _cells(table: Table) -> tuple[list[str], list[list[str]]]:
     header += ["method", *(name for name, _, _ in COLUMNS), "seeds", "seconds"]
     header += ["notes"] if any(notes) else []
     body = []
-    for row, rank, note in zip(table.rows, table.ranks(), notes, strict=True):
+    ranks = among_compared(table.ranks(), [reason is None for reason in table.left_out()])
+    for row, rank, note in zip(table.rows, ranks, notes, strict=True):
         cells = [NOTHING if rank is None else str(rank)] if ranked else []
         cells.append(printable(row.method))
         cells += [format_estimate(row.figure(metric), decimals) for _, metric, decimals in COLUMNS]

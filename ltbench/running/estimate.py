@@ -62,8 +62,9 @@ def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
     print(tabulate(table, headers=headers, disable_numparse=True))
     runs = sum(row[-1] == "to run" for row in rows)
     trained = sum(row[4] != "stored" for row in table)
-    without = f" and what {unknown} stages take that no step was timed of (--estimate times some)" if unknown else ""
-    print(f"\n{runs} of {len(rows)} runs and {trained} stages to do: about {duration(total)}{without}, "
+    timed = f"about {duration(total)}" if total or not unknown else ""
+    untimed = f"{unknown} of them of unknown time (--estimate times a few steps)" if unknown else ""
+    print(f"\n{runs} of {len(rows)} runs and {trained} stages to do: {', '.join(filter(None, (timed, untimed)))}; "
           f"{size / 1e6:.0f} MB of cache on this machine (from measured steps; evaluation not counted)")
 
 

@@ -97,3 +97,9 @@ def test_listings_speak_json(capsys: pytest.CaptureFixture[str]) -> None:
                                        f"stages 1 and 2; from ltbench {ltbench.__version__}\nno hyperparameters\n")
     assert main(["methods", "ldam"]) == 0
     assert "hyperparameter" in capsys.readouterr().out
+
+
+def test_the_program_alone_lists_its_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("usage: ltbench") and "run a record again and compare" in out and err == ""

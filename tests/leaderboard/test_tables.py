@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ltbench.leaderboard.collect import collect
-from ltbench.leaderboard.rows import Table
+from ltbench.leaderboard.rows import Table, among_compared
 from ltbench.leaderboard.tables import format_estimate, headings, render
 from ltbench.results.interval import Estimate
 from tests.support.record_factory import broken, record, stored
@@ -70,6 +70,11 @@ def test_what_all_rows_lack_is_said_once() -> None:
     assert "Rows are" not in render(_tables(record(), record(expression="la", protocol__name="custom")), "md")
     (table,) = json.loads(render(_tables(*_board()), "json"))
     assert [row["not_compared"] for row in table["rows"]] == [None, "one seed", "a run broke"]
+
+
+def test_a_row_that_is_not_compared_takes_no_rank_from_those_that_are() -> None:
+    assert among_compared([1, 2, 3, 4, None], [False, True, False, True, False]) == [None, 1, None, 2, None]
+    assert among_compared([1, 2, None], [False, True, False]) == [1, 2, None]  # alone among the compared: means decide
 
 
 def test_csv_is_in_full_precision() -> None:

@@ -11,6 +11,7 @@ from ltbench.leaderboard.page.columns import SHIFT, Column, cell, figure, mebiby
 from ltbench.leaderboard.page.printed import printed_of, telling
 from ltbench.leaderboard.ranking import TIED
 from ltbench.leaderboard.ranking import WORSE as IS_WORSE
+from ltbench.leaderboard.rows import among_compared
 from ltbench.leaderboard.tables import NOTHING
 from ltbench.results.accuracy import SPLITS
 
@@ -97,15 +98,8 @@ def standing_of(row: Mapping[str, Any]) -> str:
 
 
 def ranks_of(rows: Sequence[Mapping[str, Any]]) -> list[int | None]:
-    """Return each row's rank among the rows that were compared, as the ranks that the data allow are among these.
-
-    Where fewer than two were compared, ranks are those of the means alone.
-    """
-    ranks = [None if standing_of(row) == NOT_COMPARED else row["rank"] for row in rows]
-    compared = [rank for rank in ranks if rank is not None]
-    if len(compared) < 2:
-        return [row["rank"] for row in rows]
-    return [None if rank is None else 1 + sum(other < rank for other in compared) for rank in ranks]
+    """Return each row's rank as a reader sees it."""
+    return among_compared([row["rank"] for row in rows], [standing_of(row) != NOT_COMPARED for row in rows])
 
 
 def _ranks(row: Mapping[str, Any]) -> str:
@@ -126,7 +120,7 @@ def _about(row: Mapping[str, Any], known: Known) -> str:
 def _notes(row: Mapping[str, Any]) -> str:
     notes = [row["tested"]] if "tested" in row else []
     notes += [f"{name}={_text(value)}" for name, value in row["overrides"].items()]
-    notes += [f"external: {row['external']}"] if row["external"] is not None else []
+    notes += [f"external: {row['external']:.12}"] if row["external"] is not None else []
     total = len(row["completed"]) + row["diverged"] + row["failed"]
     notes += [f"{row[status]} of {total} {status}" for status in ("diverged", "failed") if row[status]]
     return "; ".join(notes)
