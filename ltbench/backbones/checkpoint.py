@@ -40,16 +40,22 @@ class Checkpoint:
     left_out: tuple[str, ...] = ()
 
     def fitting(self, wanted: Collection[str]) -> Checkpoint:
-        """Return the same with fewer prefixes: known ones are left out until one of the names is wanted.
+        """Return the same with fewer prefixes: as few known ones are left out as give the most names that are wanted.
+
+        One that fits as it is does not end the search: a classifier often stands bare beside ``backbone.`` and the rest.
 
         Args:
             wanted: Names of the model's own tensors, some of which may begin as a prefix does.
+
+        Returns:
+            Without all known prefixes where no name is ever wanted: timm knows the names that some authors gave.
         """
         tensors, left_out = dict(self.tensors), list(self.left_out)
         if any(_COMPILED in name for name in tensors):
             tensors = {name.replace(_COMPILED, ""): value for name, value in tensors.items()}
             left_out.append(_COMPILED)
-        while not any(name in wanted for name in tensors):
+        best, most = Checkpoint(self.path, tensors, tuple(left_out)), sum(name in wanted for name in tensors)
+        while most < len(wanted):
             found = (tuple(prefix for prefix in row if any(name.startswith(prefix) for name in tensors)) for row in _PREFIXES)
             row = next(filter(None, found), None)
             if row is None:
@@ -57,7 +63,10 @@ class Checkpoint:
             others = {name: value for name, value in tensors.items() if not name.startswith(row)}
             tensors = others | {name.removeprefix(row[0]): value for name, value in tensors.items() if name.startswith(row[0])}
             left_out.append(row[0])
-        return Checkpoint(self.path, tensors, tuple(left_out))
+            fit = sum(name in wanted for name in tensors)
+            if fit > most or most == 0:
+                best, most = Checkpoint(self.path, tensors, tuple(left_out)), fit
+        return best
 
     def tell(self) -> None:
         """Say in one line, once in a process, what names have lost."""

@@ -102,10 +102,14 @@ def find_weights(name: str, *, download: bool) -> Path:
                         "--weights FILE") from error
 
 
-def tensors_of(name: str) -> dict[str, Tensor]:
-    """Return the tensors of a timm model with its classifier, in timm's order, without numbers in them."""
+def tensors_of(name: str, *, classifier: bool = True) -> dict[str, Tensor]:
+    """Return the tensors of a timm model, in timm's order, without numbers in them.
+
+    Args:
+        classifier: Whether those of its classifier are among them.
+    """
     with torch.device("meta"):
-        return dict(timm.create_model(name).state_dict())
+        return dict(timm.create_model(name, **({} if classifier else {"num_classes": 0})).state_dict())
 
 
 def fit_weights(request: BackboneRequest, checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -117,7 +121,7 @@ def fit_weights(request: BackboneRequest, checkpoint: Checkpoint) -> dict[str, T
     Raises:
         UserError: If tensors are missing or of another shape, naming how many and the first.
     """
-    checkpoint = checkpoint.fitting(tensors_of(request.name))
+    checkpoint = checkpoint.fitting(tensors_of(request.name, classifier=False))  # which may stand bare beside the rest
     if _OPENAI <= checkpoint.tensors.keys():
         _require_quick_gelu(request.name, f"the weights in {checkpoint.path}")
     own = replace(request, image_size=_config(request.name).input_size[1])

@@ -38,6 +38,8 @@ def under(*prefixes: str) -> dict[str, Tensor]:
     ({"state_dict": under("module."), "epoch": 3, "options": argparse.Namespace(lr=0.1)}, ("state_dict.", "module.")),
     ({"model": {"state_dict": under("backbone.")}}, ("model.", "state_dict.", "backbone.")),
     ({"state_dict": under("model."), "state_dict_ema": under()}, ("state_dict_ema.",)),
+    (under("backbone.") | {"fc.weight": torch.zeros(1)}, ("backbone.",)),
+    (under("backbone.", "module.") | {"conv.weight": torch.full((1,), 9.0)}, ("backbone.", "module.")),  # another's bare name
     ({"optimizer": {"state": {0: {"average": torch.zeros(1)}}}, "teacher": under("backbone.")}, ("teacher.", "backbone.")),
 ])
 def test_prefixes_are_left_out_in_any_nesting(content: Any, left_out: tuple[str, ...], tmp_path: Path,
@@ -76,3 +78,20 @@ def test_weights_and_first_stages_are_read_alike(tmp_path: Path, capsys: pytest.
     assert tensors.keys() == expected.keys()
     for name, value in expected.items():
         assert torch.equal(tensors[name], value) and torch.equal(backbone.state_dict()[f"model.{name}"], value)
+
+
+@pytest.mark.parametrize("before", ["", "module.", "state_dict.module."])
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_a_classifier_beside_the_backbone(name: str, before: str, tmp_path: Path) -> None:
+    model = timm.create_model(name, num_classes=7)
+    expected = model.state_dict()
+    own = timm.create_model(name, num_classes=0).state_dict().keys()
+    assert expected.keys() > own
+    path = tmp_path / "trained.pth"
+    torch.save({f"{before}{'backbone.' if key in own else ''}{key}": value for key, value in expected.items()}, path)
+    tensors = open_weights(str(path), f"timm:{name}", download=False).tensors()
+    backbone = build(BackboneRequest(name, 3, 160))
+    read_backbone(path, backbone)
+    assert tensors.keys() == own
+    for key in own:
+        assert torch.equal(tensors[key], expected[key]) and torch.equal(backbone.state_dict()[f"model.{key}"], expected[key])
