@@ -28,7 +28,7 @@ class Diverged(Exception):
         self.curve = list(curve)
 
 
-def unknown(kind: str, name: str, known: Iterable[str], *, maybe: str = "") -> UserError:
+def unknown(kind: str, name: str, known: Iterable[str], *, maybe: str = "", because: str = "") -> UserError:
     """Build the error for a name that nobody registered, with the nearest known one.
 
     Args:
@@ -36,11 +36,12 @@ def unknown(kind: str, name: str, known: Iterable[str], *, maybe: str = "") -> U
         name: What the user wrote.
         known: The names that exist.
         maybe: What else the user may have meant, by what is known of such names.
+        because: What else is known of this name.
     """
     names = sorted(known)
     near = [*(like for like in difflib.get_close_matches(name, names, n=1) if not maybe.startswith(like)), *filter(None, [maybe])]
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
-    return UserError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}")
+    return UserError(f"unknown {kind} {name!r}{because and f': {because}'}{hint} Known: {', '.join(names) or 'none'}")
 
 
 def brief(error: BaseException) -> str:

@@ -6,10 +6,12 @@ import csv
 import inspect
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ltbench.data.base import Dataset
-from ltbench.errors import UserError
+from ltbench.data.class_names import known_names, numbered
+from ltbench.errors import MissingData, UserError
 from ltbench.registry.discovery import Registry, load_registry
 from ltbench.system.settings import data_root
 from ltbench.terms.task import parse_ratio
@@ -57,12 +59,19 @@ def open_dataset(text: str, registry: Registry, ratio: str | float | None = None
 
 
 def class_names(text: str) -> tuple[str, ...]:
-    """Return the class names of a dataset of any installed plugin, in the order of its labels.
+    """Return the class names of a dataset of any installed plugin, in the order of its labels, as methods are told them.
+
+    Where all that a dataset says of a class is its number (``class 17``), the folders of its images say more, if they are there.
 
     Args:
         text: As typed after ``--dataset``.
     """
-    return tuple(open_dataset(text, load_registry(strict=False))[0].class_names)
+    dataset, _ = open_dataset(text, load_registry(strict=False))
+    train = None
+    if numbered(dataset.class_names) and dataset.resized is not None:  # images in memory have no folders
+        with suppress(MissingData):
+            train = dataset.load(data_root()).train
+    return tuple(known_names(dataset, train) or dataset.class_names)
 
 
 def dataset_of_record(name: str, registry: Registry, root: Path | None = None) -> Dataset:
@@ -90,8 +99,8 @@ def _open_member(make: Callable[..., Dataset], member: str, root: Path | None, *
 
 
 def _split_ratio(text: str) -> tuple[str, str | None]:
-    """Cut the ratio off; a family's member, such as a path, may hold an @ of its own."""
-    if re.match("[^@]*:", text):
+    """Cut the ratio off; a path, such as a family's member, may hold an @ of its own."""
+    if re.match("[^@]*[:/]", text):
         name, _, ratio = text.rpartition("@")
         return (name, ratio) if name and _NUMBER.fullmatch(ratio) else (text, None)
     name, at, ratio = text.partition("@")

@@ -31,7 +31,7 @@ def ltbench_datasets() -> list[DatasetSpec]:
         _family("folder:", "class_folders:open_folder", "your own images in class folders: folder:PATH"),
         _family("list:", "own_lists:open_list", "your own images by a list of 'path label' lines: list:FILE"),
         _family("tar:", "own_tars:open_tar", "your own images in tar files, WebDataset's or of class folders: tar:PATTERN",
-                ".tar"),
+                ".tar", patterns=True),
         _family("csv:", "own_tables:open_csv", "your own images by a table (path, label, split, group): csv:FILE",
                 ".csv", ".tsv"),
         _family("parquet:", "own_tables:open_parquet", "the same as a Parquet file: parquet:FILE (needs pyarrow)", ".parquet"),
@@ -79,5 +79,7 @@ def _files(name: str, target: str, summary: str, num_classes: int | None, ratio:
     return DatasetSpec(name, f"ltbench.data.{target}", summary, num_classes, default_ratio=ratio, protocols=protocols)
 
 
-def _family(name: str, target: str, summary: str, *endings: str, source: str = "local") -> DatasetSpec:
-    return DatasetSpec(name, f"ltbench.data.{target}", summary, None, source=source, protocols=_TUNED, endings=endings)
+def _family(name: str, target: str, summary: str, *endings: str, source: str = "local",
+            patterns: bool = False) -> DatasetSpec:
+    return DatasetSpec(name, f"ltbench.data.{target}", summary, None, source=source, protocols=_TUNED, endings=endings,
+                       patterns=patterns)

@@ -6,6 +6,7 @@ import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ltbench.data.base import Dataset
+from ltbench.data.class_names import known_names
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
 from ltbench.data.longtail import Split, make_split, test_indices
@@ -44,6 +46,11 @@ class TaskData:
     fingerprint: str | None = None
     unreadable: Mapping[str, int | str] | None = None
     held_out: TaskData | None = None
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """C of them, as far as the dataset, the folders of its images and WordNet say; else as the dataset has them."""
+        return tuple(known_names(self.dataset, self.parts.train) or self.dataset.class_names)
 
     @property
     def class_counts(self) -> Tensor:

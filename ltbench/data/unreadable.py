@@ -59,7 +59,7 @@ def leave_out(data: TaskData, found: Positions) -> TaskData:
     labels = data.parts.train.labels[train]
     counts = torch.bincount(labels, minlength=data.dataset.num_classes)
     for k in torch.nonzero(counts == 0)[:1, 0].tolist():
-        raise UserError(f"class {data.dataset.class_names[k]!r} of {data.dataset.name} must keep a training image that can be "
+        raise UserError(f"class {data.class_names[k]!r} of {data.dataset.name} must keep a training image that can be "
                         f"read, got {int(data.class_counts[k])} that cannot")
     if len(test) == 0:
         raise UserError(f"{data.dataset.name} must keep a test image that can be read, got {len(data.test_indices)} that cannot")

@@ -20,7 +20,8 @@ class Facts:
         class_counts: Realized training images of each class, int64, shape (C,).
         feature_dim: D, the width of the embedding that the backbone gives.
         epochs: Of the stage that the method is in.
-        class_names: C of them, as the dataset has them; none in a test that needs none.
+        class_names: C of them, as the dataset has them, or as its folders and WordNet say where these are but numbers
+            (``class 17``, which stays where nobody says more); none in a test that needs none.
     """
 
     class_counts: Tensor

@@ -66,12 +66,13 @@ class Catalog(Generic[SpecT]):
         self._aliases.update(dict.fromkeys(aliases, spec.name))
         return None
 
-    def get(self, name: str, *, maybe: str = "") -> Registered[SpecT]:
+    def get(self, name: str, *, maybe: str = "", because: str = "") -> Registered[SpecT]:
         """Look a name or an alias up.
 
         Args:
             name: What the user wrote.
             maybe: What else the user may have meant, should nobody offer it.
+            because: What else is said of it then.
 
         Raises:
             UserError: If nobody or more than one plugin offers it.
@@ -80,7 +81,7 @@ class Catalog(Generic[SpecT]):
             raise UserError(self._contested[name])
         entry = self._entries.get(self._aliases.get(name, name))
         if entry is None:
-            raise unknown(self.kind, name, self._entries, maybe=maybe)
+            raise unknown(self.kind, name, self._entries, maybe=maybe, because=because)
         return entry
 
     def values(self) -> list[Registered[SpecT]]:

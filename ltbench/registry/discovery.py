@@ -15,6 +15,7 @@ import pluggy
 from ltbench.errors import UserError, brief, unknown
 from ltbench.registry import hookspecs
 from ltbench.registry.catalog import Catalog, Registered
+from ltbench.registry.paths import meant_path
 from ltbench.registry.specs import AugmentationSpec, BackboneSpec, DatasetSpec, MethodSpec, MetricSpec
 
 
@@ -72,10 +73,10 @@ class Registry:
             Its entry, and the member that a family is asked for; None for what is no family.
         """
         family, colon, member = name.partition(":")
-        own = Path(os.path.expanduser(name))  # somebody's own images, without the word that says in which form
-        form = next((entry.spec.name for entry in self.datasets.values() if name.lower().endswith(entry.spec.endings)), "list:")
-        maybe = f"folder:{name}" if own.is_dir() else f"{form}{name}" if own.is_file() else ""
-        return self.datasets.get(family + colon, maybe=maybe), member if colon else None
+        if family + colon in self.datasets:
+            return self.datasets.get(family + colon), member if colon else None
+        maybe, because = meant_path(name, [entry.spec for entry in self.datasets.values()])
+        return self.datasets.get(name if "/" in family else family + colon, maybe=maybe, because=because), None
 
     def backbone(self, name: str) -> tuple[Registered[BackboneSpec], str]:
         """Look a backbone up.

@@ -123,6 +123,7 @@ class DatasetSpec:
             in the training part too, for example.
         protocols: Names of its protocols, for listings.
         endings: Of a family: how the names of files end that it opens, for the hint where a path is typed alone.
+        patterns: Of a family: whether it opens folders of such files and patterns for them too.
     """
 
     name: str
@@ -134,6 +135,7 @@ class DatasetSpec:
     remark: str = ""
     protocols: tuple[str, ...] = PROTOCOLS
     endings: tuple[str, ...] = ()
+    patterns: bool = False
 
     def __post_init__(self) -> None:
         _require(self, self.name.removesuffix(":"), _LOOSE_NAME)

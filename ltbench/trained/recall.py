@@ -51,8 +51,8 @@ class Trained:
 
     @property
     def class_names(self) -> Sequence[str]:
-        """What the classes are called: as the record says, which may know more than the dataset, or else as the dataset does."""
-        return self.record.split.class_names or self.data.dataset.class_names
+        """What the classes are called: as the record says, which may know more than the dataset, or else as the data does."""
+        return self.record.split.class_names or self.data.class_names
 
     @property
     def flip(self) -> bool:

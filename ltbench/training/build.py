@@ -66,7 +66,7 @@ def build_engine(plan: StagePlan, seed: int, epochs: int, data: TaskData, regist
         factory = _factory(plan, seed, data, registry, previous)
         kept = None if previous is None or plan.trial.tunes_backbone else previous.backbone
         width = factory.feature_dim if kept is None else feature_dim(kept)
-        facts = Facts(data.class_counts, width, epochs, data.dataset.class_names)
+        facts = Facts(data.class_counts, width, epochs, data.class_names)
         torch.manual_seed(derive_seed("methods", seed, plan.number))
         stack = Stack([hyperparameters.build(choice.method, facts, choice.values) for choice in plan.choices], plan.number)
         if kept is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import ltbench
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     for template in templates:
         if template.count("{}") != 1:
             raise ltbench.UserError(f"--template must have one {{}} for the class's name, got {template!r}")
-    classes = read_classes(Path(args.classes)) if args.classes else list(ltbench.class_names(args.dataset))
+    classes = read_classes(Path(args.classes)) if args.classes else classes_of(args.dataset)
     from ltbench_adaptation.encode import encode
     from ltbench_adaptation.text_features import write_text_features
 
@@ -47,6 +48,20 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(classes):,} classes, {features.shape[1]} numbers each: {out}")
     print(f"use it as lift(text_file={args.out},text_sha256={digest})")
     return 0
+
+
+def classes_of(dataset: str) -> list[str]:
+    """Return the class names of a dataset.
+
+    Raises:
+        UserError: If they say nothing: each is a word or a folder with a number, ``class 17`` or ``Aves/17``.
+    """
+    names = list(ltbench.class_names(dataset))
+    if all(name.endswith(f" {k}") for k, name in enumerate(names)) or all(re.fullmatch(r".*/\d+", name) for name in names):
+        raise ltbench.UserError(f"--dataset must have names of classes, all that is known of {dataset} are numbers such as "
+                                f"{names[0]!r}: say where its images are with LTBENCH_DATA, for their folders may say more, or "
+                                "write a file yourself, see docs/foundation-features.md")
+    return names
 
 
 def read_classes(path: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 import ltbench
 
 _AT_ONCE = 256  # sentences
+_WORDNET = re.compile(r" \(n\d{8}\)$")  # which tells "crane (n02012849)" from the other crane, and is no word
 
 
 def encode(classes: Sequence[str], templates: Sequence[str], model: str, weights: str, *,
@@ -20,7 +22,7 @@ def encode(classes: Sequence[str], templates: Sequence[str], model: str, weights
     """Return the mean feature of each class's sentences and the projection of image features, where the model has one.
 
     Args:
-        classes: K names; underscores in them are read as spaces.
+        classes: K names; underscores in them are read as spaces, and WordNet's number after two that are alike is left out.
         templates: Sentences with ``{}`` for the name.
         model: open_clip's name.
         weights: A file, or a tag that open_clip knows.
@@ -71,7 +73,7 @@ def features_of(model: Any, tokenizer: Any, classes: Sequence[str], templates: S
     """Return the mean over templates of unit text features, shape (K, d)."""
     total: Tensor | None = None
     for template in templates:
-        sentences = [template.replace("{}", name.replace("_", " ")) for name in classes]
+        sentences = [template.replace("{}", _WORDNET.sub("", name).replace("_", " ")) for name in classes]
         parts = [F.normalize(model.encode_text(tokenizer(sentences[first:first + _AT_ONCE])).float(), dim=1)
                  for first in range(0, len(sentences), _AT_ONCE)]
         features = torch.cat(parts)

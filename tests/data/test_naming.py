@@ -7,11 +7,16 @@ import pytest
 
 from ltbench.data.base import Dataset
 from ltbench.data.digits import DigitsLT
-from ltbench.data.naming import dataset_of_record, open_dataset, split_datasets
+from ltbench.data.imagenet_lt import ImageNetLT
+from ltbench.data.naming import class_names, dataset_of_record, open_dataset, split_datasets
+from ltbench.data.published import Published
+from ltbench.data.task_data import load_parts, load_task_data
 from ltbench.errors import UserError
 from ltbench.registry import specs
 from ltbench.registry.discovery import PluginInfo, Registry, load_registry
 from ltbench.registry.hookspecs import hookimpl
+from ltbench.terms.task import Task
+from tests.support.own_images import write_classes
 
 
 class Echo(DigitsLT):
@@ -111,6 +116,38 @@ def test_a_file_typed_alone_gets_the_hint_of_a_strangers_family(registry: Regist
         open_dataset(str(tmp_path / "photos.ECHO"), registry)
 
 
+@pytest.mark.parametrize(("typed", "says"), [
+    ("shards", "; did you mean 'tar:shards'?"),
+    ("two", "; did you mean 'tar:two'?"),  # shards in folders train and val
+    ("unpacked", "; did you mean 'folder:unpacked'?"),  # beside the tar that its class folders came in
+    ("./empty", "; did you mean 'folder:./empty'?"),
+    ("shards/0.tar", "; did you mean 'tar:shards/0.tar'?"),
+    ("shards/*.tar", "; did you mean 'tar:shards/*.tar'?"),
+    ("shards/*.TAR@50", "'shards/*.TAR': no such file or folder; did you mean 'tar:shards/*.TAR'?"),
+    ("shards/{0..1}.tar", "; did you mean 'tar:shards/{0..1}.tar'?"),
+    ("*.tar", "; did you mean 'tar:*.tar'?"),
+    ("no/{0..1}.tar", "'no/{0..1}.tar': no such file or folder; did you mean 'tar:no/{0..1}.tar'?"),
+    ("shards/9.tar", "'shards/9.tar': no such file or folder; did you mean 'tar:shards/9.tar'?"),
+    ("no/labels.csv", "'no/labels.csv': no such file or folder; Known: "),
+    ("~/no@where/x", "'~/no@where/x': no such file or folder; Known: "),
+    ("no/a:b", "'no/a:b': no such file or folder; Known: "),
+    ("foldr:no/x", "'foldr:'; did you mean 'folder:'?"),
+    ("nothing", "'nothing'; Known: "),
+])
+def test_a_path_typed_alone_gets_the_word_that_opens_it(registry: Registry, typed: str, says: str, tmp_path: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for file in ("shards/0.tar", "shards/1.tar", "two/train/0.tar", "two/val/0.tar", "unpacked/pets.tar",
+                 "unpacked/cat/0.png"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError) as caught:
+        open_dataset(typed, registry)
+    assert str(caught.value).startswith("unknown dataset ") and says in str(caught.value), caught.value
+
+
 def test_lists_of_datasets() -> None:
     assert split_datasets("a@5, b") == ["a@5", "b"]
     assert split_datasets('a,"folder:x, y(1@5",list:z') == ["a", "folder:x, y(1@5", "list:z"]
@@ -144,3 +181,40 @@ def test_a_record_does_not_say_where_somebodys_images_are() -> None:
     assert dataset_of_record("digits-lt", registry).name == "digits-lt"
     with pytest.raises(UserError, match="^folder:pets is somebody's own images, and no record says where they are$"):
         dataset_of_record("folder:pets", registry)
+
+
+WORDNET = ("n01440764", "n02012849", "n03126707")  # the second and the third are both called "crane"
+IN_WORDS = ("tench", "crane (n02012849)", "crane (n03126707)")
+
+
+def three_of_imagenet(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make imagenet-lt a set of three classes, and write its lists and folders."""
+    monkeypatch.setattr(ImageNetLT, "class_names", ("class 0", "class 1", "class 2"))
+    monkeypatch.setenv("LTBENCH_DATA", str(root))
+    for part, wanted in (("train", 5), ("test", 2)):
+        write_classes(root / "imagenet-lt" / part, dict.fromkeys(WORDNET, wanted))
+        lines = (f"{part}/{name}/{i:03d}.png {k}\n" for k, name in enumerate(WORDNET) for i in range(wanted))
+        (root / "imagenet-lt" / f"ImageNet_LT_{part}.txt").write_text("".join(lines), encoding="utf-8")
+
+
+def test_class_names_are_those_of_the_folders_where_the_images_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTBENCH_DATA", str(tmp_path / "nowhere"))
+    assert class_names("imagenet-lt")[:2] == ("class 0", "class 1")
+    three_of_imagenet(tmp_path, monkeypatch)
+    assert class_names("imagenet-lt") == IN_WORDS
+    train = tmp_path / "imagenet-lt" / "train"
+    assert class_names(f"folder:{train}") == IN_WORDS
+    (train / "mine.txt").write_text("".join(f"{name}/{i:03d}.png {k}\n" for k, name in enumerate(reversed(WORDNET))
+                                            for i in range(5)), encoding="utf-8")
+    assert class_names(f"list:{train / 'mine.txt'}") == tuple(reversed(IN_WORDS))
+    assert class_names("digits-lt") == DigitsLT.class_names
+
+
+def test_a_method_and_a_command_are_told_the_same_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    three_of_imagenet(tmp_path, monkeypatch)
+    dataset = ImageNetLT()
+    data = load_task_data(dataset, load_parts(dataset, tmp_path, download=False), Task("imagenet-lt", None), None)
+    assert data.class_names == class_names("imagenet-lt") == IN_WORDS
+    monkeypatch.setattr(ImageNetLT, "published", Published((3, 2, 1), (1, 1, 1)))
+    planned = load_parts(dataset, tmp_path / "nowhere", download=False, planning=True)
+    assert load_task_data(dataset, planned, Task("imagenet-lt", None), None).class_names == ("class 0", "class 1", "class 2")

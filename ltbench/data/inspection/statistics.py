@@ -59,4 +59,4 @@ def spread(dataset: Dataset, ratio: float | None, root: Path | None, *, imbalanc
     task = Task(dataset.name, ratio, imbalance, split_seed)
     data = load_task_data(dataset, load_parts(dataset, root, download=False), task, per_class=None)
     tested = data.parts.test.labels.bincount(minlength=dataset.num_classes).numpy()
-    return Spread(task, dataset.class_names, data.split.class_counts, tested, data.split.hash, splits)
+    return Spread(task, data.class_names, data.split.class_counts, tested, data.split.hash, splits)

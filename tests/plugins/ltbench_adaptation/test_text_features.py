@@ -116,6 +116,16 @@ def test_class_names_of_a_dataset(model: str) -> None:
         assert len(json.loads(file.metadata()["classes"])) == 10 == len(file.get_tensor("features"))
 
 
+def test_wordnets_number_is_no_part_of_a_sentence(model: str) -> None:
+    Path("names.txt").write_text("crane\ncrane (n02012849)\ncrane (left)\n")
+    assert main(["text-features", "--classes", "names.txt", "--model", model, "--weights", "tiny.pt",
+                 "--out", "t.safetensors"]) == 0
+    with safe_open("t.safetensors", "pt") as file:
+        plain, numbered, other = file.get_tensor("features")
+        assert torch.equal(plain, numbered) and not torch.equal(plain, other)
+        assert json.loads(file.metadata()["classes"])[1] == "crane (n02012849)"  # by which the row is found
+
+
 @pytest.mark.parametrize(("changes", "message"), [
     (["--model", "no-such-clip"], "--model must be one of open_clip.list_models(), got 'no-such-clip'"),
     (["--weights", "nowhere.pt"], "--weights must be a file, or a tag of tiny-clip (which has none), got nowhere.pt"),
@@ -137,6 +147,21 @@ def test_what_cannot_be_is_one_line(model: str, changes: list[str], message: str
     assert main([*usual, *changes]) == 2
     error = capsys.readouterr().err.strip()
     assert message in error and "\n" not in error, error
+
+
+@pytest.mark.parametrize(("names", "first"), [
+    (("species 0", "species 1"), "species 0"),
+    (("Aves/2761", "Fungi/17"), "Aves/2761"),
+])
+def test_numbers_are_no_names(names: tuple[str, ...], first: str, monkeypatch: pytest.MonkeyPatch,
+                              capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("ltbench.class_names", lambda text: names, raising=False)
+    assert main(["text-features", "--dataset", "inat18", "--model", "x", "--weights", "y", "--out", "t.safetensors"]) == 2
+    assert capsys.readouterr().err == (
+        f"ltbench: --dataset must have names of classes, all that is known of inat18 are numbers such as {first!r}: say where "
+        "its images are with LTBENCH_DATA, for their folders may say more, or "
+        "write a file yourself, see docs/foundation-features.md\n")
+    assert not Path("t.safetensors").exists()
 
 
 def test_without_open_clip_it_says_what_is_missing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
