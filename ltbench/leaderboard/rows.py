@@ -81,8 +81,16 @@ class Row:
 
     @property
     def trainable(self) -> int | None:
-        """How many parameters were trained; None where no record says so."""
+        """How many parameters the stage trained that trained the most; None where no record says so."""
         return next((record.cost.trainable for record in self.records if record.cost), None)
+
+    @property
+    def trained_stages(self) -> int:
+        """How many stages were trained: a first one that is given is not."""
+        for record in self.records:
+            given = record.external is not None and not (record.pretraining and record.pretraining.tune)
+            return sum(stage.inputs != "none" for stage in record.stages[given:])
+        return 0
 
     @property
     def tuning_trials(self) -> int:

@@ -136,7 +136,8 @@ def _notes(row: Row, apart: str) -> str:
     notes += [f"tuned: {', '.join(row.tuned)}"] if row.tuned else []
     notes += [f"not ranked: {reason}"] if (reason := too_many(row.tuned)) else []
     notes += [f"external: {row.external:.12}"] if row.external is not None else []
-    notes += [f"{row.trainable:,} parameters trained"] if row.external is not None and row.trainable is not None else []
+    if row.external is not None and row.trainable is not None:
+        notes.append(f"{row.trainable:,} parameters trained{' in the largest stage' if row.trained_stages > 1 else ''}")
     total = len(row.completed) + row.diverged + row.failed
     notes += [f"{count} of {total} {status}" for status, count in (("diverged", row.diverged), ("failed", row.failed)) if count]
     return "; ".join(notes)

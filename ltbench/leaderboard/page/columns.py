@@ -116,7 +116,7 @@ def _costs(rows: Sequence[Mapping[str, Any]]) -> Iterator[Column]:
     if any(row["cost"] for row in rows):
         yield Column("parameters", "parameters", "of backbone and head, in millions", 2, False, "cost")
         if any(row["external"] and (row["cost"] or {}).get("trainable") is not None for row in rows):
-            yield Column("trainable", "trained", "parameters that a stage trained, in millions", 2, False, "cost")
+            yield Column("trainable", "trained", "parameters that the largest stage trained, in millions", 2, False, "cost")
         yield Column("relative", "inference", "operations of a prediction, over those of a linear classifier on the backbone", 2,
                      False, "cost")
     yield Column("seconds", "seconds", "of a run with all its stages; mean over runs", 1, False, "cost")
