@@ -42,6 +42,20 @@ def test_markdown() -> None:
 """  # noqa: E501
 
 
+@pytest.mark.parametrize(("inputs", "tune", "note"), [
+    (["images", "features"], None, "7 parameters trained"),  # the first stage is given
+    (["images", "features", "features"], None, "7 parameters trained in the largest stage"),
+    (["images"], "all", "7 parameters trained"),
+    (["images", "none"], "all", "7 parameters trained"),
+    (["images", "features"], "all", "7 parameters trained in the largest stage"),
+])
+def test_a_note_says_of_which_stage_the_trained_parameters_are(inputs: list[str], tune: str | None, note: str) -> None:
+    value = record(external="ab" * 32, pretraining={"kind": "weights", "source": "file", "sha256": "ab" * 32, "tune": tune},
+                   cost={"parameters": 9, "operations": 9, "relative": 1.0, "trainable": 7})
+    value["stages"] = [{**value["stages"][0], "inputs": kind} for kind in inputs]
+    assert f"| external: {'ab' * 6}; {note} |" in render(_tables(value), "md")
+
+
 def test_what_must_be_known_of_a_dataset_stands_beside_its_figures() -> None:
     values = stored(record(), record(task__dataset="cifar100-lt"))
     tables, _ = collect(values, {"cifar100-lt": "ten | test images"})
