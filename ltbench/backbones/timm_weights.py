@@ -109,7 +109,8 @@ def tensors_of(name: str, *, classifier: bool = True) -> dict[str, Tensor]:
         classifier: Whether those of its classifier are among them.
     """
     with torch.device("meta"):
-        return dict(timm.create_model(name, **({} if classifier else {"num_classes": 0})).state_dict())
+        model = timm.create_model(name) if classifier else timm.create_model(name, num_classes=0)
+        return dict(model.state_dict())
 
 
 def fit_weights(request: BackboneRequest, checkpoint: Checkpoint) -> dict[str, Tensor]:
