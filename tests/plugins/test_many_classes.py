@@ -1,4 +1,4 @@
-"""A training step of every built-in later stage at iNaturalist's 8,142 classes: never a (B, C, D) array, nor C x C x anything."""
+"""A step of built-in later stages at iNaturalist's 8,142 classes, 512 features: never a (B, C, D) array, nor C x C x anything."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ for name in sys.argv[1:]:
 """
 # In MiB. One (C, D) tensor takes 16, one (B, C) tensor 2; one (B, C, D) tensor takes 1,018, one (C, C) 253.
 LIMIT = 400
-# Which train on images only, or stand on a head of their own kind: the conformance kit has them.
+# Which train on images only, or stand on a head of their own kind: tests/testing/test_many_classes.py tries all methods.
 ELSEWHERE = {"bn_stats", "dro_lt_public", "mixup", "remix", "hyperspherical_psc", "tsc", "m2m", "mislas", "oltr", "cb_experts",
              "cb_calibration", "lfme"}
 

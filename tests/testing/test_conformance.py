@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ltbench.registry.discovery import load_registry
-from ltbench.testing import CHECKS, check_dataset, check_many_classes, check_metric, check_two_processes
+from ltbench.testing import CHECKS, check_dataset, check_metric, check_two_processes
 from ltbench.testing.kit import run_check
 from tests.support.methods import NEED_A_FILE
 
@@ -32,13 +32,6 @@ def test_methods_conform_under_two_processes() -> None:
     assert sorted(results) == sorted(METHODS)
     wrong = [str(result) for result in results.values() if not result.ok]
     assert not wrong, "\n".join(wrong)
-
-
-@pytest.mark.slow
-def test_methods_bear_many_classes() -> None:
-    """A few of them: tests/plugins/test_many_classes.py tries every later stage, at more features."""
-    methods = ["ce", "nc", "prototype"]
-    assert [str(result) for result in check_many_classes(methods).values() if not result.ok] == []
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
