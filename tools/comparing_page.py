@@ -10,23 +10,33 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ltbench.errors import brief
-from ltbench.leaderboard.board import find_boards
+from choosing_page import WIDTH
+from ltbench.errors import UserError, brief
+from ltbench.leaderboard.board import Board, read_board
+from ltbench.leaderboard.collect import collect, total_seconds
 from ltbench.leaderboard.tables import NOTHING
+from ltbench.planning.expression import parse
 from ltbench.registry.discovery import Registry, load_registry
 from ltbench.registry.specs import KINDS, MethodSpec
+from ltbench.results import records
 from method_costs import PLAIN, TRANSFORMER, Counted, Counter
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "comparing.md"
+MEASURED = "digits-lt"  # the board that has nearly all methods
 FAMILIES = {"loss": "Losses and weights", "margin": "Margins and logit adjustment", "sampler": "Sampling", "mixing": "Mixing",
             "contrastive": "Contrastive", "regularizer": "Regularizers", "experts": "Experts",
             "head": "Classifiers and second stages", "adaptation": "Adaptation of pre-trained networks", "tool": "Tools",
             "": "Others"}
+
+HEADER = ["method", "stage", "its paper's run, epochs", "views x streams", "step", "kept", "own, kB", "buffers, kB", "prediction",
+          "on digits", "seconds"]
 
 
 def year(spec: MethodSpec) -> str:
@@ -56,7 +66,9 @@ def family(kind: str, registry: Registry) -> str:
             if (own if own in specs else None) == above:
                 made = f" Made from `{own}`." if own and own not in specs else ""
                 said = f" ({spec.paper})" if spec.paper else ""
-                yield f"{'    ' * depth}- `{spec.name}`{said}: {spec.summary}.{made}{stands_on(spec, registry)}"
+                text = f"- `{spec.name}`{said}: {spec.summary}.{made}{stands_on(spec, registry)}"
+                indent = "    " * depth
+                yield textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
                 yield from lines(spec.name, depth + 1)
 
     return f"### {FAMILIES[kind]}\n\n" + "\n".join(lines(None, 0))
@@ -68,16 +80,56 @@ def stands_on(spec: MethodSpec, registry: Registry) -> str:
     return f" Stands on `{below}`." if below else ""
 
 
-def on_boards(method: str, boards: Iterable[Mapping[str, Any]]) -> str:
-    """Return what a prediction took in records beside cross-entropy's, in the first table of each board that has both."""
-    found: dict[str, str] = {}
-    for board in boards:
-        for table in board["tables"]:
-            costs = {row["method"]: row["cost"]["relative"] for row in table["rows"] if row["cost"]}
-            own = costs.get(method, costs.get(f"{PLAIN}/{method}"))
-            if own is not None and PLAIN in costs:
-                found.setdefault(board["name"], f"{own / costs[PLAIN]:.2f}")
-    return ", ".join(f"{figure} ({name})" for name, figure in found.items()) or NOTHING
+def row_of(method: str, table: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the row whose last stage is the method alone: that with the fewest options and stages, and on ``ce`` rather."""
+    def order(row: Mapping[str, Any]) -> tuple[bool, int, bool]:
+        name = row["method"]
+        return "(" in name, name.count("/"), not name.startswith(f"{PLAIN}/")
+
+    def last(row: Mapping[str, Any]) -> list[str]:
+        return [node.name for node in parse(row["method"].partition(" #")[0])[-1]]
+
+    return min((row for row in table["rows"] if last(row) == [method]), key=order, default=None)
+
+
+def predicting(own: Mapping[str, Any] | None, plain: Mapping[str, Any] | None) -> str:
+    """Return what a prediction took by the records of a row, beside another."""
+    if not own or not plain or not own["cost"] or not plain["cost"]:
+        return NOTHING
+    return times(own["cost"]["relative"], plain["cost"]["relative"])
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Hold how long the runs of a row took.
+
+    Args:
+        seconds: Of the fastest run without reading the data: on a shared machine neighbors only add to it.
+        commits: That made them.
+    """
+
+    seconds: float
+    commits: frozenset[str]
+
+
+def timed(board: Board) -> dict[str, Timed]:
+    """Return how long the rows of a board's first table took, by their names."""
+    tables, _ = collect(records.read_directory(board.results)[0])
+    found = {}
+    for row in tables[0].rows:
+        known = [seconds for record in row.records if (seconds := total_seconds(record)) is not None]
+        if known:
+            found[row.method] = Timed(min(known), frozenset(record.core.commit or "" for record in row.records))
+    return found
+
+
+def lasting(row: str | None, rows: Mapping[str, Timed]) -> str:
+    """Return a row's seconds beside cross-entropy's, in brackets if other commits made them: at another time, among others."""
+    if row not in rows or PLAIN not in rows:
+        return NOTHING
+    own, plain = rows[row], rows[PLAIN]
+    quotient = f"{own.seconds / plain.seconds:.1f}"
+    return quotient if own.commits == plain.commits else f"({quotient})"
 
 
 def times(value: float, plain: float) -> str:
@@ -86,41 +138,65 @@ def times(value: float, plain: float) -> str:
     return "< 0.01" if 0 < quotient < 0.005 else f"{quotient:.2f}"
 
 
-def line(spec: MethodSpec, own: Counted, plain: Counted, printed: str, boards: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a method's cells."""
+def kilobytes(size: int) -> str:
+    """Return bytes in thousands."""
+    if not size:
+        return NOTHING
+    return f"{size / 1000:.1f}" if size < 100_000 else f"{size / 1000:,.0f}"
+
+
+def costs(own: Counted, plain: Counted) -> list[str]:
+    """Return the cells of what was counted."""
     first, last = (times(step, plain.steps[0]) for step in own.steps)
     step = (first if first == last else f"{first} to {last}") if own.inputs else "none"
     reads = f"{own.views} x {own.streams}" if own.inputs == "images" else own.inputs or NOTHING
-    return [f"`{spec.name}`", year(spec), ", ".join(map(str, sorted(spec.stages))), printed, reads, step,
-            times(own.held, plain.held), times(own.kept, plain.kept), times(own.prediction, plain.prediction),
-            on_boards(spec.name, boards)]
+    return [reads, step, times(own.kept, plain.kept), kilobytes(own.own), kilobytes(own.buffers),
+            times(own.prediction, plain.prediction)]
 
 
-def needs(registry: Registry, boards: Sequence[Mapping[str, Any]]) -> str:
-    """Return the table of what every method needs, and why some are not counted."""
+def needs(registry: Registry, table: Mapping[str, Any], clock: Mapping[str, Timed]) -> str:
+    """Return how far seconds tell anything, the table of what every method needs, and why some are not counted.
+
+    Args:
+        table: Of the board ``MEASURED``, whose rows noted what their predictions took.
+        clock: How long its rows took.
+    """
     counters = {False: Counter(registry), True: Counter(registry, {"backbone": TRANSFORMER})}
     plain = {kind: counter.count(PLAIN) for kind, counter in counters.items()}
     body: list[list[str]] = []
     left_out: list[str] = []
+    alike: list[float] = []
     for spec in sorted((entry.spec for entry in registry.methods.values()), key=lambda spec: spec.name):
+        like = plain[spec.needs_transformer]
         try:
             own = counters[spec.needs_transformer].count(spec.name)
         except Exception as error:  # whatever a plugin raises: its row says that it is missing, all others are there
-            left_out.append(f"- `{spec.name}` is not counted: {brief(error)}")
+            left_out.append(f"- `{spec.name}` is not counted: {error if isinstance(error, UserError) else brief(error)}.")
             continue
-        body.append(line(spec, own, plain[spec.needs_transformer], counters[False].printed(spec.name), boards))
-    header = ["method", "year", "stage", "its paper's run, epochs", "views x streams", "step", "held", "kept", "prediction",
-              "prediction, records"]
-    table = "\n".join("| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *body))
-    return "\n\n".join([table, *(["\n".join(left_out)] if left_out else [])])
+        row = row_of(spec.name, table)
+        name = row["method"] if row else None
+        if name in clock and "/" not in name and takes(own) == takes(like):
+            alike.append(clock[name].seconds / clock[PLAIN].seconds)
+        body.append([f"`{spec.name}`", ", ".join(map(str, sorted(spec.stages))), counters[False].printed(spec.name),
+                     *costs(own, like), predicting(row, row_of(PLAIN, table)), lasting(name, clock)])
+    far = (f"{len(alike)} methods have the views, step and prediction of `{PLAIN}`. Their seconds lie between {min(alike):.1f} "
+           f"and {max(alike):.1f}: a smaller difference says nothing.")
+    rows = "\n".join("| " + " | ".join(cells) + " |" for cells in (HEADER, ["---"] * len(HEADER), *body))
+    return "\n\n".join([textwrap.fill(far, WIDTH), rows, *(["\n".join(left_out)] if left_out else [])])
+
+
+def takes(counted: Counted) -> tuple[object, ...]:
+    """Return what a method costs in time, as far as it is counted."""
+    return counted.steps, counted.views, counted.streams, counted.prediction
 
 
 def page(text: str) -> str:
     """Return the page with its marked parts as the installed methods and the boards have them."""
-    registry, found = load_registry(strict=False), find_boards(ROOT / "leaderboards")
-    boards = [json.loads((board.folder / "board.json").read_text(encoding="utf-8")) for board in found]
+    registry = load_registry(strict=False)
+    board = read_board(ROOT / "leaderboards" / MEASURED)
+    table = json.loads((board.folder / "board.json").read_text(encoding="utf-8"))["tables"][0]
     kinds = [kind for kind in (*KINDS, "") if any(entry.spec.kind == kind for entry in registry.methods.values())]
-    parts = {"families": "\n\n".join(family(kind, registry) for kind in kinds), "needs": needs(registry, boards)}
+    parts = {"families": "\n\n".join(family(kind, registry) for kind in kinds), "needs": needs(registry, table, timed(board))}
     for name, content in parts.items():
         start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, _, rest = text.partition(start)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from ltbench.backbones.operations import count_operations
@@ -47,8 +47,9 @@ class Counted:
         inputs: What its last stage trains on, ``images`` or ``features``; empty where nothing is trained.
         views: Of an image.
         streams: That a step draws from.
-        held: Parameters of that stage while it trains, copies that follow others included.
-        kept: Parameters of backbone and head, which predict.
+        kept: Parameters of backbone and head.
+        own: Bytes of the parameters that its methods hold beside these, copies that follow others included.
+        buffers: Bytes of all buffers but the backbone's: queues, memories, class centers, statistics of copies.
         steps: Operations of a training step, for one image of each stream, in the first and in the last epoch.
         prediction: Operations of a prediction.
     """
@@ -56,8 +57,9 @@ class Counted:
     inputs: str
     views: int
     streams: int
-    held: int
     kept: int
+    own: int
+    buffers: int
     steps: tuple[float, float]
     prediction: int
 
@@ -111,8 +113,10 @@ class Counter:
         if trains:
             steps = self._step(engine, views, streams, 0), self._step(engine, views, streams, engine.ctx.facts.epochs - 1)
         model = engine.eval().trained
-        return Counted(engine.stack.inputs if trains else "", views, len(streams), parameters(engine),
-                       parameters(model.backbone) + parameters(model.head), steps,
+        kept = sum(weights.numel() for part in (model.backbone, model.head) for weights in part.parameters())
+        own = size(engine.parameters()) - size(engine.backbone.parameters()) - size(engine.head.parameters())
+        return Counted(engine.stack.inputs if trains else "", views, len(streams), kept, own,
+                       size(engine.buffers()) - size(engine.backbone.buffers()), steps,
                        count_operations(engine.predict, self._images(1)))
 
     def _build(self, stage: StagePlan, previous: Engine | None) -> Engine:
@@ -150,7 +154,9 @@ class Counter:
             embedding = None if views else torch.rand(IMAGES, feature_dim(engine.backbone), generator=seeded())
             batches[name] = Batch(drawn[0] if views else None, labels, [(labels, 1.0)], indices, labels, drawn, embedding,
                                   pieces=[drawn] if views else [])
-        with FlopCounterMode(display=False) as counter:
+        counter = FlopCounterMode(display=False)
+        counter.mod_tracker = Everywhere()  # type: ignore[assignment]
+        with counter:
             loss, _, _ = engine(batches)
             loss.backward()
         operations: float = counter.get_total_flops() / IMAGES
@@ -171,7 +177,7 @@ class Counter:
             epochs = [str(budget_of(stage.protocol, stage.trial.ranks_as, images).epochs if stage.trial.trains else 0)
                       for stage in plan.stages]
             text = "/".join("+".join(choice.method.name for choice in stage.choices) for stage in plan.stages)
-            return f"`{text}` {' + '.join(epochs)}{'' if name == COUNTED else f' ({name})'}"
+            return f"`{text}` {'+'.join(epochs)}{'' if name == COUNTED else f' ({name})'}"
         return NOTHING
 
 
@@ -180,6 +186,23 @@ def seeded() -> torch.Generator:
     return torch.Generator().manual_seed(SEED)
 
 
-def parameters(module: nn.Module) -> int:
-    """Return how many parameters a module has."""
-    return sum(weights.numel() for weights in module.parameters())
+def size(tensors: Iterable[Tensor]) -> int:
+    """Return how many bytes tensors take."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+class Everywhere:
+    """Count operations wherever they are done, not by module.
+
+    In the place of the counter's own tracker, whose hooks ask for the gradient of every module's input a second time: torch
+    refuses this where a method asks for the gradient of an image itself.
+    """
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> Self:
+        """Begin to count."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Stop counting."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from ltbench.leaderboard.board import find_boards
 from ltbench.registry.discovery import load_registry
 from ltbench.registry.specs import KINDS, MethodSpec
 from tests.support.blocks import ROOT
+
+PAGE = ROOT / "docs" / "comparing.md"
+FORWARD = 137_736_704  # of ce on ResNet-32, as records on the board have it, classifier included
+FIRST_LAYER = 2 * 32 * 32 * 3 * 16 * 9  # the first convolution hands no gradient to an image
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +34,7 @@ def tool() -> Iterator[ModuleType]:
 
 @pytest.mark.slow
 def test_it_is_what_the_methods_and_the_boards_say(tool: ModuleType) -> None:
-    text = Path(tool.PAGE).read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     assert tool.page(text) == text, "run: python tools/comparing_page.py"
 
 
@@ -37,13 +42,31 @@ def test_every_family_has_a_title(tool: ModuleType) -> None:
     assert set(tool.FAMILIES) == {*KINDS, ""}
 
 
+def test_it_can_be_read() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert "Error" not in text and max(map(len, text.splitlines())) <= 145
+
+
 def test_what_cross_entropy_takes(tool: ModuleType) -> None:
     """A linear layer of 64 x 100 on ResNet-32: 100 more biases, 12,800 operations an image."""
     own = tool.Counter(load_registry()).count("ce")
-    forward = 137_736_704  # as records of ce on the board have it, classifier included
-    first_layer = 2 * 32 * 32 * 3 * 16 * 9  # the first convolution hands no gradient to the image
-    assert (own.views, own.streams, own.kept, own.held, own.prediction) == (1, 1, 470_004, 470_004, forward)
-    assert own.steps == (3 * forward - first_layer,) * 2
+    assert (own.views, own.streams, own.kept, own.own, own.buffers, own.prediction) == (1, 1, 470_004, 0, 0, FORWARD)
+    assert own.steps == (3 * FORWARD - FIRST_LAYER,) * 2
+
+
+def test_what_asks_for_gradients_of_images_is_counted(tool: ModuleType) -> None:
+    """In the last epoch ten times forward through two networks and back to the image, and once through one of them to look."""
+    plain = 3 * FORWARD - FIRST_LAYER
+    assert tool.Counter(load_registry()).count("m2m").steps == (plain, plain + 10 * 4 * FORWARD + FORWARD)
+
+
+@pytest.mark.parametrize(("method", "own", "buffers"), [
+    ("center_loss", 4 * 100 * 64, 0), ("lfme_experts", 0, 3 * 100),  # shared by method and head, one byte each
+    ("dnc", 0, 4 * 100 * 4 * 64 + (4 * 64 + 8) * 4096),  # centroids, and a memory of features and of their classes
+])
+def test_what_is_held_beside_the_network(tool: ModuleType, method: str, own: int, buffers: int) -> None:
+    counted = tool.Counter(load_registry()).count(method)
+    assert (counted.own, counted.buffers) == (own, buffers)
 
 
 def test_a_year_is_the_papers(tool: ModuleType) -> None:
@@ -52,12 +75,50 @@ def test_a_year_is_the_papers(tool: ModuleType) -> None:
     assert (of("Cao et al., 2019"), of("Learned NCM (anonymous submission)"), of("")) == ("2019", "—", "—")
 
 
+def row(method: str, relative: float | None = 1.0) -> dict[str, object]:
+    return {"method": method, "cost": None if relative is None else {"relative": relative}}
+
+
+@pytest.mark.parametrize(("method", "rows", "expected"), [
+    ("crt", ["iccl/crt", "ce/crt", "ce/crt(x=1)"], "ce/crt"), ("eql", ["eql(threshold=0.05)"], "eql(threshold=0.05)"),
+    ("mislas", ["mixup", "mixup/mislas"], "mixup/mislas"), ("multi_ncm", ["ce/lncm/multi_ncm_la", "ce/lncm/multi_ncm"],
+                                                            "ce/lncm/multi_ncm"),
+    ("la", ["ce/la", "la"], "la"), ("nc", ["drw+nc", "ce/nc/crt"], None), ("file", ["file(name=a/b) #c"], "file(name=a/b) #c"),
+])
+def test_a_methods_row_ends_with_it_alone(tool: ModuleType, method: str, rows: list[str], expected: str | None) -> None:
+    found = tool.row_of(method, {"rows": [row(name) for name in rows]})
+    assert (found["method"] if found else None) == expected
+
+
 def test_costs_are_those_of_records(tool: ModuleType) -> None:
-    def row(method: str, relative: float | None) -> dict[str, object]:
-        return {"method": method, "cost": None if relative is None else {"relative": relative}}
-    both = {"name": "a", "tables": [{"rows": [row("ce", None), row("x", 9.0)]}, {"rows": [row("ce", 2.0), row("ce/x", 3.0)]}]}
-    alone = {"name": "b", "tables": [{"rows": [row("x", 3.0)]}]}
-    assert tool.on_boards("x", [both, alone]) == "1.50 (a)" and tool.on_boards("y", [both, alone]) == "—"
+    assert tool.predicting(row("ce/x", 3.0), row("ce", 2.0)) == "1.50"
+    assert tool.predicting(None, row("ce")) == tool.predicting(row("x", None), row("ce")) == "—"
+
+
+def test_seconds_of_another_time_are_in_brackets(tool: ModuleType) -> None:
+    rows = {"ce": tool.Timed(2.0, {"a"}), "x": tool.Timed(3.0, {"a"}), "y": tool.Timed(1.0, {"b"})}
+    assert [tool.lasting(name, rows) for name in ("x", "y", "z", None)] == ["1.5", "(0.5)", "—", "—"]
+
+
+def test_only_what_needs_a_transformer_has_no_row_on_digits() -> None:
+    assert set(cells("seconds")) - set(cells("seconds", filled=True)) == {"adaptformer", "bitfit", "lift", "lora", "vpt"}
+
+
+def test_records_of_the_counted_network_say_what_was_counted(tool: ModuleType) -> None:
+    counted = cells("prediction")
+    for board in find_boards(ROOT / "leaderboards"):
+        for table in json.loads((board.folder / "board.json").read_text(encoding="utf-8"))["tables"]:
+            if (table["dataset"], table["protocol"]["backbone"]) == ("cifar100-lt", "resnet32"):
+                noted = {name: tool.predicting(tool.row_of(name, table), tool.row_of("ce", table)) for name in counted}
+                assert {name: counted[name] for name, figure in noted.items() if figure != "—"} == {
+                    name: figure for name, figure in noted.items() if figure != "—"}
+
+
+def cells(column: str, *, filled: bool = False) -> dict[str, str]:
+    """Return a column of the page's table by method, all of it or what is no dash."""
+    lines = [line.strip("| ").split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    at = lines[0].index(column)
+    return {line[0].strip("`"): line[at] for line in lines[2:] if not filled or line[at] != "—"}
 
 
 def test_a_little_is_not_nothing(tool: ModuleType) -> None:
