@@ -125,7 +125,7 @@ def timed(board: Board) -> dict[str, Timed]:
 
 def lasting(row: str | None, rows: Mapping[str, Timed]) -> str:
     """Return a row's seconds beside cross-entropy's, in brackets if other commits made them: at another time, among others."""
-    if row not in rows or PLAIN not in rows:
+    if row is None or row not in rows or PLAIN not in rows:
         return NOTHING
     own, plain = rows[row], rows[PLAIN]
     quotient = f"{own.seconds / plain.seconds:.1f}"
@@ -174,8 +174,8 @@ def needs(registry: Registry, table: Mapping[str, Any], clock: Mapping[str, Time
             left_out.append(f"- `{spec.name}` is not counted: {error if isinstance(error, UserError) else brief(error)}.")
             continue
         row = row_of(spec.name, table)
-        name = row["method"] if row else None
-        if name in clock and "/" not in name and takes(own) == takes(like):
+        name: str | None = row["method"] if row else None
+        if name is not None and name in clock and "/" not in name and takes(own) == takes(like):
             alike.append(clock[name].seconds / clock[PLAIN].seconds)
         body.append([f"`{spec.name}`", ", ".join(map(str, sorted(spec.stages))), counters[False].printed(spec.name),
                      *costs(own, like), predicting(row, row_of(PLAIN, table)), lasting(name, clock)])
