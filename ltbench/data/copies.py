@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from multiprocessing.pool import ThreadPool
 from typing import TypeAlias
 
 import numpy as np
@@ -15,9 +14,9 @@ import numpy as np
 from ltbench.data.arrays import Bytes, Ints
 from ltbench.data.encoded import EncodedImages
 from ltbench.errors import UserError
+from ltbench.system.threads import in_threads
 
 _THREADS = 8  # reading waits for the disk
-_CHUNK = 256  # files given to a thread at a time
 _BYTES = 8  # of a digest
 
 _Image: TypeAlias = tuple[EncodedImages, int]
@@ -81,10 +80,7 @@ def _digests(images: list[_Image], read: Callable[[_Image], Bytes]) -> Ints:
             content = hashlib.blake2b(image[0].paths[image[1]].encode("utf-8", "surrogateescape"), digest_size=_BYTES)
         return int.from_bytes(content.digest(), "little", signed=True)
 
-    if not images:
-        return np.empty(0, np.int64)
-    with ThreadPool(_THREADS) as pool:
-        return np.fromiter(pool.imap(digest, images, _CHUNK), np.int64, len(images))
+    return np.fromiter(in_threads(digest, images, _THREADS), np.int64, len(images))
 
 
 def _read_end(image: _Image) -> Bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from itertools import chain, combinations
-from multiprocessing.pool import ThreadPool
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +15,9 @@ from ltbench.data.encoded import EncodedImages
 from ltbench.data.inspection.findings import Finding
 from ltbench.data.parts import ImageSource
 from ltbench.errors import UserError
+from ltbench.system.threads import in_threads
 
-_CHUNK = 256  # images in memory, or file names given to a thread, at a time
+_CHUNK = 256  # images in memory that are digested at a time
 _BYTES = 8  # of a digest: two files of ten million share theirs by accident once in 400,000 times
 
 
@@ -89,9 +89,9 @@ def _of_pixels(source: ImageSource) -> Iterator[tuple[int, int]]:
 
 
 def _of_files(source: EncodedImages, indices: Ints, threads: int) -> Iterator[tuple[int, int]]:
-    with ThreadPool(max(1, threads)) as pool:  # reading waits for the disk, and digesting lets other threads run
-        read = pool.imap(lambda index: _content_digest(source, index), indices.tolist(), _CHUNK)
-        yield from ((index, digest) for index, digest in zip(indices.tolist(), read, strict=True) if digest is not None)
+    # Reading waits for the disk, and digesting lets other threads run.
+    read = in_threads(lambda index: _content_digest(source, index), indices.tolist(), max(1, threads))
+    yield from ((index, digest) for index, digest in zip(indices.tolist(), read, strict=True) if digest is not None)
 
 
 def _content_digest(source: EncodedImages, index: int) -> int | None:
