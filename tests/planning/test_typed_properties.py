@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Any, Literal
 
+import pytest
 from hypothesis import strategies as st
 
 import ltbench
@@ -125,13 +127,17 @@ def test_any_ratio_is_a_number_of_at_least_one_or_refused(examples: int | None) 
 
 
 @amounts(60)
-def test_any_dataset_is_opened_or_refused(examples: int | None) -> None:
+def test_any_dataset_is_opened_or_refused(examples: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = tmp_path.joinpath(*"abcdef")
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)  # "hf:." and "folder:.." are read with all that is there, which elsewhere took minutes
+
     def check(family: str, text: str) -> None:
         answered(lambda: split_datasets(text))
         answered(lambda: open_dataset(family + text, REGISTRY))
 
     families = ["", "folder:", "list:", "tar:", "csv:", "parquet:", "hf:", "tv:", "cifar10-lt@"]
-    holds(examples, check, family=st.sampled_from(families), text=TEXTS)
+    holds(examples, check, family=st.sampled_from(families), text=TEXTS.filter(lambda text: not text.startswith(("/", "~"))))
 
 
 @amounts(60)
