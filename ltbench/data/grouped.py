@@ -50,30 +50,32 @@ def draw_groups(labels: Ints, groups: Ints, wanted: Ints, generator: np.random.G
         return np.zeros(0, dtype=bool)
     weights = np.ones(len(labels), np.int64) if weights is None else weights
     _, groups = np.unique(groups, return_inverse=True)
-    order = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    held: list[tuple[Ints, Ints]] = []  # of each group its classes, and how many images of each
-    for members in np.split(order, starts[1:]):
-        classes, inverse = np.unique(labels[members], return_inverse=True)
-        held.append((classes, np.bincount(inverse, weights=weights[members]).astype(np.int64)))
-    left = np.bincount(labels, weights=weights, minlength=len(wanted)).astype(np.int64)
-    taken = np.zeros(len(wanted), np.int64)
+    order = np.lexsort((labels, groups))
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1) | np.diff(labels[order], prepend=-1))
+    # Of each group its classes, and how many images of each. Lists, for most groups are small: seven times as quick as arrays.
+    held: list[list[tuple[int, int]]] = [[] for _ in range(int(groups.max()) + 1)]
+    for group, k, count in zip(groups[order][starts].tolist(), labels[order][starts].tolist(),
+                               np.add.reduceat(weights[order], starts).tolist(), strict=True):
+        held[group].append((k, count))
+    left = np.bincount(labels, weights=weights, minlength=len(wanted)).astype(np.int64).tolist()
+    most, taken = wanted.tolist(), [0] * len(wanted)
     chosen = np.zeros(len(held), dtype=bool)
 
     def take(group: int) -> None:
-        classes, counts = held[group]
-        taken[classes] += counts
-        left[classes] -= counts
+        for k, count in held[group]:
+            taken[k] += count
+            left[k] -= count
         chosen[group] = True
 
     drawn = generator.permutation(len(held)).tolist()
     for group in drawn:
-        classes, counts = held[group]
-        if (taken[classes] + counts <= wanted[classes]).all():
+        if all(taken[k] + count <= most[k] for k, count in held[group]):
             take(group)
-    for k in np.flatnonzero((taken == 0) & (wanted > 0)).tolist():
-        fitting = [group for group in drawn if not chosen[group] and k in held[group][0]
-                   and (left[held[group][0]] > held[group][1]).all()]
-        if taken[k] == 0 and fitting:  # a group taken for an earlier class may hold some of this one
-            take(min(fitting, key=lambda group: int(held[group][1].sum())))
+    for k in np.flatnonzero(wanted > 0).tolist():
+        if taken[k]:  # a group taken for an earlier class may hold some of this one
+            continue
+        fitting = [group for group in drawn if not chosen[group] and any(k == own for own, _ in held[group])
+                   and all(left[own] > count for own, count in held[group])]
+        if fitting:
+            take(min(fitting, key=lambda group: sum(count for _, count in held[group])))
     return chosen[groups]

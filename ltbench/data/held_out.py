@@ -8,13 +8,17 @@ long-tailed set can know.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 import numpy as np
 import torch
 
 from ltbench.data.arrays import Ints
-from ltbench.data.grouped import draw_groups
+from ltbench.data.copies import first_copies, first_pixels
+from ltbench.data.encoded import EncodedImages
+from ltbench.data.grouped import draw_groups, joined
 from ltbench.data.longtail import Split, split_hash, test_indices
+from ltbench.data.parts import TensorImages
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
@@ -62,21 +66,43 @@ def hold_out(split: Split, split_seed: int, groups: Ints | None = None) -> tuple
 def holding_out(data: TaskData, split_seed: int, per_class: int | None) -> TaskData:
     """Return what a run trains on that looks at other images meanwhile, with these as ``held_out``.
 
+    Copies of an image stay on one side, as those of one group do.
+
     Args:
         per_class: At most this many images a class of the set's own list; None for all.
 
     Raises:
         UserError: If no class has an image to spare.
     """
-    split, parts = data.split, data.parts
+    split, parts, fingerprint = data.split, data.parts, data.fingerprint
     if parts.val is not None:
         positions = test_indices(parts.val.labels, data.dataset.num_classes, per_class)
         parts = dataclasses.replace(parts, train=parts.val)
     else:
-        split, positions = hold_out(data.split, split_seed, getattr(parts.train, "groups", None))
+        groups = getattr(parts.train, "groups", None)
+        together = _with_copies(data, groups)
+        split, positions = hold_out(data.split, split_seed, together)
+        if together is not groups:  # or a stage that was trained on copies of what is held out could be taken for this one's
+            fingerprint = hashlib.sha256(f"{fingerprint} {split.hash}".encode()).hexdigest()
     if not len(positions):
         raise UserError(f"{data.dataset.name} must have a class with two training images, or a validation list, to hold one out")
     labels = parts.train.labels[torch.as_tensor(positions)]
     counts = np.bincount(labels.numpy(), minlength=data.dataset.num_classes)
     seen = dataclasses.replace(data, parts=parts, split=Split(positions, counts, split_hash(positions)), labels=labels)
-    return dataclasses.replace(data, split=split, labels=data.parts.train.labels[torch.as_tensor(split.indices)], held_out=seen)
+    return dataclasses.replace(data, split=split, labels=data.parts.train.labels[torch.as_tensor(split.indices)],
+                               fingerprint=fingerprint, held_out=seen)
+
+
+def _with_copies(data: TaskData, groups: Ints | None) -> Ints | None:
+    """Join groups of training images with copies of an image, where a set that nobody published has any; else return them.
+
+    Published sets are as they are, and so are their splits.
+    """
+    train = data.parts.train
+    if data.dataset.published is not None or not isinstance(train, EncodedImages | TensorImages):
+        return groups
+    originals = first_copies([train]) if isinstance(train, EncodedImages) else first_pixels(train)
+    alone = np.arange(len(originals)) if groups is None else groups
+    together = joined(originals, alone)
+    fewer = len(np.unique(together[data.split.indices])) < len(np.unique(alone[data.split.indices]))
+    return together if fewer else groups

@@ -1,4 +1,4 @@
-"""Whether images that are tested on stand in another part too: an image that is trained on must not be tested on.
+"""Whether images that are tested on, or chosen by, stand in another part too: an image that is trained on must not be among them.
 
 Sets that their authors published are compared by names and folders alone before a run: they are as they are, and ``ltbench data
 check`` compares the contents of a million files once. What nobody published is compared by content as well.
@@ -33,21 +33,43 @@ def refuse_shared(dataset: Dataset, parts: Parts, *, planning: bool = False) -> 
     """
     own = dataset.published is None
     for role, part in (("training", parts.train), ("validation", parts.val if own else None)):
-        if part is None:
-            continue
-        found = list(_shared(part, parts.test, contents=own and not planning))
-        if found:
-            example, also = found[0]
-            told = (f"{len(found):,} of the {len(parts.test.labels):,} test images are in both, the first {example} (as {also}); "
-                    "'ltbench data check' names them all")
-            if not dataset.official:
-                raise UserError(f"{dataset.name} must not be tested on images of its {role} part: {told}")
-            print(f"warning: {dataset.name} was published with images in its test part and its {role} part: {told}",
-                  file=sys.stderr)
+        if part is not None:
+            _refuse(dataset, (role, part), ("test", parts.test), contents=own and not planning)
+
+
+def refuse_trained(dataset: Dataset, parts: Parts, *, planning: bool = False) -> None:
+    """Refuse a set whose own validation part repeats training images; of one that others published so, say it.
+
+    For tunings and runs that look at it: others may have a set whose validation part is a part of what is trained on.
+
+    Args:
+        planning: Whether no image will be opened: names alone are compared.
+
+    Raises:
+        UserError: If it does, naming the first.
+    """
+    if parts.val is not None:
+        contents = dataset.published is None and not planning
+        _refuse(dataset, ("training", parts.train), ("validation", parts.val), contents=contents)
+
+
+def _refuse(dataset: Dataset, known: tuple[str, ImageSource], judge: tuple[str, ImageSource], *, contents: bool) -> None:
+    """Compare two parts, each with what it is called."""
+    (role, part), (name, judging) = known, judge
+    found = list(_shared(part, judging, contents=contents))
+    if found:
+        example, also = found[0]
+        told = (f"{len(found):,} of the {len(judging.labels):,} {name} images are in both, the first {example} (as {also}); "
+                "'ltbench data check' names them all")
+        if not dataset.official:
+            judged = "tested" if name == "test" else "validated"
+            raise UserError(f"{dataset.name} must not be {judged} on images of its {role} part: {told}")
+        print(f"warning: {dataset.name} was published with images in its {name} part and its {role} part: {told}",
+              file=sys.stderr)
 
 
 def _shared(part: ImageSource, test: ImageSource, *, contents: bool) -> Iterator[tuple[str, str]]:
-    """Yield the test images that a part repeats, each with what it is there."""
+    """Yield the images of ``test`` that a part repeats, each with what it is there."""
     if isinstance(part, EncodedImages) and isinstance(test, EncodedImages):
         twins = _by_name(part.paths, test.paths)
         if contents:

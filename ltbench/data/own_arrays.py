@@ -12,6 +12,7 @@ import torch
 
 from ltbench.data.base import Dataset
 from ltbench.data.cifar import Cifar10LT
+from ltbench.data.copies import first_pixels
 from ltbench.data.own import set_apart
 from ltbench.data.parts import Parts, TensorImages
 from ltbench.errors import UserError
@@ -65,9 +66,7 @@ class OwnArrays(Dataset):
 
 
 def _carve(images: ToldTensors, class_names: tuple[str, ...]) -> tuple[ToldTensors, ToldTensors]:
-    pixels = np.ascontiguousarray(images.pixels.numpy()).reshape(len(images.labels), -1)
-    _, first, inverse = np.unique(pixels, axis=0, return_index=True, return_inverse=True)
-    apart = torch.from_numpy(set_apart(images.labels.numpy(), first[inverse.reshape(-1)], class_names))
+    apart = torch.from_numpy(set_apart(images.labels.numpy(), first_pixels(images), class_names))
     train, test = (ToldTensors(images.pixels[rows], images.labels[rows]) for rows in (~apart, apart))
     return train, test
 

@@ -88,18 +88,15 @@ class Stream:
             return
         sizes: deque[int] = deque()  # how many pieces each request was cut into, of those read and not yet served
         self._queue.requests = _cut(requests, sizes)
-        # Joined on the device: what is pinned can be copied while it computes, and a joined copy would not be pinned.
-        try:
-            multiprocessing.Lock()  # which a queue needs, and which lies in /dev/shm
-            served = iter(self._loader)
-        except OSError as error:
-            _warn(f"no process can be started to decode images ({error.strerror}): this one decodes them, which is slower")
+        served = started(self._loader)
+        if served is None:
             yield from (self._views(self._work[request], copy=False) for request in requests)
             return
         answers = (self._views(answer, copy=True) for answer in served)
         with workers_alive():
             for first in answers:
                 pieces = [first, *islice(answers, sizes.popleft() - 1)]
+                # On the device: what is pinned can be copied while it computes, and a joined copy would not be pinned.
                 joined = first if len(pieces) == 1 else [torch.cat(views) for views in zip(*pieces, strict=True)]
                 del first, pieces  # or they would lie there while the caller trains
                 yield joined
@@ -165,6 +162,16 @@ def _shared(views: Sequence[Tensor]) -> Views:
 def _as_it_is(answer: Views | str) -> Views | str:
     """Leave arrays arrays: the usual one makes tensors of them."""
     return answer
+
+
+def started(loader: DataLoader[Any]) -> Iterator[Any] | None:
+    """Start the processes of a loader; None, and a warning, where none can be started: whoever asks decodes images itself."""
+    try:
+        multiprocessing.Lock()  # which a queue needs, and which lies in /dev/shm
+        return iter(loader)
+    except OSError as error:
+        _warn(f"no process can be started to decode images ({error.strerror}): this one decodes them, which is slower")
+        return None
 
 
 @functools.cache

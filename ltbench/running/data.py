@@ -12,7 +12,7 @@ from accelerate.utils import broadcast_object_list
 from ltbench.data.base import Dataset
 from ltbench.data.fetched import downloading
 from ltbench.data.held_out import holding_out
-from ltbench.data.overlap import refuse_shared
+from ltbench.data.overlap import refuse_shared, refuse_trained
 from ltbench.data.parts import Parts
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.data.unreadable import find_unreadable, leave_out, tell
@@ -59,7 +59,10 @@ class RunData:
                     refuse_shared(self.datasets[name], self._parts[name], planning=self._planning)
                 data = load_task_data(self.datasets[name], self._parts[name], plan.task, per_class)
                 data = data if self._looks is None else self._readable(data, self._looks)
-                self._tasks[key] = holding_out(data, plan.task.split_seed, per_class) if holds_out else data
+                if holds_out:
+                    refuse_trained(data.dataset, data.parts, planning=self._planning)
+                    data = holding_out(data, plan.task.split_seed, per_class)
+                self._tasks[key] = data
         return self._tasks[key]
 
     def reading(self, name: str) -> Phases:

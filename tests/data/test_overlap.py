@@ -10,7 +10,7 @@ import torch
 from ltbench.cli.main import main
 from ltbench.data.base import Dataset
 from ltbench.data.class_folders import open_folder
-from ltbench.data.overlap import refuse_shared
+from ltbench.data.overlap import refuse_shared, refuse_trained
 from ltbench.data.own_lists import open_list
 from ltbench.data.own_tars import open_tar
 from ltbench.data.parts import Parts, TensorImages
@@ -84,6 +84,23 @@ def test_what_is_chosen_by_is_not_tested_on_either(pets: Path) -> None:
     shutil.rmtree(pets / "val")
     (pets / "val").symlink_to(pets / "test")
     assert "tested on images of its validation part: 8 of the 8 test images" in refusal(open_folder(str(pets)))
+
+
+def test_what_is_chosen_by_is_not_trained_on_either(pets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    typed = ["--dataset", f"folder:{pets}", "--protocol", "smoke", "--backbone", "digits", "--cpu", "--out", f"{tmp_path}/out"]
+    refuse_trained(open_folder(str(pets)), load(open_folder(str(pets))))
+    shutil.copy(pets / "train" / "a" / "001.png", pets / "val" / "a" / "new.png")
+    dataset = open_folder(str(pets))
+    parts = load(dataset)  # a run that looks at no validation image takes the set
+    told = ("folder:pets must not be validated on images of its training part: 1 of the 9 validation images are in both, the "
+            f"first '{pets}/val/a/new.png' (as '{pets}/train/a/001.png'); 'ltbench data check' names them all")
+    for arguments in (["run", "--methods", "ce", "--hold-out"], ["tune", "la", "--trials", "1"]):
+        assert main([*arguments, *typed]) == 2
+        assert capsys.readouterr().err == f"ltbench: {told}\n"
+    dataset.official = True
+    refuse_trained(dataset, parts)
+    warned = capsys.readouterr().err
+    assert warned.startswith("warning: folder:pets was published with images in its validation part and its training part: 1 of")
 
 
 def test_shards_that_share_an_image_are_refused(pets: Path) -> None:

@@ -19,12 +19,19 @@ from torch import Tensor
 
 from ltbench.data import stream
 from ltbench.data.arrays import Floats, Ints
-from ltbench.data.inspection.readable import unreadable
+from ltbench.data.class_folders import open_folder
+from ltbench.data.copies import first_copies
+from ltbench.data.encoded import EncodedImages
+from ltbench.data.inspection.contents import digests
+from ltbench.data.inspection.readable import look, unreadable
 from ltbench.data.stream import Request, Stream
 from ltbench.errors import UserError
+from tests.support.own_images import write_classes
 
 FULL = ("warning: shared memory (/dev/shm) is full: decoded images come through pipes, which is slower; a container gets more "
         "of it with --shm-size\n")
+ALONE = ("warning: no process can be started to decode images (No space left on device): this one decodes them, which is "
+         "slower\n")
 DEAD = "a process that decodes images has died, killed or out of memory: fewer of them (LTBENCH_WORKERS) need less"
 SECONDS = 600.0  # far more than anything here takes on a busy machine, and less than for ever
 
@@ -100,18 +107,36 @@ print("served")
 """
 
 
-def test_a_small_dev_shm_is_one_line() -> None:
-    """The real thing, where a test may mount a file system of its own: 1 MB, of which an answer would take 1.8."""
-    mount = "mount -t tmpfs -o size=1m none /dev/shm"
+CHECK = """
+import sys
+from ltbench.cli.main import main
+sys.exit(main(["data", "check", "--full", f"folder:{sys.argv[1]}"]))
+"""
+
+
+def _with_dev_shm(mount: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of this Python with a /dev/shm of its own, where a test may mount a file system."""
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-m", "sh", "-c", mount], capture_output=True).returncode:
         pytest.skip("this system lets no test mount a file system")
     environment = {**os.environ, "PYTHONWARNINGS": "ignore", "LTBENCH_WORKERS": "2",
                    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    shell = f'{mount} && exec "$0" -c "$1"'
-    done = subprocess.run([unshare, "-m", "sh", "-c", shell, sys.executable, SMALL], capture_output=True, text=True,
+    shell = f'{mount} && exec "$0" -c "$@"'
+    return subprocess.run([unshare, "-m", "sh", "-c", shell, sys.executable, *command], capture_output=True, text=True,
                           env=environment, cwd=Path(__file__).resolve().parents[2], timeout=2 * SECONDS)
+
+
+def test_a_small_dev_shm_is_one_line() -> None:
+    """The real thing: 1 MB, of which an answer would take 1.8."""
+    done = _with_dev_shm("mount -t tmpfs -o size=1m none /dev/shm", SMALL)
     assert (done.returncode, done.stdout, done.stderr) == (0, "served\n", FULL)
+
+
+@pytest.mark.slow
+def test_a_dev_shm_without_room_for_a_lock_is_one_line(tmp_path: Path) -> None:
+    root = write_classes(tmp_path / "pets", {"a": 5, "b": 5})
+    done = _with_dev_shm("mount -t tmpfs -o size=4k none /dev/shm && head -c 4096 /dev/zero > /dev/shm/full", CHECK, str(root))
+    assert (done.returncode, done.stderr) == (0, ALONE) and done.stdout.endswith("sound\n")
 
 
 @pytest.mark.parametrize("room", [True, False])
@@ -144,19 +169,40 @@ def test_a_worker_that_is_killed_while_it_sends_is_found(monkeypatch: pytest.Mon
     in_time(work)
 
 
-def test_where_no_worker_can_start_the_images_are_decoded_at_home(monkeypatch: pytest.MonkeyPatch,
-                                                                  capfd: pytest.CaptureFixture[str]) -> None:
-    expected = served(Painted())
-
+@pytest.fixture
+def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no lock be made that processes share: those of queues and pools lie in /dev/shm."""
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", fail)  # as the locks of a queue, which lie in /dev/shm
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", fail)
+
+
+def test_where_no_worker_can_start_the_images_are_decoded_at_home(request: pytest.FixtureRequest,
+                                                                  capfd: pytest.CaptureFixture[str]) -> None:
+    expected = served(Painted())
+    request.getfixturevalue("no_locks")
     got = served(Painted())
-    assert capfd.readouterr().err == ("warning: no process can be started to decode images (No space left on device): this one "
-                                      "decodes them, which is slower\n")
+    assert capfd.readouterr().err == ALONE
     assert all(torch.equal(view, other) for views, others in zip(got, expected, strict=True)
                for view, other in zip(views, others, strict=True))
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_where_no_worker_can_start_files_are_compared_and_tried_all_the_same(tmp_path: Path,
+                                                                             capfd: pytest.CaptureFixture[str]) -> None:
+    root = write_classes(tmp_path / "pets", {"a": 5, "b": 5})
+    shutil.copy(root / "a" / "000.png", root / "b" / "004.png")
+    train = open_folder(str(root)).load(None).train  # sets a fifth apart, which compares all images
+    assert isinstance(train, EncodedImages)
+    originals = first_copies([train])
+    found = digests({"train": train}, {"train": look(train).sizes}, 2, full=True)["train"].values
+    assert len(set(originals.tolist())) == len(set(found.tolist())) == len(np.unique([train.read(i).tobytes() for i in range(
+        len(train.paths))]))
+    assert capfd.readouterr().err == ""
+    os.truncate(train.paths[1], 20)
+    assert [index for index, _, _ in unreadable(train, 2)] == [1]
+    assert capfd.readouterr().err == ALONE
 
 
 def test_a_check_of_all_files_ends_when_its_worker_does() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from ltbench.errors import UserError
@@ -17,6 +16,7 @@ from ltbench.planning.experiment import Experiment, Matrix, checked, read_experi
 from ltbench.planning.experiment_text import schema_text, to_toml
 from ltbench.planning.request import How, Request, Terms, What
 from ltbench.terms.shots import Splits
+from tests.support.properties import amounts, holds
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARDS = sorted(ROOT.glob("leaderboards/*/board.toml"))
@@ -185,14 +185,17 @@ def test_what_is_written_reads_the_same(file: Path) -> None:
 SIGNS = st.characters(exclude_categories=["Cs"])
 
 
-@given(st.text(SIGNS, min_size=1).filter(str.strip), st.floats(0, 100, allow_subnormal=False),
-       st.dictionaries(st.text(SIGNS), st.booleans() | st.integers(-9, 9) | st.text("a\"'\\\n\x7f")))
-def test_any_text_survives(text: str, noise: float, options: dict[str, Any]) -> None:
-    content = {"out": text, "matrix": [{**LEAST, "methods": [text] * 9, "test_noise": noise, "set": {text: options}}]}
-    written = to_toml(checked(content, "x"))
-    assert checked(tomllib.loads(written), "x").matrix[0].methods == [text] * 9
-    if options:
-        assert tomllib.loads(written)["matrix"][0]["set"] == {text: options}
+@amounts(100)
+def test_any_text_survives(examples: int | None) -> None:
+    def check(text: str, noise: float, options: dict[str, Any]) -> None:
+        content = {"out": text, "matrix": [{**LEAST, "methods": [text] * 9, "test_noise": noise, "set": {text: options}}]}
+        written = to_toml(checked(content, "x"))
+        assert checked(tomllib.loads(written), "x").matrix[0].methods == [text] * 9
+        if options:
+            assert tomllib.loads(written)["matrix"][0]["set"] == {text: options}
+
+    holds(examples, check, text=st.text(SIGNS, min_size=1).filter(str.strip), noise=st.floats(0, 100, allow_subnormal=False),
+          options=st.dictionaries(st.text(SIGNS), st.booleans() | st.integers(-9, 9) | st.text("a\"'\\\n\x7f")))
 
 
 def test_an_experiment_names_its_parts() -> None:

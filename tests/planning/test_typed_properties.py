@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Any, Literal
 
+import pytest
 from hypothesis import strategies as st
 
 import ltbench
@@ -39,8 +41,8 @@ def _written(names: list[str], options: dict[str, list[str]]) -> st.SearchStrate
     return st.lists(st.lists(methods, min_size=1, max_size=3).map("+".join), min_size=1, max_size=3).map("/".join)
 
 
-@amounts(100, 2_000)
-def test_any_text_is_an_expression_or_refused(examples: int) -> None:
+@amounts(100)
+def test_any_text_is_an_expression_or_refused(examples: int | None) -> None:
     def check(text: str) -> None:
         nodes = answered(lambda: parse(text))
         if nodes is not None:
@@ -60,15 +62,15 @@ def _stays(expression: Expression | None, registry: Any) -> None:
         assert str(expression).isprintable()
 
 
-@amounts(40, 200)
-def test_the_canonical_form_of_toys_stays(examples: int) -> None:
+@amounts(40)
+def test_the_canonical_form_of_toys_stays(examples: int | None) -> None:
     names = list(TOYS.methods)
     options = {name: list(hyperparameters.declared(TOYS.methods.get(name).load())) for name in names}
     holds(examples, lambda text: _stays(answered(lambda: resolve(text, TOYS)), TOYS), text=_written(names, options))
 
 
-@amounts(20, 100)
-def test_the_canonical_form_of_what_comes_with_ltbench_stays(examples: int) -> None:
+@amounts(20)
+def test_the_canonical_form_of_what_comes_with_ltbench_stays(examples: int | None) -> None:
     options = {name: list(hyperparameters.declared(method)) for name, method in SHIPPED.items()}
     written = _written(list(SHIPPED), options)
     holds(examples, lambda text: _stays(answered(lambda: resolve(text, REGISTRY)), REGISTRY), text=written)
@@ -85,8 +87,8 @@ class Kinds(ltbench.Method):
         super().__init__(facts)
 
 
-@amounts(100, 1_000)
-def test_a_value_of_any_type_is_converted_or_refused(examples: int) -> None:
+@amounts(100)
+def test_a_value_of_any_type_is_converted_or_refused(examples: int | None) -> None:
     def check(name: str, value: Any) -> None:
         found = answered(lambda: hyperparameters.resolve(Kinds, {name: value}))
         if found is not None:
@@ -98,8 +100,8 @@ def test_a_value_of_any_type_is_converted_or_refused(examples: int) -> None:
     holds(examples, check, name=st.sampled_from(sorted(hyperparameters.declared(Kinds))), value=VALUES | words)
 
 
-@amounts(60, 600)
-def test_any_setting_is_understood_or_refused(examples: int) -> None:
+@amounts(60)
+def test_any_setting_is_understood_or_refused(examples: int | None) -> None:
     def check(name: str, value: str) -> None:
         for items in ([f"{name}={value}"], [value], [f"{value}.{name}=1"]):
             settings = answered(lambda items=items: parse_settings(items, REGISTRY))
@@ -110,8 +112,8 @@ def test_any_setting_is_understood_or_refused(examples: int) -> None:
     holds(examples, check, name=st.sampled_from(OPTIONS), value=TEXTS)
 
 
-@amounts(100, 1_000)
-def test_any_ratio_is_a_number_of_at_least_one_or_refused(examples: int) -> None:
+@amounts(100)
+def test_any_ratio_is_a_number_of_at_least_one_or_refused(examples: int | None) -> None:
     def check(ratio: Any) -> None:
         found = answered(lambda: parse_ratio(ratio, "digits-lt"))
         assert found is None or (1 <= found < math.inf and parse_ratio(str(found), "x") == found)
@@ -124,18 +126,22 @@ def test_any_ratio_is_a_number_of_at_least_one_or_refused(examples: int) -> None
     holds(examples, check, ratio=NUMBERS | TEXTS | FLOATS.map(str))
 
 
-@amounts(60, 500)
-def test_any_dataset_is_opened_or_refused(examples: int) -> None:
+@amounts(60)
+def test_any_dataset_is_opened_or_refused(examples: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = tmp_path.joinpath(*"abcdef")
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)  # "hf:." and "folder:.." are read with all that is there, which elsewhere took minutes
+
     def check(family: str, text: str) -> None:
         answered(lambda: split_datasets(text))
         answered(lambda: open_dataset(family + text, REGISTRY))
 
     families = ["", "folder:", "list:", "tar:", "csv:", "parquet:", "hf:", "tv:", "cifar10-lt@"]
-    holds(examples, check, family=st.sampled_from(families), text=TEXTS)
+    holds(examples, check, family=st.sampled_from(families), text=TEXTS.filter(lambda text: not text.startswith(("/", "~"))))
 
 
-@amounts(60, 500)
-def test_any_request_can_be_made_or_refused(examples: int) -> None:
+@amounts(60)
+def test_any_request_can_be_made_or_refused(examples: int | None) -> None:
     def check(text: str, value: Any, field: str) -> None:
         seeds = answered(lambda: parse_seeds(text, "--seeds"))
         if seeds is not None:

@@ -54,8 +54,8 @@ def _damaged(value: Any, changes: list[tuple[int, bool, Any]]) -> Any:
 CHANGES = st.lists(st.tuples(st.integers(0, 10**6), st.booleans(), OTHERS), min_size=1, max_size=3)
 
 
-@amounts(60, 400)
-def test_a_record_is_read_as_it_is_or_refused(examples: int, tmp_path: Path) -> None:
+@amounts(60)
+def test_a_record_is_read_as_it_is_or_refused(examples: int | None, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
 
     def check(changes: list[tuple[int, bool, Any]]) -> None:
@@ -69,8 +69,8 @@ def test_a_record_is_read_as_it_is_or_refused(examples: int, tmp_path: Path) -> 
     holds(examples, check, changes=CHANGES)
 
 
-@amounts(60, 1_000)
-def test_any_file_is_read_or_refused(examples: int, tmp_path: Path) -> None:
+@amounts(60)
+def test_any_file_is_read_or_refused(examples: int | None, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     words = st.sampled_from(["{", "}", "[", "]", ",", ":", '"a"', '"schema"', "1", "1e999", "NaN", "null", '"\\ud800"', "9" * 30])
 
@@ -83,8 +83,8 @@ def test_any_file_is_read_or_refused(examples: int, tmp_path: Path) -> None:
     holds(examples, check, content=st.binary(max_size=40) | texts.map(str.encode))
 
 
-@amounts(15, 100)
-def test_no_record_breaks_its_check(examples: int, copy: Copy) -> None:
+@amounts(15)
+def test_no_record_breaks_its_check(examples: int | None, copy: Copy) -> None:
     whole = copy.record()
 
     def check(changes: list[tuple[int, bool, Any]]) -> None:
@@ -95,8 +95,8 @@ def test_no_record_breaks_its_check(examples: int, copy: Copy) -> None:
     holds(examples, check, changes=CHANGES)
 
 
-@amounts(60, 1_000)
-def test_a_protocol_is_itself_again(examples: int) -> None:
+@amounts(60)
+def test_a_protocol_is_itself_again(examples: int | None) -> None:
     names = st.sampled_from(sorted(Protocol("a", "b", 1).__dict__))
 
     def check(changes: dict[str, Any]) -> None:

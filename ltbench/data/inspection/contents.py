@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from itertools import chain, combinations
-from multiprocessing.pool import ThreadPool
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from ltbench.data.arrays import Ints
+from ltbench.data.copies import digest_of, pixel_digests
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.inspection.findings import Finding
 from ltbench.data.parts import ImageSource
 from ltbench.errors import UserError
-
-_CHUNK = 256  # images in memory, or file names given to a thread, at a time
-_BYTES = 8  # of a digest: two files of ten million share theirs by accident once in 400,000 times
+from ltbench.system.threads import in_threads
 
 
 class Digests(NamedTuple):
@@ -43,10 +39,10 @@ def digests(sources: Mapping[str, ImageSource], sizes: Mapping[str, Ints], threa
             if not full:
                 wanted &= np.isin(sizes[part], np.concatenate([np.empty(0, np.int64), *others]))
             pairs = _of_files(source, np.flatnonzero(wanted), threads)
+            table = np.fromiter(chain.from_iterable(pairs), np.int64).reshape(-1, 2)
+            found[part] = Digests(table[:, 0], table[:, 1])
         else:
-            pairs = _of_pixels(source)
-        table = np.fromiter(chain.from_iterable(pairs), np.int64).reshape(-1, 2)
-        found[part] = Digests(table[:, 0], table[:, 1])
+            found[part] = Digests(np.arange(len(source.labels)), pixel_digests(source))
     return found
 
 
@@ -80,29 +76,17 @@ def within_part(part: str, source: ImageSource, found: Digests) -> str | None:
     return f"{part}: images that repeat the content of another: {len(again):,}, of another class: {moved:,}"
 
 
-def _of_pixels(source: ImageSource) -> Iterator[tuple[int, int]]:
-    for start in range(0, len(source.labels), _CHUNK):
-        indices = torch.arange(start, min(start + _CHUNK, len(source.labels)))
-        pixels = source.fetch(indices).cpu().contiguous().numpy()
-        yield from ((index, _number(hashlib.blake2b(image.data, digest_size=_BYTES).digest()))
-                    for index, image in zip(indices.tolist(), pixels, strict=True))
-
-
 def _of_files(source: EncodedImages, indices: Ints, threads: int) -> Iterator[tuple[int, int]]:
-    with ThreadPool(max(1, threads)) as pool:  # reading waits for the disk, and digesting lets other threads run
-        read = pool.imap(lambda index: _content_digest(source, index), indices.tolist(), _CHUNK)
-        yield from ((index, digest) for index, digest in zip(indices.tolist(), read, strict=True) if digest is not None)
+    # Reading waits for the disk, and digesting lets other threads run.
+    read = in_threads(lambda index: _content_digest(source, index), indices.tolist(), max(1, threads))
+    yield from ((index, digest) for index, digest in zip(indices.tolist(), read, strict=True) if digest is not None)
 
 
 def _content_digest(source: EncodedImages, index: int) -> int | None:
     try:
-        return _number(hashlib.blake2b(source.read(index).data, digest_size=_BYTES).digest())
+        return digest_of(source.read(index))
     except UserError:  # reported where files are looked for and decoded
         return None
-
-
-def _number(digest: bytes) -> int:
-    return int.from_bytes(digest, "little", signed=True)
 
 
 def _name(source: ImageSource, index: int) -> str:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from ltbench.data.arrays import Ints
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
-from ltbench.data.stream import quiet, workers_alive
+from ltbench.data.stream import quiet, started, workers_alive
 from ltbench.errors import UserError
 
 _PIECE = 64  # images between two answers of a worker
@@ -34,12 +34,13 @@ def unreadable(source: EncodedImages, workers: int, progress: Progress | None = 
         progress: Called with the number of images that were tried since the last call.
     """
     pieces = [range(start, min(start + _PIECE, len(source.paths))) for start in range(0, len(source.paths), _PIECE)]
+    trial = _Trial(source, pieces)
     # A generator of its own: a loader draws a seed from torch's, and a run that looks at its files must draw like any other.
-    answers = DataLoader(_Trial(source, pieces), batch_size=None, num_workers=workers, worker_init_fn=quiet,
-                         generator=torch.Generator())
+    answers = started(DataLoader(trial, batch_size=None, num_workers=workers, worker_init_fn=quiet,
+                                 generator=torch.Generator())) if workers else None
     found: list[Unreadable] = []
     with workers_alive():
-        for piece, failed in zip(pieces, answers, strict=True):
+        for piece, failed in zip(pieces, map(trial.__getitem__, range(len(pieces))) if answers is None else answers, strict=True):
             found += [(index, source.paths[index], reason) for index, reason in failed]
             if progress is not None:
                 progress(len(piece))

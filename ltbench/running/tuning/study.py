@@ -12,6 +12,7 @@ from typing import Any
 
 from accelerate.utils import broadcast_object_list
 
+from ltbench.data.overlap import refuse_trained
 from ltbench.data.task_data import TaskData
 from ltbench.errors import Diverged, UserError, brief
 from ltbench.planning.plan import RunPlan
@@ -52,9 +53,12 @@ def check(base: RunPlan, runner: Runner) -> None:
     """Refuse what no trial could train on.
 
     Raises:
-        UserError: If the data has no image to spare, or a batch holds more than what is left.
+        UserError: If the data has no image to spare, validates on images that it trains on, or a batch holds more than what is
+            left.
     """
-    data, _ = trial_data(runner.data.of(base), base.task.split_seed, base.protocol.per_class)
+    whole = runner.data.of(base)
+    refuse_trained(whole.dataset, whole.parts)
+    data, _ = trial_data(whole, base.task.split_seed, base.protocol.per_class)
     check_budget(base, data, runner.accelerator.num_processes, runner.options.accumulation)
 
 
