@@ -105,10 +105,10 @@ def _check_continued(name: str, stage: StagePlan, own: tuple[nn.Module, nn.Modul
     stack, backbone = _backbone(previous, dataset, registry)
     pairs = [("backbone", own[0], backbone)]
     head = _head(stack, backbone, dataset)
-    if kind_of(head) == previous.leaves:
-        whole = type(head) is type(own[1])
-        pairs.append(("head", own[1], head) if whole else
-                     ("classifier", *(getattr(each, "classifier", each) for each in (own[1], head))))
+    if kind_of(head) == previous.leaves and type(head) is type(own[1]):
+        pairs.append(("head", own[1], head))
+    elif kind_of(head) == previous.leaves:
+        pairs.append(("classifier", getattr(own[1], "classifier", own[1]), getattr(head, "classifier", head)))
     for part, mine, theirs in pairs:
         if (shapes := _shapes(mine)) != (others := _shapes(theirs)):
             place = next(key for key in (*shapes, *others) if shapes.get(key) != others.get(key))

@@ -19,7 +19,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_pair_of_hyperparameters_names_a_file() -> None:
-    values = {"words_file": "a", "words_sha256": "b", "lone_file": "c", "other_sha256": "d", "net_file": "none", "net_sha256": "none"}
+    values = {"words_file": "a", "words_sha256": "b", "net_file": "none", "net_sha256": "none",
+              "lone_file": "c", "other_sha256": "d"}
     assert [(file.option, file.name, file.sha256) for file in named_files(values)] == [("words", "a", "b"), ("net", "", "")]
 
 

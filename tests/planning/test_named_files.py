@@ -29,7 +29,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("text", ["hyperspherical(recipe=file,prototypes_file={},prototypes_sha256={})",
-                                  "word2vec(vectors_file={},vectors_sha256={})", "ce+word2vec(vectors_file={},vectors_sha256={})/crt",
+                                  "word2vec(vectors_file={},vectors_sha256={})",
+                                  "ce+word2vec(vectors_file={},vectors_sha256={})/crt",
                                   "lift(text_file={},text_sha256={})"])
 def test_a_file_that_is_not_there_or_another_one_is_refused(text: str, place: Path) -> None:
     with pytest.raises(UserError, match="_file must be a file that can be read, got nowhere: No such file or directory"):

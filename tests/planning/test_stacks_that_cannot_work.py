@@ -12,6 +12,7 @@ from ltbench.registry.specs import MethodSpec
 from ltbench.terms.protocol import Protocol
 from ltbench.terms.task import Task
 from ltbench.testing import scene
+from tests.support.methods import NEED_A_FILE
 
 REGISTRY = scene.installed()
 SPECS: list[MethodSpec] = [entry.spec for entry in map(REGISTRY.methods.get, load_registry(strict=False).methods)
@@ -45,7 +46,6 @@ FRESH = ("lfme", "m2m", "tsc")  # begin a new backbone
 CONTINUES = "tsc"
 OTHER_BACKBONES = CUT_UP - {"bitfit", "linear_probe"}  # these two add nothing to a transformer
 WITHOUT_BIAS = ("psc", "tau_norm")
-NO_FILE = "word2vec"  # names a file of the user's: without one nothing is planned
 
 
 def refused(text: str, protocol: Protocol = scene.PROTOCOL) -> str | None:
@@ -61,7 +61,7 @@ def refused(text: str, protocol: Protocol = scene.PROTOCOL) -> str | None:
 def works(stages: tuple[str, ...]) -> bool:
     """Tell by the tables above."""
     left = "linear"
-    if NO_FILE in stages:
+    if NEED_A_FILE & {*stages}:
         return False
     for number, name in enumerate(stages):
         shaping = {*stages[max((i for i in range(number) if stages[i] in FRESH), default=0):number]}  # whose backbone it is
