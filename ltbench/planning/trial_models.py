@@ -10,6 +10,7 @@ from torch import nn
 from ltbench.backbones.making import make_backbone
 from ltbench.backbones.request import feature_dim
 from ltbench.data.base import Dataset
+from ltbench.data.class_names import known_names
 from ltbench.errors import UserError
 from ltbench.method import hyperparameters
 from ltbench.method.class_files import named_files
@@ -46,7 +47,8 @@ def check_model(stage: StagePlan, dataset: Dataset, registry: Registry, *, open_
         return
     try:
         stack, backbone = _backbone(stage, dataset, registry)
-        head = _head(stack, backbone, dataset) if open_files or not named else None
+        known = open_files and known_names(dataset, None) is not None  # else the images' folders may say what classes are called
+        head = _head(stack, backbone, dataset) if known or not named else None
         for spec in specs:
             if spec.needs_parts and (lacking := [part for part in _PARTS if not hasattr(backbone, part)]):
                 raise UserError(f"{spec.name!r} must have a backbone with {', '.join(_PARTS[:-1])} and {_PARTS[-1]}, got "
@@ -72,7 +74,8 @@ def _backbone(stage: StagePlan, dataset: Dataset, registry: Registry) -> tuple[S
 
     make = BackboneFactory(name, build, (dataset.channels, dataset.image_size, dataset.image_size),
                            inherited=below is not None or stage.start is not None)
-    facts = Facts(stage.trial.methods[0].facts.class_counts, make.feature_dim, stage.protocol.epochs, dataset.class_names)
+    names = tuple(known_names(dataset, None) or dataset.class_names)
+    facts = Facts(stage.trial.methods[0].facts.class_counts, make.feature_dim, stage.protocol.epochs, names)
     with torch.random.fork_rng(devices=[]):
         stack = Stack([hyperparameters.build(choice.method, facts, choice.values) for choice in stage.choices], stage.number)
         if not stack.tunes_backbone:

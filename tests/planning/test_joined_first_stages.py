@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from ltbench.errors import UserError
+from ltbench.terms.protocol import Protocol
 from ltbench.testing import scene
 from tests.planning.test_stacks_that_cannot_work import FIRST, REGISTRY, TRANSFORMERS
 
@@ -16,7 +17,7 @@ REFUSED = ["bbn+dnc", "ce+word2vec", "bbn+ride", "ldam+psc", "lora+manifold_mixu
 TRAINED = ["ce+dnc", "ce+psc", "mixup+rw"]
 
 
-def protocol_of(*names: str) -> scene.Protocol:
+def protocol_of(*names: str) -> Protocol:
     return scene.PROTOCOL.replace(backbone=scene.TRANSFORMER) if TRANSFORMERS & {*names} else scene.PROTOCOL
 
 

@@ -57,6 +57,10 @@ def test_what_a_file_lacks_is_told_and_what_planning_read_a_run_can_use(place: P
     def text(name: str) -> str:
         return f"word2vec(vectors_file={name},vectors_sha256={hashlib.sha256((place / name).read_bytes()).hexdigest()[:16]})"
 
+    class Numbered(DigitsLT):
+        class_names = tuple(f"class {k}" for k in range(10))  # the folders of the images may have names
+
+    plan_run(text("all.txt"), Task("digits-lt", 20.0), scene.PROTOCOL, scene.installed(), Numbered())
     with pytest.raises(UserError, match="vectors_file must have a vector for every class, some.txt has none for"):
         plan(text("some.txt"))
     with scene.scratch() as folder:
