@@ -50,7 +50,7 @@ class ReusedClassifier(Method):
         """
         before = getattr(ctx.previous, "head", None)
         linear = getattr(before, "classifier", None)
-        if before is None or not isinstance(linear, nn.Linear):
+        if before is None or type(linear) is not nn.Linear:
             found = type(linear if linear is not None else before).__name__
             raise UserError(f"the classifier before {self.name!r} must be linear, got {found}")
         head = ctx.engine.head

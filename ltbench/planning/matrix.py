@@ -80,11 +80,12 @@ def plan_request(request: Request, registry: Registry) -> Planned:
     return planned if shard is None else Planned(planned.datasets, part(planned.plans, shard), planned.weights)
 
 
-def plan_matrix(request: Request, registry: Registry, weights: Weights | None = None) -> Planned:
+def plan_matrix(request: Request, registry: Registry, weights: Weights | None = None, *, open_files: bool = True) -> Planned:
     """Resolve every name of a request and plan its whole matrix.
 
     Args:
         weights: See :func:`find_weights`; they are opened once for all plans of a command.
+        open_files: Whether files that options name must be there; a record is read without them.
 
     Raises:
         UserError: For anything that cannot work.
@@ -128,7 +129,7 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
                     plan = plan_run(method, task, protocol, registry, dataset, settings=settings,
                                     precision=terms.precision, external=elsewhere.sha256 if elsewhere else first,
                                     pretraining=elsewhere.describe(dataset) if elsewhere else None, paper=terms.paper,
-                                    asked=asked, accumulation=request.how.accumulation, start=start)
+                                    asked=asked, accumulation=request.how.accumulation, start=start, open_files=open_files)
                     if weights:
                         require_later_stages(plan, method)
                     plans.append(plan)

@@ -18,10 +18,10 @@ from ltbench.method.kinds import check_below, check_trainable, left_by
 from ltbench.method.stack import Stack, evaluation_only, slots_of
 from ltbench.method.values import Facts
 from ltbench.planning.augmentations import check_views, planned_views
-from ltbench.planning.cut_backbones import check_backbone
 from ltbench.planning.cut_batches import sees_cuts
 from ltbench.planning.expression import Expression, Member, as_typed, resolve
 from ltbench.planning.papers import PaperStage, apply_papers
+from ltbench.planning.trial_models import check_model
 from ltbench.registry import sources
 from ltbench.registry.discovery import Registry
 from ltbench.registry.run_info import RunInfo
@@ -129,7 +129,8 @@ class RunPlan:
 def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, dataset: Dataset, *,
              settings: Mapping[str, Mapping[str, Any]] | None = None, precision: str = "fp32",
              external: str | None = None, pretraining: Mapping[str, Any] | None = None, paper: str | None = None,
-             asked: Mapping[str, Any] | None = None, accumulation: int = 1, start: Start | None = None) -> RunPlan:
+             asked: Mapping[str, Any] | None = None, accumulation: int = 1, start: Start | None = None,
+             open_files: bool = True) -> RunPlan:
     """Resolve an expression for a task.
 
     Args:
@@ -139,6 +140,7 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
         paper: See :func:`ltbench.planning.papers.apply_papers`; for the paper track.
         accumulation: Parts that each process splits its share of a global batch into; in the keys of stages that depend on it.
         start: Weights that training starts from; ``pretraining`` describes them.
+        open_files: Whether files that options name must be there; a record is read without them.
 
     Raises:
         UserError: For anything that cannot work.
@@ -181,7 +183,6 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
                             f"{realized.backbone}")
         if realized.image_size != protocol.image_size:  # images are decoded once for all that a command compares
             raise UserError(f"image_size of {stage.text} must be {protocol.image_size}, the task's, got {realized.image_size}")
-        check_backbone(trial, realized.backbone, previous, start, dataset, registry)
         if previous and trial.evaluation_only:
             key = previous.key
         else:
@@ -196,6 +197,7 @@ def plan_run(text: str, task: Task, protocol: Protocol, registry: Registry, data
                            **({"accumulation": accumulation} if cut else {})})
         stages.append(StagePlan(number, stage.choices, realized, overrides, key, previous, trial,
                                 left_by(trial, previous.leaves if previous else None), start))
+        check_model(stages[-1], dataset, registry, open_files=open_files)
     shared = terms[0]
     if task.track == PAPER:
         shared = shared.replace(eval_flip=terms[-1].eval_flip, name=PAPER)

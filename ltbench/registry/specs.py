@@ -62,6 +62,10 @@ class MethodSpec:
             stand on a backbone alone.
         needs_transformer: Whether it works on vision transformers alone, see :meth:`ltbench.BackboneFactory.transformer`: the
             conformance kit then tries it on a small one.
+        needs_parts: Whether it runs the parts of its stage's backbone one by one, which must then have ``trunk``, ``last_stage``
+            and ``pool(maps)``.
+        continues: Whether it is a later stage with a ``fresh`` backbone that begins with the weights of the stage before, whose
+            backbone and classifier must then have the shapes of its own.
         per_part: Whether it trains something else where ``--accumulate`` cuts a global batch into parts, seen one after the
             other: a loss on how images of a batch lie to each other does. The number of parts then stands in the key.
         partner: Whether the conformance kit tries every other method beside or below this one: a usual companion of its kind,
@@ -82,6 +86,8 @@ class MethodSpec:
     base: bool = False
     needs_classifier: bool = False
     needs_transformer: bool = False
+    needs_parts: bool = False
+    continues: bool = False
     partner: bool = False
     per_part: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict, hash=False)

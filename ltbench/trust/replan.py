@@ -50,7 +50,7 @@ def replan(record: Record, registry: Registry, weights: Path | None = None, root
     """
     request = request_of(record, dataset_of_record(record.task.dataset, registry, root).protocols, weights)
     request = replace(request, how=replace(request.how, data_root=root))
-    planned = plan_matrix(request, registry, find_weights(request))
+    planned = plan_matrix(request, registry, find_weights(request), open_files=False)
     (plan,) = planned.plans
     if plan.external != record.external:
         raise UserError(f"its weights must have the sha256 {record.external!s:.64}, got {plan.external!s:.64}")

@@ -107,7 +107,7 @@ def _asked(board: Board, registry: Registry) -> tuple[set[tuple[object, ...]], s
     rows: set[tuple[object, ...]] = set()
     datasets: set[str] = set()
     for request in board.requests:
-        for plan in plan_matrix(request, registry).plans:
+        for plan in plan_matrix(request, registry, open_files=False).plans:
             task = plan.task
             rows.add((task.dataset, task.imbalance_ratio, task.track, plan.protocol.name, str(plan.expression),
                       elsewhere.of_request(request)))

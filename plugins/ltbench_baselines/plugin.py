@@ -51,7 +51,7 @@ def ltbench_methods() -> Iterable[MethodSpec]:
         _spec("mixup", "mixup:Mixup", "trains on convex combinations of pairs of images", "Zhang et al., 2018", partner=True,
               kind="mixing"),
         _spec("manifold_mixup", "manifold_mixup:ManifoldMixup", "trains on convex combinations of hidden states",
-              "Verma et al., 2019", _FIRST, kind="mixing"),
+              "Verma et al., 2019", _FIRST, kind="mixing", needs_parts=True),
         _spec("bbn", "bbn:BilateralBranch", "two branches for head and tail, weighted by the progress of the training",
               "Zhou et al., 2020", _FIRST, kind="experts"),
         _spec("dro_lt", "dro_lt:DistributionalRobustness", "draws features to centroids by a margin for their uncertainty",

@@ -31,5 +31,5 @@ def ltbench_methods() -> Iterable[MethodSpec]:
         _spec("fcl", "k_positive:KPositiveContrast", "kcl with all keys of the class as positives", "Kang et al., 2021",
               per_part=False, fixed={"positives": None}),
         _spec("tsc", "tsc:TargetedContrast", "goes on from kcl, each class drawn to an evenly spread target of its own",
-              "Li et al., 2022", per_part=False, stages=frozenset({2})),
+              "Li et al., 2022", per_part=False, stages=frozenset({2}), continues=True),
     ]

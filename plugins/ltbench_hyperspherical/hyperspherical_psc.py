@@ -12,6 +12,7 @@ import ltbench
 from ltbench_hyperspherical import setting
 from ltbench_hyperspherical.fixed import Dimension, Reduction
 from ltbench_hyperspherical.hyperspherical import Hyperspherical, Momentum
+from ltbench_hyperspherical.psc import CosineSoftmax
 
 
 class TrainedPrototypes(Hyperspherical):
@@ -25,7 +26,7 @@ class TrainedPrototypes(Hyperspherical):
     """
 
     name = "hyperspherical_psc"
-    needs = frozenset({"linear"})
+    needs = frozenset({"linear", CosineSoftmax.__name__})
     stages = frozenset({2})
     inputs = "images"
     backbone = "tuned"
@@ -59,7 +60,7 @@ class TrainedPrototypes(Hyperspherical):
         """Return the directions of the weight vectors below, shape (C, d)."""
         head = ctx.previous.head if ctx.previous is not None else None
         classifier = getattr(head, "classifier", None)
-        if not isinstance(classifier, nn.Linear):
+        if not isinstance(classifier, nn.Linear):  # a cosine's weights are directions, too
             raise ltbench.UserError(f"the classifier of the stage before must be linear, got {type(classifier).__name__}")
         if classifier.in_features != self.dim:
             raise ltbench.UserError(f"dim must be {classifier.in_features}, as in the stage before, got {self.dim}")

@@ -50,7 +50,6 @@ class ParametricSoftmax(ltbench.Method):
     """
 
     name = "psc"
-    leaves = "linear"
     stages = frozenset({1})
 
     def __init__(self, facts: ltbench.Facts, *, dim: Dimension = None, uniformity: ltbench.NonNegative = 0.0,
@@ -63,6 +62,7 @@ class ParametricSoftmax(ltbench.Method):
             raise ValueError(f"scale must be 1 without normalize, got {scale}")
         self.dim = dim
         self.normalize = normalize
+        self.leaves = CosineSoftmax.__name__ if normalize else "linear"
         self.scale = scale
         self.uniformity = uniformity
         self.fixed = prototypes == "fixed"

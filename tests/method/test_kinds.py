@@ -89,7 +89,12 @@ def stack(*methods: type[ltbench.Method], stage: int = 2) -> Stack:
     return Stack([method(FACTS) for method in methods], stage)
 
 
+class Doubled(nn.Linear):
+    """Score by the weights of a linear layer in another way."""
+
+
 def test_a_classifier_has_a_kind() -> None:
+    assert kind_of(ltbench.Head(Doubled(4, 3))) == "Doubled"
     centroids = ltbench.DistanceClassifier(4, 3)
     assert kind_of(ltbench.Head(nn.Linear(4, 3))) == kind_of(nn.Linear(4, 3, bias=False)) == "linear"
     assert kind_of(ltbench.CosineClassifier(4, 3)) == "cosine"

@@ -10,6 +10,7 @@ from ltbench.method.reused_classifier import ReusedClassifier
 from ltbench_baselines.lws import LearnableWeightScaling
 from ltbench_baselines.maxnorm import MaxNorm
 from ltbench_baselines.tau_norm import TauNormalization
+from ltbench_hyperspherical.psc import CosineSoftmax
 from tests.support.stages import facts, later_stage, previous_stage, random_bank, train
 
 METHODS = [LearnableWeightScaling, MaxNorm, TauNormalization]
@@ -19,6 +20,8 @@ METHODS = [LearnableWeightScaling, MaxNorm, TauNormalization]
 def test_a_classifier_that_is_not_linear_is_refused(method: type[ReusedClassifier]) -> None:
     with pytest.raises(UserError, match=f"the classifier before '{method.name}' must be linear, got CosineClassifier"):
         later_stage(method(facts([8, 8], 4)), random_bank(2, 4), previous_stage(CosineClassifier(4, 2), 4, 2))
+    with pytest.raises(UserError, match="must be linear, got CosineSoftmax"):  # whose weights' norms never counted
+        later_stage(method(facts([8, 8], 4)), random_bank(2, 4), previous_stage(CosineSoftmax(4, 2, 1.0), 4, 2))
     with pytest.raises(UserError, match="must be linear, got NoneType"):
         later_stage(method(facts([8, 8], 4)), random_bank(2, 4))
 

@@ -22,7 +22,7 @@ from ltbench.errors import UserError
 
 ResultT = TypeVar("ResultT")
 
-SECONDS = 10.0  # of each test in the slow part: sixteen of them are to take less than three minutes of CI
+SECONDS = 5.0  # of each test in the slow part: sixteen of them are to take little more than a minute of CI
 SEED = "LTBENCH_FUZZ_SEED"
 _ROUND = 50  # new examples between two looks at the clock, by a seed of their own
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,10 +12,11 @@ import torch.nn.functional as F
 import ltbench
 from ltbench_analysis.drawing import Drawing, Panel, Series
 from ltbench_analysis.figures import hyperspherical
-from ltbench_analysis.figures.common import accuracies, option, over_training, sweep, using
-from ltbench_analysis.runs import Lacking, Run, groups, terms
+from ltbench_analysis.figures.common import accuracies, at_several, ending_with, families, option, over_training, sweep, using
+from ltbench_analysis.runs import Lacking, Run, groups, members_of, terms
 
 _METHOD = "hyperspherical"
+_RIVAL = "psc"
 _SIZES = (100, 200, 500, 1000, 2000, 5000, 10_000)  # up to the scale that section 4.4.3 speaks of
 _TIMES = 4  # the paper's number of runs for a mean
 _LONG = 5000  # classes from which one run has to do
@@ -35,21 +35,10 @@ def interval(runs: Sequence[Run]) -> Drawing:
 
 
 def _families(runs: Sequence[Run], name: str) -> list[list[Run]]:
-    """Return the runs of each setting, by all but one option of the method and the seeds."""
-    found: dict[str, list[Run]] = {}
-    for run in runs:
-        shared = {key: value for key, value in terms(run).items() if key != "expression"}
-        methods = [(method.name, _apart(run, method.name, method.hyperparameters, name))
-                   for stage in run.record.stages for method in stage.methods]
-        found.setdefault(json.dumps([shared, methods], sort_keys=True, default=str), []).append(run)
-    return list(found.values())
+    def resolve(run: Run, values: dict[str, Any]) -> dict[str, Any]:
+        return {**values, "dim": _dimension(run)} if "dim" in values else values  # one that is left out is the default
 
-
-def _apart(run: Run, method: str, values: dict[str, Any], name: str) -> dict[str, Any]:
-    if method != _METHOD:
-        return values
-    own = {**values, "dim": _dimension(run)} if "dim" in values else values  # one that is left out is the default
-    return {key: value for key, value in own.items() if key != name}
+    return families(runs, _METHOD, name, resolve)
 
 
 def _one_at_a_place(members: Sequence[Run]) -> list[Run]:
@@ -58,13 +47,9 @@ def _one_at_a_place(members: Sequence[Run]) -> list[Run]:
     return [run for run in members if option(run, "reassign_every", _METHOD) or 1.0 not in in_steps]
 
 
-def _lines(families: Sequence[Sequence[Run]], place: Callable[[Run], float], label: str) -> tuple[list[Run], list[Series]]:
+def _lines(settings: Sequence[Sequence[Run]], place: Callable[[Run], float], label: str) -> tuple[list[Run], list[Series]]:
     """Return the runs of the settings that are there at two values or more, and a line for each."""
-    wide = [members for members in families if len({place(run) for run in members}) > 1]
-    if not wide:
-        everything = sorted({place(run) for members in families for run in members})
-        told = ", ".join(f"{value:g}" for value in everything)
-        raise Lacking(f"runs at two values or more that differ in nothing else (all are at {told})")
+    wide = at_several(settings, place)
     series: list[Series] = []
     for members in wide:
         shown = label if len(wide) == 1 else f"{label}, {groups(members)[0].label}"
@@ -107,32 +92,43 @@ def seconds(runs: Sequence[Run]) -> Drawing:
 def uniformity(runs: Sequence[Run]) -> Drawing:
     """Draw figure 3d: accuracy of the parametric classifier over the weight of the uniformity loss.
 
-    Levels are the same classifier without it, and the dynamic assignment once an epoch: in as many dimensions where such a run is
-    given, else in half as many as there are classes, else all.
+    Runs that differ in something else are lines of their own; a setting with one weight only is left out. Levels are the same
+    classifier without the loss, and the dynamic assignment once an epoch: in as many dimensions where such a run is given, else
+    in half as many as there are classes, else all.
     """
-    found = using(runs, "psc")
-    weighted = [run for run in found if option(run, "uniformity", "psc") > 0]
-    series = sweep(weighted, lambda run: option(run, "uniformity", "psc"), ("all",), "psc with uniformity loss")
-    if not series:
-        raise Lacking("a run of psc with a uniformity weight above 0")
-    rival = _rivals(runs, {(run.hyperparameters("psc") or {}).get("dim") for run in found})
-    plain = groups([run for run in found if option(run, "uniformity", "psc") == 0])
-    levels = [("psc" if len(plain) == 1 else group.label, group) for group in plain]
-    rivals = groups(rival)
-    levels += [(f"{_METHOD}, d = {_dimension(group.first)}" if len(rivals) == 1 else group.label, group) for group in rivals]
+    settings = families(ending_with(using(runs, _RIVAL), _RIVAL), _RIVAL, "uniformity")
+    weighted = [kept for members in settings if (kept := [run for run in members if _weight(run) > 0])]
+    if not weighted:
+        raise Lacking(f"a run of {_RIVAL} with a uniformity weight above 0")
+    found, series = _lines(weighted, _weight, f"{_RIVAL} with uniformity loss")
+    without = [run for members in settings if any(run in found for run in members) for run in members if _weight(run) == 0]
+    plain, assigned = groups(without), groups(_assigned(runs, found))
+    levels = [(_RIVAL if len(plain) == 1 else group.label, group) for group in plain]
+    levels += [(f"{_METHOD}, d = {_dimension(group.first)}" if len(assigned) == 1 else group.label, group) for group in assigned]
     series += [Series(label, [], [accuracies(group.runs)[0]], None, "level") for label, group in levels]
     return Drawing([Panel("d) uniformity loss", "weight of the uniformity loss", "accuracy in %", series, scale="log")],
-                   used=[*found, *rival])
+                   used=[*found, *without, *members_of(assigned)])
 
 
-def _rivals(runs: Sequence[Run], dims: set[int | None]) -> list[Run]:
-    own = [run for run in runs if run.hyperparameters(_METHOD) is not None]
+def _weight(run: Run) -> float:
+    return float(option(run, "uniformity", _RIVAL))
+
+
+def _assigned(runs: Sequence[Run], beside: Sequence[Run]) -> list[Run]:
+    """Return the runs of the dynamic assignment that stand on the terms of others and come closest to these in dimension."""
+    dims = {(run.hyperparameters(_RIVAL) or {}).get("dim") for run in beside}
+    grounds = [_ground(run) for run in beside]
+    own = [run for run in ending_with(runs, _METHOD) if _ground(run) in grounds]
     usual = [run for run in own if not option(run, "reassign_every", _METHOD) and _moving(run)] or own
     for wanted in ([run for run in usual if _dimension(run) in dims],
                    [run for run in usual if _dimension(run) == max(2, len(run.counts) // 2)]):
         if wanted:
             return wanted
     return usual
+
+
+def _ground(run: Run) -> dict[str, Any]:
+    return {name: value for name, value in terms(run).items() if name != "expression"}
 
 
 def _moving(run: Run) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -101,6 +102,52 @@ def sweep(runs: Sequence[Run], place: Callable[[Run], Any], splits: Sequence[str
                                  [value for value, _, _ in kept], [mean for _, mean, _ in kept],
                                  spread if len(spread) == len(kept) else None))
     return series
+
+
+def families(runs: Sequence[Run], method: str, name: str,
+             resolve: Callable[[Run, dict[str, Any]], dict[str, Any]] = lambda run, values: values) -> list[list[Run]]:
+    """Return the runs of each setting, in which all but one option of a method and the seeds is equal.
+
+    Args:
+        method: Whose option it is.
+        name: Of the option.
+        resolve: Returns the method's hyperparameters with values in place of what a run's dataset decides.
+    """
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        shared = {key: value for key, value in terms(run).items() if key != "expression"}
+        stages = []
+        for stage in run.record.stages:
+            stages.append([(each.name, each.hyperparameters if each.name != method else
+                            {key: value for key, value in resolve(run, each.hyperparameters).items() if key != name})
+                           for each in stage.methods])
+        found.setdefault(json.dumps([shared, stages], sort_keys=True, default=str), []).append(run)
+    return list(found.values())
+
+
+def at_several(settings: Sequence[Sequence[Run]], place: Callable[[Run], Any]) -> list[Sequence[Run]]:
+    """Return the settings whose runs are at two values of a hyperparameter or more; the others are no line.
+
+    Args:
+        settings: See :func:`families`.
+        place: A run's value of it.
+
+    Raises:
+        Lacking: If there is none.
+    """
+    wide = [members for members in settings if len({place(run) for run in members}) > 1]
+    if not settings:
+        raise Lacking("runs at two values or more")
+    if not wide:
+        everything = sorted({place(run) for members in settings for run in members})
+        told = ", ".join(f"{value:g}" for value in everything)
+        raise Lacking(f"runs at two values or more that differ in nothing else (all are at {told})")
+    return wide
+
+
+def ending_with(runs: Sequence[Run], method: str) -> list[Run]:
+    """Return the runs whose last stage uses a method."""
+    return [run for run in runs if any(each.name == method for each in run.record.stages[-1].methods)]
 
 
 def using(runs: Sequence[Run], *methods: str) -> list[Run]:

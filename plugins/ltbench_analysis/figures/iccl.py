@@ -11,7 +11,20 @@ from torch import Tensor
 
 from ltbench_analysis.drawing import Drawing, Panel
 from ltbench_analysis.embedding import map_points
-from ltbench_analysis.figures.common import SPLITS, by_class, cloud, images_of, option, over_training, sweep, using, variation
+from ltbench_analysis.figures.common import (
+    SPLITS,
+    at_several,
+    by_class,
+    cloud,
+    ending_with,
+    families,
+    images_of,
+    option,
+    over_training,
+    sweep,
+    using,
+    variation,
+)
 from ltbench_analysis.geometry import lengths
 from ltbench_analysis.runs import Group, Lacking, Run, groups, members_of
 
@@ -83,10 +96,18 @@ def _map(group: Group) -> Panel:
 
 
 def distillation(runs: Sequence[Run]) -> Drawing:
-    """Draw figure 4: accuracy over the temperature of distillation."""
-    found = using(runs, _REBALANCE)
-    series = sweep(found, lambda run: option(run, "distill_temperature", _REBALANCE), SPLITS)
-    return Drawing([Panel("rebalanced classifier", "distillation temperature", "accuracy in %", series)], used=found)
+    """Draw figure 4: accuracy over the temperature of distillation, a panel for each setting that is there at two or more."""
+    found = ending_with(using(runs, _REBALANCE), _REBALANCE)
+    settings = at_several(families(found, _REBALANCE, "distill_temperature"), _temperature)
+    panels = []
+    for members in settings:
+        title = "rebalanced classifier" if len(settings) == 1 else f"rebalanced classifier, {groups(members)[0].label}"
+        panels.append(Panel(title, "distillation temperature", "accuracy in %", sweep(members, _temperature, SPLITS)))
+    return Drawing(panels, used=[run for members in settings for run in members])
+
+
+def _temperature(run: Run) -> float:
+    return float(option(run, "distill_temperature", _REBALANCE))
 
 
 def centroids(runs: Sequence[Run]) -> Drawing:

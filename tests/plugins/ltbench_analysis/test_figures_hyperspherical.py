@@ -92,6 +92,31 @@ def test_uniformity_has_levels(tmp_path: Path) -> None:
         uniformity(runs(paths[0]))
 
 
+def test_uniformity_beside_the_rows_of_tables(tmp_path: Path) -> None:
+    """Tables 8 and 9 have rows at d = 16, 32 and 64, with the loss and without, as fixed prototypes and below another stage."""
+    figure = [run_of(tmp_path, f"u{place}", place, "psc", uniformity=weight, dim=None, prototypes="learned")
+              for place, weight in enumerate((0.0, 0.001, 0.01))]
+    rows = [path for dim in (16, 32, 64) for path in (
+        run_of(tmp_path, f"plain{dim}", 3, "psc", uniformity=0.0, dim=dim, prototypes="learned"),
+        run_of(tmp_path, f"weighted{dim}", 3, "psc", uniformity=0.01, dim=dim, prototypes="learned"),
+        run_of(tmp_path, f"fixed{dim}", 3, "psc", uniformity=0.0, dim=dim, prototypes="fixed"),
+        write(tmp_path, f"above{dim}", expression="psc/hyperspherical_psc", stages=[
+            stage_of("psc", uniformity=0.0, dim=dim, prototypes="learned"), stage_of("hyperspherical_psc", dim=dim)]))]
+    above = write(tmp_path, "above", expression="psc/hyperspherical_psc", stages=[
+        stage_of("psc", uniformity=0.0, dim=None, prototypes="learned"), stage_of("hyperspherical_psc", dim=None)])
+    assigned = run_of(tmp_path, "h", 2, reassign_every=0)
+    elsewhere = write(tmp_path, "elsewhere", expression="h", task__dataset="cifar10-lt",
+                      stages=[stage_of("hyperspherical", reassign_every=0)])
+    drawing = uniformity(runs(*rows, above, elsewhere, *figure, assigned))
+    assert [(line.label, line.x) for line in drawing.panels[0].series] == [
+        ("psc with uniformity loss", [0.001, 0.01]), ("psc", []), ("hyperspherical, d = 2", [])]
+    assert [line.y for line in drawing.panels[0].series] == [
+        pytest.approx([100 / 12, 200 / 12]), [0], [pytest.approx(200 / 12)]]
+    assert drawing.used is not None and {run.path for run in drawing.used} == {*figure, assigned}
+    with pytest.raises(Lacking, match=r"that differ in nothing else .all are at 0.01."):
+        uniformity(runs(*rows))
+
+
 def dimension_runs(folder: Path) -> list[Path]:
     return [run_of(folder, f"{dynamic}{dim}", hits, dim=dim, dynamic=dynamic)
             for dynamic, dim, hits in ((True, 3, 2), (True, None, 3), (False, 3, 1), (False, None, 3))]

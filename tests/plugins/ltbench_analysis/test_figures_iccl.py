@@ -53,6 +53,38 @@ def test_distillation(tmp_path: Path) -> None:
     assert (series.label, series.x) == ("all", [1, 3]) and series.y == pytest.approx([100 / 12, 25])
 
 
+def row(folder: Path, text: str, first: str = "iccl", right: int = 0, **options: float) -> Path:
+    values = {"distill_temperature": 10.0, "distill_weight": 0.5, "gamma": 1.0, **options}
+    return write(folder, text, right=(right, 0, 0, 0), expression=text,
+                 stages=[stage_of(first), stage_of("iccl_rebalance", **values)])
+
+
+def test_distillation_beside_the_rows_of_tables(tmp_path: Path) -> None:
+    """Tables 7, 8 and 10 have rows at the temperature of the paper that differ from the figure's in something else."""
+    figure = [row(tmp_path, f"t{value}", right=place, distill_temperature=float(value))
+              for place, value in enumerate((1, 5, 10, 20))]
+    tables = [row(tmp_path, "mixup", "mixup"), row(tmp_path, "ce", "ce"), row(tmp_path, "gamma", gamma=0.0),
+              row(tmp_path, "weight", distill_weight=0.0), row(tmp_path, "both", gamma=0.0, distill_weight=0.0),
+              write(tmp_path, "later", expression="later",
+                    stages=[stage_of("iccl"), stage_of("iccl_rebalance", distill_temperature=2.0), stage_of("crt")])]
+    drawing = distillation(runs(*tables, *figure))
+    assert [panel.title for panel in drawing.panels] == ["rebalanced classifier"]
+    assert drawing.panels[0].series[0].x == [1, 5, 10, 20]
+    assert drawing.panels[0].series[0].y == pytest.approx([0, 100 / 12, 200 / 12, 25])
+    assert drawing.used is not None and {run.path for run in drawing.used} == set(figure)
+    with pytest.raises(Lacking, match=r"that differ in nothing else .all are at 10."):
+        distillation(runs(*tables[:-1]))
+    with pytest.raises(Lacking, match="runs at two values or more"):
+        distillation(runs(tables[-1]))
+
+
+def test_distillation_of_two_settings_has_two_panels(tmp_path: Path) -> None:
+    paths = [row(tmp_path, f"{first}{value}", first, distill_temperature=value)
+             for first in ("iccl", "mixup") for value in (1, 2)]
+    assert [panel.title for panel in distillation(runs(*paths)).panels] == [
+        "rebalanced classifier, iccl1", "rebalanced classifier, mixup1"]
+
+
 def test_centroids_over_training(tmp_path: Path) -> None:
     paths = [write(tmp_path, f"r{seed}", layer(), task__seed=seed,
                    curve=curve(centroids_many=[0.0, 90 + seed, 100.0], centroids_few=[0.0, 10 * seed, 4.0])) for seed in (0, 2)]
