@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from choosing_page import WIDTH
 from ltbench.errors import UserError, brief
 from ltbench.leaderboard.board import Board, read_board
@@ -207,6 +209,7 @@ def page(text: str) -> str:
 def main() -> None:
     """Write the page."""
     argparse.ArgumentParser(description=__doc__).parse_args()
+    torch.set_num_threads(1)  # a few images at a time: threads would only wait for each other
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
