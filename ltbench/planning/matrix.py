@@ -136,9 +136,8 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
                 except UserError as error:
                     if not everything:
                         raise
-                    # Nobody asked for this one by name: one installed method must not keep all others from running, and that
-                    # those for transformers do not fit another backbone is no news.
-                    if not registry.methods.get(method).spec.needs_transformer:
+                    # Nobody asked for this one by name: one installed method must not keep all others from running.
+                    if not _wants_more(method, registry):
                         print(f"warning: {method} is left out: {error}", file=sys.stderr)
                     methods.remove(method)
     if not plans:
@@ -146,6 +145,18 @@ def plan_matrix(request: Request, registry: Registry, weights: Weights | None = 
     check_settings(settings, [plan.expression for plan in plans])
     unique = {plan.file_name: plan for plan in plans}  # two spellings of one expression are one run
     return Planned(datasets, list(unique.values()), weights)
+
+
+def _wants_more(method: str, registry: Registry) -> bool:
+    """Tell whether it is no news that a method cannot run as it is: one for transformers, or one that reads a user's file."""
+    from ltbench.method.class_files import named_files
+    from ltbench.planning.expression import choose
+
+    try:
+        values = choose(method, registry).values
+    except UserError:
+        return False
+    return registry.methods.get(method).spec.needs_transformer or any(not file.name for file in named_files(values))
 
 
 def require_later_stages(plan: RunPlan, text: str) -> None:

@@ -19,6 +19,12 @@ def meant_path(typed: str, specs: Sequence[DatasetSpec]) -> tuple[str, str]:
     Args:
         specs: Of the datasets that there are; a family says which files it opens.
     """
+    try:
+        possible = b"\0" not in os.fsencode(typed)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        return "", ""  # no file can be called so
     path = os.path.expanduser(typed)
     families = [spec for spec in specs if spec.endings]
     named = next((spec for spec in families if typed.lower().endswith(spec.endings)), None)

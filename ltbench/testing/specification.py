@@ -69,7 +69,7 @@ def paper(subject: Subject) -> None:
             if setting is not None:
                 dataset = entry.load()()
                 try:
-                    plan_run(subject.name, task, dataset.protocols[COMMON], subject.registry, dataset)
+                    plan_run(subject.name, task, dataset.protocols[COMMON], subject.registry, dataset, open_files=False)
                 except UserError as error:
                     raise Failure(f"its paper's setting on {task} makes no run: {error}") from error
 
