@@ -36,6 +36,11 @@ def known_names(dataset: Dataset, train: ImageSource | None) -> Sequence[str] | 
     return None if names is None else _in_words(names)
 
 
+def told_names(dataset: Dataset, train: ImageSource | None) -> tuple[str, ...]:
+    """Return C names as methods are told them: the known ones, or the dataset's numbers where there are none."""
+    return tuple(known_names(dataset, train) or dataset.class_names)
+
+
 def numbered(names: Iterable[str]) -> bool:
     """Tell whether names end with the numbers of their classes: ``0``, ``1``, or ``class 0``, ``class 1``."""
     return all(name.rpartition(" ")[2] == str(k) for k, name in enumerate(names))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ltbench.data.base import Dataset
-from ltbench.data.class_names import known_names, numbered
+from ltbench.data.class_names import numbered, told_names
 from ltbench.errors import MissingData, UserError
 from ltbench.registry.discovery import Registry, load_registry
 from ltbench.system.settings import data_root
@@ -71,7 +71,7 @@ def class_names(text: str) -> tuple[str, ...]:
     if numbered(dataset.class_names) and dataset.resized is not None:  # images in memory have no folders
         with suppress(MissingData):
             train = dataset.load(data_root()).train
-    return tuple(known_names(dataset, train) or dataset.class_names)
+    return told_names(dataset, train)
 
 
 def dataset_of_record(name: str, registry: Registry, root: Path | None = None) -> Dataset:

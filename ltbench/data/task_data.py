@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ltbench.data.base import Dataset
-from ltbench.data.class_names import known_names
+from ltbench.data.class_names import told_names
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
 from ltbench.data.longtail import Split, make_split, test_indices
@@ -50,7 +50,7 @@ class TaskData:
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """C of them, as far as the dataset, the folders of its images and WordNet say; else as the dataset has them."""
-        return tuple(known_names(self.dataset, self.parts.train) or self.dataset.class_names)
+        return told_names(self.dataset, self.parts.train)
 
     @property
     def class_counts(self) -> Tensor:

@@ -152,11 +152,12 @@ def _wants_more(method: str, registry: Registry) -> bool:
     from ltbench.method.class_files import named_files
     from ltbench.planning.expression import choose
 
+    if registry.methods.get(method).spec.needs_transformer:
+        return True
     try:
-        values = choose(method, registry).values
+        return any(not file.name for file in named_files(choose(method, registry).values))
     except UserError:
         return False
-    return registry.methods.get(method).spec.needs_transformer or any(not file.name for file in named_files(values))
 
 
 def require_later_stages(plan: RunPlan, text: str) -> None:

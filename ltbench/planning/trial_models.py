@@ -10,7 +10,7 @@ from torch import nn
 from ltbench.backbones.making import make_backbone
 from ltbench.backbones.request import feature_dim
 from ltbench.data.base import Dataset
-from ltbench.data.class_names import known_names
+from ltbench.data.class_names import known_names, told_names
 from ltbench.errors import UserError
 from ltbench.method import hyperparameters
 from ltbench.method.class_files import named_files
@@ -74,7 +74,7 @@ def _backbone(stage: StagePlan, dataset: Dataset, registry: Registry) -> tuple[S
 
     make = BackboneFactory(name, build, (dataset.channels, dataset.image_size, dataset.image_size),
                            inherited=below is not None or stage.start is not None)
-    names = tuple(known_names(dataset, None) or dataset.class_names)
+    names = told_names(dataset, None)
     facts = Facts(stage.trial.methods[0].facts.class_counts, make.feature_dim, stage.protocol.epochs, names)
     with torch.random.fork_rng(devices=[]):
         stack = Stack([hyperparameters.build(choice.method, facts, choice.values) for choice in stage.choices], stage.number)

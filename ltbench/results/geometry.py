@@ -4,7 +4,8 @@ Names of the tensors, for each stage k that trains or fits anything:
 
 - ``stage{k}.class_means`` (C, d), ``stage{k}.class_variance`` (C,) and ``stage{k}.class_counts`` (C,): of the features that the
   classifier reads, over the plain training images. The variance is the trace of the covariance about the mean, divided by n.
-- ``stage{k}.head.<name>`` and ``stage{k}.methods.<method>.<name>``: parameters and buffers of at most two dimensions.
+- ``stage{k}.head.<name>`` and ``stage{k}.methods.<method>.<name>``: parameters and buffers of at most two dimensions; of methods
+  those with at most 32 rows for each class, which leaves out queues and memories of images.
 
 With ``features``, of the last stage: ``train.features`` (N, d), ``train.labels`` (N,), the same of ``test``, and
 ``train.<name>`` and ``test.<name>`` for what its head gives beside.
@@ -35,6 +36,7 @@ from ltbench.training.kept_images import KeptTestImages
 
 _BATCH = 1024
 _ROWS = 512  # of a chunk that are in float64 at once
+_KEPT_ROWS = 32  # of a method's tensor for each class
 _PER_CLASS = 4  # features of a chunk of statistics for each class: every chunk costs passes over (C, d)
 
 
@@ -87,7 +89,8 @@ def stage_tensors(engine: Engine, bank: Bank, stage: int) -> dict[str, Tensor]:
     classes = engine.ctx.facts.num_classes
     kept = class_statistics(_joined(_outputs(engine, bank), _PER_CLASS * classes), classes)
     kept |= {f"head.{name}": value for name, value in engine.head.state_dict().items() if value.dim() <= 2}
-    kept |= {f"methods.{name}": value for name, value in engine.methods.state_dict().items() if value.dim() <= 2}
+    kept |= {f"methods.{name}": value for name, value in engine.methods.state_dict().items()
+             if value.dim() == 0 or value.dim() <= 2 and len(value) <= _KEPT_ROWS * classes}
     return {f"stage{stage}.{name}": value.detach().cpu() for name, value in kept.items()}
 
 

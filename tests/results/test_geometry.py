@@ -95,6 +95,13 @@ def test_a_run_keeps_what_it_says(tmp_path: Path) -> None:
     assert records.equal(record, ltbench.read_record(path)) == []  # what is kept beside says nothing of what came out
 
 
+def test_a_queue_of_images_is_not_kept(tmp_path: Path) -> None:
+    kept = ltbench.read_geometry(run(tmp_path / "many", "--methods", "fcl(queue=400)"))
+    assert not any(name.startswith("stage1.methods.fcl.queue") for name in kept)
+    few = ltbench.read_geometry(run(tmp_path / "few", "--methods", "fcl(queue=320)"))  # 32 rows for each of ten classes
+    assert few["stage1.methods.fcl.queue"].shape == (320, 128)
+
+
 def test_a_run_may_keep_nothing(tmp_path: Path) -> None:
     path = run(tmp_path, "--methods", "ce", "--keep", "nothing")
     assert ltbench.read_record(path).geometry is None
