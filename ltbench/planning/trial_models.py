@@ -14,8 +14,10 @@ from ltbench.data.class_names import known_names, told_names
 from ltbench.errors import UserError
 from ltbench.method import hyperparameters
 from ltbench.method.class_files import named_files
+from ltbench.method.contract import KEPT
 from ltbench.method.factories import BackboneFactory, HeadFactory
 from ltbench.method.kinds import kind_of
+from ltbench.method.reused_classifier import ReusedClassifier
 from ltbench.method.stack import Stack
 from ltbench.method.values import Facts
 from ltbench.registry.discovery import Registry
@@ -90,6 +92,29 @@ def _head(stack: Stack, backbone: nn.Module, dataset: Dataset) -> nn.Module:
         return stack.owner("build_head").build_head(heads)
 
 
+def _trained(stage: StagePlan | None) -> StagePlan | None:
+    """Return the stage that has trained what this one predicts with."""
+    while stage is not None and stage.trial.evaluation_only:
+        stage = stage.previous
+    return stage
+
+
+def _left_head(stage: StagePlan, dataset: Dataset, registry: Registry) -> nn.Module:
+    """Return a head of the shapes that a stage leaves: its own, or one that it has kept or taken the classifier from."""
+    stack, backbone = _backbone(stage, dataset, registry)
+    head = _head(stack, backbone, dataset)
+    owner, previous = stack.owner("build_head"), _trained(stage.previous)
+    if previous is None:
+        return head
+    if owner.leaves == KEPT:
+        return _left_head(previous, dataset, registry)
+    if isinstance(owner, ReusedClassifier) and owner.needs:
+        before = getattr(_left_head(previous, dataset, registry), "classifier", None)
+        if isinstance(before, nn.Linear):
+            head.classifier = owner.reuse(before)
+    return head
+
+
 def _named(stage: StagePlan, stack: Stack) -> str:
     return repr(stack.owner("build_backbone").name if stack.owns("build_backbone") else stage.protocol.backbone)
 
@@ -97,17 +122,12 @@ def _named(stage: StagePlan, stack: Stack) -> str:
 def _check_continued(name: str, stage: StagePlan, own: tuple[nn.Module, nn.Module], dataset: Dataset, registry: Registry) -> None:
     """Compare the shapes of a model that begins with the weights of the stage before with the shapes that these have.
 
-    Heads of one class are compared whole, others by their classifiers. A head that another takes the place of when the stage
-    starts, such as one that the stage before keeps, is left to the run.
+    Heads of one class are compared whole, others by their classifiers.
     """
-    previous = stage.previous
-    while previous is not None and previous.trial.evaluation_only:
-        previous = previous.previous  # which has trained what this one predicts with
-    if previous is None:
+    if (previous := _trained(stage.previous)) is None:
         return
-    stack, backbone = _backbone(previous, dataset, registry)
-    pairs = [("backbone", own[0], backbone)]
-    head = _head(stack, backbone, dataset)
+    pairs = [("backbone", own[0], _backbone(previous, dataset, registry)[1])]
+    head = _left_head(previous, dataset, registry)
     if kind_of(head) == previous.leaves and type(head) is type(own[1]):
         pairs.append(("head", own[1], head))
     elif kind_of(head) == previous.leaves:

@@ -137,6 +137,8 @@ def test_what_is_planned_runs(text: str) -> None:
     ("bbn/crt/post_la/tsc",
      "backbone must have its own shapes: trunk.0.weight must be of shape (16, 1, 3, 3), got none from 'crt'"),
     ("psc/tsc", "classifier must have its own shapes: bias must be of shape (10,), got none from 'psc'"),
+    ("psc/maxnorm/tsc", "classifier must have its own shapes: bias must be of shape (10,), got none from 'maxnorm'"),
+    ("psc/bn_stats/post_la/tsc", "classifier must have its own shapes: bias must be of shape (10,), got none from 'bn_stats'"),
     ("kcl(dim=64)/tsc", "head must have its own shapes: projector.layers.0.weight must be of shape (128, 64), got of shape "
      "(64, 64) from 'kcl(dim=64)'")])
 def test_what_begins_with_the_weights_below_has_their_shapes(text: str, what: str) -> None:
@@ -144,7 +146,8 @@ def test_what_begins_with_the_weights_below_has_their_shapes(text: str, what: st
 
 
 def test_what_has_their_shapes_begins_with_them() -> None:
-    for text in ("kcl/tsc", "kcl(dim=64)/tsc(dim=64)", "ce/post_la/tsc", "iccl/tsc", "psc/crt/tsc", "ce/bn_stats/tsc"):
+    for text in ("kcl/tsc", "kcl(dim=64)/tsc(dim=64)", "ce/post_la/tsc", "iccl/tsc", "psc/crt/tsc", "ce/bn_stats/tsc",
+                 "ce/bn_stats/maxnorm/tsc", "psc/iccl_rebalance(classifier=new)/tsc"):
         assert refused(text) is None, text
 
 
