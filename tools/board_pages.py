@@ -44,7 +44,7 @@ def papers_page(boards: Sequence[Content]) -> str:
     """Return docs/papers.md."""
     given = read_given(BOARDS)
     verdicts = {identity(row): row["verdict"] for board in boards for row in board["printed"]}
-    found = {tuple(claim[name] for name in ("says", "dataset", "imbalance_ratio", "table")): claim["found"]
+    found = {tuple(claim[name] for name in ("source", "says", "dataset", "imbalance_ratio", "table")): claim["found"]
              for board in boards for claim in board["claims"]}
     where = {row["dataset"]: board["name"] for board in boards for row in board["printed"]}
     parts = ["""# What is known of each paper
@@ -122,7 +122,7 @@ def judged(claims: Sequence[Claim], found: Mapping[tuple[Any, ...], Sequence[Con
 
 def name_of(claim: Claim) -> tuple[Any, ...]:
     """Return what tells a claim from others."""
-    return claim.says, claim.better.dataset, claim.better.imbalance_ratio, claim.better.table
+    return claim.better.source, claim.says, claim.better.dataset, claim.better.imbalance_ratio, claim.better.table
 
 
 def claims_of(claims: Iterable[Claim], found: Mapping[tuple[Any, ...], Sequence[Content]]) -> str:

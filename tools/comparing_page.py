@@ -181,8 +181,8 @@ def needs(registry: Registry, table: Mapping[str, Any], clock: Mapping[str, Time
             alike.append(clock[name].seconds / clock[PLAIN].seconds)
         body.append([f"`{spec.name}`", ", ".join(map(str, sorted(spec.stages))), counters[False].printed(spec.name),
                      *costs(own, like), predicting(row, row_of(PLAIN, table)), lasting(name, clock)])
-    far = (f"{len(alike)} methods have the views, step and prediction of `{PLAIN}`. Their seconds lie between {min(alike):.1f} "
-           f"and {max(alike):.1f}: a smaller difference says nothing.")
+    far = (f"{len(alike)} first-stage methods have exactly the views, step and prediction of `{PLAIN}`. Their seconds lie "
+           f"between {min(alike):.1f} and {max(alike):.1f}: a smaller difference says nothing.")
     rows = "\n".join("| " + " | ".join(cells) + " |" for cells in (HEADER, ["---"] * len(HEADER), *body))
     return "\n\n".join([textwrap.fill(far, WIDTH), rows, *(["\n".join(left_out)] if left_out else [])])
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ltbench.leaderboard.given import read_given
 from ltbench.leaderboard.ranking import NOT_COMPARED, TIED, WORSE
 from tests.support.blocks import ROOT
 
@@ -92,3 +93,12 @@ def test_every_paper_has_its_claims_figures_and_doubts(tool: ModuleType) -> None
     for section in sections:
         assert section.count("| claim | data |") == 1 and section.count("| data | in | rows |") == 1
         assert len(section.split("Open doubts")[1].split(";")) > 5
+
+
+def test_two_papers_with_one_claim_keep_their_own_verdicts(tool: ModuleType) -> None:
+    claims = read_given(tool.BOARDS).claims
+    of_paper = {claim.better.source: claim for claim in claims if claim.says.startswith("Class means alone classify better")}
+    assert set(of_paper) == {"prototype", "learned-ncm"}
+    found = {tool.name_of(claim): [{"terms": tool.PAPERS_TERMS, "verdict": verdict, "text": verdict}]
+             for claim, verdict in zip(of_paper.values(), (tool.OPEN, tool.HOLDS), strict=True)}
+    assert [tool.judged([claim], found) for claim in of_paper.values()] == [["1", "0", "0", "1", "0"], ["1", "1", "0", "0", "0"]]
