@@ -12,7 +12,6 @@ from ltbench.errors import UserError
 from ltbench.system.settings import cache_limit, cache_root, data_root
 
 if TYPE_CHECKING:
-    from ltbench.trust.manifest import ListedStage
     from ltbench.trust.pull import Pulled
 
 _SHOWN = 5  # refused records that are named
@@ -98,10 +97,10 @@ def run_manifest(args: argparse.Namespace) -> int:
     stored, problems = read_directory(folder)
     if problems or not stored:
         raise UserError(problems[0] if problems else f"FOLDER must hold at least one record, got {str(folder)!r}")
-    manifest = describe(stored, folder)
     try:
         if args.stages:
-            manifest = manifest.model_copy(update={"stages": _put_stages(args, sorted({one.stage1 for one in manifest.records}))})
+            _put_stages(args, sorted({item.record.stages[0].key for item in stored}))
+        manifest = describe(stored, folder)
         write_whole(folder / NAME, manifest.text().encode())
     except OSError as error:
         raise UserError(f"FOLDER must be one that can be written, got {str(folder)!r}: {error.strerror}") from None
@@ -109,23 +108,26 @@ def run_manifest(args: argparse.Namespace) -> int:
     return 0
 
 
-def _put_stages(args: argparse.Namespace, keys: list[str]) -> list[ListedStage]:
-    """Copy those first stages that the store holds, and describe them."""
+def _put_stages(args: argparse.Namespace, keys: list[str]) -> None:
+    """Copy those first stages that the store holds; what is in the folder already stays."""
     import shutil
 
     from ltbench.training.store import ENGINE, META, StageStore
-    from ltbench.trust.manifest import STAGES, ListedStage, listed_file
+    from ltbench.trust.manifest import STAGES
 
-    store, found = StageStore(cache_root(args.cache), cache_limit()), []
-    for key in filter(store.has, keys):
+    store, lacking = StageStore(cache_root(args.cache), cache_limit()), 0
+    for key in keys:
         target = args.folder / STAGES / key
+        if (target / META).is_file():
+            continue
+        if not store.has(key):
+            lacking += 1
+            continue
         target.mkdir(parents=True, exist_ok=True)
         for name in (ENGINE, META):
             shutil.copyfile(store.path(key) / name, target / name)
-        found.append(ListedStage(key=key, files=[listed_file(target / name, args.folder) for name in (ENGINE, META)]))
-    if len(found) < len(keys):
-        print(f"warning: the store does not hold {len(keys) - len(found)} of {len(keys)} first stages", file=sys.stderr)
-    return found
+    if lacking:
+        print(f"warning: the store does not hold {lacking} of {len(keys)} first stages", file=sys.stderr)
 
 
 def _tell(pulled: Pulled, out: Path) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ltbench.errors import UserError
 from ltbench.results.records import Stored
 from ltbench.results.text import printable
+from ltbench.training.store import ENGINE, META
 
 NAME = "baselines.json"
 STAGES = "stages"
@@ -70,16 +71,17 @@ def listed_name(record: ListedRecord) -> str:
 
 
 def describe(stored: list[Stored], folder: Path) -> Manifest:
-    """Return the manifest of records that lie below a folder.
+    """Return the manifest of records that lie below a folder, and of their first stages that lie in its ``stages`` or a board's.
 
     Raises:
         UserError: If a file cannot be read, or its name is none that a manifest takes.
     """
-    return Manifest(records=[
+    listed = [
         ListedRecord(dataset=item.record.task.dataset, imbalance_ratio=item.record.task.imbalance_ratio,
                      expression=item.record.expression, protocol=item.record.protocol.name,
                      stage1=item.record.stages[0].key, files=[listed_file(path, folder) for path in _files(item)])
-        for item in stored])
+        for item in stored]
+    return Manifest(records=listed, stages=list(_stages(folder, {record.stage1 for record in listed})))
 
 
 def listed_file(path: Path, folder: Path) -> ListedFile:
@@ -106,6 +108,13 @@ def read_manifest(content: bytes, where: str) -> Manifest:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise UserError(printable(f"{NAME} of {where} is no manifest of records: {place}: {first['msg']}"[:300])) from None
+
+
+def _stages(folder: Path, keys: set[str]) -> Iterator[ListedStage]:
+    for path in sorted([*folder.glob(f"{STAGES}/*/"), *folder.glob(f"*/{STAGES}/*/")]):
+        files = [path / ENGINE, path / META]
+        if path.name in keys and all(file.is_file() for file in files):
+            yield ListedStage(key=path.name, files=[listed_file(file, folder) for file in files])
 
 
 def _files(item: Stored) -> Iterator[Path]:
