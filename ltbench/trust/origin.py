@@ -13,7 +13,7 @@ from ltbench import version
 from ltbench.errors import UserError, brief
 from ltbench.results.records import read_directory
 from ltbench.results.text import printable
-from ltbench.trust.manifest import NAME, ListedFile, Manifest, describe, read_manifest
+from ltbench.trust.manifest import NAME, STAGES, ListedFile, Manifest, describe, read_manifest
 
 _HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?/?")
 _MOST_OF_A_MANIFEST = 64 * 2**20
@@ -69,6 +69,14 @@ def open_origin(source: str | None, sha256: str | None = None) -> Origin:
     content = fetch(NAME, _MOST_OF_A_MANIFEST)
     _require_hash(content, sha256, source)
     return Origin(source, read_manifest(content, source), fetch)
+
+
+def published_stages() -> set[str]:
+    """Return the keys of first stages that boards of this installation hold."""
+    try:
+        return {folder.name for folder in _installed().glob(f"*/{STAGES}/*/")}
+    except UserError:
+        return set()
 
 
 def _require_hash(content: bytes, sha256: str | None, where: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from ltbench.cli.main import main
 from ltbench.results import records
+from ltbench.trust import origin
 from ltbench.trust.manifest import NAME
 from tests.support.hub import serving
 
@@ -153,6 +154,10 @@ def test_first_stages_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     pull = ["pull", "digits-lt@20", "--from", "theirs", "--stages", "--cache", "cache"]
     assert said(capsys, 0, *pull)[0].endswith("1 first stages are new in the store\n")
     assert said(capsys, 0, *pull)[0].endswith("0 first stages are new in the store\n")
+    monkeypatch.setattr(origin, "_installed", lambda: tmp_path)  # where "theirs" is a board
+    for store, told in (("another-cache", 1), ("cache", 0)):
+        assert main([*RUNS, "--methods", "ce/ncm", "--cache", store, "--dry-run"]) == 0
+        assert capsys.readouterr().err.count("ltbench baselines pull digits-lt@20 --stages puts them into the store\n") == told
     assert main([*RUNS, "--methods", "ce/ncm", "--cache", "cache"]) == 0
     (made,) = (records.read(path) for path in Path("runs").glob("*ncm*.json"))
     assert made.timing.reused["stage 1"] is True

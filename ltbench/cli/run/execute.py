@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
+from ltbench.cli.run.published import tell_published
 from ltbench.cli.run.slurm import Slurm, submit
 from ltbench.cli.run.tables import print_tables
 from ltbench.planning.matrix import plan_request
@@ -45,6 +46,8 @@ def execute(request: Request, registry: Registry, *, started_by: int, slurm: Slu
 
     with watching(started_by, debug=how.debug) as watch:
         runner = make_runner(request, registry, planned, watch)
+        if runner.accelerator.is_main_process:
+            tell_published(planned.plans, runner)
         if how.dry_run:
             from ltbench.running.estimate import print_plan
 
