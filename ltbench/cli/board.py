@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from ltbench.cli.run.options import add_cluster, add_custom, add_matrix, add_place, add_terms
@@ -49,11 +48,12 @@ def run(args: argparse.Namespace) -> int:
     content = {"title": args.title or args.folder.resolve().name, "tolerance": args.tolerance, **content}
     content.update({name: getattr(args, name) for name in ("title", "tolerance") if name in args.typed})
     content.pop("out", None)
-    if experiment.plugin:
-        content["plugin"] = [os.path.relpath(name, args.folder) for name in experiment.plugin]
+    plugins = [Path(name) for name in experiment.plugin]
+    if plugins:
+        content["plugin"] = [file.name for file in plugins]
     experiment = checked(content, where)
     plans = [plan for request in requests_of(experiment, where) for plan in plan_matrix(request, args.registry).plans]
-    for file in new_board(args.folder, experiment):
+    for file in new_board(args.folder, experiment, plugins):
         print(file)
     runs = f"{len(plans)} run{'s' if len(plans) != 1 else ''}"
     print(f"\nltbench run --board {args.folder}   # {runs}; edit board.toml before the first\n"

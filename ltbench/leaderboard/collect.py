@@ -98,7 +98,8 @@ def terms(record: Record) -> dict[str, Any]:
         "external": elsewhere.of_record(record), "protocol": record.protocol.as_dict(),
     }
     # One name may stand for other images.
-    sometimes = {"tuning": tuning_terms(record), "images": split.images, "unreadable": _plain(split.unreadable)}
+    sometimes = {"tuning": tuning_terms(record), "weights": elsewhere.weights_of(record), "images": split.images,
+                 "unreadable": _plain(split.unreadable)}
     return shared | {name: value for name, value in sometimes.items() if value is not None}
 
 
@@ -167,6 +168,7 @@ def _table(groups: list[list[Stored]], remarks: Mapping[str, str]) -> Table:
         rows=tuple(rows),
         tuning=tuning_terms(record),
         remark=remarks.get(record.task.dataset, ""),
+        weights=elsewhere.weights_of(record),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ltbench.planning.request import Request
@@ -18,6 +18,13 @@ def of_record(record: Record) -> str | None:
         return None
     came = record.pretraining
     return _STAGES if came is None or came.kind != "weights" else _weights(came.tune)
+
+
+def weights_of(record: Record) -> dict[str, Any] | None:
+    """Return which weights training started from, or froze, and how they take images: ``sha256`` and ``input``; None for none."""
+    came = record.pretraining
+    return None if came is None or came.kind != "weights" else {
+        "sha256": came.sha256, "input": came.input and came.input.as_dict()}
 
 
 def of_request(request: Request) -> str | None:

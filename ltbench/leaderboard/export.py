@@ -74,6 +74,7 @@ def table_dict(table: Table) -> dict[str, Any]:
         **{name: getattr(table, name) for name in plain},
         "protocol": table.protocol.as_dict(),
         **({"tuning": table.tuning} if table.tuning else {}),
+        **({"weights": table.weights} if table.weights else {}),
         "splits": [{"seed": seed, "hash": digest} for seed, digest in table.splits],
         "not_ranked": table.unranked,
         **({"remark": table.remark} if table.remark else {}),

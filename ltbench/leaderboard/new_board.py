@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from ltbench.errors import UserError
@@ -26,19 +28,22 @@ ltbench leaderboard . --check  # fails if a file is not as its records say
 """
 
 
-def new_board(folder: Path, experiment: Experiment) -> list[Path]:
+def new_board(folder: Path, experiment: Experiment, plugins: Sequence[Path] = ()) -> list[Path]:
     """Write the files of a board that nothing has run for.
 
     Args:
         experiment: With a title and a tolerance.
+        plugins: Files with methods, which are copied along.
 
     Returns:
         The files.
 
     Raises:
-        UserError: If the folder is there and is not empty, or cannot be written.
+        UserError: If the folder is there and is not empty, or cannot be written, or two files have one name.
     """
     assert experiment.title is not None
+    if len({file.name for file in plugins}) < len(plugins):
+        raise UserError(f"--plugin must name files of different names, got {', '.join(map(str, plugins))}")
     files = {
         FILE: to_toml(experiment),
         "README.md": README.format(title=experiment.title, file=FILE, results=RESULTS, start=START, end=END),
@@ -51,6 +56,7 @@ def new_board(folder: Path, experiment: Experiment) -> list[Path]:
             raise UserError(f"FOLDER must be new or empty, got {str(folder)!r}")
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        copied = [Path(shutil.copy(file, folder)) for file in plugins]
     except OSError as error:
         raise UserError(f"FOLDER must be one that can be written, got {str(folder)!r}: {error.strerror}") from None
-    return [folder / name for name in files]
+    return [*(folder / name for name in files), *copied]

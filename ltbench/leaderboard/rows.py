@@ -134,6 +134,7 @@ class Table:
         train_images: Of one subset.
         tuning: How many trials each row had, and on what; None where nothing was tuned.
         remark: What a reader of the dataset's figures must know; empty where that is nothing.
+        weights: Hash of the pre-trained weights, and how they take images; None where there are none.
     """
 
     dataset: str
@@ -149,6 +150,7 @@ class Table:
     rows: tuple[Row, ...]
     tuning: dict[str, Any] | None = None
     remark: str = ""
+    weights: dict[str, Any] | None = None
 
     @property
     def unranked(self) -> str | None:

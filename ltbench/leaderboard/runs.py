@@ -70,7 +70,7 @@ class Runs:
 
         Returns:
             A line for each split of the classes and set of equal terms, with the means in percent, their difference, its 95 %
-            interval and p-value; no interval and no p-value where there is one seed.
+            interval and p-value; no interval and no p-value below three seeds.
 
         Raises:
             UserError: If pandas is not installed, a method is not there, or the two have no seed in common.

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from typing import Any
 
 from ltbench.leaderboard.export import to_csv, to_json
 from ltbench.leaderboard.rows import Row, Table, among_compared
@@ -102,12 +103,25 @@ def _heading(table: Table) -> Heading:
     parts += [f"selection {table.selection}"] if table.selection != "last" else []
     parts += [tuning_heading(table.tuning)] if table.tuning else []
     parts += [table.external] if table.external else []
+    parts += [f"at {size} pixels"] if (size := _pixels(table)) else []
     parts += [f"not ranked ({table.unranked})"] if table.unranked else []
     return Heading(printable(f"{table.dataset}{ratio}{step}"), printable(table.track), ", ".join(parts))
 
 
+def _pixels(table: Table) -> int | None:
+    """Return how large images are for pre-trained weights, which may differ from the protocol's size."""
+    taken = (table.weights or {}).get("input")
+    return taken and taken["size"]
+
+
+def _settings(table: Table) -> dict[str, Any]:
+    """Return what may tell tables of one heading apart."""
+    given = table.weights or {}
+    return {**table.protocol.as_dict(), **(given.get("input") or {}), "weights": given.get("sha256", "")[:12]}
+
+
 def _distinction(table: Table, alike: Sequence[Table]) -> list[str]:
-    own, others = table.protocol.as_dict(), [other.protocol.as_dict() for other in alike]
+    own, others = _settings(table), [_settings(other) for other in alike]
     names = sorted({name for other in others for name in other})
     parts = [f"{name}={own.get(name)}" for name in names if any(other.get(name) != own.get(name) for other in others)]
     if any(other.splits != table.splits for other in alike):

@@ -10,6 +10,8 @@ from ltbench.leaderboard.tables import headings
 from ltbench.results.schema import Record
 from tests.support.record_factory import broken, model, predictions, record, stored
 
+INPUT = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 224, "crop": 0.875, "interpolation": "bicubic", "crop_mode": "center"}
+
 
 def _seeds(*figures: float, **changes: Any) -> list[dict[str, Any]]:
     """One record a figure, which is its accuracy over all classes."""
@@ -75,6 +77,19 @@ def test_first_stages_and_pre_training_from_elsewhere_share_a_table_with_nothing
     (marked,) = [table for table in tables if table.external == "external pre-training"]
     assert marked.unranked == "external pre-training" and marked.ranks() == [None, None]
     assert "external pre-training, not ranked" in str(headings([marked])[0])
+
+
+@pytest.mark.parametrize(("changes", "told"), [
+    ({"sha256": "cd" * 32}, ("weights=abababababab", "weights=cdcdcdcdcdcd")),
+    ({"input": {**INPUT, "size": 96}}, ("at 224 pixels", "at 96 pixels")),
+    ({"input": {**INPUT, "crop": 1.0}}, ("crop=0.875", "crop=1.0"))])
+def test_other_weights_and_other_sizes_of_images_never_share_a_table(changes: dict[str, Any], told: tuple[str, str]) -> None:
+    weights = {"kind": "weights", "source": "file", "sha256": "ab" * 32, "input": INPUT, "tune": "all"}
+    values = [record(external="ab" * 32, pretraining=weights),
+              record(expression="la", external=str(changes.get("sha256", "ab" * 32)), pretraining={**weights, **changes})]
+    tables, problems = collect(stored(*values))
+    assert problems == [] and len(tables) == 2
+    assert sorted(word for heading in map(str, headings(tables)) for word in told if word in heading) == sorted(told)
 
 
 def test_other_split_seeds_never_share_a_table() -> None:
