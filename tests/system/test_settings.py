@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
 from ltbench.errors import UserError
 from ltbench.system.settings import data_workers
+from tests.support.blocks import ROOT
 
 
 @pytest.mark.parametrize(("cores", "processes", "expected"), [(2, None, 2), (64, None, 16), (64, "8", 8), (4, "8", 1)])
@@ -22,3 +24,10 @@ def test_workers_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LTBENCH_WORKERS", "-1")
     with pytest.raises(UserError, match="LTBENCH_WORKERS must be a number >= 0, got '-1'"):
         data_workers()
+
+
+def test_every_variable_is_documented() -> None:
+    sources = [path for folder in ("ltbench", "plugins") for path in (ROOT / folder).rglob("*.py")]
+    read = {name for path in sources for name in re.findall(r"LTBENCH_[A-Z_]+", path.read_text(encoding="utf-8"))}
+    told = re.findall(r"^\| `(LTBENCH_[A-Z_]+)` \|", (ROOT / "docs" / "quick-start.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(told) == sorted(read)
