@@ -170,9 +170,12 @@ def _verdict(ours: Estimate, printed: float | None, tolerance: float) -> tuple[s
         return INCONCLUSIVE, "no figure over all classes"
     if ours.runs < FEWEST_SEEDS or ours.half_width is None:
         return INCONCLUSIVE, f"{ours.runs} seed{'s' if ours.runs != 1 else ''}, {FEWEST_SEEDS} are needed"
+    off = abs(ours.mean - printed)
+    if off > tolerance + ours.half_width:
+        return NOT_REPRODUCED, ""  # all of the interval lies outside the tolerance, however wide it is
     if ours.half_width > tolerance:
         return INCONCLUSIVE, f"the interval's half width is above {tolerance:g} points"
-    return (REPRODUCED if abs(ours.mean - printed) <= tolerance else NOT_REPRODUCED), ""
+    return (REPRODUCED if off <= tolerance else NOT_REPRODUCED), ""
 
 
 def differing(table: Table, row: Row, claim: Printed) -> list[str]:

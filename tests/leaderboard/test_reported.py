@@ -37,6 +37,8 @@ def measured(*figures: float, diverged: int = 0, **changes: Any) -> tuple[Table,
     ((49.5, 49.6, 49.7), "reproduced", ""),  # half width 4.303 x .1 / sqrt(3) = .25
     ((48.0, 48.1, 48.2), "not reproduced", ""),
     ((49.0, 50.0, 51.0), "inconclusive", "the interval's half width is above 1 points"),  # 2.48
+    ((53.0, 55.0, 57.0), "inconclusive", "the interval's half width is above 1 points"),  # 4.97 and 1 reach the 5 points
+    ((54.0, 56.0, 58.0), "not reproduced", ""),  # and not these 6
     ((50.0, 50.0), "inconclusive", "2 seeds, 3 are needed"),
     ((50.0,), "inconclusive", "1 seed, 3 are needed"),
 ])
