@@ -192,9 +192,9 @@ def test_methods_compose_and_records_say_what_was_tuned(weights: Path, capsys: p
     methods = {"last": "ce,la,ldam+drw,drw/crt,ce/ncm", "all": "ce,drw/crt"}
     assert main([*run, "--methods", methods["last"], "--tune", "last", "--out", "last"]) == 0
     told = capsys.readouterr().out
-    assert ", external pre-training, classifier tuned, not ranked" in told and "970 parameters trained" in told
+    assert f", external pre-training, classifier tuned, at {SIZE} pixels, not ranked" in told and "970 parameters trained" in told
     assert main([*run, "--methods", methods["all"], "--out", "all", "--jobs", "2"]) == 0
-    assert ", external pre-training, tuned, not ranked" in capsys.readouterr().out
+    assert f", external pre-training, tuned, at {SIZE} pixels, not ranked" in capsys.readouterr().out
     sha256 = file_hash(weights)
     for tune in methods:
         stored, problems = records.read_directory(Path(tune))
