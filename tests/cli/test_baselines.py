@@ -157,7 +157,8 @@ def test_first_stages_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(origin, "_installed", lambda: tmp_path)  # where "theirs" is a board
     for store, told in (("another-cache", 1), ("cache", 0)):
         assert main([*RUNS, "--methods", "ce/ncm", "--cache", store, "--dry-run"]) == 0
-        assert capsys.readouterr().err.count("ltbench baselines pull digits-lt@20 --stages puts them into the store\n") == told
+        assert capsys.readouterr().err.count("ltbench baselines pull digits-lt@20 --stages --cache another-cache puts them "
+                                                   "into the store\n") == told
     assert main([*RUNS, "--methods", "ce/ncm", "--cache", "cache"]) == 0
     (made,) = (records.read(path) for path in Path("runs").glob("*ncm*.json"))
     assert made.timing.reused["stage 1"] is True
