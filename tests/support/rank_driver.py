@@ -3,7 +3,7 @@
 Usage: rank_driver.py JSON ARGUMENT..., where JSON lists the attempts, each {"world": N} with one of
   "fault": [rank, step, kind], for a rank (-1: all) that raises ("error"), has no memory ("memory"), gets SIGKILL ("kill"), or
     whose launcher gets it ("launcher");
-  "kill": [who, seconds], for SIGKILL from outside, of a rank or (-1) of the launcher, so long after the start;
+  "kill": [who, seconds], for SIGKILL from outside, of a rank or (-1) of the launcher, so long after the start, if it still runs;
 and perhaps
   "patience": seconds that the launcher lets the other ranks be when one has failed (default 0.1);
   "orphans": true, to wait until no rank is left.
@@ -19,6 +19,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,9 @@ def attempt(world: int, arguments: list[str], fault: list[Any] | None = None, ki
     ended, status = 0, 0
     while not ended:
         ended, status = os.waitpid(launcher, os.WNOHANG)
-        if kill and time.monotonic() - started > kill[1]:
-            os.kill(launcher if kill[0] < 0 else ranks[kill[0]], signal.SIGKILL)
+        if kill and not ended and time.monotonic() - started > kill[1]:
+            with suppress(ProcessLookupError):  # a rank that the launcher has waited for
+                os.kill(launcher if kill[0] < 0 else ranks[kill[0]], signal.SIGKILL)
             kill = None
         time.sleep(_POLL)
     over = time.monotonic()
