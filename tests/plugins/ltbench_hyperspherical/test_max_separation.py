@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from ltbench.errors import UserError
+from ltbench_baselines.ce import CrossEntropy
 from ltbench_hyperspherical.max_separation import MaximumSeparation, SimplexClassifier
-from tests.support.first_stages import first_stage
+from tests.support.first_stages import batch_of, first_stage
 from tests.support.stages import facts
 
 
@@ -54,6 +55,25 @@ def test_the_network_has_one_output_less_than_classes_and_the_matrix_is_fixed() 
         MaximumSeparation(facts([5, 3, 2])).make_classifier(16, 3)
     with pytest.raises(ValueError, match="radius must be > 0, got 0"):
         MaximumSeparation(facts([5, 3, 2]), radius=0)
+
+
+def test_loss_by_hand() -> None:
+    # The output that is a vertex itself, rho = 1: logits 1, -1/2 and -1/2, so log(1 + 2 exp(-3/2)).
+    logits = SimplexClassifier(2, 3, 1.0)(torch.tensor([[1.0, 0.0]]))
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor([0]))
+    assert float(loss) == pytest.approx(math.log(1 + 2 * math.exp(-1.5)), rel=1e-6)
+
+
+@pytest.mark.parametrize("radius", [0.1, 1.0])
+def test_a_step_is_the_softmax_of_products_with_the_recursive_matrix(radius: float) -> None:
+    engine = first_stage([CrossEntropy(facts([5, 3, 2], 16)), MaximumSeparation(facts([5, 3, 2], 16), radius=radius)])
+    images, labels = torch.randn(6, 1, 32, 32), torch.tensor([0, 0, 1, 2, 1, 0])
+    outputs = engine.head(engine.backbone(images)).features.detach().double()
+    total = 0.0
+    for output, label in zip(outputs, labels.tolist(), strict=True):
+        logits = [radius * float(output @ column) for column in matrix(3).T]
+        total += math.log(sum(math.exp(value) for value in logits)) - logits[label]
+    assert float(engine.ctx.default_step(batch_of(images, labels)).loss) == pytest.approx(total / 6, rel=1e-5)
 
 
 def test_half_precision_loses_nothing_more() -> None:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
+from ltbench_baselines.rw import InverseFrequencyWeights
 from ltbench_mixing.remix import Remix
-from tests.support.known_context import batch_of, context, part_of, pixels
+from tests.support import first_stages
+from tests.support.known_context import SIDE, batch_of, context, part_of, pixels
 from tests.support.stages import facts
 
 COUNTS = (90, 45, 30, 10)
@@ -56,6 +60,22 @@ def test_without_a_threshold_it_is_mixup() -> None:
     assert isinstance(share, torch.Tensor) and len(share.unique()) == 1
     torch.testing.assert_close(pixels(mixed.images), share * first + rest * second)
     assert second.tolist() != labels and sorted(second.tolist()) == sorted(labels)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_loss_is_that_of_both_labels_one_sample_at_a_time(seed: int) -> None:
+    """Beside class weights of 1 / n each label counts with its own, and their sum over the drawn labels divides."""
+    labels = [0, 1, 2, 3, 3, 2, 0, 0]
+    ctx = context(COUNTS, seed, [method(), InverseFrequencyWeights(facts(COUNTS))])
+    step = ctx.default_step(first_stages.batch_of(torch.rand(8, 1, SIDE, SIDE), torch.tensor(labels)))
+    share = context(COUNTS, seed).draw_beta(1.0, 1.0)
+    total, weights = 0.0, 0.0
+    for logits, own, other in zip(step.output.logits.tolist(), labels, step.batch.targets[1][0].tolist(), strict=True):
+        partition = math.log(sum(math.exp(value) for value in logits))
+        part = slow_share(COUNTS[own], COUNTS[other], share, 3.0, 0.5)
+        total += part * (partition - logits[own]) / COUNTS[own] + (1 - part) * (partition - logits[other]) / COUNTS[other]
+        weights += 1 / COUNTS[own]
+    assert float(step.loss) == pytest.approx(total / weights, rel=1e-5)
 
 
 def test_a_part_of_a_batch_is_mixed_as_in_the_whole() -> None:
