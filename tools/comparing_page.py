@@ -2,7 +2,8 @@
 
 ``python tools/comparing_page.py`` fills the two marked parts of the page and leaves the rest, written by hand; a test fails
 while one is out of date. All installed methods enter; nothing is trained and no data is read: each method's stages are built for
-CIFAR-100-LT with random weights, and one step and one prediction of a few random images are counted.
+CIFAR-100-LT with random weights, and one step and one prediction of a few random images are counted. How long steps take stands
+in ``docs/step-times.csv``, which ``tools/step_times.py`` writes.
 """
 
 from __future__ import annotations
@@ -11,22 +12,20 @@ import argparse
 import json
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import step_times
 import torch
 
 from choosing_page import WIDTH
 from ltbench.errors import UserError, brief
-from ltbench.leaderboard.board import Board, read_board
-from ltbench.leaderboard.collect import collect, total_seconds
+from ltbench.leaderboard.board import read_board
 from ltbench.leaderboard.tables import NOTHING
 from ltbench.planning.expression import parse
 from ltbench.registry.discovery import Registry, load_registry
 from ltbench.registry.specs import KINDS, MethodSpec
-from ltbench.results import records
 from method_costs import PLAIN, TRANSFORMER, Counted, Counter
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,7 +37,7 @@ FAMILIES = {"loss": "Losses and weights", "margin": "Margins and logit adjustmen
             "": "Others"}
 
 HEADER = ["method", "stage", "its paper's run, epochs", "views x streams", "step", "kept", "own, kB", "buffers, kB", "prediction",
-          "on digits", "seconds"]
+          "on digits", "step time"]
 
 
 def year(spec: MethodSpec) -> str:
@@ -101,37 +100,14 @@ def predicting(own: Mapping[str, Any] | None, plain: Mapping[str, Any] | None) -
     return times(own["cost"]["relative"], plain["cost"]["relative"])
 
 
-@dataclass(frozen=True)
-class Timed:
-    """Hold how long the runs of a row took.
-
-    Args:
-        seconds: Of the fastest run without reading the data: on a shared machine neighbors only add to it.
-        commits: That made them.
-    """
-
-    seconds: float
-    commits: frozenset[str]
-
-
-def timed(board: Board) -> dict[str, Timed]:
-    """Return how long the rows of a board's first table took, by their names."""
-    tables, _ = collect(records.read_directory(board.results)[0])
-    found = {}
-    for row in tables[0].rows:
-        known = [seconds for record in row.records if (seconds := total_seconds(record)) is not None]
-        if known:
-            found[row.method] = Timed(min(known), frozenset(record.core.commit or "" for record in row.records))
-    return found
-
-
-def lasting(row: str | None, rows: Mapping[str, Timed]) -> str:
-    """Return a row's seconds beside cross-entropy's, in brackets if other commits made them: at another time, among others."""
-    if row is None or row not in rows or PLAIN not in rows:
+def measured(cells: Sequence[str] | None) -> str:
+    """Return how long a step took beside one of cross-entropy: a median, and its range where one decimal shows one."""
+    if cells is None:
         return NOTHING
-    own, plain = rows[row], rows[PLAIN]
-    quotient = f"{own.seconds / plain.seconds:.1f}"
-    return quotient if own.commits == plain.commits else f"({quotient})"
+    middle, low, high = (f"{float(cell):.1f}" for cell in cells[1:])
+    if float(cells[3]) < 0.05:
+        return "< 0.05"
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def times(value: float, plain: float) -> str:
@@ -156,18 +132,17 @@ def costs(own: Counted, plain: Counted) -> list[str]:
             times(own.prediction, plain.prediction)]
 
 
-def needs(registry: Registry, table: Mapping[str, Any], clock: Mapping[str, Timed]) -> str:
-    """Return how far seconds tell anything, the table of what every method needs, and why some are not counted.
+def needs(registry: Registry, table: Mapping[str, Any]) -> str:
+    """Return the table of what every method needs, and why some are not counted.
 
     Args:
         table: Of the board ``MEASURED``, whose rows noted what their predictions took.
-        clock: How long its rows took.
     """
+    clock = step_times.read()
     counters = {False: Counter(registry), True: Counter(registry, {"backbone": TRANSFORMER})}
     plain = {kind: counter.count(PLAIN) for kind, counter in counters.items()}
     body: list[list[str]] = []
     left_out: list[str] = []
-    alike: list[float] = []
     for spec in sorted((entry.spec for entry in registry.methods.values()), key=lambda spec: spec.name):
         like = plain[spec.needs_transformer]
         try:
@@ -176,20 +151,10 @@ def needs(registry: Registry, table: Mapping[str, Any], clock: Mapping[str, Time
             left_out.append(f"- `{spec.name}` is not counted: {error if isinstance(error, UserError) else brief(error)}.")
             continue
         row = row_of(spec.name, table)
-        name: str | None = row["method"] if row else None
-        if name is not None and name in clock and "/" not in name and takes(own) == takes(like):
-            alike.append(clock[name].seconds / clock[PLAIN].seconds)
         body.append([f"`{spec.name}`", ", ".join(map(str, sorted(spec.stages))), counters[False].printed(spec.name),
-                     *costs(own, like), predicting(row, row_of(PLAIN, table)), lasting(name, clock)])
-    far = (f"{len(alike)} first-stage methods have exactly the views, step and prediction of `{PLAIN}`. Their seconds lie "
-           f"between {min(alike):.1f} and {max(alike):.1f}: a smaller difference says nothing.")
+                     *costs(own, like), predicting(row, row_of(PLAIN, table)), measured(clock.get(spec.name))])
     rows = "\n".join("| " + " | ".join(cells) + " |" for cells in (HEADER, ["---"] * len(HEADER), *body))
-    return "\n\n".join([textwrap.fill(far, WIDTH), rows, *(["\n".join(left_out)] if left_out else [])])
-
-
-def takes(counted: Counted) -> tuple[object, ...]:
-    """Return what a method costs in time, as far as it is counted."""
-    return counted.steps, counted.views, counted.streams, counted.prediction
+    return "\n\n".join([rows, *(["\n".join(left_out)] if left_out else [])])
 
 
 def page(text: str) -> str:
@@ -198,7 +163,7 @@ def page(text: str) -> str:
     board = read_board(ROOT / "leaderboards" / MEASURED)
     table = json.loads((board.folder / "board.json").read_text(encoding="utf-8"))["tables"][0]
     kinds = [kind for kind in (*KINDS, "") if any(entry.spec.kind == kind for entry in registry.methods.values())]
-    parts = {"families": "\n\n".join(family(kind, registry) for kind in kinds), "needs": needs(registry, table, timed(board))}
+    parts = {"families": "\n\n".join(family(kind, registry) for kind in kinds), "needs": needs(registry, table)}
     for name, content in parts.items():
         start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, _, rest = text.partition(start)

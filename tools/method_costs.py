@@ -1,11 +1,12 @@
 """What a method's stages take, counted: parameters, and the operations of one step and one prediction of a few random images.
 
-For ``tools/comparing_page.py``. Nothing is trained and no data is read: stages are built with random weights.
+For ``tools/comparing_page.py`` and ``tools/step_times.py``. Nothing is trained and no data is read: stages are built with random
+weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -64,6 +65,22 @@ class Counted:
     prediction: int
 
 
+@dataclass(frozen=True)
+class Built:
+    """Hold the last stage of a method, with random weights.
+
+    Args:
+        trains: Whether it takes steps.
+        views: Of an image; 0 where features are read.
+        streams: That a step draws from.
+    """
+
+    engine: Engine
+    trains: bool
+    views: int
+    streams: Sequence[str]
+
+
 @dataclass
 class Counter:
     """Count what methods take on one dataset, each stage below once.
@@ -96,8 +113,8 @@ class Counter:
         task = Task(dataset.name, ratio, track=track, protocol=COMMON)  # type: ignore[arg-type]
         return plan_run(method, task, dataset.protocols[COMMON].replace(**self.changes), self.registry, dataset)
 
-    def count(self, method: str) -> Counted:
-        """Build a method's stages and count its last one."""
+    def build(self, method: str) -> Built:
+        """Build a method's stages and return the last one."""
         *below, last = self.plan(method, COUNTED, COMMON).stages
         previous: Engine | None = None
         for stage in below:
@@ -107,15 +124,23 @@ class Counter:
             previous = self.finished[place]
         engine = self._build(last, previous)
         trains = engine.stack.trains and not engine.stack.evaluation_only
-        streams = engine.stack.owner("streams").streams(engine.ctx) if trains else {}
+        streams = list(engine.stack.owner("streams").streams(engine.ctx)) if trains else []
         views = len(engine.stack.owner("views").views(engine.ctx)) if trains and engine.stack.inputs == "images" else 0
+        return Built(engine, trains, views, streams)
+
+    def count(self, method: str) -> Counted:
+        """Build a method's stages and count its last one."""
+        built = self.build(method)
+        engine = built.engine
         steps = 0.0, 0.0
-        if trains:
-            steps = self._step(engine, views, streams, 0), self._step(engine, views, streams, engine.ctx.facts.epochs - 1)
+        if built.trains:
+            labels = torch.arange(IMAGES) // 2 * (engine.ctx.facts.num_classes - 1)
+            rows = torch.stack([(self._data.labels == label).nonzero()[0, 0] for label in labels])
+            steps = self._operations(built, rows, 0), self._operations(built, rows, engine.ctx.facts.epochs - 1)
         model = engine.eval().trained
         kept = sum(weights.numel() for part in (model.backbone, model.head) for weights in part.parameters())
         own = size(engine.parameters()) - size(engine.backbone.parameters()) - size(engine.head.parameters())
-        return Counted(engine.stack.inputs if trains else "", views, len(streams), kept, own,
+        return Counted(engine.stack.inputs if built.trains else "", built.views, len(built.streams), kept, own,
                        size(engine.buffers()) - size(engine.backbone.buffers()), steps,
                        count_operations(engine.predict, self._images(1)))
 
@@ -140,26 +165,33 @@ class Counter:
         engine.ctx.epoch = epochs
         return engine
 
-    def _step(self, engine: Engine, views: int, streams: Iterable[str], epoch: int) -> float:
-        ctx = engine.ctx
+    def draw(self, count: int) -> Tensor:
+        """Return so many training images, as rows, in the proportions of the classes."""
+        return torch.randperm(len(self._data.labels), generator=seeded())[:count]
+
+    def start(self, built: Built, rows: Tensor, epoch: int) -> dict[str, Batch]:
+        """Begin an epoch, and return a batch of every stream, of random images with the labels of these rows."""
+        engine, ctx = built.engine, built.engine.ctx
         ctx.epoch, ctx.lr = epoch, ctx.protocol.lr
         engine.train()
         for method in engine.stack.methods:
             method.start_epoch(ctx)
-        labels = torch.arange(IMAGES) // 2 * (ctx.facts.num_classes - 1)
-        indices = torch.stack([(self._data.labels == label).nonzero()[0, 0] for label in labels])
+        labels = self._data.labels[rows]
         batches = {}
-        for name in streams:
-            drawn = [self._images(IMAGES) for _ in range(views)]
-            embedding = None if views else torch.rand(IMAGES, feature_dim(engine.backbone), generator=seeded())
-            batches[name] = Batch(drawn[0] if views else None, labels, [(labels, 1.0)], indices, labels, drawn, embedding,
-                                  pieces=[drawn] if views else [])
+        for name in built.streams:
+            drawn = [self._images(len(rows)) for _ in range(built.views)]
+            embedding = None if drawn else torch.rand(len(rows), feature_dim(engine.backbone), generator=seeded())
+            batches[name] = Batch(drawn[0] if drawn else None, labels, [(labels, 1.0)], rows, labels, drawn, embedding,
+                                  pieces=[drawn] if drawn else [])
+        return batches
+
+    def _operations(self, built: Built, rows: Tensor, epoch: int) -> float:
+        batches = self.start(built, rows, epoch)
         counter = FlopCounterMode(display=False)
         counter.mod_tracker = Everywhere()  # type: ignore[assignment]
         with counter:
-            loss, _, _ = engine(batches)
-            loss.backward()
-        operations: float = counter.get_total_flops() / IMAGES
+            step(built.engine, batches)
+        operations: float = counter.get_total_flops() / len(rows)
         return operations
 
     def _images(self, count: int) -> Tensor:
@@ -179,6 +211,12 @@ class Counter:
             text = "/".join("+".join(choice.method.name for choice in stage.choices) for stage in plan.stages)
             return f"`{text}` {'+'.join(epochs)}{'' if name == COUNTED else f' ({name})'}"
         return NOTHING
+
+
+def step(engine: Engine, batches: Mapping[str, Batch]) -> None:
+    """Compute the loss and its gradients."""
+    loss, _, _ = engine(batches)
+    loss.backward()
 
 
 def seeded() -> torch.Generator:

@@ -95,13 +95,34 @@ def test_costs_are_those_of_records(tool: ModuleType) -> None:
     assert tool.predicting(None, row("ce")) == tool.predicting(row("x", None), row("ce")) == "—"
 
 
-def test_seconds_of_another_time_are_in_brackets(tool: ModuleType) -> None:
-    rows = {"ce": tool.Timed(2.0, {"a"}), "x": tool.Timed(3.0, {"a"}), "y": tool.Timed(1.0, {"b"})}
-    assert [tool.lasting(name, rows) for name in ("x", "y", "z", None)] == ["1.5", "(0.5)", "—", "—"]
+@pytest.mark.parametrize(("row", "said"), [
+    (["x", "1.426", "1.274", "1.589"], "1.4 (1.3 to 1.6)"), (["x", "1.02", "0.97", "1.04"], "1.0"),
+    (["x", "0.002", "0.001", "0.002"], "< 0.05"), (None, "—"),
+])
+def test_a_measured_step_time_has_its_range(tool: ModuleType, row: list[str] | None, said: str) -> None:
+    assert tool.measured(row) == said
+
+
+def test_steps_are_timed_in_turns(tool: ModuleType) -> None:
+    turns: list[str] = []
+    own, plain = iter([3.0, 8.0, 1.0, 2.0, 5.0]), iter([2.0, 2.0, 1.0, 4.0, 2.0])
+    found = tool.step_times.quotients(lambda: (turns.append("own"), next(own))[1], lambda: (turns.append("ce"), next(plain))[1])
+    assert found == [0.5, 1.0, 1.5, 2.5, 4.0] and turns == ["own", "ce"] * 5
+
+
+def test_a_step_takes_time_where_there_is_one(tool: ModuleType) -> None:
+    counter = tool.Counter(load_registry())
+    timed = tool.step_times.timer(counter, "proco", 4)
+    assert timed is not None and timed() > 0
+    assert tool.step_times.timer(counter, "ncm", 4) is None
+
+
+def test_all_that_takes_steps_was_measured() -> None:
+    assert {name for name, step in cells("step").items() if step != "none"} == set(cells("step time", filled=True))
 
 
 def test_only_what_needs_a_transformer_has_no_row_on_digits() -> None:
-    assert set(cells("seconds")) - set(cells("seconds", filled=True)) == {"adaptformer", "bitfit", "lift", "lora", "vpt"}
+    assert set(cells("on digits")) - set(cells("on digits", filled=True)) == {"adaptformer", "bitfit", "lift", "lora", "vpt"}
 
 
 def test_records_of_the_counted_network_say_what_was_counted(tool: ModuleType) -> None:
