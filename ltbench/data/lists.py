@@ -101,10 +101,16 @@ def _lines(file: Path, content: bytes, num_classes: int) -> tuple[list[bytes], l
     return names, labels
 
 
+def _whole(value: Any) -> int:
+    if int(value) != value and not isinstance(value, str):
+        raise ValueError(f"category_id must be a whole number, got {value!r}")
+    return int(value)
+
+
 def _json(file: Path, content: bytes, num_classes: int) -> tuple[list[bytes], list[int]]:
     try:
         held: dict[str, Any] = json.loads(content)
-        categories = [(entry["image_id"], int(entry["category_id"])) for entry in held["annotations"]]
+        categories = [(entry["image_id"], _whole(entry["category_id"])) for entry in held["annotations"]]
         category = dict(categories)
         others = {image: label for image, label in categories if category[image] != label}
         images = [(str(entry["file_name"]), category[entry["id"]], others.get(entry["id"])) for entry in held["images"]]

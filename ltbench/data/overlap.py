@@ -6,10 +6,8 @@ check`` compares the contents of a million files once. What nobody published is 
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Iterator
 
 from ltbench.data.base import Dataset
 from ltbench.data.copies import first_copies
@@ -17,9 +15,8 @@ from ltbench.data.encoded import EncodedImages
 from ltbench.data.inspection.contents import digests
 from ltbench.data.parts import ImageSource, Parts, TensorImages
 from ltbench.data.paths import Paths
+from ltbench.data.same_file import folders_of, keys_of
 from ltbench.errors import UserError
-
-_Folder: TypeAlias = tuple[int, int] | bytes  # device and number, or a name
 
 
 def refuse_shared(dataset: Dataset, parts: Parts, *, planning: bool = False) -> None:
@@ -86,34 +83,12 @@ def _shared(part: ImageSource, test: ImageSource, *, contents: bool) -> Iterator
 
 def _by_name(part: Paths, test: Paths) -> dict[int, int]:
     """Return the files of a test part that another part names too, with their places there; a link to a folder is that folder."""
-    folders, tested = _folders(part), _folders(test)
+    folders, tested = folders_of(part), folders_of(test)
     if not set(folders.values()) & set(tested.values()):  # the usual case, without a look at a million names
         return {}
-    wanted = {key: index for index, key in enumerate(_keys(test, tested))}
+    wanted = {key: index for index, key in enumerate(keys_of(test, tested))}
     found: dict[int, int] = {}
-    for place, key in enumerate(_keys(part, folders)):
+    for place, key in enumerate(keys_of(part, folders)):
         if key in wanted:
             found.setdefault(wanted[key], place)
     return found
-
-
-def _folders(paths: Paths) -> dict[bytes, _Folder]:
-    """Return what tells the folders of files apart, by their names."""
-    found: dict[bytes, _Folder] = {}
-    for name in paths.names():
-        inner = name.rpartition(b"/")[0]
-        if inner not in found:
-            folder = os.path.join(os.fsencode(paths.folder), inner)
-            try:
-                state = os.stat(folder)
-                found[inner] = state.st_dev, state.st_ino
-            except OSError:  # in a tar, or not there
-                found[inner] = os.path.normpath(folder)
-    return found
-
-
-def _keys(paths: Paths, folders: Mapping[bytes, _Folder]) -> Iterator[tuple[_Folder, bytes]]:
-    """Yield what tells files apart: which folder they lie in, and their names there."""
-    for name in paths.names():
-        inner, _, file = name.rpartition(b"/")
-        yield folders[inner], file

@@ -22,14 +22,15 @@ from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, LARGE_RESIZE
 from ltbench.data.lists import Listed
 from ltbench.data.longtail import select
 from ltbench.data.parts import Parts
+from ltbench.data.same_file import each_once
 from ltbench.errors import UserError
 from ltbench.terms.protocol import COMMON, TUNED, Protocol
 
 _TEST_SEED = 20  # of a carved test part, for ever: another seed makes another benchmark
 _TESTED = 5  # one of how many
 # Of folders, by their names.
-ROLES = {"train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val",
-         "validation": "val"}
+ROLES = {"train": "train", "training": "train", "trn": "train", "test": "test", "testing": "test", "tst": "test", "eval": "test",
+         "evaluation": "test", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
 
 # As on ImageNet-LT, but for the color jitter, and for batches that a small set can fill.
 PROTOCOLS = {
@@ -70,6 +71,9 @@ class OwnImages(Dataset):
         self.name, self.class_names, self.official = name, class_names, official and test is not None
         if len(class_names) < 2:
             raise UserError(f"{name} must have at least 2 classes, got {len(class_names)}")
+        train, test, val = (each_once(name, part, class_names) if isinstance(part, FileImages) else part
+                            for part in (train, test, val))
+        assert train is not None
         if test is None:
             train, test = carve(train, class_names)
         for part, source in (("training", train), ("test", test)):

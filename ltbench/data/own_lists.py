@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from ltbench.data.files import FileImages
 from ltbench.data.lists import read_list
-from ltbench.data.own import OwnImages, own_files, own_path, safe_name
+from ltbench.data.own import ROLES, OwnImages, own_files, own_path, safe_name
 from ltbench.errors import UserError
 
 _MOST_CLASSES = 2**31 - 1
-_TRAIN = re.compile("train(?:ing)?", re.IGNORECASE)
-_WORDS = {"test": ("test", "testing"), "val": ("val", "valid", "validation")}
+_TRAIN = re.compile("train(?:ing)?|trn", re.IGNORECASE)
+_WORDS = {part: tuple(word for word, role in ROLES.items() if role == part) for part in ("test", "val")}
+_JUDGE = re.compile(rf"(?<![a-z])(?:{'|'.join(_WORDS['test'] + _WORDS['val'])})(?![a-z])", re.IGNORECASE)
+_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".lst", ".list")
 
 
 def open_list(typed: str) -> OwnImages:
@@ -34,7 +37,18 @@ def open_list(typed: str) -> OwnImages:
     test, val = (_beside(file, part, len(labels)) for part in ("test", "val"))
     if test is None:
         test, val = val, None
+    if test is None:
+        _say_unread(file)
     return OwnImages(f"list:{safe_name(file.stem)}", tuple(map(str, range(len(labels)))), own_files(train), test, val)
+
+
+def _say_unread(file: Path) -> None:
+    """Warn that a list which looks like one to test on is not read, because its name differs elsewhere too."""
+    for other in sorted(file.parent.iterdir()):
+        if other != file and other.suffix.lower() in _SUFFIXES and _JUDGE.search(other.stem) and not other.name.startswith("."):
+            print(f"warning: {other.name!r} beside {file.name!r} is not read, for their names differ in more than a word: a "
+                  "fifth of each class is set apart", file=sys.stderr)
+            return
 
 
 def _beside(file: Path, part: str, num_classes: int) -> FileImages | None:

@@ -99,6 +99,8 @@ def test_json_of_the_challenge(tmp_path: Path) -> None:
     ({"images": None}, r"'.*train2018.json' must hold images and annotations in iNaturalist's form \(TypeError"),
     ({"annotations": [{"image_id": 3, "category_id": 1}, {"image_id": 7, "category_id": 8142}]},
      r"image 'train_val2018/a.jpg' of '.*' must have a label from 0 to 2, got 8142"),
+    ({"annotations": [{"image_id": 3, "category_id": 1.7}, {"image_id": 7, "category_id": 2}]},
+     r"'.*' must hold images and annotations in iNaturalist's form \(ValueError: category_id must be a whole number, got 1.7\)"),
     ({"annotations": [*CHALLENGE["annotations"], {"id": 2, "image_id": 3, "category_id": 0}]},
      r"^image 'train_val2018/b.jpg' of '.*train2018.json' must have one label, got 1 and 0$"),
     ({"images": [{"id": 7, "file_name": "a.jpg"}, {"id": 3, "file_name": "a.jpg"}]},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,7 @@ def test_lists_beside_are_found_by_name(folder: Path) -> None:
     ("Train.txt", "Test.txt"), ("TRAIN.TXT", "test.txt"), ("train_list.txt", "test_list.txt"), ("train2018.csv", "val2018.csv"),
     ("training.txt", "testing.txt"), ("training_set.lst", "test_set.lst"), ("train-part-of-train.txt", "test-part-of-test.txt"),
     ("training_set_train.txt", "training_set_validation.txt"), ("train.txt", "Valid.txt"),
+    ("my_trn.txt", "my_tst.txt"), ("train.txt", "dev.txt"), ("train.txt", "eval.txt"),
 ])
 def test_usual_names_are_understood(folder: Path, train: str, test: str) -> None:
     file = write(folder / train, {"a": (1, 4), "b": (0, 3)})
@@ -64,12 +66,47 @@ def test_two_lists_that_could_be_meant_are_refused(folder: Path) -> None:
         open_list(file)
 
 
-def test_an_image_that_a_list_repeats_stays_in_one_part(folder: Path) -> None:
-    (folder / "all.txt").write_text("images/a/000.png 0\nimages/a/001.png 0\nimages/b/000.png 1\nimages/b/001.png 1\n" * 3,
-                                    encoding="utf-8")
+def test_an_image_that_a_list_repeats_counts_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = "images/a/000.png 0\nimages/a/001.png 0\nimages/b/000.png 1\nimages/b/001.png 1\n"
+    (folder / "link").symlink_to("images")
+    (folder / "all.txt").write_text(f"{lines}./images/b/../a/000.png 0\nlink//b/001.png 1\n", encoding="utf-8")
     parts = open_list(str(folder / "all.txt")).load(None)
     assert isinstance(parts.train, FileImages) and isinstance(parts.test, FileImages)
-    assert len(parts.train.labels) == len(parts.test.labels) == 6 and not set(parts.train.paths) & set(parts.test.paths)
+    assert len(parts.train.labels) == len(parts.test.labels) == 2 and not set(parts.train.paths) & set(parts.test.paths)
+    said = capsys.readouterr().err
+    assert re.fullmatch("warning: list:all names images again, 2 in all, the first '.*a/000.png': each counts once\n", said)
+
+
+def test_an_image_that_is_tested_on_counts_once(folder: Path) -> None:
+    file = write(folder / "x_train.txt", {"a": (1, 4), "b": (0, 3)})
+    test = Path(write(folder / "x_test.txt", {"a": (1, 2), "b": (0, 1)}, start=4))
+    test.write_text(test.read_text(encoding="utf-8") + "images/a/004.png 1\n" * 20, encoding="utf-8")
+    assert counts(open_list(file)) == [[3, 4], [1, 2], None]
+
+
+@pytest.mark.parametrize("other", ["./images/a/000.png", "images//a/000.png", "images/b/../a/000.png", "link/a/000.png"])
+def test_two_labels_under_two_spellings_are_refused(other: str, folder: Path) -> None:
+    (folder / "link").symlink_to("images")
+    file = write(folder / "all.txt", {"a": (0, 4), "b": (1, 3)})
+    Path(file).write_text(f"{Path(file).read_text(encoding='utf-8')}{other} 1\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"^image '.*/images/a/000.png' of list:all must have one label, got '0' and, as "
+                                        rf"'.*/{re.escape(other)}', '1'$"):
+        open_list(file)
+
+
+@pytest.mark.parametrize(("train", "test", "warned"), [
+    ("train_full.txt", "test.txt", True), ("imgs_train_2020.txt", "imgs_test.txt", True), ("train.txt", "test.csv", True),
+    ("all.lst", "val.txt", True), ("train.txt", "latest.txt", False), ("train.txt", "contest.txt", False),
+    ("train.txt", ".test.txt", False), ("train.txt", "test.md", False),
+])
+def test_a_test_list_that_is_not_read_is_named(train: str, test: str, warned: bool, folder: Path,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(folder / train, {"a": (1, 5), "b": (0, 4)})
+    write(folder / test, {"a": (1, 2), "b": (0, 1)}, start=4)
+    assert counts(open_list(file)) == [[3, 4], [1, 1], None]
+    said = (f"warning: {test!r} beside {train!r} is not read, for their names differ in more than a word: a fifth of each class "
+            "is set apart\n")
+    assert capsys.readouterr().err == (said if warned else "")
 
 
 def test_a_list_of_another_name_is_cut(folder: Path) -> None:

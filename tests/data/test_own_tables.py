@@ -122,7 +122,7 @@ GOOD = ["images/a/000.png,a,train,1", "images/a/001.png,a,test,2", "images/b/000
     (["images/a/000.png,a"], r"'.*/x.csv' must name its columns, .* got 'images/a/000.png', 'a'"),
     ([HEAD], "'.*/x.csv' lists no image"),
     ([HEAD, *GOOD, "images/b/002.png,b,train"], "line 6 of '.*/x.csv' must have 4 values, as the first line has names, got 3"),
-    ([HEAD, *GOOD, "images/b/002.png,b,dev,5"], "line 6 of '.*/x.csv' must have a split of train, .*, validation, got 'dev'"),
+    ([HEAD, *GOOD, "images/b/002.png,b,out,5"], "line 6 of '.*/x.csv' must have a split of train, .*, dev, got 'out'"),
     ([HEAD, *GOOD, "images/b/002.png,b,,5"], "line 6 of '.*/x.csv' must have a split, got ''"),
     ([HEAD, *GOOD, "images/b/002.png,,train,5"], "line 6 of '.*/x.csv' must have a label, got ''"),
     ([HEAD, *GOOD, ",b,train,5"], "line 6 of '.*/x.csv' must have a path, got ''"),
