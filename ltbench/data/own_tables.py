@@ -117,14 +117,18 @@ def _found(file: Path, names: Sequence[str]) -> dict[str, int]:
     """Return where the columns stand that matter.
 
     Raises:
-        UserError: If there is none for the path or the label.
+        UserError: If there is none for the path or the label, or two that are called alike.
     """
     known = [name.strip().lower() for name in names]
     found = {column: next((known.index(name) for name in called if name in known), None) for column, called in COLUMNS.items()}
     if any(found[column] is None for column in _NEEDED):
         raise UserError(f"{str(file)!r} must name its columns, a path ({', '.join(COLUMNS['path'])}) and a label "
                         f"({', '.join(COLUMNS['label'])}) among them, got {', '.join(repr(name[:40]) for name in names[:8])}")
-    return {column: place for column, place in found.items() if place is not None}
+    places = {column: place for column, place in found.items() if place is not None}
+    for place in places.values():
+        if known.count(known[place]) > 1:
+            raise UserError(f"{str(file)!r} must have one column {known[place]!r}, got {known.count(known[place])}")
+    return places
 
 
 def _read_csv(file: Path) -> Table:

@@ -121,6 +121,7 @@ GOOD = ["images/a/000.png,a,train,1", "images/a/001.png,a,test,2", "images/b/000
     ([], r"'.*/x.csv' must name its columns, a path \(path, file, .*\) and a label \(label, class, .*\) among them, got "),
     (["images/a/000.png,a"], r"'.*/x.csv' must name its columns, .* got 'images/a/000.png', 'a'"),
     ([HEAD], "'.*/x.csv' lists no image"),
+    (["path,label,Label", "images/a/000.png,a,b"], "'.*/x.csv' must have one column 'label', got 2"),
     ([HEAD, *GOOD, "images/b/002.png,b,train"], "line 6 of '.*/x.csv' must have 4 values, as the first line has names, got 3"),
     ([HEAD, *GOOD, "images/b/002.png,b,out,5"], "line 6 of '.*/x.csv' must have a split of train, .*, dev, got 'out'"),
     ([HEAD, *GOOD, "images/b/002.png,b,,5"], "line 6 of '.*/x.csv' must have a split, got ''"),
