@@ -16,6 +16,7 @@ from pathlib import Path
 _IDLE = 60.0  # seconds of the clock in which processes that can go on do something, however little they are let
 _NOTHING = 0.1  # seconds of processor time in it: what threads that only wait take
 _CLOCK = 10.0  # times as long as on a processor of their own
+_LAST_IDLE, _LAST_PROCESSOR = 20.0, 10.0  # seconds of either for processes that only have to end; they need tenths
 
 
 class Patience:
@@ -28,7 +29,13 @@ class Patience:
     def __init__(self, processes: Sequence[subprocess.Popen[bytes]], processor: float) -> None:
         self._processes, self._processor = processes, processor
         self._begun = self._changed = time.monotonic()
-        self._worked = 0.0
+        self._worked, self._idle = 0.0, _IDLE
+
+    def shorten(self) -> None:
+        """Have little patience from now on: one process has failed, and the others only have to notice it and to say so."""
+        self._begun = self._changed = time.monotonic()
+        self._worked = sum(_work_of(process.pid) for process in self._processes)
+        self._processor, self._idle = self._worked + _LAST_PROCESSOR, _LAST_IDLE
 
     def ended(self) -> bool:
         """Tell whether the processes have used up their time, or stand still."""
@@ -38,7 +45,7 @@ class Patience:
         worked = sum(_work_of(process.pid) for process in self._processes)
         if abs(worked - self._worked) > _NOTHING:  # less, where one of them has ended
             self._worked, self._changed = worked, now
-        return worked > self._processor or now - self._changed > _IDLE
+        return worked > self._processor or now - self._changed > self._idle
 
 
 _TOLD = Path("/proc/self/stat").exists()

@@ -85,7 +85,7 @@ def _what_is_wrong(reports: Sequence[dict[str, str | float]]) -> str:
 
 
 def launch(command: Sequence[str], world: int, folder: Path, *, seconds: float) -> list[int]:
-    """Run a command as the ranks of one process group, and end all of them when one fails.
+    """Run a command as the ranks of one process group; when one fails, end those that do not end by themselves.
 
     Args:
         command: Of each process; rank and address stand in its environment, as torchrun has them.
@@ -101,12 +101,12 @@ def launch(command: Sequence[str], world: int, folder: Path, *, seconds: float) 
         with (folder / f"rank-{rank}.log").open("wb") as log:
             running.append(subprocess.Popen(command, env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stdout=log,
                                             stderr=subprocess.STDOUT))
-    patience = Patience(running, seconds)
+    patience, failed = Patience(running, seconds), False
     try:
         while any(process.poll() is None for process in running) and not patience.ended():
-            if any(process.poll() for process in running):
-                time.sleep(1.0)  # let the others notice by themselves, and write down what they saw
-                break
+            if not failed and any(process.poll() for process in running):
+                failed = True
+                patience.shorten()  # the others notice it by themselves, and write down what they saw
             time.sleep(0.02)
     finally:
         for process in running:

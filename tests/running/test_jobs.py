@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,7 +79,10 @@ def test_processes_that_do_not_start_are_not_started_for_ever(monkeypatch: pytes
 
 def test_an_interrupt_ends_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
-    threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    def wait(seconds: float) -> None:  # which happens once all processes have been started
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(jobs, "time", SimpleNamespace(sleep=wait, monotonic=time.monotonic))
     try:
         with pytest.raises(KeyboardInterrupt):  # and not after the processes' 600 s
             run(monkeypatch, lambda ledger, number: "import time; time.sleep(600)")

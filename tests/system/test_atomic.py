@@ -55,7 +55,7 @@ def test_what_killed_writers_left_goes_after_an_hour(tmp_path: Path) -> None:
     inner.mkdir(parents=True)
     now = disk_time(tmp_path)
     for folder in (tmp_path, inner):
-        for name, age in ((".a.json.0123456789ab.tmp", 3601), (".a.json.0123456789ac.tmp", 3590), (".mine.tmp", 9999),
+        for name, age in ((".a.json.0123456789ab.tmp", 3601), (".a.json.0123456789ac.tmp", 3000), (".mine.tmp", 9999),
                           ("a.0123456789ab.tmp", 9999)):
             (folder / name).write_bytes(b"x")
             os.utime(folder / name, (now - age, now - age))
@@ -70,7 +70,7 @@ def test_what_killed_writers_left_goes_after_an_hour(tmp_path: Path) -> None:
 def test_the_disks_time_leaves_nothing(tmp_path: Path) -> None:
     before = disk_time(tmp_path)
     (tmp_path / "a").touch()
-    assert 0 <= (tmp_path / "a").stat().st_mtime - before < 10
+    assert before <= (tmp_path / "a").stat().st_mtime <= disk_time(tmp_path)
     assert names(tmp_path) == ["a"]
 
 

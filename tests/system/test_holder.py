@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ltbench.system import holder
 from ltbench.system.holder import duration, holders, tidy
 from ltbench.system.owner import Owner, this_process
 
@@ -22,7 +23,10 @@ def put(place: Path, owner: Owner, silent: float = 0.0) -> None:
     os.utime(file, (stamp, stamp))
 
 
-def test_holders_are_listed_with_what_is_known_of_them(tmp_path: Path) -> None:
+def test_holders_are_listed_with_what_is_known_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    monkeypatch.setattr(holder, "disk_time", lambda folder: now)
     gone = replace(this_process("dying"), pid=2**22 + 1)
     for name, owner, silent in (("alive", this_process("testing"), 100), ("gone", gone, 0), ("far", ELSEWHERE, 50),
                                 ("silent", ELSEWHERE, 70), (".claim.0123", ELSEWHERE, 0)):
@@ -30,8 +34,8 @@ def test_holders_are_listed_with_what_is_known_of_them(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     os.utime(tmp_path / "far", (time.time() - 7200, time.time() - 7200))
     found = holders(tmp_path)
-    assert {name: holder.dead for name, holder in found.items()} == {"alive": False, "gone": True, "far": False, "silent": True}
-    assert 68 < found["silent"].silent < 72 and found["silent"].owner.what == "working far away"
+    assert {name: one.dead for name, one in found.items()} == {"alive": False, "gone": True, "far": False, "silent": True}
+    assert found["silent"].silent == pytest.approx(70) and found["silent"].owner.what == "working far away"
     assert str(found["far"]) == f"process {os.getpid()} of another machine has had it for 2.0 h"
     assert holders(tmp_path / "missing") == {}
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -21,12 +22,16 @@ def child_owner(child: subprocess.Popen[bytes]) -> Owner:
 
 
 @pytest.fixture
-def child() -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(3600)"])
+    yield process
+    process.kill()
+    process.wait()
 
 
 def wait_for(child: subprocess.Popen[bytes], state: str) -> None:
-    while owner._status(child.pid)[0] != state:
+    while (found := owner._status(child.pid)[0]) != state:
+        assert found != "Z", "it has ended"
         time.sleep(0.001)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ltbench.cli.main import guarded, main
+from ltbench.system import stopping
 from ltbench.system.stopping import CODES, SIGNALS, Stopped, stoppable
 
 
@@ -62,6 +63,7 @@ def test_a_helper_that_dies_of_the_same_signal_fails_no_run(tmp_path: Path, monk
     """A decoding process that gets a scheduler's SIGTERM too is an error of the run, a moment before the signal arrives here."""
     from ltbench.training.loop import Loop
 
+    monkeypatch.setattr(stopping, "_ON_ITS_WAY", 60.0)  # the signal ends this wait, however late a busy machine sends it
     def helper_dies(self: Loop, parts: object) -> None:
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")

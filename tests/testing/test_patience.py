@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from ltbench.testing import patience
 from ltbench.testing.patience import Patience
+from ltbench.testing.processes import launch
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="the system does not say what processes do")
 SPIN = "while True: pass"
@@ -26,6 +28,12 @@ def start(request: pytest.FixtureRequest) -> Callable[[str], subprocess.Popen[by
         return process
 
     return begin
+
+
+def ranks(folder: Path, first: str) -> list[int]:
+    """Launch two ranks, of which the second fails at once."""
+    code = f"import os, time\nif os.environ['RANK'] == '1': raise SystemExit(1)\n{first}"
+    return launch([sys.executable, "-S", "-c", code], 2, folder, seconds=600)
 
 
 def until(watched: Patience) -> None:
@@ -68,3 +76,14 @@ def test_one_that_works_beside_one_that_waits_is_waited_for(start: Callable[[str
         assert not watched.ended()
     now += 61
     assert watched.ended()
+
+
+def test_a_rank_that_still_does_something_is_let_end_when_another_one_fails(tmp_path: Path) -> None:
+    assert ranks(tmp_path, "while time.process_time() < 1.5: pass") == [0, 1]
+
+
+@pytest.mark.parametrize("first", ["time.sleep(3600)", SPIN])
+def test_a_rank_that_hangs_is_ended_when_another_one_fails(first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_LAST_IDLE", 0.3)
+    monkeypatch.setattr(patience, "_LAST_PROCESSOR", 0.3)
+    assert ranks(tmp_path, first) == [-signal.SIGKILL, 1]
