@@ -11,7 +11,7 @@ from ltbench.data.encoded import USUAL
 from ltbench.data.files import FileImages
 from ltbench.data.own import ROLES, OwnImages, own_files, own_path, safe_name
 from ltbench.data.paths import Paths
-from ltbench.data.walking import images_below
+from ltbench.data.walking import ignored, images_below
 from ltbench.errors import UserError
 
 
@@ -54,7 +54,7 @@ def _parts(root: Path) -> dict[str, Path]:
 
 def _folders(folder: Path) -> list[bytes]:
     with os.scandir(os.fsencode(folder)) as entries:
-        return sorted(entry.name for entry in entries if not entry.name.startswith(b".") and entry.is_dir())
+        return sorted(entry.name for entry in entries if not ignored(entry.name) and entry.is_dir())
 
 
 def _scan(folder: Path, classes: list[bytes]) -> FileImages:

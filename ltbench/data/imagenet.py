@@ -14,7 +14,7 @@ from ltbench.data.listed import IMAGENET_MEAN, IMAGENET_STD, LARGE, WINDOWS, Fil
 from ltbench.data.lists import Listed
 from ltbench.data.paths import Paths
 from ltbench.data.published import Published, Totals
-from ltbench.data.walking import images_below
+from ltbench.data.walking import ignored, images_below
 from ltbench.errors import UserError
 from ltbench.terms.protocol import COMMON, Protocol
 
@@ -60,7 +60,7 @@ class _FolderDataset(FileDataset):
 
 
 def _folders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not ignored(entry.name))
 
 
 def _scan(folder: Path, names: list[str], inner: str) -> Listed:

@@ -71,9 +71,8 @@ class OwnImages(Dataset):
         self.name, self.class_names, self.official = name, class_names, official and test is not None
         if len(class_names) < 2:
             raise UserError(f"{name} must have at least 2 classes, got {len(class_names)}")
-        train, test, val = (each_once(name, part, class_names) if isinstance(part, FileImages) else part
-                            for part in (train, test, val))
-        assert train is not None
+        train = each_once(name, train, class_names)
+        test, val = (part and each_once(name, part, class_names) for part in (test, val))
         if test is None:
             train, test = carve(train, class_names)
         for part, source in (("training", train), ("test", test)):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ltbench.data.batch import Batch
+from ltbench.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +42,16 @@ def draw_partners(batch: Batch, generator: torch.Generator, gather: Callable[[Te
         batch: The part; of a global batch that is split, images and targets are taken as they were drawn.
         generator: In the same state for every part.
         views: How many views of each partner are wanted, all by the one permutation.
+
+    Raises:
+        UserError: If the global batch has one image, which would be mixed with itself.
     """
     if batch.images is None:
         raise ValueError("mixing needs images, got a batch without")
     if not 1 <= views <= max(1, len(batch.views)):
         raise ValueError(f"views must be 1 to {max(1, len(batch.views))}, as many as a sample comes in, got {views}")
+    if len(batch.global_labels) < 2:
+        raise UserError("mixing must have a global batch of at least 2 images, got 1: raise --batch-size")
     order = torch.randperm(len(batch.global_labels), generator=generator)
     rows = batch.rows_of(order)  # (B,)
     if batch.chunks == 1:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
+from ltbench.data.encoded import EncodedImages
 from ltbench.data.files import FileImages
 from ltbench.data.paths import Paths
 from ltbench.errors import UserError
@@ -39,15 +40,18 @@ def keys_of(paths: Paths, folders: Mapping[bytes, Folder]) -> Iterator[tuple[Fol
         yield folders[inner], file
 
 
-def each_once(name: str, images: FileImages, class_names: Sequence[str]) -> FileImages:
+def each_once(name: str, images: EncodedImages, class_names: Sequence[str]) -> EncodedImages:
     """Return the images of one part without those that were named before, which is said on stderr.
 
     Args:
         name: Of the set.
+        images: Returned as they are where they are no files.
 
     Raises:
         UserError: If an image has two labels, naming it and both.
     """
+    if not isinstance(images, FileImages):
+        return images
     first: dict[tuple[Folder, bytes], int] = {}
     repeats = []
     labels = images.labels.tolist()
@@ -62,6 +66,6 @@ def each_once(name: str, images: FileImages, class_names: Sequence[str]) -> File
         repeats.append(index)
     if not repeats:
         return images
-    print(f"warning: {name} names images again, {len(repeats):,} in all, the first {images.paths[repeats[0]]!r}: each counts once",
-          file=sys.stderr)
+    print(f"warning: {name} names images again, {len(repeats):,} in all, the first {images.paths[repeats[0]]!r}: each counts "
+          "once", file=sys.stderr)
     return images.take(torch.from_numpy(np.delete(np.arange(len(labels)), repeats)))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ltbench.data.encoded import ENDINGS
 from ltbench.data.pack_index import NAME, member_name, read_index
 from ltbench.data.tar_images import BLOCK
+from ltbench.data.walking import ignored
 from ltbench.errors import UserError
 
 _ENDINGS = tuple(ending.decode() for ending in ENDINGS)
@@ -43,7 +44,7 @@ def read_members(files: list[Path]) -> dict[Path, list[Member]]:
 
     Raises:
         UserError: If a file cannot be read, is no tar, or is cut or damaged; if a class cannot be read; or if one key has two
-            images: naming them.
+            images, or an image two classes: naming them.
     """
     indexed: dict[Path, list[Member]] = {}
     for folder in dict.fromkeys(file.parent for file in files):
@@ -78,26 +79,27 @@ def _indexed(folder: Path) -> dict[Path, list[Member]]:
 def _scanned(file: Path) -> list[Member]:
     images: dict[str, Member] = {}
     labels: dict[str, str] = {}
+    others: dict[str, str] = {}  # of keys that have two, the other one
     with tarfile.open(file, "r:", errors="surrogateescape") as tar:
         for member in _entries(tar, file):
             if member.name.lower().endswith(_LABELS):
                 label = _label(tar, member, f"member {member.name!r} of {str(file)!r}")
                 key = _key(member.name)
-                if label is not None and (key not in labels or member.name.endswith(_LABELS[0])):
-                    labels[key] = label
+                if label is not None and labels.setdefault(key, label) != label:
+                    others.setdefault(key, label)
             elif member.name in images:
                 raise UserError(f"{str(file)!r} must hold {member.name!r} once")
             else:
                 images[member.name] = Member(member.name, member.offset_data, member.size, None)
-    return list(_labelled(images, labels, file))
+    return list(_labelled(images, labels, others, file))
 
 
 def _entries(tar: tarfile.TarFile, file: Path) -> Iterator[tarfile.TarInfo]:
-    """Yield images and what may hold their classes; hidden files are none, wherever they lie."""
+    """Yield images and what may hold their classes; what is hidden or ignored likewise is none, wherever it lies."""
     while (member := tar.next()) is not None:
         tar.members.clear()  # type: ignore[attr-defined]  # of millions, each with a kilobyte
         member.name = os.path.normpath(member.name).lstrip("/")
-        if not member.name.lower().endswith(_ENDINGS + _LABELS) or member.isdir() or "/." in f"/{member.name}":
+        if not member.name.lower().endswith(_ENDINGS + _LABELS) or member.isdir() or any(map(ignored, member.name.split("/"))):
             continue
         if not member.isreg() or member.issparse():
             raise UserError(f"member {member.name!r} of {str(file)!r} must be a file of its own, got a link or a file with holes")
@@ -119,7 +121,7 @@ def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, where: str) -> str | N
     assert tar.fileobj is not None
     tar.fileobj.seek(member.offset_data)
     try:
-        text = tar.fileobj.read(member.size).decode("utf-8").strip()
+        text = tar.fileobj.read(member.size).decode("utf-8-sig").strip()
         held = text if member.name.lower().endswith(_LABELS[0]) else json.loads(text)
     except ValueError as error:
         raise UserError(f"{where} must hold the class of an image as text, or JSON ({error})") from error
@@ -133,7 +135,7 @@ def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, where: str) -> str | N
     return label
 
 
-def _labelled(images: dict[str, Member], labels: dict[str, str], file: Path) -> Iterator[Member]:
+def _labelled(images: dict[str, Member], labels: dict[str, str], others: dict[str, str], file: Path) -> Iterator[Member]:
     """Join images and classes; of a key with a class ``key.jpg`` is the image, and ``key.mask.png`` is not."""
     taken: dict[str, str] = {}
     for name, image in images.items():
@@ -143,5 +145,7 @@ def _labelled(images: dict[str, Member], labels: dict[str, str], file: Path) -> 
         elif name[len(key):].lower() in _ENDINGS:
             if key in taken:
                 raise UserError(f"key {key!r} of {str(file)!r} must have one image, got {taken[key]!r} and {name!r}")
+            if key in others:
+                raise UserError(f"key {key!r} of {str(file)!r} must have one class, got {labels[key]!r} and {others[key]!r}")
             taken[key] = name
             yield image._replace(label=labels[key])

@@ -9,11 +9,16 @@ from ltbench.data.encoded import ENDINGS
 from ltbench.errors import UserError
 
 
+def ignored(name: str | bytes) -> bool:
+    """Return whether a file or a folder is no part of a set: a hidden one, or a Synology's folder of thumbnails."""
+    return os.fsencode(name).startswith(b".") or os.fsencode(name) == b"@eaDir"
+
+
 def images_below(folder: bytes, endings: Sequence[bytes] = ENDINGS) -> list[bytes]:
     """Return the images of a folder and of the folders in it, however deep, by their names below it.
 
-    The order is that of torchvision's ``ImageFolder``: folder by folder, each sorted, whatever the file system's own. Hidden
-    files and folders are left out. A broken link is listed, and found unreadable later; a pipe is no image, whatever its name.
+    The order is that of torchvision's ``ImageFolder``: folder by folder, each sorted, whatever the file system's own. What is
+    :func:`ignored` is left out. A broken link is listed, and found unreadable later; a pipe is no image, whatever its name.
 
     Raises:
         UserError: If a link leads back to a folder that it lies in.
@@ -29,7 +34,7 @@ def _walk(root: bytes, inner: bytes, endings: Sequence[bytes], above: tuple[tupl
     folders, names = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(b"."):
+            if ignored(entry.name):
                 continue
             if entry.is_dir():
                 folders.append(entry.name)

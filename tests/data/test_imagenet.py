@@ -45,6 +45,13 @@ def tiny(whole: Path, tmp_path: Path) -> Path:
     return tmp_path / "imagenet200"
 
 
+def test_a_synologys_thumbnails_are_no_class(tiny: Path) -> None:
+    for folder in (tiny / "train" / "@eaDir" / "n00000000", tiny / "train" / "n00000000" / "images" / "@eaDir"):
+        folder.mkdir(parents=True)
+        (folder / "n00000000_0.JPEG").touch()
+    assert torch.equal(ImageNet200().load(tiny).train.labels, torch.arange(200))
+
+
 def test_damage_is_named(tiny: Path) -> None:
     notes = tiny / "val" / "val_annotations.txt"
     notes.write_text("val_0.JPEG\tn00000001\t0\nval_1.JPEG\tn99999999\t0\n", encoding="utf-8")

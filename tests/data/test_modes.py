@@ -79,6 +79,9 @@ CASES: dict[str, tuple[Callable[[], bytes], str, list[Color]]] = {
     "GIF": (lambda: palette("P", "GIF", transparency=2), "P", [(10, 20, 30)]),
     "colors": (lambda: plain("RGB", (10, 20, 30), "PNG"), "RGB", [(10, 20, 30)]),
     "colors of 16 bits": (lambda: tiff(sixteen(256, 65535, 511), 1, bits=[16] * 3, photometric=2), "RGB", [(1, 255, 1)]),
+    "the upper 8 of 16 bits": (lambda: tiff(sixteen(383, 8191, 8192), 1, bits=[16] * 3, photometric=2), "RGB", [(1, 31, 32)]),
+    "colors of 16 bits in a PPM, rounded": (lambda: b"P6 1 1 65535\n" + sixteen(383, 8191, 8192, order=">"), "RGB",
+                                            [(1, 32, 32)]),  # 8,191 / 257 = 31.9
     "PPM with white at 1,000": (lambda: b"P6 1 1 1000\n" + sixteen(0, 500, 1000, order=">"), "RGB", [(0, 128, 255)]),
     "CMYK": (lambda: plain("CMYK", (0, 128, 0, 0), "TIFF"), "CMYK", [(255, 127, 255)]),
     "CMYK as Adobe writes it": (lambda: plain("CMYK", (0, 0, 0, 155), "JPEG", quality=100), "CMYK", gray(100)),
@@ -100,6 +103,9 @@ CASES: dict[str, tuple[Callable[[], bytes], str, list[Color]]] = {
 REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "numbers of 32 bits": (lambda: plain("I", 3000, "TIFF"), "I", "TIFF"),
     "numbers with a sign": (lambda: tiff(sixteen(300, 65535), 2, bits=[16], photometric=1, signed=True), "I", "TIFF"),
+    "8 bits with a sign": (lambda: tiff(bytes([0, 127, 128, 255]), 4, bits=[8], photometric=1, signed=True), "L with a sign",
+                           "TIFF"),
+    "8 bits with a sign, rewritten": (lambda: plain("L", 200, "TIFF", tiffinfo={339: 2}), "L with a sign", "TIFF"),
     "fractions": (lambda: plain("F", 0.5, "TIFF"), "F", "TIFF"),
     "fractions in a PFM": (lambda: plain("F", 0.5, "PPM"), "F", "PPM"),
     "measurements": (lambda: fits(sixteen(300)), "I;16", "FITS"),
@@ -126,11 +132,24 @@ def test_what_has_no_known_white_is_refused(case: str) -> None:
                                   "values are black and white; save it as a PNG of 8 or 16 bits)")
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
+def test_a_jpeg_2000_of_more_than_8_bits_is_refused(mode: str) -> None:
+    content = saved(Image.new(mode, (8, 8)), "JPEG2000")
+    assert decoded(content).shape == (8, 8, 3)
+    for bits in (12, 16):  # as its header says; Pillow writes none such
+        start = content.index(b"\xff\x4f\xff\x51") + 42
+        wide = bytearray(content)
+        wide[start:start + 3 * len(mode):3] = bytes([bits - 1]) * len(mode)
+        with pytest.raises(UserError, match=rf"^image 'x' cannot be read \(mode {mode} of a JPEG 2000 of {bits} bits would have its "
+                                            r"white as black; save it as a PNG\)$"):
+            decoded(bytes(wide))
+
+
 def test_the_table_of_the_docs_has_these_modes() -> None:
     page = (Path(__file__).parents[2] / "docs" / "input-pipeline.md").read_text(encoding="utf-8")
     table = page.split("| Pillow's mode |")[1].split("\n\n")[0]
     named = {mode for row in table.splitlines()[2:] for mode in re.findall("`([^`]+)`", row.split("|")[1])}
-    assert named == {mode for _, mode, _ in (*CASES.values(), *REFUSED.values())}
+    assert named == {mode.split()[0] for _, mode, _ in (*CASES.values(), *REFUSED.values())}
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF", "MPO"])

@@ -137,7 +137,8 @@ def test_long_and_foreign_names(tmp_path: Path, form: str) -> None:
 
 def test_only_images_count(tmp_path: Path) -> None:
     images = [(f"{name}/{row}.png", f"{name}{row}".encode()) for name in "ab" for row in range(2)]
-    more = [("a/notes.txt", b""), ("a/.hidden.png", b""), ("._a/x.png", b""), ("a/info.json", b'{"license": 1}'), ("README", b""),
+    more = [("a/notes.txt", b""), ("a/.hidden.png", b""), ("._a/x.png", b""), ("@eaDir/a/x.jpg", b""),
+            ("a/@eaDir/0.png/T.jpg", b""), ("a/info.json", b'{"license": 1}'), ("README", b""),
             ("a/A.JPG", b""), ("a/b.v2.Jpeg", b""), ("a/b.v3.webp", b""), ("meta.json", b"[1, 2]"), ("top.pdf", b"")]
     file = write_tar(tmp_path / "x.tar", [*images, *more])
     with tarfile.open(file, "a") as tar:
@@ -149,10 +150,20 @@ def test_only_images_count(tmp_path: Path) -> None:
 
 def test_of_a_key_with_a_class_the_plain_ending_is_the_image(tmp_path: Path) -> None:
     mask = [(f"{row:05d}.mask.png", b"mask") for row in range(4)]
-    write_tar(tmp_path / "x.tar", [*samples([0, 1, 0, 1]), *mask, ("00000.json", b'{"label": 5}'), ("00007.cls", b"5")])
+    write_tar(tmp_path / "x.tar", [*samples([0, 1, 0, 1]), *mask, ("00000.json", b'{"label": 0}'), ("00007.cls", b"5")])
     dataset = open_tar(str(tmp_path / "x.tar"))
-    assert counts(dataset) == [[1, 1], [1, 1], None]  # and a .cls goes before a .json
+    assert counts(dataset) == [[1, 1], [1, 1], None]
     assert all(content.startswith(b"image ") for content, _ in contents(dataset.load(None).train))
+
+
+def test_a_class_may_be_told_twice_and_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    more = [("00000.cls", b"\xef\xbb\xbf0\r\n"), ("00001.json", b'\xef\xbb\xbf{"label": "1"}'), ("00002.CLS", b"00"),
+            ("00003.more.json", b'{"label": 1}'), ("beside.cls", b"0"), ("beside.json", b'{"label": 7}')]  # of no image
+    write_tar(tmp_path / "x.tar", [*samples([0, 1, 0, 1]), *more])
+    assert open_tar(str(tmp_path / "x.tar")).class_names == ("0", "1")
+    marked = [(name, b"\xef\xbb\xbf" * name.endswith("cls") + held) for name, held in samples([0, 1, 0, 1])]
+    dataset = open_tar(str(write_tar(tmp_path / "y.tar", marked)))
+    assert dataset.class_names == ("0", "1") and counts(dataset) == [[1, 1], [1, 1], None]
 
 
 def test_one_key_in_two_shards_is_two_images(tmp_path: Path) -> None:

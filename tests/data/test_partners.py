@@ -7,6 +7,7 @@ import torch
 
 from ltbench.data.batch import Batch
 from ltbench.data.partners import draw_partners
+from ltbench.errors import UserError
 
 LABELS = torch.tensor([3, 1, 4, 1, 5, 9, 2, 6])
 
@@ -65,6 +66,17 @@ def test_weights_go_with_their_labels() -> None:
     whole = Batch(images_of(LABELS), LABELS, [(LABELS, weights)], LABELS, LABELS)
     ((labels, moved),) = draw_partners(whole, torch.Generator().manual_seed(0), lambda rows: rows).targets
     assert isinstance(moved, torch.Tensor) and labels.tolist() == LABELS[moved.long()].tolist()
+
+
+def test_one_image_has_no_partner() -> None:
+    alone = torch.tensor([3])
+    whole = Batch(images_of(alone), alone, [(alone, 1.0)], alone, alone)
+    with pytest.raises(UserError, match="^mixing must have a global batch of at least 2 images, got 1: raise --batch-size$"):
+        draw_partners(whole, torch.Generator(), lambda rows: rows)
+    # One image of each of two processes is none.
+    own, both = alone, torch.tensor([3, 1])
+    half = Batch(images_of(own), own, [(own, 1.0)], own, both, chunks=2, pieces=[[images_of(own)]])
+    assert len(draw_partners(half, torch.Generator().manual_seed(0), lambda rows: images_of(both)).labels) == 1
 
 
 def test_refuses_features() -> None:

@@ -86,6 +86,9 @@ def check(dataset: Dataset, root: Path | None, *, full: bool, workers: int, make
         clock.stop("files", report)
     if looks and not any(seen.found for seen in looks.values()):
         report.notes.append("no image was found: only the lists were checked")
+        if dataset.published is None and not dataset.official:  # a user's own: nobody's lists come without their images
+            report.findings += [Finding("unreadable", f"{name}: none of {len(seen.sizes):,} images was found, the first: "
+                                                      f"{seen.problems[0][2]}") for name, seen in looks.items() if seen.problems]
         return report
     _check_contents(report, sources, {name: seen.sizes for name, seen in looks.items()}, workers, full=full,
                     mendable=bool(files) and not dataset.official)

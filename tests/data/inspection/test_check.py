@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ltbench.cli.main import main
 from ltbench.data.base import Dataset
 from ltbench.data.cifar import Cifar10LT, Cifar100LT
 from ltbench.data.digits import DigitsLT
@@ -96,6 +97,27 @@ def test_lists_alone(tmp_path: Path) -> None:
     for full in (False, True):
         report = run(Tiny(), tmp_path, full=full)
         assert report.notes == [LISTS_ONLY] and lines(report) == []
+
+
+@pytest.mark.parametrize("full", [[], ["--full"]])
+@pytest.mark.parametrize("kind", ["list", "csv"])
+def test_an_own_set_without_any_image_is_not_sound(tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, full: list[str]
+                                                   ) -> None:
+    rows = [(f"elsewhere/{part}/{row}.png", str(row % 2), part) for part in ("train", "test") for row in range(4)]
+    if kind == "list":
+        for part in ("train", "test"):
+            (tmp_path / f"{part}.list").write_text("".join(f"{path} {label}\n" for path, label, of in rows if of == part))
+    else:
+        (tmp_path / "train.csv").write_text("path,label,split\n" + "".join(f"{','.join(row)}\n" for row in rows))
+    assert main(["data", "check", f"{kind}:{tmp_path / 'train'}.{kind}", *full]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[-4:] == [f"note: {LISTS_ONLY}", *(
+        f"problem: {part}: none of 4 images was found, the first: image '{tmp_path}/elsewhere/{part}/0.png' is not there"
+        for part in ("train", "test")), "2 problems"]
+    (tmp_path / "elsewhere" / "test").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "test" / "0.png").write_bytes(b"no image")
+    assert main(["data", "check", f"{kind}:{tmp_path / 'train'}.{kind}"]) == 1  # as before: one is there, the others are named
+    assert "7 problems" in capsys.readouterr().out
 
 
 def test_images_in_memory() -> None:
