@@ -140,9 +140,10 @@ def test_a_jpeg_2000_of_more_than_8_bits_is_refused(mode: str) -> None:
         start = content.index(b"\xff\x4f\xff\x51") + 42
         wide = bytearray(content)
         wide[start:start + 3 * len(mode):3] = bytes([bits - 1]) * len(mode)
-        with pytest.raises(UserError, match=rf"^image 'x' cannot be read \(mode {mode} of a JPEG 2000 of {bits} bits would have its "
-                                            r"white as black; save it as a PNG\)$"):
+        with pytest.raises(UserError) as refused:
             decoded(bytes(wide))
+        assert str(refused.value) == (f"image 'x' cannot be read (mode {mode} of a JPEG 2000 of {bits} bits would have its white as "
+                                      "black; save it as a PNG)")
 
 
 def test_the_table_of_the_docs_has_these_modes() -> None:
