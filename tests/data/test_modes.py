@@ -142,8 +142,8 @@ def test_a_jpeg_2000_of_more_than_8_bits_is_refused(mode: str) -> None:
         wide[start:start + 3 * len(mode):3] = bytes([bits - 1]) * len(mode)
         with pytest.raises(UserError) as refused:
             decoded(bytes(wide))
-        assert str(refused.value) == (f"image 'x' cannot be read (mode {mode} of a JPEG 2000 of {bits} bits would have its white as "
-                                      "black; save it as a PNG)")
+        assert str(refused.value) == (f"image 'x' cannot be read (mode {mode} of a JPEG 2000 of {bits} bits would have its white "
+                                      "as black; save it as a PNG)")
 
 
 def test_the_table_of_the_docs_has_these_modes() -> None:
