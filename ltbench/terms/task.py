@@ -42,5 +42,5 @@ def parse_ratio(text: str | float, name: str) -> float:
         raise UserError(f"the imbalance ratio of {name!r} must be a number, got {text!r}") from None
     if not (math.isfinite(ratio) and ratio >= 1):
         hint = f" (factor {ratio:g} is ratio {1 / ratio:g})" if 0 < ratio < 1 else ""
-        raise UserError(f"the imbalance ratio of {name!r} must be >= 1, got {text}{hint}")
+        raise UserError(f"the imbalance ratio of {name!r} must be >= 1, got {str(text).strip()}{hint}")
     return ratio

@@ -27,6 +27,7 @@ _ANSWER = timedelta(seconds=60)  # of the store
 _REPORT = "ltbench/report"
 _LOST = ("closed by peer", "reset by peer", "broken pipe", "remote process exited")  # gloo's words, and NCCL's
 _GOES_ON = "; the same command goes on from the last finished epoch"
+_LAUNCHER_GONE = "the launcher is gone"
 
 
 class Failed(Exception):
@@ -87,7 +88,7 @@ class Watch:
     def _look(self, beat: int) -> str | None:
         """Return what is wrong: None for nothing, nothing for what another process has said already."""
         if os.getppid() != self._launcher:
-            return "the launcher is gone"
+            return _LAUNCHER_GONE
         if self._store is None:
             late = time.monotonic() - self._started > _GATHERING
             return f"not all {self._world} processes came within {_GATHERING / 60:.0f} minutes" if late else None
@@ -140,7 +141,8 @@ def watching(launcher: int, *, debug: bool) -> Iterator[Watch | None]:
     try:
         yield watch
     except BaseException as error:
-        problem = reason(error)
+        # A process that noticed first has ended, and this one lost it before its own look.
+        problem = _LAUNCHER_GONE if is_lost(error.__cause__ or error) and os.getppid() != launcher else reason(error)
         if watch.report(problem):
             tell(rank, world, problem if isinstance(error, UserError) else f"{problem}{_GOES_ON}")
             if debug:

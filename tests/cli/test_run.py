@@ -35,6 +35,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     (["--methods", "prototpe"], "unknown method 'prototpe'; did you mean 'prototype'?"),
     (["--dataset", "digit-lt"], "unknown dataset 'digit-lt'; did you mean 'digits-lt'?"),
     (["--dataset", "digits-lt@0.01"], "must be >= 1, got 0.01 (factor 0.01 is ratio 100)"),
+    (["--dataset", "digits-lt@0\n"], "the imbalance ratio of 'digits-lt' must be >= 1, got 0"),
     (["--dataset", "digits-lt@500"], "got 500: class 7 would have no image"),
     (["--methods", "ldam+la"], "'ldam' and 'la' cannot stand in one stack: both own 'criterion'"),
     (["--methods", "ce/ncm/ldam+crt+ncm"], "cannot stand in one stack"),

@@ -68,6 +68,22 @@ def test_a_process_without_a_sign_of_life_is_named(group: None, monkeypatch: pyt
     assert "rank 1 has given no sign of life for 0 seconds" in capsys.readouterr().err
 
 
+def test_a_connection_that_is_lost_with_the_launcher_is_told_as_the_launchers_end(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The other process noticed it first and ended, which this one hears of before its own look."""
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr(watch, "_PERIOD", 600.0)
+    monkeypatch.setattr(os, "_exit", leave)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    for launcher, told in ((os.getppid() + 1, "the launcher is gone"), (os.getppid(), "another process is gone, killed")):
+        with pytest.raises(SystemExit) as ends, watching(launcher, debug=False):
+            raise RuntimeError("Connection closed by peer")
+        assert ends.value.code == 1 and capsys.readouterr().err.startswith(f"ltbench: rank 0 of 2: {told}")
+
+
 def test_a_process_alone_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with watching(os.getppid(), debug=False) as found:
