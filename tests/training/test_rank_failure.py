@@ -91,15 +91,22 @@ def test_a_run_that_fails_alike_on_all_ranks_gets_its_record(tmp_path: Path) -> 
 
 
 def test_kills_at_random_moments_lose_nothing(undisturbed: tuple[Path, float], tmp_path: Path) -> None:
+    """Moments are shares of the undisturbed time; where the machine is faster now, so that most come too late, earlier
+    ones are tried."""
     quiet, seconds = undisturbed
-    chance = random.Random(0)
-    moments = [chance.uniform(0, 1.5 / KILLS) * seconds for _ in range(KILLS)]  # three quarters of the whole, all together
-    attempts: list[dict[str, Any]] = [{"world": 2, "kill": [chance.choice((-1, 0, 1)), moment]} for moment in moments]
-    found, _ = run(tmp_path, [*attempts, {"world": 2}], "0,1,2")
-    codes = [attempt["code"] for attempt in found]
-    # How many come too late depends on how fast the machine is now: moments are shares of the time that it took before.
-    assert codes[-1] == 0 and any(codes)
-    for path in (tmp_path / "runs").glob(".*.tmp"):  # an hour later, in which nobody has touched them
-        os.utime(path, (0, 0))
-    sweep(tmp_path / "runs")
-    check_same(quiet, tmp_path / "runs", 6)
+    chance, hit = random.Random(0), 0
+    for part in (1.0, 0.5, 0.25, 0.125):
+        moments = [chance.uniform(0, part / KILLS) * seconds for _ in range(KILLS)]
+        attempts: list[dict[str, Any]] = [{"world": 2, "kill": [chance.choice((-1, 0, 1)), moment]} for moment in moments]
+        folder = tmp_path / str(part)
+        found, _ = run(folder, [*attempts, {"world": 2}], "0,1,2")
+        codes = [attempt["code"] for attempt in found]
+        assert codes[-1] == 0
+        for path in (folder / "runs").glob(".*.tmp"):  # an hour later, in which nobody has touched them
+            os.utime(path, (0, 0))
+        sweep(folder / "runs")
+        check_same(quiet, folder / "runs", 6)
+        hit = sum(code != 0 for code in codes)
+        if hit >= KILLS // 2:
+            break
+    assert hit >= KILLS // 2
