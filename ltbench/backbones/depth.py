@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from timm.models import group_parameters
 from torch import nn
 
 from ltbench.errors import UserError
@@ -28,6 +27,8 @@ def depth_factors(backbone: nn.Module, decay: float) -> dict[int, float]:
     models: list[Any] = [module for module in backbone.modules() if hasattr(module, "group_matcher")]
     if not models:
         raise UserError("--layer-decay needs a backbone that is a whole model of timm, which says what its layers are")
+    from timm.models import group_parameters  # takes seconds, which runs of other backbones need not wait
+
     factors: dict[int, float] = {}
     for model in models:
         named = dict(model.named_parameters())

@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _summary(record: Record, remark: str | None) -> Iterator[str]:
     from ltbench.results.tested import tell_tested
+    from ltbench.running.tuning.judged import tell_judged, tell_score
     from ltbench.terms.shots import USUAL
 
     task, split, core = record.task, record.split, record.core
@@ -74,6 +75,11 @@ def _summary(record: Record, remark: str | None) -> Iterator[str]:
     counts = split.class_counts
     yield (f"split: {len(counts)} classes of {max(counts, default=0)} to {min(counts, default=0)} training images, "
            f"{sum(counts):,} in all; {sum(split.test_counts):,} test images; {task.imbalance}; sha256 {split.hash}")
+    if split.held_out is not None and (judged := tell_judged(split.held_out, "held-out")):
+        yield f"figures on held-out images are {judged}"
+    if (tuning := record.tuning) is not None and tuning.trials:
+        best = tell_score(max(trial.score or 0.0 for trial in tuning.trials), tuning.validation.counts)
+        yield f"tuned: {', '.join(tuning.space)}; best of {len(tuning.trials)} trials: {best}"
     if record.metrics is not None:
         if tested := tell_tested(counts, split.test_counts, record.protocol.bounds):
             yield f"figures are {tested}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 from ltbench.data.encoded import USUAL
 from ltbench.data.files import FileImages
-from ltbench.data.own import ROLES, OwnImages, own_files, own_path, safe_name
+from ltbench.data.own import OwnImages, own_files, own_path, safe_name
+from ltbench.data.part_folders import folders_within, part_folders, refuse_parts, role_of
 from ltbench.data.paths import Paths
 from ltbench.data.walking import ignored, images_below
 from ltbench.errors import UserError
@@ -31,33 +34,39 @@ def open_folder(typed: str) -> OwnImages:
 
 
 def _open(root: Path) -> OwnImages:
-    parts = _parts(root)
+    roles = part_folders(str(root), {name: _folders(root / name) if role_of(name) else () for name in _folders(root)})
+    parts = {role: root / name for name, role in roles.items()}
     names = _folders(parts.get("train", root))
+    if "train" in parts and "test" not in parts:
+        _say_unread(root, parts, names)
     train = _scan(parts.get("train", root), names)
+    if not parts:
+        refuse_parts(str(root), folders_within(map(os.fsdecode, train.paths.names())))
     held_out = {role: _scan(parts[role], names) for role in ("test", "val") if role in parts}
     test = held_out.pop("test", None) or held_out.pop("val", None)
-    return OwnImages(f"folder:{safe_name(root.name)}", tuple(map(os.fsdecode, names)), train, test, held_out.get("val"))
+    return OwnImages(f"folder:{safe_name(root.name)}", tuple(names), train, test, held_out.get("val"))
 
 
-def _parts(root: Path) -> dict[str, Path]:
-    """Return the folders of the parts by their roles: none where class folders lie in the root itself."""
-    folders = [root / os.fsdecode(name) for name in _folders(root)]
-    found = [(ROLES[folder.name.lower()], folder) for folder in folders if folder.name.lower() in ROLES]
-    parts = dict(found)
-    if "train" not in parts or not _folders(parts["train"]):
-        return {}  # a class may be called "test", or "train"
-    if len(parts) < len(found):
-        names = ", ".join(repr(folder.name) for _, folder in found)
-        raise UserError(f"{str(root)!r} must have one folder for each of training, validation and testing, got {names}")
-    return parts
+def _say_unread(root: Path, parts: dict[str, Path], classes: list[str]) -> None:
+    """Warn of a folder that looks like one to test on, but is not called so."""
+    for name in _folders(root):
+        if root / name in parts.values():
+            continue
+        with suppress(OSError):  # what may not be entered is no part
+            if set(classes) & {name, *_folders(root / name)}:
+                tested = f"{parts['val'].name!r} is tested on" if "val" in parts else "a fifth of each class is set apart"
+                print(f"warning: {name!r} beside {parts['train'].name!r} is not read, for its name is that of no part, such as "
+                      f"'test': {tested}", file=sys.stderr)
+                return
 
 
-def _folders(folder: Path) -> list[bytes]:
+def _folders(folder: Path) -> list[str]:
     with os.scandir(os.fsencode(folder)) as entries:
-        return sorted(entry.name for entry in entries if not ignored(entry.name) and entry.is_dir())
+        found = sorted(entry.name for entry in entries if not ignored(entry.name) and entry.is_dir())
+    return list(map(os.fsdecode, found))  # in the order of their bytes
 
 
-def _scan(folder: Path, classes: list[bytes]) -> FileImages:
+def _scan(folder: Path, classes: list[str]) -> FileImages:
     """List the images of a part.
 
     Args:
@@ -67,12 +76,12 @@ def _scan(folder: Path, classes: list[bytes]) -> FileImages:
     labels: list[int] = []
     numbers = {name: k for k, name in enumerate(classes)}
     for name in _folders(folder):
-        inside = folder / os.fsdecode(name)
+        inside = folder / name
         if name not in numbers:
             raise UserError(f"{str(folder)!r} must hold no class that the training part lacks, got {inside.name!r}")
         images = images_below(os.fsencode(inside))
         if not images:
             raise UserError(f"class folder {str(inside)!r} must hold {USUAL}, got none")
-        found += (os.path.join(name, image) for image in images)
+        found += (os.path.join(os.fsencode(name), image) for image in images)
         labels += [numbers[name]] * len(images)
     return own_files((Paths(folder, found), torch.tensor(labels, dtype=torch.int64)))

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ltbench.data.arrays import Bytes, Floats
-from ltbench.data.modes import jpeg2000_bits, to_rgb
+from ltbench.data.modes import check_jpeg2000, to_rgb
 from ltbench.data.thin import enlarged_window, source_of
 from ltbench.data.windows import plain_size, random_window
 from ltbench.errors import UserError
@@ -72,8 +72,8 @@ def _decoded(content: Bytes) -> Picture:
     with Image.open(io.BytesIO(content.tobytes())) as image:
         if image.format == "EPS":
             raise UserError("an EPS is a program, which ltbench does not run")
-        if image.format == "JPEG2000" and image.mode in ("RGB", "RGBA", "LA") and (bits := jpeg2000_bits(content.tobytes())) > 8:
-            raise UserError(f"mode {image.mode} of a JPEG 2000 of {bits} bits would have its white as black; save it as a PNG")
+        if image.format == "JPEG2000":
+            check_jpeg2000(image.mode, content.tobytes())
         plain = image.format == "JPEG" and image.mode in ("RGB", "L")  # each library has a CMYK conversion of its own
         pixels = _plain_jpeg(content) if plain else None
         if pixels is not None:

@@ -32,19 +32,36 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") and image.format in _SIXTEEN_BITS or (image.mode, image.format) == ("I", "PPM"):
         image = _eight_bits(image)
     elif image.mode[0] in "IF" or _has_sign(image):
-        mode = image.mode if image.mode[0] in "IF" else f"{image.mode} with a sign"  # of L and its kin, the mode does not tell
-        raise UserError(f"mode {mode} of a file of format {image.format} does not say which gray values are black and white; "
-                        "save it as a PNG of 8 or 16 bits")
+        # of L and its kin, the mode does not tell
+        raise _no_white(image.mode if image.mode[0] in "IF" else f"{image.mode} with a sign", image.format)
     elif image.mode == "La":
         image = image.convert("LA")  # divided by the transparency; what is RGBA comes so
     return image.convert("RGB")
 
 
-def jpeg2000_bits(content: bytes) -> int:
-    """Return how many bits the widest component of a JPEG 2000 has: of more than 8 Pillow rounds colors up to 256, which is 0."""
-    start = content.find(_SIZES)
-    count = int.from_bytes(content[start + 40:start + 42], "big")
-    return max(((byte & 0x7F) + 1 for byte in content[start + 42:start + 42 + 3 * count:3]), default=0)
+def check_jpeg2000(mode: str, content: bytes) -> None:
+    """Look into the header of a JPEG 2000, for the mode does not tell what its values are.
+
+    Args:
+        mode: In which Pillow opens it.
+
+    Raises:
+        UserError: If values have a sign, which Pillow shifts by half their range; or more than 8 bits in another mode than
+            that of gray values of 16: Pillow rounds them up to 256, which is 0.
+    """
+    _, _, sizes = content.partition(_SIZES)
+    count = int.from_bytes(sizes[36:38], "big")
+    depths = sizes[38:38 + 3 * count:3]  # of each component: whether it has a sign in the upper bit, and its bits less one
+    if any(depth & 0x80 for depth in depths):
+        raise _no_white(f"{mode} with a sign", "JPEG2000")
+    bits = max((depth + 1 for depth in depths), default=0)
+    if bits > 8 and mode != "I;16":
+        raise UserError(f"mode {mode} of a JPEG 2000 of {bits} bits would have its white as black; save it as a PNG")
+
+
+def _no_white(mode: str, kind: str | None) -> UserError:
+    return UserError(f"mode {mode} of a file of format {kind} does not say which gray values are black and white; "
+                     "save it as a PNG of 8 or 16 bits")
 
 
 def _has_sign(image: Image.Image) -> bool:

@@ -15,7 +15,8 @@ import torch
 from ltbench.data.encoded import USUAL
 from ltbench.data.labels import class_numbers
 from ltbench.data.listed import LARGE, LARGE_RESIZED
-from ltbench.data.own import ROLES, OwnImages, own_path, safe_name
+from ltbench.data.own import OwnImages, own_path, safe_name
+from ltbench.data.part_folders import folders_within, part_folders, refuse_parts, role_in, role_of
 from ltbench.data.paths import Paths
 from ltbench.data.tar_images import Shards, TarImages
 from ltbench.data.tar_members import Member, read_members
@@ -23,7 +24,6 @@ from ltbench.errors import UserError
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
-_ROLE = re.compile(rf"(?<![a-z])(?:{'|'.join(ROLES)})(?![a-z])")
 
 
 class _Image(NamedTuple):
@@ -52,6 +52,8 @@ def open_tar(typed: str) -> OwnImages:
     images = [image for shard, file in enumerate(files) for image in _images(shard, file, members[file], labelled)]
     if not images:
         raise UserError(f"{name} must hold {USUAL}, got none")
+    if not labelled:
+        images = _in_folders(str(pattern), images, files)
     parts = _parts(images, files)
     classes = class_numbers(name, {image.label for image in parts["train"]}, numbered=labelled)
     train, test, val = (_source(files, parts[part], classes) if part in parts else None for part in ("train", "test", "val"))
@@ -64,7 +66,7 @@ def open_tar(typed: str) -> OwnImages:
 def _name(pattern: Path) -> str:
     """Return the last part of a path that says what the images are: no wildcard, and no name of a part."""
     for part in (pattern.stem if pattern.suffix == ".tar" else pattern.name, *(folder.name for folder in pattern.parents)):
-        if not re.search(r"[*?\[{]", part) and part.lower() not in ROLES:
+        if not re.search(r"[*?\[{]", part) and role_of(part) is None:
             return part
     return ""
 
@@ -101,20 +103,64 @@ def _expanded(text: str) -> Iterator[str]:
 
 
 def _images(shard: int, file: Path, members: list[Member], labelled: bool) -> Iterator[_Image]:
-    """Yield the images of a file with class and part: a folder in the tar tells the part, else the file's name, else its folder.
+    """Yield the images of a file with class and part, which its name tells, else its folder's.
 
     Args:
-        labelled: Whether classes stand beside the images; else an image lies in a folder of its class.
+        labelled: Whether classes stand beside the images; the innermost folder in the tar may then tell the part before others.
     """
-    named = _ROLE.findall(file.stem.lower())
-    outer = named[0] if named else file.parent.name.lower()
+    outer = role_in(file.stem) or role_of(file.parent.name)
     for member in members:
-        *folders, _ = member.name.split("/")
-        label = member.label if labelled else folders.pop() if folders else None
-        if label is None:
-            raise UserError(f"image {member.name!r} of {str(file)!r} must have its class beside it, in a .cls or as 'label' in a "
-                            ".json" + ("" if labelled else ", or lie in a folder of its class"))
-        yield _Image(shard, member, ROLES.get(folders[-1].lower() if folders else "", ROLES.get(outer)), label)
+        folder = os.path.dirname(member.name)
+        label = member.label if labelled else folder
+        if not label:
+            raise _unclassed(member, file, labelled)
+        yield _Image(shard, member, labelled and role_of(os.path.basename(folder)) or outer, label)
+
+
+def _unclassed(member: Member, file: Path, labelled: bool) -> UserError:
+    return UserError(f"image {member.name!r} of {str(file)!r} must have its class beside it, in a .cls or as 'label' in a "
+                     ".json" + ("" if labelled else ", or lie in a folder of its class"))
+
+
+def _in_folders(where: str, images: list[_Image], files: list[Path]) -> list[_Image]:
+    """Return images with the class and the part that their folders tell, as ``folder:`` reads the tree of all shards.
+
+    Folders around the whole tree are no part of it. Where shards tell the parts, each part may have such folders of its own.
+    """
+    root = len(_root([image.member.name for image in images]))
+    within = folders_within(image.member.name[root:] for image in images)
+    roles = part_folders(where, within)
+    if any(image.part == "train" for image in images):
+        roles = roles if roles.keys() >= within.keys() else {}  # "train" beside "bus" is a class
+    elif not roles:
+        refuse_parts(where, within)
+        images = [image._replace(part="train") for image in images]  # shards called "test" and "val" alone
+    others: dict[str | None, list[str]] = {}
+    tops = [image.member.name[root:].split("/")[0] for image in images]
+    for top, image in zip(tops, images, strict=True):
+        if top not in roles:
+            others.setdefault(image.part, []).append(image.member.name)
+    roots = {part: _root(names) for part, names in others.items()}
+    shared = roots.get("train", "")
+    classes = {name[len(shared):].split("/")[0] for name in others.get("train", ())}
+    for part, own in roots.items():
+        if own.startswith(shared) and own[len(shared):].split("/")[0] in classes:  # all images of the part are of one class
+            roots[part] = shared
+    told = []
+    for top, image in zip(tops, images, strict=True):
+        above = root + len(top) + 1 if top in roles else len(roots[image.part])
+        label, inside, _ = image.member.name[above:].partition("/")
+        if not inside:
+            raise _unclassed(image.member, files[image.shard], labelled=False)
+        told.append(image._replace(part=roles.get(top, image.part), label=label))
+    return told
+
+
+def _root(names: list[str]) -> str:
+    """Return the folders that all class folders lie in, with a slash behind; nothing where there are none."""
+    folders = {os.path.dirname(name) for name in names}
+    shared = os.path.commonpath(folders if len(folders) > 1 else map(os.path.dirname, folders))
+    return f"{shared}/" if shared else ""
 
 
 def _parts(images: list[_Image], files: list[Path]) -> dict[str, list[_Image]]:

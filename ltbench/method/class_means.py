@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ltbench.method.distances import SHORTEST
 from ltbench.system.mapped import row_blocks
+
+_ORIGIN = 1e-6  # of the longest mean, in length: as near to the origin as rounding leaves a mean that is there
 
 
 def class_means(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
@@ -40,13 +41,13 @@ def class_centroids(features: Tensor, labels: Tensor, num_classes: int, *, point
         features: Shape (N, D).
         labels: Shape (N,).
         num_classes: C.
-        pointing: Whether a mean at the origin counts as none, too: for cosines, under which it would never move.
+        pointing: Whether a mean at the origin counts as none, too: for cosines, which it has with no feature.
     """
     means = class_means(features, labels, num_classes)
     present = torch.bincount(labels, minlength=num_classes) > 0
     if pointing:
         lengths = means.norm(dim=1)
-        present &= lengths > SHORTEST * lengths.max()
+        present &= lengths > _ORIGIN * lengths.max()
     if present.any():
         means[~present] = means[present].mean(dim=0)
     return means

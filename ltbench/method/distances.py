@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-SHORTEST = 1e-6  # of the longest prototype, in length: what is shorter has no direction
+_SHORT = 0.01  # of the prototypes' mean length: the cosine of a shorter vector goes to 0 with it
 _ROWS = 1024  # prototypes at a time on a processor, 8 MB at D = 2,048
 
 
@@ -163,8 +163,9 @@ def euclidean_distance(x: Tensor, c: Tensor) -> Tensor:
 def cosine_distance(x: Tensor, c: Tensor) -> Tensor:
     """Return 1 - cos(x_b, c_k), from 0 to 2, shape (B, C), in at least float32.
 
-    A vector shorter than a millionth of the longest prototype has no direction: its distances are 1 and its gradient 0. The
-    slope of a direction grows as the vector shrinks, so that one step on such a vector would throw it out of sight.
+    The slope of a direction grows as the vector shrinks, without bound: one step on a short prototype would throw it out of
+    sight. So cosines of a vector shorter than a hundredth of the prototypes' mean length fall in proportion to its own, to 0 at
+    the origin, from where it can come back.
 
     Args:
         x: Features, shape (B, D).
@@ -173,13 +174,13 @@ def cosine_distance(x: Tensor, c: Tensor) -> Tensor:
     # For unit vectors ||x - c||^2 = 2 - 2 cos; half of it keeps small angles that 1 - cos rounds away.
     with torch.autocast(x.device.type, enabled=False):
         x, c = _full_precision(x, c)
-        shortest = SHORTEST * c.detach().norm(dim=1).max() if len(c) else c.new_zeros(())
-        (x, no_x), (c, no_c) = _direction(x, shortest), _direction(c, shortest)
-        return (0.5 * pairwise_squared_distance(x, c)).masked_fill(no_x | no_c.T, 1)
+        length = c.detach().norm(dim=1).mean() if len(c) else c.new_zeros(())
+        short = _SHORT * length.masked_fill(length == 0, 1)
+        (x, lacks_x), (c, lacks_c) = _direction(x, short), _direction(c, short)
+        return 0.5 * (pairwise_squared_distance(x, c) + (lacks_x + lacks_c.T))
 
 
-def _direction(rows: Tensor, shortest: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows at length 1, and which of them, as a column, are too short for that and are 0 instead."""
-    norms = rows.norm(dim=1, keepdim=True)
-    none = norms <= shortest
-    return (rows / norms.masked_fill(none, 1)).masked_fill(none, 0), none
+def _direction(rows: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
+    """Return rows at length 1, shorter ones over ``short``, and what their squares lack of 1, as a column: exactly 0 for most."""
+    lacking = (1 - (rows / short).square().sum(dim=1, keepdim=True)).clamp_min(0)
+    return rows / rows.norm(dim=1, keepdim=True).clamp_min(short), lacking

@@ -14,6 +14,7 @@ from ltbench.method.hyperparameters import format_value
 from ltbench.planning.expression import parse
 from ltbench.results.schema import Record, RecordedStage
 from ltbench.results.tested import tell_tested
+from ltbench.running.tuning.judged import tell_judged
 from ltbench.trust.remark import Remark, error, warning
 from ltbench.trust.tuning import check_trials
 
@@ -34,6 +35,8 @@ def check_fields(record: Record) -> Iterator[Remark]:
     if record.metrics is not None and (tested := tell_tested(record.split.class_counts, record.split.test_counts,
                                                                  record.protocol.bounds)):
         yield warning("metrics.accuracy", f"is {tested}")
+    if record.split.held_out is not None and (judged := tell_judged(record.split.held_out, "held-out")):
+        yield warning("split.held_out", f"figures on these images are {judged}")
 
 
 def _unprintable(value: Any, path: str) -> Iterator[Remark]:

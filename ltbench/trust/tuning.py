@@ -11,8 +11,9 @@ from ltbench.method.hyperparameters import search_space
 from ltbench.method.search import Range, range_from
 from ltbench.registry.discovery import Registry
 from ltbench.results.schema import Record, Trial
+from ltbench.running.tuning.judged import tell_judged
 from ltbench.running.tuning.validation import OWN, trial_data
-from ltbench.trust.remark import Level, Remark, error
+from ltbench.trust.remark import Level, Remark, error, warning
 
 
 def check_trials(record: Record) -> Iterator[Remark]:
@@ -22,6 +23,8 @@ def check_trials(record: Record) -> Iterator[Remark]:
         if claimed:
             yield error("tuning_trials", f"must be 0 where no trial is recorded, got {claimed}")
         return
+    if tuning.trials and (judged := tell_judged(tuning.validation.counts, "validation")):
+        yield warning("tuning.trials", f"scores are {judged}")
     trials, budget = tuning.trials, tuning.budget.trials if tuning.space else 0
     if not len(trials) == claimed == budget:
         yield error("tuning_trials", f"must be {budget}, of which the record holds {len(trials)}, got {claimed}")

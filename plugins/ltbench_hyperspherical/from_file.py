@@ -13,7 +13,7 @@ from torch import Tensor
 import ltbench
 
 _DIGITS = 16  # of the hash, at least
-_LENGTH = 1e-3  # by which a prototype's may differ from 1
+_LENGTH = 1e-2  # by which a prototype's may differ from 1; of the released ones' some are .9986
 
 
 def read_prototypes(name: str, sha256: str, dim: int, count: int) -> Tensor:

@@ -30,6 +30,7 @@ def ltbench_methods() -> Iterable[MethodSpec]:
              "learns how much each eigendirection of a class counts in the distance to its mean"),
         spec("bn_stats", "ltbench_ncm.bn_stats:BatchNormStatistics", "estimates batch-norm statistics again on the final weights",
              needs_classifier=True, kind="tool"),
-        spec("learning_curve", "ltbench_ncm.learning_curve:LearningCurve", "notes the training accuracy by split in every epoch",
+        spec("learning_curve", "ltbench_ncm.learning_curve:LearningCurve",
+             "notes accuracy by split in every epoch, on images trained on and on images held out",
              stages=frozenset({1, 2}), kind="tool"),
     ]

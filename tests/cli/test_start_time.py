@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +34,11 @@ def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
 def test_the_probe_sees_what_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", PROBE, "methods", "ce"], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1].startswith("imported: ['torch'")
+
+
+@pytest.mark.slow
+def test_a_small_run_imports_no_library_that_it_does_not_use(tmp_path: Path) -> None:
+    """They take as long as torch: timm (which takes torchvision along) and scikit-learn (scipy, pandas)."""
+    run = ["run", "--cpu", "--protocol", "smoke", "--methods", "ce", "--seeds", "0", "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", PROBE, *run], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "imported: ['torch', 'accelerate', 'numpy', 'safetensors'] 0"

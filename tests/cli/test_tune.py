@@ -17,6 +17,7 @@ from ltbench.training.stages import StageRunner
 from ltbench.trust.ground import Ground
 from ltbench.trust.record import check_record
 from tests.cli.test_run import refusal
+from tests.support.own_images import write_classes
 
 SMOKE = ["--trials", "3", "--cpu", "--protocol", "smoke", "--seeds", "0"]
 
@@ -58,6 +59,21 @@ def test_every_expression_gets_the_same_trials_and_a_run_with_what_was_chosen(ca
     for path in Path("runs").glob("*.json"):
         _, findings = check_record(path, load_registry(strict=False), Ground(load_registry(strict=False), None))
         assert [finding for finding in findings if finding.level == "error"] == []
+
+
+def test_a_score_over_fewer_classes_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    write_classes(Path("one/train"), {"cat": 6, "dog": 6, "elk": 1})
+    write_classes(Path("one/test"), {"cat": 1, "dog": 1, "elk": 1})
+    assert main(["tune", "post_la", *SMOKE[2:], "--trials", "1", "--dataset", "folder:one", "--image-size", "32"]) == 0
+    tuning, told = found("runs")["post_la"].tuning, "over 2 of 3 classes: the others have no validation image"
+    assert tuning.validation.counts == [1, 1, 0]
+    score = f"{tuning.trials[0].score:.2f} % of the validation part, {told}\n"
+    assert f"[trial 1/1] post_la with post_la.tau=1.646: {score}" in capsys.readouterr().err
+    (path,) = map(str, Path("runs").glob("*.json"))
+    assert main(["show", path]) == 0
+    assert f"tuned: post_la.tau; best of 1 trials: {score}" in capsys.readouterr().out
+    assert main(["check", path]) == 0
+    assert f"{path}: warning: tuning.trials: scores are {told}\n" in capsys.readouterr().out
 
 
 def test_a_killed_study_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

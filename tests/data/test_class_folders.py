@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -49,11 +50,71 @@ def part_counts(parts: Parts) -> list[int | None]:
     ({"train": 6}, [10, 2, None]),  # 12 images, one of six set apart in each class
     ({"train": 3, "test": 2, "unlabeled": 5}, [6, 4, None]),
     ({"Training": 3, "testing": 2}, [6, 4, None]),
+    ({"training_set": 3, "test_set": 2}, [6, 4, None]),
+    ({"Train Set": 3, "Test Set": 2, "validation-data": 1}, [6, 4, 2]),
+    ({"train_images": 3, "testset": 2}, [6, 4, None]),
+    ({"train": 3, "Test Images": 2}, [6, 4, None]),
 ])
 def test_parts_are_used_as_they_are(tmp_path: Path, folders: dict[str, int], counts: list[int | None]) -> None:
     for name, count in folders.items():
         write_classes(tmp_path / name, {"a": count, "b": count})
     assert part_counts(open_folder(str(tmp_path)).load(None)) == counts
+
+
+@pytest.mark.parametrize(("folders", "told"), [
+    (["train/a", "train/b", "heldout/b"], "'heldout' beside 'train' is not read, .*: a fifth of each class is set apart"),
+    (["Training Set/a", "Training Set/b", "val/a", "val/b", "test_v2/a"],
+     "'test_v2' beside 'Training Set' is not read, .*: 'val' is tested on"),
+    (["train/day", "train/night", "bus/day", "bus/night"], "'bus' beside 'train' is not read, .*"),
+    (["train/a", "train/b", "b"], "'b' beside 'train' is not read, .*"),
+    (["train/a", "train/b", "test/a", "test/b", "heldout/a"], None),
+    (["train/a", "train/b", "test_images", "docs/pages"], None),  # images without classes, and something else
+])
+def test_what_may_be_a_test_part_and_is_not_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], folders: list[str],
+                                                         told: str | None) -> None:
+    for folder in folders:
+        write_classes(tmp_path / folder, {".": 3})
+    open_folder(str(tmp_path))
+    err = capsys.readouterr().err
+    assert re.fullmatch(f"warning: {told}\n", err) if told else not err
+
+
+@pytest.mark.parametrize(("folders", "told"), [
+    (["cat", "dog", "elk", "test/cat", "test/dog", "test/elk"], "'test' with folders called like the classes 'cat', 'dog', 'elk'"),
+    (["cat", "dog", "test_v2/cat"], "'test_v2' with folders called like the classes 'cat'"),
+    (["cat", "dog", "heldout/cat", "heldout/dog", "more/cat", "more/dog"],
+     "'heldout' with folders called like the classes 'cat', 'dog'"),
+    (["pets_train/cat", "pets_train/dog", "pets_test/cat", "pets_test/dog"],
+     "'pets_test' and 'pets_train', which look like parts: they hold 'cat', 'dog'"),
+    (["images/cat", "images/dog", "test/cat", "test/dog"], "'test' and 'images', which look like parts: they hold 'cat', 'dog'"),
+    (["seg_train/seg_train/cat", "seg_test/seg_test/cat"],
+     "'seg_test' and 'seg_train', which look like parts: they hold 'seg_test', 'seg_train'"),
+    (["pets/train/cat", "pets/test/cat", "misc"], "'pets/test', 'pets/train'"),
+])
+def test_classes_that_look_like_parts_are_refused(tmp_path: Path, folders: list[str], told: str) -> None:
+    for folder in folders:
+        write_classes(tmp_path / folder, {".": 3})
+    with pytest.raises(UserError) as caught:
+        open_folder(str(tmp_path))
+    assert str(caught.value) == (f"{str(tmp_path)!r} must hold folders of classes, or of parts called 'train', 'test' or 'val', "
+                                 f"got {told}")
+
+
+@pytest.mark.parametrize("folders", [
+    ["oak/indoor", "oak/outdoor", "elm/indoor", "elm/outdoor"],
+    ["freight train/day", "freight train/night", "passenger train/day", "passenger train/night"],
+    ["test tube/left", "test tube/right", "beaker/left", "beaker/right"],
+    ["valid/may", "valid/june", "invalid/may", "invalid/june"],
+    ["cat/dog", "cat/elk", "dog/cat", "dog/elk", "elk/cat", "elk/dog"],  # taken for
+    ["red", "green", "blue", "mixed/red", "mixed/green"],
+    ["cat/cat", "dog/dog"],
+    ["vehicle/train", "vehicle/bus", "animal/cat", "animal/dog"],
+])
+def test_folders_in_class_folders_are_no_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str], folders: list[str]) -> None:
+    for folder in folders:
+        write_classes(tmp_path / folder, {".": 3})
+    classes = sorted({folder.split("/")[0] for folder in folders})
+    assert open_folder(str(tmp_path)).class_names == tuple(classes) and not capsys.readouterr().err
 
 
 def test_a_class_may_be_called_test_or_train(tmp_path: Path) -> None:

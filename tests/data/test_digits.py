@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.machinery import ModuleSpec
+from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import load_digits
 
 from ltbench.data.digits import DigitsLT
 from ltbench.data.longtail import make_split
 from ltbench.data.parts import Parts, TensorImages
+from ltbench.errors import UserError
 
 
 def test_parts_are_all_digits_once(digits: Parts) -> None:
@@ -55,3 +59,11 @@ def test_protocols() -> None:
     quick = DigitsLT.protocols["quick"]
     assert (quick.schedule, quick.lr, quick.batch_size) == ("one_cycle", 0.1, 32)
     assert all("flip" not in protocol.augmentation for protocol in DigitsLT.protocols.values())
+
+
+@pytest.mark.parametrize("library", ["not there", "without its table"])
+def test_a_broken_library_is_one_line(library: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = None if library == "not there" else ModuleSpec("sklearn", None, origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr("ltbench.data.digits.find_spec", lambda name: found)
+    with pytest.raises(UserError, match="scikit-learn.*; `ltbench doctor` says what is installed"):
+        DigitsLT().load(None)

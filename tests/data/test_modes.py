@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import struct
@@ -106,6 +107,10 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "8 bits with a sign": (lambda: tiff(bytes([0, 127, 128, 255]), 4, bits=[8], photometric=1, signed=True), "L with a sign",
                            "TIFF"),
     "8 bits with a sign, rewritten": (lambda: plain("L", 200, "TIFF", tiffinfo={339: 2}), "L with a sign", "TIFF"),
+    **{f"{mode} with a sign": (functools.partial(plain, mode, value, "JPEG2000", signed=True), f"{mode} with a sign", "JPEG2000")
+       for mode, value in (("L", 200), ("I;16", 40_000), ("LA", (200, 255)), ("RGB", (200, 10, 128)),
+                           ("RGBA", (200, 10, 128, 255)), ("CMYK", (200, 10, 128, 0)))},
+    "a bare JPEG 2000 with a sign": (lambda: plain("L", 200, "JPEG2000", signed=True, no_jp2=True), "L with a sign", "JPEG2000"),
     "fractions": (lambda: plain("F", 0.5, "TIFF"), "F", "TIFF"),
     "fractions in a PFM": (lambda: plain("F", 0.5, "PPM"), "F", "PPM"),
     "measurements": (lambda: fits(sixteen(300)), "I;16", "FITS"),
@@ -132,11 +137,11 @@ def test_what_has_no_known_white_is_refused(case: str) -> None:
                                   "values are black and white; save it as a PNG of 8 or 16 bits)")
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "CMYK", "L"])
 def test_a_jpeg_2000_of_more_than_8_bits_is_refused(mode: str) -> None:
     content = saved(Image.new(mode, (8, 8)), "JPEG2000")
     assert decoded(content).shape == (8, 8, 3)
-    for bits in (12, 16):  # as its header says; Pillow writes none such
+    for bits in (9, 12, 16):  # as its header says; Pillow writes none such
         start = content.index(b"\xff\x4f\xff\x51") + 42
         wide = bytearray(content)
         wide[start:start + 3 * len(mode):3] = bytes([bits - 1]) * len(mode)

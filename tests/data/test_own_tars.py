@@ -123,11 +123,78 @@ def test_a_tar_of_class_folders_is_the_folder(tmp_path: Path, digits_batch: tupl
     assert all(torch.equal(small[name], plain[name]) for name in plain)
 
 
+FLAT = [f"{name}/{row}.png" for name in ("cat", "dog") for row in range(5)]
+NESTED = [f"{name}/{where}/{row}.png" for name in ("cat", "dog") for where in ("indoor", "outdoor") for row in range(5)]
+UNEVEN = ["cat/0.png", "cat/1.png", "cat/day/0.png", "dog/day/late/0.png", "dog/night/0.png", "dog/dog/0.png"]
+TREES = {
+    "flat": FLAT, "nested": NESTED, "uneven": UNEVEN,
+    "parts": [f"{part}/{name}" for part, names in (("train", NESTED), ("Test", UNEVEN), ("dev", FLAT)) for name in names],
+    "Kaggle's parts": [f"{part}/{name}" for part in ("training_set", "test_set") for name in NESTED],
+    "a training part alone": [f"train/{name}" for name in NESTED],
+    "a validation part of one class": [*(f"{part}/{name}" for part in ("train", "test") for name in FLAT), "val/cat/day/x.png"],
+    "classes that are called like parts": [name.replace("cat", "train").replace("dog", "test") for name in FLAT],
+}
+
+
+def write_tree(root: Path, names: list[str]) -> Path:
+    """Write files that hold their names."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+    return root
+
+
+def split(dataset: OwnImages) -> list[dict[bytes, str]]:
+    """Return the names of the classes of each part's images."""
+    parts = dataset.load(None)
+    return [{part.read(row).tobytes(): dataset.class_names[label] for row, label in enumerate(part.labels.tolist())}
+            for part in (parts.train, parts.test, parts.val) if isinstance(part, EncodedImages)]
+
+
+@pytest.mark.parametrize("above", [".", "", "pets/", "./a/b/"])
+@pytest.mark.parametrize("tree", TREES)
+def test_a_tarred_tree_is_read_as_the_folder_is(tmp_path: Path, tree: str, above: str) -> None:
+    root = write_tree(tmp_path / "x", TREES[tree])
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for folder in sorted(root.iterdir()) if above else ():
+            tar.add(folder, os.path.join(above, folder.name))
+        if not above:  # as "tar cf x.tar x" has it
+            tar.add(root, "x")
+    folder, packed = open_folder(str(root)), open_tar(str(tmp_path / "x.tar"))
+    assert packed.class_names == folder.class_names
+    assert split(packed) == split(folder)
+
+
+@pytest.mark.parametrize("above", [("", ""), ("pets/", "pets/"), ("train/", "test/"), ("pets_train/", "pets_test/"), ("", "x/"),
+                                   ("a/train/", "b/")])
+@pytest.mark.parametrize("names", [FLAT, NESTED, UNEVEN])
+def test_shards_that_tell_the_parts_may_each_have_folders_around_the_classes(tmp_path: Path, names: list[str],
+                                                                             above: tuple[str, str]) -> None:
+    for part, around in zip(("train", "test"), above, strict=True):
+        for shard in range(2):
+            write_tar(tmp_path / f"{part}-{shard}.tar", [(around + name, f"{part} {name}".encode()) for name in names[shard::2]])
+    write_tar(tmp_path / "val-0.tar", [(f"{above[0]}dog/{name}", name.encode()) for name in ("day/0.png", "night/0.png")])
+    dataset = open_tar(str(tmp_path))
+    assert dataset.class_names == ("cat", "dog")
+    assert split(dataset) == [*({f"{part} {name}".encode(): name[:3] for name in names} for part in ("train", "test")),
+                              {b"day/0.png": "dog", b"night/0.png": "dog"}]
+
+
+def test_a_class_called_train_is_none_where_shards_tell_the_parts(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        names = [f"{name}/{when}/0.png" for name in ("train", "bus") for when in ("day", "night")]
+        write_tar(tmp_path / "set" / f"{part}.tar", [(name, f"{part} {name}".encode()) for name in names])
+        write_tar(tmp_path / "shards" / f"{part}_set" / "0.tar", [(name, f"{part} {name}".encode()) for name in names])
+    for folder in ("set", "shards"):
+        dataset = open_tar(str(tmp_path / folder))
+        assert dataset.class_names == ("bus", "train") and counts(dataset) == [[2, 2], [2, 2], None]
+
+
 @pytest.mark.parametrize("form", ["gnu", "pax"])
 def test_long_and_foreign_names(tmp_path: Path, form: str) -> None:
     deep = "/".join(["very long folder"] * 12)
     members = [(f"{deep}/{name}/{'ß' * 60}{row}.png", f"{name}{row}".encode()) for name in ("cät", "dog") for row in range(2)]
-    file = write_tar(tmp_path / "x.tar", [*members, ("dog/\udcff.JPG", b"raw")], FORMATS[form])
+    file = write_tar(tmp_path / "x.tar", [*members, (f"{deep}/dog/\udcff.JPG", b"raw")], FORMATS[form])
     dataset = open_tar(str(file))
     assert dataset.class_names == ("cät", "dog") and dataset.max_per_class == 1
     parts = dataset.load(None)

@@ -1,4 +1,4 @@
-"""Every pair of built-in methods in one first stage: planning refuses it, or it trains."""
+"""Pairs of built-in methods in one first stage, one in fifteen of them: planning refuses it, or it trains."""
 
 from __future__ import annotations
 

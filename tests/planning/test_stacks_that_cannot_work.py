@@ -1,4 +1,4 @@
-"""Every pair and triple of built-in methods, by planning: refused where a table written by hand says so; a sample is run."""
+"""Every pair of stages, and every triple on three first stages, by planning: refused where a table written by hand says so."""
 
 from __future__ import annotations
 

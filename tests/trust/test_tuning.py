@@ -17,6 +17,7 @@ from ltbench.results.schema import Record
 from ltbench.results.schema.validation import BrokenRecord, validate
 from ltbench.running.tuning.validation import trial_data
 from ltbench.terms.task import Task
+from ltbench.trust.fields import check_fields
 from ltbench.trust.tuning import check_space, check_trials, check_validation
 from tests.support import record_factory
 
@@ -91,6 +92,15 @@ def test_validation_counts_are_those_of_the_task(record: dict[str, Any], data: T
     assert record["tuning"]["validation"]["counts"] == held_out_counts(np.asarray(data.split.class_counts)).tolist()
     record["tuning"]["validation"]["counts"][0] += 1
     assert lines(record, data)[0].startswith("tuning.validation.counts: must be [")
+
+
+def test_scores_over_fewer_classes_are_told(record: dict[str, Any]) -> None:
+    record["tuning"]["validation"]["counts"] = [2, 2, 0]
+    assert [(one.level, one.field, one.message) for one in check_trials(Record.model_validate(record))] == [
+        ("warning", "tuning.trials", "scores are over 2 of 3 classes: the others have no validation image")]
+    record["split"]["held_out"] = [2, 2, 2, 0]
+    assert [one.message for one in check_fields(Record.model_validate(record)) if one.field == "split.held_out"] == [
+        "figures on these images are over 3 of 4 classes: the others have no held-out image"]
 
 
 def test_a_refused_or_diverged_trial_is_never_the_chosen_one(record: dict[str, Any], data: TaskData) -> None:

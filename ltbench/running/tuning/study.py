@@ -20,10 +20,11 @@ from ltbench.results.accuracy import per_class_counts, shot_accuracy
 from ltbench.results.evaluate import predict_test
 from ltbench.running.checks import check_budget
 from ltbench.running.runner import Runner
+from ltbench.running.tuning.judged import tell_score
 from ltbench.running.tuning.sampler import NAME, Sampler, require_optuna
 from ltbench.running.tuning.space import space_of, spelled
 from ltbench.running.tuning.trials import COMPLETED, DIVERGED, REFUSED, Trial, TrialFile
-from ltbench.running.tuning.validation import trial_data
+from ltbench.running.tuning.validation import Validation, trial_data
 
 
 class TrialFailed(Exception):
@@ -89,7 +90,7 @@ def tune(study: Study, runner: Runner) -> dict[str, Any]:
     if space:
         identity = json.dumps([content, base.on(data.fingerprint).key], sort_keys=True)
         file = TrialFile(study.folder / f"{base.file_name}.jsonl", hashlib.sha256(identity.encode()).hexdigest())
-        trials = _run(study, runner, data, file)
+        trials = _run(study, runner, data, validation, file)
     return {**content, "budget": {"trials": study.trials, "protocol": base.protocol.as_dict()},
             "trials": [asdict(trial) for trial in trials], "chosen": best(trials) if space else None}
 
@@ -106,7 +107,7 @@ def best(trials: Sequence[Trial]) -> int:
     return scores.index(max(scores))
 
 
-def _run(study: Study, runner: Runner, data: TaskData, file: TrialFile) -> list[Trial]:
+def _run(study: Study, runner: Runner, data: TaskData, validation: Validation, file: TrialFile) -> list[Trial]:
     """Replay the trials that are known, so that the sampler goes on where it was, and run the others."""
     main = runner.accelerator.is_main_process
     known: list[list[Trial]] = [file.read() if main else []]
@@ -123,7 +124,8 @@ def _run(study: Study, runner: Runner, data: TaskData, file: TrialFile) -> list[
             trial = _try(study, values, runner, data)
             if main:
                 file.add(number, trial)
-                said = trial.status if trial.status != COMPLETED else f"{trial.score:.2f} % of the validation part"
+                completed = trial.status == COMPLETED
+                said = tell_score(trial.score or 0.0, validation.counts) if completed else trial.status
                 print(f"[trial {number + 1}/{study.trials}] {study.base.expression} with {' '.join(spelled(values))}: {said}",
                       file=sys.stderr)
         sampler.tell(trial.score)

@@ -22,8 +22,8 @@ class Trial:
 
     Args:
         values: Of the tuned hyperparameters, by ``method.name``.
-        score: Mean accuracy over the classes of the validation part, in percent; 0 where the training diverged, None where a
-            method refused the values.
+        score: Mean accuracy over the classes that have validation images, in percent; 0 where the training diverged, None where
+            a method refused the values.
         status: ``completed``, ``diverged`` or ``refused``.
     """
 

@@ -121,6 +121,16 @@ def test_prototypes_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             stage_on(place, digits)
 
 
+def test_columns_as_the_released_ones_are_scaled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 100 prototypes in 3 dimensions some have length .9986, others 1.0009; the public code scales what it reads."""
+    monkeypatch.chdir(tmp_path)
+    name = saved(tmp_path, torch.eye(3) * torch.tensor([0.9986, 1.0009, 1.0]))
+    with pytest.raises(ltbench.UserError, match="prototypes_sha256 must be ") as told:
+        stage_on(name, "0" * 16, dim=3)
+    engine = stage_on(name, str(told.value).split("must be ")[1][:16], dim=3)
+    torch.testing.assert_close(engine.head.classifier.prototypes, torch.eye(3))
+
+
 @pytest.mark.parametrize(("write", "told"), [
     (lambda folder: saved(folder, 2 * torch.eye(2, 3)), "columns of length 1"),
     (lambda folder: saved(folder, torch.eye(2, 3), "v"), "a tensor w of shape"),

@@ -71,15 +71,33 @@ def test_the_letter_cannot_part_the_classes_at_ratio_100() -> None:
     assert (cosine_head(16.0)(AXES[1:]) + shift).argmax() == 1
 
 
-def test_a_vector_without_direction_has_distance_one_and_no_gradient() -> None:
-    x = torch.tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
-    c = torch.tensor([[1.0, 0.0], [0.0, 0.0], [1e-9, 0.0]], requires_grad=True)
+def test_a_short_vector_by_hand() -> None:
+    """Below .02, a hundredth of the prototypes' mean length, a vector of length .005 has a quarter of its cosine; 0 has none."""
+    x = torch.tensor([[3.0, 4.0], [0.0, 0.0], [0.003, 0.004]], requires_grad=True)
+    c = torch.tensor([[5.995, 0.0], [0.0, 0.0], [0.005, 0.0]], requires_grad=True)
     found = cosine_distance(x, c)
-    torch.testing.assert_close(found, torch.tensor([[0.4, 1.0, 1.0], [1.0, 1.0, 1.0]]))
-    torch.autograd.backward(found.square().sum())
-    assert x.grad is not None and c.grad is not None
-    assert not c.grad[1:].any() and not x.grad[1].any()
-    assert torch.isfinite(x.grad).all() and torch.isfinite(c.grad).all() and c.grad[0].any()
+    torch.testing.assert_close(found, torch.tensor([[0.4, 1.0, 0.85], [1.0, 1.0, 1.0], [0.85, 1.0, 0.9625]]))
+    torch.autograd.backward(found[0].sum())
+    assert c.grad is not None
+    torch.testing.assert_close(c.grad, torch.tensor([[0.0, -0.8 / 5.995], [-30.0, -40.0], [-30.0, -40.0]]))  # -(.6, .8) / .02
+
+
+@pytest.mark.parametrize("length", [0.0, 1e-30, 1e-9, 2e-6, 1e-4, 0.0099, 0.0101, 0.1])
+def test_a_short_prototype_comes_back_and_stays_among_the_others(length: float) -> None:
+    """Plain slopes of 1 / length throw one of 2e-6 to 10,000 times the others' length in the first of these steps."""
+    torch.manual_seed(0)
+    c = torch.nn.functional.normalize(torch.randn(6, 8), dim=1)
+    x, labels = c + 0.1 * torch.randn(6, 8), torch.arange(6)
+    c[3] = length * torch.nn.functional.normalize(torch.randn(8), dim=0)
+    c.requires_grad_()
+    optimizer = torch.optim.SGD([c], lr=0.1, momentum=0.9)
+    for _ in range(200):
+        loss = torch.nn.functional.cross_entropy(-4 * cosine_distance(x, c), labels)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        assert float(c.detach().norm(dim=1).max()) < 100
+    assert torch.equal(cosine_distance(x, c).argmin(dim=1), labels)
 
 
 def test_a_class_whose_centroid_is_the_origin_starts_among_the_others() -> None:
