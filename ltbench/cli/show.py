@@ -79,7 +79,7 @@ def _summary(record: Record, remark: str | None) -> Iterator[str]:
         yield f"figures on held-out images are {judged}"
     if (tuning := record.tuning) is not None and tuning.trials:
         best = tell_score(max(trial.score or 0.0 for trial in tuning.trials), tuning.validation.counts)
-        yield f"tuned: {', '.join(tuning.space)}; best of {len(tuning.trials)} trials: {best}"
+        yield f"tuned: {', '.join(tuning.space)}; trials: {len(tuning.trials)}; best: {best}"
     if record.metrics is not None:
         if tested := tell_tested(counts, split.test_counts, record.protocol.bounds):
             yield f"figures are {tested}"

@@ -20,7 +20,7 @@ from ltbench.errors import UserError
 Listed = tuple[Paths, Tensor]
 
 # A name may hold spaces, and in quotes anything; 18 digits fit int64.
-_LINE = re.compile(rb"""\s*(?:"((?:[^"]|"")+)"|(.*[^\s,;]))(?:[ \t]*[,;][ \t]*|[ \t]+)"?(\d{1,18})"?\s*""")
+_LINE = re.compile(rb"""\s*(?:"((?:[^"]|"")+)"|'([^']+)'|(.*[^\s,;]))(?:[ \t]*[,;][ \t]*|[ \t]+)["']?(\d{1,18})["']?\s*""")
 _HEADER = re.compile(rb"""\s*"?[a-z_ ]+"?[ \t,;]+"?(?:label|class|category|target)[a-z_ ]*"?\s*""", re.IGNORECASE)
 _SHOWN = 80  # bytes of a line that is wrong
 
@@ -64,8 +64,8 @@ def entries(file: Path, content: bytes) -> Iterator[tuple[int, bytes, int]]:
     for place, (number, line) in enumerate(lines):
         entry = _LINE.fullmatch(line)
         if entry is not None:
-            quoted, plain, label = entry.groups()
-            yield number, plain if quoted is None else quoted.replace(b'""', b'"'), int(label)
+            quoted, single, plain, label = entry.groups()
+            yield number, (single or plain) if quoted is None else quoted.replace(b'""', b'"'), int(label)
         elif place or _HEADER.fullmatch(line) is None:
             raise UserError(f"line {number} of {str(file)!r} must read 'path label', got {os.fsdecode(line[:_SHOWN])!r}")
 

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ltbench.data.beside import file_beside, say_unread
 from ltbench.data.files import FileImages
 from ltbench.data.labels import class_numbers, same_numbers
 from ltbench.data.lists import require_one_label, with_slashes
@@ -49,13 +50,27 @@ def open_csv(typed: str) -> OwnImages:
         UserError: If it cannot be read, a row is wrong, or a class cannot be trained or tested on.
     """
     file = own_path(typed, "csv:")
-    return _open("csv", file, _read_csv(file), file.parent)
+    return _open("csv", file, _with_parts(file, _read_csv), file.parent)
 
 
 def open_parquet(typed: str) -> OwnImages:
     """Read a Parquet file, or a folder of such files, that names images; images within it are for ``hf:``."""
     file = own_path(typed, "parquet:")
-    return _open("parquet", file, _read_parquet(file), file if file.is_dir() else file.parent)
+    return _open("parquet", file, _with_parts(file, _read_parquet), file if file.is_dir() else file.parent)
+
+
+def _with_parts(file: Path, read: Callable[[Path], Table]) -> Table:
+    """Read a table; one that tells no parts apart is joined with those of the test and validation parts beside it."""
+    table = read(file)
+    if "split" in table.columns:
+        return table
+    beside = {part: file_beside(file, part) for part in ("test", "val")}
+    tables = {"train": table, **{part: read(other) for part, other in beside.items() if other is not None}}
+    columns = {name for one in tables.values() for name in one.columns} - {"split"}
+    joined = {name: [text for one in tables.values() for text in one.columns.get(name, [""] * len(one.where))]
+              for name in columns}
+    joined["split"] = [part for part, one in tables.items() for _ in one.where]
+    return Table(joined, [where for one in tables.values() for where in one.where])
 
 
 def _open(family: str, file: Path, table: Table, folder: Path) -> OwnImages:
@@ -83,8 +98,6 @@ def _open(family: str, file: Path, table: Table, folder: Path) -> OwnImages:
 
 def _parts(table: Table, file: Path) -> dict[str, list[int]]:
     """Return the rows of each part."""
-    if "split" not in table.columns:
-        return {"train": list(range(len(table.where)))}
     parts: dict[str, list[int]] = {}
     for row, text in enumerate(table.columns["split"]):
         if text.lower() not in ROLES:
@@ -92,6 +105,8 @@ def _parts(table: Table, file: Path) -> dict[str, list[int]]:
         parts.setdefault(ROLES[text.lower()], []).append(row)
     if "train" not in parts:
         raise UserError(f"{str(file)!r} must have rows of the split 'train', got {' and '.join(parts)} alone")
+    if len(parts) == 1:
+        say_unread(file)
     return parts
 
 

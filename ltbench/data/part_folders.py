@@ -28,9 +28,10 @@ def role_in(name: str) -> str | None:
 def folders_within(names: Iterable[str]) -> dict[str, set[str]]:
     """Return the folders that files lie in by the first part of their paths, each with the names of the folders in it."""
     found: dict[str, set[str]] = {}
-    for name in names:
-        first, *more, _ = name.split("/")
-        found.setdefault(first, set()).update(more[:1])
+    for folder in dict.fromkeys(name.rpartition("/")[0] for name in names):
+        outer, *inner = folder.split("/")
+        if outer:
+            found.setdefault(outer, set()).update(inner[:1])
     return found
 
 

@@ -23,7 +23,7 @@ from ltbench.system.atomic import write_whole
 from ltbench.system.settings import data_workers
 
 _SHOWN = 3
-_RULES = b"3"  # of decoding: what older ones read, newer ones may refuse
+_RULES = b"4"  # of decoding: what older ones read, newer ones may refuse
 Positions = Mapping[str, list[int]]
 
 

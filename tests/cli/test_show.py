@@ -58,15 +58,17 @@ def test_a_record_for_a_person(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_figures_of_a_choice_say_over_how_many_classes_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     value = record_factory.record()
-    tuning = {"expression": "ce", "space": {"ce.x": {"kind": "uniform", "low": 0.0, "high": 1.0}},
-              "sampler": {"name": "tpe", "seed": 0, "optuna": "5.0.0"}, "budget": {"trials": 2, "protocol": value["protocol"]},
-              "validation": {"source": "held out", "counts": [20, 20, 4, 0], "sha256": "ab" * 32}, "chosen": 1,
-              "trials": [{"values": {"ce.x": 0.5}, "score": None, "status": "refused"},
-                         {"values": {"ce.x": 0.25}, "score": 62.5, "status": "completed"}]}
+    tuning: dict[str, Any] = {
+        "expression": "ce", "space": {"ce.x": {"kind": "uniform", "low": 0.0, "high": 1.0}},
+        "sampler": {"name": "tpe", "seed": 0, "optuna": "5.0.0"}, "budget": {"trials": 2, "protocol": value["protocol"]},
+        "validation": {"source": "held out", "counts": [20, 20, 4, 0], "sha256": "ab" * 32}, "chosen": 1,
+        "trials": [{"values": {"ce.x": 0.5}, "score": None, "status": "refused"},
+                   {"values": {"ce.x": 0.25}, "score": 62.5, "status": "completed"}],
+    }
     for last, said in ((0, ", over 3 of 4 classes: the others have no validation image"), (3, "")):
         tuning["validation"]["counts"][3] = last
         assert _call(_write(tmp_path, tuning=tuning)) == 0
-        assert f"tuned: ce.x; best of 2 trials: 62.50 % of the validation part{said}" in capsys.readouterr().out.splitlines()
+        assert f"tuned: ce.x; trials: 2; best: 62.50 % of the validation part{said}" in capsys.readouterr().out.splitlines()
     told = "over 3 of 4 classes: the others have no held-out image"
     path = _write(tmp_path, split__held_out=[20, 20, 4, 0])
     assert _call(path) == 0 and f"figures on held-out images are {told}" in capsys.readouterr().out.splitlines()

@@ -71,7 +71,7 @@ def test_a_score_over_fewer_classes_says_so(capsys: pytest.CaptureFixture[str]) 
     assert f"[trial 1/1] post_la with post_la.tau=1.646: {score}" in capsys.readouterr().err
     (path,) = map(str, Path("runs").glob("*.json"))
     assert main(["show", path]) == 0
-    assert f"tuned: post_la.tau; best of 1 trials: {score}" in capsys.readouterr().out
+    assert f"tuned: post_la.tau; trials: 1; best: {score}" in capsys.readouterr().out
     assert main(["check", path]) == 0
     assert f"{path}: warning: tuning.trials: scores are {told}\n" in capsys.readouterr().out
 

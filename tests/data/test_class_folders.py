@@ -80,7 +80,8 @@ def test_what_may_be_a_test_part_and_is_not_read_is_told(tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize(("folders", "told"), [
-    (["cat", "dog", "elk", "test/cat", "test/dog", "test/elk"], "'test' with folders called like the classes 'cat', 'dog', 'elk'"),
+    (["cat", "dog", "elk", "test/cat", "test/dog", "test/elk"],
+     "'test' with folders called like the classes 'cat', 'dog', 'elk'"),
     (["cat", "dog", "test_v2/cat"], "'test_v2' with folders called like the classes 'cat'"),
     (["cat", "dog", "heldout/cat", "heldout/dog", "more/cat", "more/dog"],
      "'heldout' with folders called like the classes 'cat', 'dog'"),

@@ -1,15 +1,20 @@
-"""Whatever a list of images holds, it is read whole or refused in one line."""
+"""Whatever a list, a table or a tar of images holds, it is read whole or refused in one line."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import tarfile
 from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
 from ltbench.data.lists import read_list
+from ltbench.data.own import OwnImages
+from ltbench.data.own_tables import open_csv
+from ltbench.data.own_tars import open_tar
 from tests.support.properties import ATOMS, TEXTS, amounts, answered, holds
 
 CLASSES = 3
@@ -59,3 +64,63 @@ def test_any_json_is_read_or_refused(examples: int | None, tmp_path: Path) -> No
 
     holds(examples, check, held=st.fixed_dictionaries({"images": entries, "annotations": entries}) | TEXTS
           | st.dictionaries(st.sampled_from(["images", "annotations"]), entries | ATOMS))
+
+
+class Seen:
+    """Count the sets that could be opened, whose labels must be in range and whose images are no more than were written."""
+
+    def __init__(self) -> None:
+        self.sets = 0
+
+    def __call__(self, opened: OwnImages | None, most: int) -> None:
+        if opened is not None:
+            parts = opened.load(None)
+            labels = [part.labels for part in (parts.train, parts.test, parts.val) if part is not None]
+            assert all(0 <= label < opened.num_classes for part in labels for label in part.tolist())
+            assert 0 < sum(map(len, labels)) <= most
+            self.sets += 1
+
+
+@amounts(60)
+def test_any_table_is_read_or_refused(examples: int | None, tmp_path: Path) -> None:
+    file, seen = tmp_path / "pets.csv", Seen()
+    names = [f"{number}.jpg" for number in range(6)]
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode())
+    rows = st.tuples(st.sampled_from(names), st.sampled_from(["cat", "dog"]), st.sampled_from(["train", "test"])).map(",".join)
+    odd = st.sampled_from(["0.jpg,cat,val", "0.jpg,,train", "none.jpg,dog,test", "1.jpg,0,train", '"2.jpg",cat,test', "",
+                           "\ufeff", '"', "3.jpg;dog;train", "4.jpg,cat", "\x00", "path,label,split", "é.jpg,cat,train"])
+
+    def check(header: str, lines: list[str], more: list[str], ending: str) -> None:
+        file.write_text(ending.join([header, *lines, *more]), encoding="utf-8", newline="")
+        seen(answered(lambda: open_csv(str(file))), len(lines) + len(more))
+
+    headers = st.sampled_from(["path,label,split", "FILE,class,subset", "path,label,label", "label,file,split"])
+    holds(examples, check, header=headers, lines=st.lists(rows, max_size=6, unique_by=lambda row: row[0]),
+          more=st.lists(odd, max_size=2), ending=st.sampled_from(["\n", "\r\n", "\n\n"]))
+    assert seen.sets
+
+
+@amounts(40)
+def test_any_tar_is_read_or_refused(examples: int | None, tmp_path: Path) -> None:
+    file, seen = tmp_path / "pets.tar", Seen()
+    folders = st.sampled_from(["cat", "dog", "train/cat", "train/dog", "test/cat", "test/dog", "./cat", "pets/cat/day", ".", "..",
+                               "", "a b", "._x", "é", "cat\n"])
+    classes = st.sets(st.sampled_from("12345"), max_size=4)
+    odd = st.tuples(folders, st.sampled_from(["6", "7", "._8", ""]),
+                    st.sampled_from([".png", ".JPEG", ".cls", ".json", ".mask.png", ""]),
+                    st.sampled_from([b"", b"0", b"1", b"-1", b"cat", b"{}", b'{"label": 1}', b"\xff"]))
+
+    def check(above: str, cats: set[str], dogs: set[str], more: list[tuple[str, str, str, bytes]]) -> None:
+        entries = [(above + folder, name, ".png", name.encode())
+                   for folder, names in (("cat", cats), ("dog", dogs)) for name in names]
+        with tarfile.open(file, "w") as archive:
+            for folder, name, suffix, content in entries + more:
+                member = tarfile.TarInfo(f"{folder}/{name}{suffix}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        seen(answered(lambda: open_tar(str(file))), len(entries) + len(more))
+
+    holds(examples, check, above=st.sampled_from(["", "./", "pets/", "pets/train/"]), cats=classes, dogs=classes,
+          more=st.lists(odd, max_size=2))
+    assert seen.sets

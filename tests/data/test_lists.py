@@ -45,6 +45,7 @@ def test_damaged_lines_are_named(tmp_path: Path, content: bytes, words: str) -> 
     b"a/0 1.png 0\r\nb.png 1\r\n",
     b"a\\0 1.png 0\r\nb.png 1\r\n",
     b'"a/0 1.png" 0\n"b.png"\t1\n',
+    b"'a/0 1.png' 0\n'b.png', '1'\n",
     b"a/0 1.png,0\nb.png, 1\n",
     b'"a/0 1.png","0"\n"b.png","1"\n',
     b"path,label\na/0 1.png,0\nb.png,1\n",

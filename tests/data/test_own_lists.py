@@ -96,7 +96,10 @@ def test_two_labels_under_two_spellings_are_refused(other: str, folder: Path) ->
 
 @pytest.mark.parametrize(("train", "test", "warned"), [
     ("train_full.txt", "test.txt", True), ("imgs_train_2020.txt", "imgs_test.txt", True), ("train.txt", "test.csv", True),
-    ("all.lst", "val.txt", True), ("train.txt", "latest.txt", False), ("train.txt", "contest.txt", False),
+    ("all.lst", "val.txt", True), ("trainlist01.txt", "testlist1.txt", True), ("trainset.txt", "testset2.txt", True),
+    ("data.txt", "testdata.txt", True), ("train.txt", "tests.txt", True), ("train.data", "val_data.data", True),
+    ("train.txt", "valley.txt", False), ("train.txt", "test_notes.md", False), ("train.txt", "latest.txt", False),
+    ("train.txt", "contest.txt", False),
     ("train.txt", ".test.txt", False), ("train.txt", "test.md", False),
 ])
 def test_a_test_list_that_is_not_read_is_named(train: str, test: str, warned: bool, folder: Path,
@@ -107,6 +110,16 @@ def test_a_test_list_that_is_not_read_is_named(train: str, test: str, warned: bo
     said = (f"warning: {test!r} beside {train!r} is not read, for their names differ in more than a word: a fifth of each class "
             "is set apart\n")
     assert capsys.readouterr().err == (said if warned else "")
+
+
+def test_a_list_of_that_name_in_a_folder_of_another_part_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for part in ("train", "test", "latest"):
+        (folder / part).mkdir()
+        (folder / part / "images").symlink_to(folder / "images")
+    file = write(folder / "train" / "list.txt", {"a": (0, 5), "b": (1, 4)})
+    write(folder / "test" / "list.txt", {"a": (0, 1), "b": (1, 1)}, start=6)
+    assert counts(open_list(file)) == [[4, 3], [1, 1], None]
+    assert capsys.readouterr().err.startswith("warning: 'test/list.txt' beside 'list.txt' is not read, ")
 
 
 def test_a_list_of_another_name_is_cut(folder: Path) -> None:

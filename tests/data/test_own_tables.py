@@ -93,6 +93,35 @@ def test_quotes_and_marks_of_other_programs(folder: Path) -> None:
                                                               "images/b/001.png"]
 
 
+@pytest.mark.parametrize("family", ["csv", "parquet"])
+def test_a_table_of_another_part_beside_is_read(family: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def write(name: str, header: list[str], table: list[list[object]]) -> Path:
+        if family == "csv":
+            return write_csv(folder / f"{name}.csv", header, table)
+        columns = dict(zip(header, map(list, zip(*table, strict=True)), strict=True))
+        parquet.write_table(pyarrow.table(columns), folder / f"{name}.parquet")
+        return folder / f"{name}.parquet"
+
+    table = rows()
+    reader = {"csv": open_csv, "parquet": open_parquet}[family]
+    train = write("mine_train", ["path", "label"], table[2:-1])
+    write("mine_test", ["label", "image", "group"], [["a", table[0][0], "camera 1"], ["a", table[1][0], ""],
+                                                     ["b", table[-1][0], "camera 1"]])
+    dataset = reader(str(train))
+    assert counts(dataset) == [[7, 4], [2, 1], None] and dataset.class_names == ("a", "b")
+    assert capsys.readouterr().err == ""
+    write("mine_train", ["path", "label", "split"], [[*row, "train"] for row in table[2:-1]])  # which says where a test part is
+    assert counts(reader(str(train))) == [[6, 3], [1, 1], None]
+    assert f"warning: 'mine_test.{family}' beside 'mine_train.{family}' is not read, " in capsys.readouterr().err
+
+
+def test_a_wrong_row_of_a_table_beside_is_named(folder: Path) -> None:
+    train = write_csv(folder / "train.csv", ["path", "label"], rows()[2:-1])
+    write_csv(folder / "test.csv", ["path", "label"], [["images/a/000.png", "c"]])
+    with pytest.raises(UserError, match=r"^line 2 of '.*/test.csv' must be of a class that is trained on, got 'c'$"):
+        open_csv(str(train))
+
+
 def test_parquet_is_the_same_table(folder: Path) -> None:
     table = [[*row, "train" if number % 3 else "test"] for number, row in enumerate(rows())]
     columns = dict(zip(("path", "class", "split"), map(list, zip(*table, strict=True)), strict=True))

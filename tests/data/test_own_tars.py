@@ -156,8 +156,8 @@ def split(dataset: OwnImages) -> list[dict[bytes, str]]:
 def test_a_tarred_tree_is_read_as_the_folder_is(tmp_path: Path, tree: str, above: str) -> None:
     root = write_tree(tmp_path / "x", TREES[tree])
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
-        for folder in sorted(root.iterdir()) if above else ():
-            tar.add(folder, os.path.join(above, folder.name))
+        for inside in sorted(root.iterdir()) if above else ():
+            tar.add(inside, os.path.join(above, inside.name))
         if not above:  # as "tar cf x.tar x" has it
             tar.add(root, "x")
     folder, packed = open_folder(str(root)), open_tar(str(tmp_path / "x.tar"))
@@ -173,11 +173,20 @@ def test_shards_that_tell_the_parts_may_each_have_folders_around_the_classes(tmp
     for part, around in zip(("train", "test"), above, strict=True):
         for shard in range(2):
             write_tar(tmp_path / f"{part}-{shard}.tar", [(around + name, f"{part} {name}".encode()) for name in names[shard::2]])
-    write_tar(tmp_path / "val-0.tar", [(f"{above[0]}dog/{name}", name.encode()) for name in ("day/0.png", "night/0.png")])
+    around = above[0].replace("train", "val")
+    write_tar(tmp_path / "val-0.tar", [(f"{around}{name}/x/0.png", name.encode()) for name in ("cat", "dog")])
     dataset = open_tar(str(tmp_path))
     assert dataset.class_names == ("cat", "dog")
     assert split(dataset) == [*({f"{part} {name}".encode(): name[:3] for name in names} for part in ("train", "test")),
-                              {b"day/0.png": "dog", b"night/0.png": "dog"}]
+                              {b"cat": "cat", b"dog": "dog"}]
+
+
+@pytest.mark.parametrize("above", ["", "pets/"])
+def test_a_shard_of_one_class_has_no_folder_around_it(tmp_path: Path, above: str) -> None:
+    for part, names in (("train", NESTED), ("test", FLAT), ("val", ["dog/indoor/0.png", "dog/outdoor/0.png"])):
+        write_tar(tmp_path / f"{part}.tar", [(above + name, f"{part} {name}".encode()) for name in names])
+    dataset = open_tar(str(tmp_path))
+    assert dataset.class_names == ("cat", "dog") and counts(dataset) == [[10, 10], [5, 5], [0, 2]]
 
 
 def test_a_class_called_train_is_none_where_shards_tell_the_parts(tmp_path: Path) -> None:

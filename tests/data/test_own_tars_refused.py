@@ -58,7 +58,8 @@ def links(file: Path) -> Path:
     ([("train/a/0.png", b""), ("train/b/0.png", b""), ("more/b/0.png", b"")],
      "where the name of a shard or a folder says 'train', all must say train, test or val, got 'more/b/0.png' of '{}'"),
     ([("pets/0.png", b""), ("pets/a/0.png", b""), ("pets/b/0.png", b"")],
-     "image 'pets/0.png' of '{}' must have its class beside it, in a .cls or as 'label' in a .json, or lie in a folder of its class"),
+     "image 'pets/0.png' of '{}' must have its class beside it, in a .cls or as 'label' in a .json, or lie in a folder of its "
+     "class"),
     ([("train/bus/0.png", b""), ("train/car/0.png", b""), ("bus/day/0.png", b"")],
      "where the name of a shard or a folder says 'train', all must say train, test or val, got 'bus/day/0.png' of '{}'"),
     ([("a/0.png", b""), ("b/0.png", b""), ("heldout/a/1.png", b""), ("heldout/b/1.png", b"")],

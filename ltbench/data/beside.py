@@ -1,0 +1,53 @@
+"""Files beside a training list or table that hold the images to test on."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from ltbench.data.own import ROLES
+from ltbench.errors import UserError
+
+_TRAIN = re.compile("train(?:ing)?|trn", re.IGNORECASE)
+_WORDS = {part: tuple(word for word, role in ROLES.items() if role == part) for part in ("test", "val")}
+# "testset2" and "val_data" look like lists to test on, "valley" and "latest" do not.
+_JUDGE = re.compile(rf"(?<![a-z])(?:{'|'.join(_WORDS['test'] + _WORDS['val'])})"
+                    "(?:s|set|split|part|lists?|data|files?|images?|labels?)*(?![a-z])", re.IGNORECASE)
+_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".lst", ".list", ".parquet")
+
+
+def file_beside(file: Path, part: str) -> Path | None:
+    """Return the file whose name says ``test`` or ``val`` where a training file's own says ``train``, or None.
+
+    ``Train.txt`` has ``Test.txt`` or ``test.TXT`` beside it, ``train_list.csv`` has ``validation_list.csv``.
+
+    Raises:
+        UserError: If there are several.
+    """
+    said = list(_TRAIN.finditer(file.name))
+    # The last of several words alone, or all: training_set_train.txt has training_set_test.txt beside it.
+    wanted = {(file.name[:said[-1].start()] + word + file.name[said[-1].end():]).lower() for word in _WORDS[part] if said}
+    wanted |= {_TRAIN.sub(word, file.name).lower() for word in _WORDS[part] if said}
+    found = [other for other in sorted(file.parent.iterdir()) if other.name.lower() in wanted and other.is_file()] if said else []
+    if len(found) > 1:
+        raise UserError(f"{str(file)!r} must have one list of the {part} part beside it, got "
+                        f"{' and '.join(repr(other.name) for other in found)}")
+    return found[0] if found else None
+
+
+def say_unread(file: Path) -> None:
+    """Warn that a file which looks like one to test on is not read, because its name differs elsewhere too.
+
+    A file of the same name in a folder of another part is one, too: ``test/list.txt`` for ``train/list.txt``.
+    """
+    suffixes = {*_SUFFIXES, file.suffix.lower()}
+    beside = [other for other in sorted(file.parent.iterdir()) if other != file and other.suffix.lower() in suffixes
+              and _JUDGE.search(other.stem) and not other.name.startswith(".")]
+    if _TRAIN.search(file.parent.name):
+        beside += [folder / file.name for folder in sorted(file.parent.resolve().parent.iterdir())
+                   if _JUDGE.search(folder.name) and (folder / file.name).exists()]
+    if beside:
+        other = beside[0].name if beside[0].parent == file.parent else f"{beside[0].parent.name}/{beside[0].name}"
+        print(f"warning: {other!r} beside {file.name!r} is not read, for their names differ in more than a word: a fifth of each "
+              "class is set apart", file=sys.stderr)
