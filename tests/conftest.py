@@ -1,10 +1,22 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object | None) -> None:
+    """Say how a process that runs tests has ended, which pytest-xdist does not: -9 for SIGKILL, 1 for an exit."""
+    if error:
+        with suppress(AttributeError, subprocess.TimeoutExpired):  # execnet's own affairs
+            print(f"\n{node.gateway.id} ended with code {node.gateway._io.popen.wait(10)}", file=sys.stderr)
 
 
 @pytest.fixture(autouse=True)
