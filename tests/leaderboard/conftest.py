@@ -26,6 +26,8 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     # A driver named by its path keeps selenium from looking for one elsewhere.
     started = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
+    started.set_script_timeout(3600)  # the usual 30 seconds say how busy the machine is
+    started.set_page_load_timeout(3600)
     yield started
     started.quit()
 

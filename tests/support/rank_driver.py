@@ -94,7 +94,8 @@ def attempt(world: int, arguments: list[str], fault: list[Any] | None = None, ki
     os.close(write)
     with os.fdopen(read) as told:
         ranks = json.loads(told.readline())
-    left.extend(ranks)
+    begun = {pid: started_at(pid) for pid in ranks}  # on a busy machine their numbers come again before all attempts are over
+    left.extend(begun.items())
     ended, status = 0, 0
     while not ended:
         ended, status = os.waitpid(launcher, os.WNOHANG)
@@ -104,23 +105,29 @@ def attempt(world: int, arguments: list[str], fault: list[Any] | None = None, ki
             kill = None
         time.sleep(_POLL)
     over = time.monotonic()
-    while orphans and any(alive(pid) for pid in ranks):
+    while orphans and any(alive(*rank) for rank in begun.items()):
         time.sleep(_POLL)
     return {"code": os.waitstatus_to_exitcode(status), "seconds": over - started, "orphans": time.monotonic() - over}
 
 
-def alive(pid: int) -> bool:
-    """Tell whether a process runs; one that nobody has waited for yet does not."""
+def started_at(pid: int) -> str | None:
+    """Return when a process began, in ticks since the system did; None where it does not run, or has ended unwaited for."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
+        return None
+    return None if state == "Z" else fields[18]
+
+
+def alive(pid: int, begun: str | None) -> bool:
+    """Tell whether a process runs, and not another one of its number."""
+    return begun is not None and started_at(pid) == begun
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     assert runner and sklearn.datasets and Watch  # imported here once, for all attempts
-    left: list[int] = []
+    left: list[tuple[int, str | None]] = []
     for asked in json.loads(sys.argv[1]):
         print("attempt", json.dumps(attempt(arguments=sys.argv[2:], **asked)), flush=True)
-    print("left", sum(alive(pid) for pid in left))
+    print("left", sum(alive(*rank) for rank in left))
