@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 from ltbench.cli.main import build_parser
 from ltbench.registry.discovery import load_registry
-from tests.project.test_packaging import copy_tree
+from tests.project.test_packaging import build
 from tests.support.blocks import ROOT
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = CONFIGURATION["project"]
 TEXT = (ROOT / "Containerfile").read_text(encoding="utf-8")
 LINES = [line.split(maxsplit=1) for line in TEXT.splitlines() if line and not line.startswith("#")]
 
@@ -35,10 +38,24 @@ def test_it_installs_as_the_readme_does() -> None:
     assert int(version[1]) >= int(PROJECT["requires-python"].removeprefix(">=3."))
 
 
-def test_it_copies_what_the_wheel_is_built_from(tmp_path: Path) -> None:
-    """The tests of the wheel build it from these files and no others."""
-    copied = {word.rstrip("/") for line in _of("COPY") for word in line.split()[:-1]}
-    assert copied == {path.name for path in copy_tree(tmp_path).iterdir()} - {".gitignore"}
+COPIED = [word.rstrip("/") for line in _of("COPY") for word in line.split()[:-1]]
+
+
+def test_it_copies_what_the_wheel_is_built_from() -> None:
+    packed = CONFIGURATION["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+    assert sorted(COPIED) == sorted(["pyproject.toml", PROJECT["readme"], "LICENSE", *packed])
+
+
+@pytest.mark.slow
+def test_the_wheel_is_built_from_what_it_copies_alone(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, tree)
+    assert build("wheel", tree, tmp_path / "wheel").name.startswith(f"ltbench-{PROJECT['version']}-")
 
 
 def test_it_runs_what_make_board_runs() -> None:
