@@ -94,13 +94,14 @@ def core_version() -> dict[str, Any]:
     folder = Path(version.__file__).parent
     commit = _git(folder, "rev-parse", "HEAD")
     tracked = commit is not None and _git(folder, "ls-files", "--error-unmatch", "__init__.py") is not None
-    dirty = bool(_git(folder, "status", "--porcelain", "--untracked-files=no", "..")) if tracked else None
-    return {"version": version.__version__, "commit": commit if tracked else None, "dirty": dirty}
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "..") if tracked else None
+    known = changes is not None  # a commit without an answer to what was changed since says nothing
+    return {"version": version.__version__, "commit": commit if known else None, "dirty": bool(changes) if known else None}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

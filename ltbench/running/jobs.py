@@ -151,7 +151,10 @@ def main() -> int:
     """Be one of the processes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Ctrl-C whoever started this process ends it
     pipe = os.fdopen(os.dup(0), "rb")  # not Python's own stdin, which it closes at the end, and a thread reads it until then
-    request, ledger, plans = pickle.load(pipe)
+    try:
+        request, ledger, plans = pickle.load(pipe)
+    except (EOFError, pickle.UnpicklingError):  # whoever started this process was ended before it had handed all over
+        return 128 + signal.SIGTERM
     threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
     try:
         with stoppable():

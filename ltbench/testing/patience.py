@@ -55,7 +55,7 @@ def _work_of(pid: int) -> float:
     """Return the processor time of a process, of those it has waited for and of those it has started, in seconds."""
     with suppress(OSError, ValueError, IndexError):  # it may end at any moment
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        children = [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
         own = sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
         return own + sum(_work_of(int(child)) for child in children)
     return 0.0

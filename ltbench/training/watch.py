@@ -47,6 +47,7 @@ class Watch:
         self._store: Store | None = None
         self._heard: dict[int, tuple[bytes, float]] = {}  # last sign of life, and when it was new
         self._left = threading.Event()
+        self._deciding, self._ending = threading.Lock(), False  # who ends this process: one thread, with one line
         self._thread = threading.Thread(target=self._run, name="ltbench-watch", daemon=True)
         self._thread.start()
 
@@ -57,8 +58,11 @@ class Watch:
         self._store = store
 
     def leave(self) -> None:
-        """Stop watching."""
-        self._left.set()
+        """Stop watching; where the watching thread has begun to end this process, wait for that."""
+        with self._deciding:
+            self._left.set()
+        if self._ending:
+            self._thread.join()
 
     def report(self, message: str) -> bool:
         """Tell the others that this process ends; return whether it is the first to end."""
@@ -79,8 +83,10 @@ class Watch:
                 problem = self._look(beat)
             except RuntimeError:
                 problem = "the process that kept the others together is gone"
-            if problem is None or self._left.is_set():
-                continue
+            with self._deciding:
+                if problem is None or self._left.is_set():
+                    continue
+                self._ending = True
             if problem:
                 tell(self._rank, self._world, f"{problem}{_GOES_ON}")
             self._end(1)
@@ -141,15 +147,18 @@ def watching(launcher: int, *, debug: bool) -> Iterator[Watch | None]:
     try:
         yield watch
     except BaseException as error:
-        # A process that noticed first has ended, and this one lost it before its own look.
-        problem = _LAUNCHER_GONE if is_lost(error.__cause__ or error) and os.getppid() != launcher else reason(error)
-        if watch.report(problem):
-            tell(rank, world, problem if isinstance(error, UserError) else f"{problem}{_GOES_ON}")
-            if debug:
-                traceback.print_exc()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(2 if isinstance(error, UserError) else 1)  # leaving in order would wait for the others
+        watch.leave()  # it would take this process's own report for another's, and end it before it has said why
+        try:
+            # A process that noticed first has ended, and this one lost it before its own look.
+            problem = _LAUNCHER_GONE if is_lost(error.__cause__ or error) and os.getppid() != launcher else reason(error)
+            if watch.report(problem):
+                tell(rank, world, problem if isinstance(error, UserError) else f"{problem}{_GOES_ON}")
+                if debug:
+                    traceback.print_exc()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(2 if isinstance(error, UserError) else 1)  # leaving in order would wait for the others
     watch.leave()
 
 

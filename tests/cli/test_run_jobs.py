@@ -16,6 +16,7 @@ import pytest
 
 from ltbench.cli.main import main
 from ltbench.results import records
+from tests.support.alive import alive, started_at
 
 pytestmark = pytest.mark.slow
 
@@ -84,21 +85,26 @@ def until_it_has_children(process: subprocess.Popen[str]) -> list[int]:
     raise AssertionError(f"it ended before: {process.communicate()[1]}")
 
 
-def gone(pids: list[int]) -> bool:
-    """Wait until processes have ended; False if one of them outlives its launcher."""
+def gone(processes: list[tuple[int, str | None]]) -> bool:
+    """Wait until processes, each with its start, have ended; False if one of them outlives its launcher."""
     deadline = time.monotonic() + 600
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+    while any(alive(*process) for process in processes):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)
     return True
 
 
+def _ends(err: str) -> list[str]:
+    """Return what is said without what is told of runs that take longer than ten seconds, while they train."""
+    return [line for line in err.splitlines() if ": stage " not in line]
+
+
 def test_two_jobs_give_the_records_of_one(quiet: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*MATRIX, *places(tmp_path), "--jobs", "2"]) == 0
     same(quiet, tmp_path)
     told = capfd.readouterr()
-    start, *lines, end = told.err.splitlines()
+    start, *lines, end = _ends(told.err)
     assert start.startswith("6 runs on cpu") and end.startswith("the records are in ")
     ends = sorted(line.partition(" (")[0] for line in lines)
     assert [line[:5] for line in ends] == [f"[{number}/6]" for number in range(1, 7)]  # nothing else, and nothing twice
@@ -114,6 +120,7 @@ def test_processes_that_die_lose_nothing(quiet: Path, tmp_path: Path) -> None:
         process = begin(tmp_path)
         assert until_it_trains(tmp_path, process)
         found = children(process.pid)
+        begun = [(pid, started_at(pid)) for pid in found]
         time.sleep(moments.uniform(0.0, 0.3) * shortest)
         for pid in {"launcher": [process.pid], "all": [*found, process.pid], "one": found[:1]}[victims]:
             with suppress(ProcessLookupError):  # one of all has ended with the first
@@ -123,7 +130,7 @@ def test_processes_that_die_lose_nothing(quiet: Path, tmp_path: Path) -> None:
         assert "Traceback" not in err and "failed" not in err
         if victims == "all":
             assert err.splitlines()[-1] == "ltbench: stopped by SIGTERM; the same command goes on where this one stopped"
-        assert gone(found)
+        assert gone(begun)
         assert victims != "launcher" or len(contents(tmp_path)) < 6  # they were ended, and had not come to their own end
     same(quiet, tmp_path)
 
@@ -190,7 +197,7 @@ def test_what_is_run_again_is_run_once(quiet: Path, tmp_path: Path, capfd: pytes
     shutil.copytree(quiet, tmp_path, dirs_exist_ok=True)
     capfd.readouterr()
     assert main([*MATRIX, *places(tmp_path), "--jobs", "2", "--rerun"]) == 0
-    _, *lines, _ = capfd.readouterr().err.splitlines()
+    _, *lines, _ = _ends(capfd.readouterr().err)
     assert sorted(line[:5] for line in lines) == [f"[{number}/6]" for number in range(1, 7)]
     assert main([*MATRIX, *places(tmp_path), "--jobs", "2"]) == 0
     assert len(capfd.readouterr().err.splitlines()) == 2  # no process is started

@@ -2,12 +2,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from tests.support.chromium import FLAGS, Browser
+
+
+def begin(driver: Callable[[], Any]) -> Any:
+    """Start a browser; selenium waits half a minute for it, which on a busy machine may not do."""
+    from selenium.common.exceptions import WebDriverException
+
+    for _ in range(9):
+        with suppress(WebDriverException):
+            return driver()
+    return driver()
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +36,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     # A driver named by its path keeps selenium from looking for one elsewhere.
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
+    started = begin(lambda: webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver)))
     started.set_script_timeout(3600)  # the usual 30 seconds say how busy the machine is
     started.set_page_load_timeout(3600)
     yield started

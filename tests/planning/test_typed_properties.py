@@ -51,7 +51,7 @@ def test_any_text_is_an_expression_or_refused(examples: int | None) -> None:
         parts = answered(lambda: split_list(text))
         assert parts is None or split_list(",".join(parts)) == parts
 
-    holds(examples, check, text=TEXTS)
+    holds(examples, check, share=1 / 3, text=TEXTS)
 
 
 def _stays(expression: Expression | None, registry: Any) -> None:
@@ -66,14 +66,15 @@ def _stays(expression: Expression | None, registry: Any) -> None:
 def test_the_canonical_form_of_toys_stays(examples: int | None) -> None:
     names = list(TOYS.methods)
     options = {name: list(hyperparameters.declared(TOYS.methods.get(name).load())) for name in names}
-    holds(examples, lambda text: _stays(answered(lambda: resolve(text, TOYS)), TOYS), text=_written(names, options))
+    holds(examples, lambda text: _stays(answered(lambda: resolve(text, TOYS)), TOYS), share=1 / 3,
+          text=_written(names, options))
 
 
 @amounts(20)
 def test_the_canonical_form_of_what_comes_with_ltbench_stays(examples: int | None) -> None:
     options = {name: list(hyperparameters.declared(method)) for name, method in SHIPPED.items()}
     written = _written(list(SHIPPED), options)
-    holds(examples, lambda text: _stays(answered(lambda: resolve(text, REGISTRY)), REGISTRY), text=written)
+    holds(examples, lambda text: _stays(answered(lambda: resolve(text, REGISTRY)), REGISTRY), share=1 / 3, text=written)
 
 
 class Kinds(ltbench.Method):
@@ -97,7 +98,7 @@ def test_a_value_of_any_type_is_converted_or_refused(examples: int | None) -> No
             assert hyperparameters.resolve(Kinds, dict(node.options)) == {**found, **({} if name == "flag" else {"flag": True})}
 
     words = st.lists(TEXTS, max_size=3) | TEXTS.map(lambda text: f"[{text}]") | st.sampled_from(["none", "None", "a,b", "(a,b)"])
-    holds(examples, check, name=st.sampled_from(sorted(hyperparameters.declared(Kinds))), value=VALUES | words)
+    holds(examples, check, share=1 / 2, name=st.sampled_from(sorted(hyperparameters.declared(Kinds))), value=VALUES | words)
 
 
 @amounts(60)
@@ -109,7 +110,7 @@ def test_any_setting_is_understood_or_refused(examples: int | None) -> None:
                 (method,) = settings
                 answered(lambda method=method, settings=settings: hyperparameters.resolve(SHIPPED[method], settings[method]))
 
-    holds(examples, check, name=st.sampled_from(OPTIONS), value=TEXTS)
+    holds(examples, check, share=1 / 2, name=st.sampled_from(OPTIONS), value=TEXTS)
 
 
 @amounts(100)
@@ -123,7 +124,7 @@ def test_any_ratio_is_a_number_of_at_least_one_or_refused(examples: int | None) 
             if found is not None:
                 assert re.fullmatch(r"digits-lt@[0-9.e+]+", str(Task("digits-lt", found)))
 
-    holds(examples, check, ratio=NUMBERS | TEXTS | FLOATS.map(str))
+    holds(examples, check, share=1 / 2, ratio=NUMBERS | TEXTS | FLOATS.map(str))
 
 
 @amounts(60)
@@ -137,7 +138,8 @@ def test_any_dataset_is_opened_or_refused(examples: int | None, tmp_path: Path, 
         answered(lambda: open_dataset(family + text, REGISTRY))
 
     families = ["", "folder:", "list:", "tar:", "csv:", "parquet:", "hf:", "tv:", "cifar10-lt@"]
-    holds(examples, check, family=st.sampled_from(families), text=TEXTS.filter(lambda text: not text.startswith(("/", "~"))))
+    within = TEXTS.filter(lambda text: not text.startswith(("/", "~")))
+    holds(examples, check, share=1 / 2, family=st.sampled_from(families), text=within)
 
 
 @amounts(60)

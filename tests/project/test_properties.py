@@ -14,20 +14,20 @@ from tests.support.properties import SEED, holds
 
 def tried(examples: int | None) -> list[int]:
     seen: list[int] = []
-    holds(examples, lambda x: seen.append(x), x=st.integers())
+    holds(examples, lambda x: seen.append(x), share=1, x=st.integers())
     return seen
 
 
 def test_few_are_the_same_in_every_run_and_new_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(SEED, raising=False)
-    monkeypatch.setattr(properties, "SECONDS", 0.0)
+    monkeypatch.setattr(properties, "MINUTE", 0.0)
     assert tried(20) == tried(20)
     assert tried(None) != tried(None)
 
 
 def test_new_ones_come_as_long_as_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(SEED, raising=False)
-    monkeypatch.setattr(properties, "SECONDS", 2.0)
+    monkeypatch.setattr(properties, "MINUTE", 2.0)
     clock = itertools.count()  # a second passes between two looks at it, however busy the machine is
     monkeypatch.setattr(properties, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     assert len(tried(None)) > properties._ROUND and next(clock) == 4  # it began at 0, and went on at 1 and 2 but not at 3
@@ -35,7 +35,7 @@ def test_new_ones_come_as_long_as_there_is_time(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_seed_of_a_failure_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(SEED, raising=False)
-    monkeypatch.setattr(properties, "SECONDS", 600.0)
+    monkeypatch.setattr(properties, "MINUTE", 600.0)
 
     def failure() -> tuple[list[int], str]:
         seen: list[int] = []

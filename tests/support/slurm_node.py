@@ -50,13 +50,15 @@ SelectTypeParameters=CR_CPU
 SchedulerType=sched/builtin
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0
 ReturnToService=2
-KillWait=10
+KillWait=60
+BatchStartTimeout=600
+MessageTimeout=100
 MinJobAge=60
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 SlurmdParameters=config_overrides
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
-PartitionName=main Nodes=ALL Default=YES PriorityTier=1 GraceTime=20 State=UP
+PartitionName=main Nodes=ALL Default=YES PriorityTier=1 GraceTime=600 State=UP
 PartitionName=urgent Nodes=ALL PriorityTier=2 State=UP
 """
 

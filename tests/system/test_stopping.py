@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,14 @@ import pytest
 from ltbench.cli.main import guarded, main
 from ltbench.system import stopping
 from ltbench.system.stopping import CODES, SIGNALS, Stopped, stoppable
+
+
+@pytest.fixture(autouse=True)
+def torchs_handler() -> Iterator[None]:
+    """Give back what tells of decoding processes that die, which torch sets once and a process that stops lets go."""
+    before = signal.getsignal(signal.SIGCHLD)
+    yield
+    signal.signal(signal.SIGCHLD, before)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138), (signal.SIGUSR2, 140)])

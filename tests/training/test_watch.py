@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 
@@ -29,8 +30,14 @@ def ended(watch: Watch, codes: list[int]) -> list[int]:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Look often, and leave no thread behind: it would end this process of tests minutes later, and say nothing."""
     monkeypatch.setattr(watch, "_PERIOD", 0.02)
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "ltbench-watch":
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def test_a_launcher_that_is_gone_ends_the_process(capsys: pytest.CaptureFixture[str]) -> None:
