@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import ltbench
+from ltbench.registry import sources
 from ltbench.registry.sources import file_hash, source_hashes
 from tests.support import toys
 
@@ -44,3 +45,13 @@ def test_public_names_have_homes() -> None:
     assert dir(ltbench) == sorted([*homes, "__version__"])
     for name, home in homes.items():
         assert home is not None and getattr(ltbench, name) is getattr(importlib.import_module(home), name)
+
+
+@pytest.mark.parametrize(("changes", "commit", "dirty"), [("", "abc", False), (" M a.py", "abc", True), (None, None, None)])
+def test_a_commit_is_said_with_what_was_changed_or_not_at_all(changes: str | None, commit: str | None, dirty: bool | None,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git may take too long to answer; then nobody knows whether a record's code is that of its commit."""
+    answers = {"rev-parse": "abc", "ls-files": "__init__.py", "status": changes}
+    monkeypatch.setattr(sources, "_git", lambda folder, command, *rest: answers[command])
+    found = sources.core_version.__wrapped__()
+    assert (found["commit"], found["dirty"]) == (commit, dirty)
