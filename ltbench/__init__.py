@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench.version import __version__
 
+importlib.import_module("ltbench.system.launcher")  # which reads at once what started this process
+
 if TYPE_CHECKING:  # "X as X" is how a typed package says that it exports a name
     from ltbench.api import load as load
     from ltbench.api import run as run

@@ -44,7 +44,6 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Plan, run and judge."""
-    started_by = os.getppid()
     from ltbench.cli.run.execute import execute
     from ltbench.results import records
     from ltbench.results.command import arguments_of, plugins_hint
@@ -65,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"ltbench reproduce must run in one process, got WORLD_SIZE={world}; run the command above, then compare")
     if args.out.resolve() == args.record.resolve().parent:
         raise UserError(f"--out must be another folder than the record's, got {args.out}")
-    execute(replace(found.request, how=_how(args, record, found.request.how)), args.registry, started_by=started_by)
+    execute(replace(found.request, how=_how(args, record, found.request.how)), args.registry)
     again = records.read(args.out / f"{found.plan.file_name}.json")
     for line in _elsewhere(record.environment, again.environment):
         print(printable(f"note: {line}"))

@@ -43,7 +43,6 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Tune every expression, then run all of them."""
-    started_by = os.getppid()  # before torch is loaded, as ltbench run does
     from ltbench.planning.matrix import find_weights, plan_matrix
     from ltbench.running.launch import check_processes
     from ltbench.running.setup import make_runner
@@ -74,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     if request.how.dry_run:
         _announce(list(studies.values()))
         return 0
-    with watching(started_by, debug=request.how.debug) as watch:
+    with watching(debug=request.how.debug) as watch:
         runner = make_runner(request, args.registry, planned, watch)
         return _tune(studies, runner, lambda text, values: plans(request, text, values))
 

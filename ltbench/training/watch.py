@@ -19,6 +19,7 @@ from datetime import timedelta
 from torch.distributed.distributed_c10d import Store, _get_default_store
 
 from ltbench.errors import UserError, brief
+from ltbench.system import launcher
 
 _PERIOD = 1.0  # seconds between looks
 _GATHERING = 1800.0  # seconds within which all processes must have come
@@ -130,11 +131,8 @@ def tell(rank: int, world: int, problem: str) -> None:
 
 
 @contextmanager
-def watching(launcher: int, *, debug: bool) -> Iterator[Watch | None]:
+def watching(*, debug: bool) -> Iterator[Watch | None]:
     """End this process, and with it all others, where what is done within raises.
-
-    Args:
-        launcher: Process id of this process's parent when it began.
 
     Yields:
         The watch; None for a process that is alone.
@@ -143,14 +141,14 @@ def watching(launcher: int, *, debug: bool) -> Iterator[Watch | None]:
     if world == 1:
         yield None
         return
-    watch = Watch(rank, world, launcher)
+    watch = Watch(rank, world, launcher.PID)
     try:
         yield watch
     except BaseException as error:
         watch.leave()  # it would take this process's own report for another's, and end it before it has said why
         try:
             # A process that noticed first has ended, and this one lost it before its own look.
-            problem = _LAUNCHER_GONE if is_lost(error.__cause__ or error) and os.getppid() != launcher else reason(error)
+            problem = _LAUNCHER_GONE if is_lost(error.__cause__ or error) and os.getppid() != launcher.PID else reason(error)
             if watch.report(problem):
                 tell(rank, world, problem if isinstance(error, UserError) else f"{problem}{_GOES_ON}")
                 if debug:

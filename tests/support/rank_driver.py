@@ -28,6 +28,7 @@ import torch._dynamo  # every optimizer imports it, which takes seconds
 
 from ltbench.cli.main import main
 from ltbench.running import runner
+from ltbench.system import launcher
 from ltbench.testing.processes import free_port
 from ltbench.training import agreement
 from ltbench.training.loop import Loop
@@ -58,9 +59,10 @@ def arm(rank: int, step: int, kind: str) -> None:
     Loop._step = counted  # type: ignore[method-assign]
 
 
-def fork_rank(rank: int, world: int, port: int, fault: list[Any] | None, arguments: list[str]) -> int:
+def fork_rank(launching: int, rank: int, world: int, port: int, fault: list[Any] | None, arguments: list[str]) -> int:
     child = os.fork()
     if child == 0:
+        launcher.PID = launching  # which may be killed before this process has run
         os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), LOCAL_WORLD_SIZE=str(world),
                           MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
         if fault:
@@ -72,7 +74,7 @@ def fork_rank(rank: int, world: int, port: int, fault: list[Any] | None, argumen
 def launch(world: int, fault: list[Any] | None, patience: float, told: int, arguments: list[str]) -> int:
     """Be the launcher; return its exit code."""
     port = free_port()
-    running = {fork_rank(rank, world, port, fault, arguments): rank for rank in range(world)}
+    running = {fork_rank(os.getpid(), rank, world, port, fault, arguments): rank for rank in range(world)}
     os.write(told, json.dumps(list(running)).encode() + b"\n")
     failed: float | None = None
     while running:
@@ -91,8 +93,8 @@ def attempt(world: int, arguments: list[str], fault: list[Any] | None = None, ki
             patience: float = 0.1, orphans: bool = False) -> dict[str, float]:
     read, write = os.pipe()
     started = time.monotonic()
-    launcher = os.fork()
-    if launcher == 0:
+    launching = os.fork()
+    if launching == 0:
         os._exit(launch(world, fault, patience, write, arguments))
     os.close(write)
     with os.fdopen(read) as told:
@@ -101,10 +103,10 @@ def attempt(world: int, arguments: list[str], fault: list[Any] | None = None, ki
     left.extend(begun.items())
     ended, status = 0, 0
     while not ended:
-        ended, status = os.waitpid(launcher, os.WNOHANG)
+        ended, status = os.waitpid(launching, os.WNOHANG)
         if kill and not ended and time.monotonic() - started > kill[1]:
             with suppress(ProcessLookupError):  # a rank that the launcher has waited for
-                os.kill(launcher if kill[0] < 0 else ranks[kill[0]], signal.SIGKILL)
+                os.kill(launching if kill[0] < 0 else ranks[kill[0]], signal.SIGKILL)
             kill = None
         time.sleep(_POLL)
     over = time.monotonic()

@@ -9,6 +9,7 @@ import pytest
 import torch.distributed as dist
 
 from ltbench.errors import UserError
+from ltbench.system import launcher
 from ltbench.training import watch
 from ltbench.training.watch import Failed, Watch, is_lost, reason, watching
 
@@ -85,15 +86,16 @@ def test_a_connection_that_is_lost_with_the_launcher_is_told_as_the_launchers_en
     monkeypatch.setattr(os, "_exit", leave)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
-    for launcher, told in ((os.getppid() + 1, "the launcher is gone"), (os.getppid(), "another process is gone, killed")):
-        with pytest.raises(SystemExit) as ends, watching(launcher, debug=False):
+    for number, told in ((os.getppid() + 1, "the launcher is gone"), (os.getppid(), "another process is gone, killed")):
+        monkeypatch.setattr(launcher, "PID", number)
+        with pytest.raises(SystemExit) as ends, watching(debug=False):
             raise RuntimeError("Connection closed by peer")
         assert ends.value.code == 1 and capsys.readouterr().err.startswith(f"ltbench: rank 0 of 2: {told}")
 
 
 def test_a_process_alone_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with watching(os.getppid(), debug=False) as found:
+    with watching(debug=False) as found:
         assert found is None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from ltbench.cli.run.options import add_cluster, add_custom, add_matrix, add_place, add_terms, request_of
 from ltbench.planning.request import DEFAULT_DATASET
@@ -22,7 +21,6 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Run one matrix, or those that a file tells."""
-    started_by = os.getppid()  # before anything loads torch
     from ltbench.cli.run.execute import execute
     from ltbench.cli.run.slurm import slurm_of
 
@@ -33,4 +31,4 @@ def run(args: argparse.Namespace) -> int:
         from ltbench.cli.run.told import told_requests
 
         requests, registry = told_requests(args)
-    return max(execute(request, registry, started_by=started_by, slurm=slurm) for request in requests)
+    return max(execute(request, registry, slurm) for request in requests)

@@ -23,12 +23,10 @@ if TYPE_CHECKING:
     from ltbench.running.runner import Runner
 
 
-def execute(request: Request, registry: Registry, *, started_by: int, slurm: Slurm | None = None) -> int:
+def execute(request: Request, registry: Registry, slurm: Slurm | None = None) -> int:
     """Plan, then execute or describe; return the exit code.
 
     Args:
-        started_by: Process id of this process's parent when it began: loading torch takes seconds, and nobody else would notice
-            if the parent were gone after them.
         slurm: How the matrix is submitted; None to run it here.
     """
     how = request.how
@@ -44,7 +42,7 @@ def execute(request: Request, registry: Registry, *, started_by: int, slurm: Slu
         return submit(request, slurm, planned.plans, execute_shard, registry.remarks)
     from ltbench.training.watch import watching
 
-    with watching(started_by, debug=how.debug) as watch:
+    with watching(debug=how.debug) as watch:
         runner = make_runner(request, registry, planned, watch)
         if runner.accelerator.is_main_process:
             tell_published(planned.plans, runner)
@@ -65,7 +63,7 @@ def execute_shard(request: Request) -> int:
     """Execute a request in a process of its own, which finds its plugins anew; return the exit code."""
     from ltbench.method.from_file import open_registry
 
-    return execute(request, open_registry(request.no_plugins, request.plugins), started_by=os.getppid())
+    return execute(request, open_registry(request.no_plugins, request.plugins))
 
 
 def run_plans(runner: Runner, plans: Sequence[RunPlan]) -> int:
