@@ -35,7 +35,7 @@ def test_new_ones_come_as_long_as_there_is_time(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_seed_of_a_failure_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(SEED, raising=False)
-    monkeypatch.setattr(properties, "MINUTE", 600.0)
+    monkeypatch.setattr(properties, "MINUTE", 2400.0)
 
     def failure() -> tuple[list[int], str]:
         seen: list[int] = []

@@ -59,10 +59,10 @@ def arm(rank: int, step: int, kind: str) -> None:
     Loop._step = counted  # type: ignore[method-assign]
 
 
-def fork_rank(launching: int, rank: int, world: int, port: int, fault: list[Any] | None, arguments: list[str]) -> int:
-    child = os.fork()
+def fork_rank(rank: int, world: int, port: int, fault: list[Any] | None, arguments: list[str]) -> int:
+    here, child = os.getpid(), os.fork()
     if child == 0:
-        launcher.PID = launching  # which may be killed before this process has run
+        launcher.PID = here  # which may be killed before this process has run
         os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), LOCAL_WORLD_SIZE=str(world),
                           MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
         if fault:
@@ -74,7 +74,7 @@ def fork_rank(launching: int, rank: int, world: int, port: int, fault: list[Any]
 def launch(world: int, fault: list[Any] | None, patience: float, told: int, arguments: list[str]) -> int:
     """Be the launcher; return its exit code."""
     port = free_port()
-    running = {fork_rank(os.getpid(), rank, world, port, fault, arguments): rank for rank in range(world)}
+    running = {fork_rank(rank, world, port, fault, arguments): rank for rank in range(world)}
     os.write(told, json.dumps(list(running)).encode() + b"\n")
     failed: float | None = None
     while running:

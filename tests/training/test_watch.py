@@ -37,7 +37,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for thread in threading.enumerate():
         if thread.name == "ltbench-watch":
-            thread.join(60)
+            thread.join(600)
             assert not thread.is_alive()
 
 
