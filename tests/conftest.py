@@ -19,6 +19,12 @@ def pytest_testnodedown(node: Any, error: object | None) -> None:
             print(f"\n{node.gateway.id} ended with code {node.gateway._io.popen.wait(10)}", file=sys.stderr)
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name a test as soon as it fails: a suite that is ended from outside never comes to its summary."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\n{report.nodeid} failed ({report.when}):\n{report.longreprtext[-2000:]}", file=sys.stderr, flush=True)
+
+
 @pytest.fixture(autouse=True)
 def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests away from the user's stage store and from the user's choice of plugins."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import types
@@ -16,7 +17,8 @@ from ltbench.method.values import Facts
 from ltbench.terms import ranges
 
 
-def declared(method: type[Any]) -> dict[str, tuple[Any, Any]]:
+@functools.lru_cache(1024)  # planning asks thousands of times; a class redefined in a session is another
+def declared(method: type[Any]) -> Mapping[str, tuple[Any, Any]]:
     """Return the annotation and the default of each hyperparameter: the keyword-only arguments of a class's constructor.
 
     Raises:
@@ -30,7 +32,7 @@ def declared(method: type[Any]) -> dict[str, tuple[Any, Any]]:
         if parameter.default is inspect.Parameter.empty or name not in hints:
             raise TypeError(f"{method.__name__}.{name} must have an annotation and a default")
         found[name] = (hints[name], parameter.default)
-    return found
+    return types.MappingProxyType(found)
 
 
 def search_space(method: type[Method]) -> dict[str, Range]:

@@ -54,9 +54,10 @@ NonNegative: TypeAlias = Annotated[float, Interval(ge=0)]
 Fraction: TypeAlias = Annotated[float, Interval(ge=0, le=1)]
 
 
-def hints(constructor: Callable[..., Any]) -> dict[str, Any]:
+@functools.lru_cache(1024)
+def hints(constructor: Callable[..., Any]) -> Mapping[str, Any]:
     """Return the annotation of each argument of a constructor, with the intervals in it."""
-    return typing.get_type_hints(constructor, include_extras=True)
+    return types.MappingProxyType(typing.get_type_hints(constructor, include_extras=True))
 
 
 def options(annotation: Any) -> tuple[Any, ...]:
