@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.metadata
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -185,10 +186,16 @@ def installed_entry_points() -> Iterable[importlib.metadata.EntryPoint]:
     seen: set[tuple[str, str, str]] = set()
     for entry in importlib.metadata.entry_points(group=hookspecs.GROUP):
         # The same distribution can be found twice on sys.path (an editable install run from its own folder).
-        identity = (entry.dist.name if entry.dist else "?", entry.name, entry.value)
+        identity = (_told(entry.dist)[0], entry.name, entry.value)
         if identity not in seen:
             seen.add(identity)
             yield entry
+
+
+@functools.lru_cache(64)  # a distribution parses its metadata anew whenever it is asked, and is asked for each of its plugins
+def _told(distribution: importlib.metadata.Distribution | None) -> tuple[str, str]:
+    """Return name and version of a distribution."""
+    return (distribution.name, distribution.version) if distribution else ("?", "?")
 
 
 def is_strict() -> bool:
@@ -216,7 +223,7 @@ def load_registry(disabled: Sequence[str] = (), *, strict: bool | None = None,
     left_out = set(disabled) | from_environment
     known: set[str] = set()
     for entry in entry_points():
-        distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else ("?", "?")
+        distribution, version = _told(entry.dist)
         info = PluginInfo(entry.name, distribution, version)
         known |= {entry.name, distribution}
         if left_out & {entry.name, distribution}:
