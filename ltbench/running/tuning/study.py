@@ -57,7 +57,7 @@ def check(base: RunPlan, runner: Runner) -> None:
         UserError: If the data has no image to spare, validates on images that it trains on, or a batch holds more than what is
             left.
     """
-    whole = runner.data.of(base)
+    whole = runner.data.of(base, validates=True)
     refuse_trained(whole.dataset, whole.parts)
     data, _ = trial_data(whole, base.task.split_seed, base.protocol.per_class)
     check_budget(base, data, runner.accelerator.num_processes, runner.options.accumulation)
@@ -78,7 +78,7 @@ def tune(study: Study, runner: Runner) -> dict[str, Any]:
         TrialFailed: If training or prediction broke, for another reason than a loss that is no number, or no trial completed.
     """
     base = study.base
-    data, validation = trial_data(runner.data.of(base), base.task.split_seed, base.protocol.per_class)
+    data, validation = trial_data(runner.data.of(base, validates=True), base.task.split_seed, base.protocol.per_class)
     space = space_of(base)
     content = {
         "expression": str(base.expression),
