@@ -18,7 +18,7 @@ from ltbench.errors import Diverged, UserError, brief
 from ltbench.planning.plan import RunPlan
 from ltbench.results.accuracy import per_class_counts, shot_accuracy
 from ltbench.results.evaluate import predict_test
-from ltbench.running.checks import check_budget
+from ltbench.running.checks import check_budget, check_split_seeds
 from ltbench.running.runner import Runner
 from ltbench.running.tuning.judged import tell_score
 from ltbench.running.tuning.sampler import NAME, Sampler, require_optuna
@@ -54,9 +54,10 @@ def check(base: RunPlan, runner: Runner) -> None:
     """Refuse what no trial could train on.
 
     Raises:
-        UserError: If the data has no image to spare, validates on images that it trains on, or a batch holds more than what is
-            left.
+        UserError: If the data has no image to spare, validates on images that it trains on, a batch holds more than what is left,
+            or nothing is drawn by a split seed.
     """
+    check_split_seeds([base], runner.data, tunes=True)
     whole = runner.data.of(base, validates=True)
     refuse_trained(whole.dataset, whole.parts)
     data, _ = trial_data(whole, base.task.split_seed, base.protocol.per_class)
