@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import PIL
 import torch
 from torch import Tensor
 
@@ -106,7 +107,8 @@ def _names(part: EncodedImages, positions: list[int]) -> list[str]:
 
 def _remembered(source: EncodedImages, folder: Path, what: str, decode: bool) -> list[int]:
     """Return which images of a source cannot be read, from a file of an earlier look at the same ones."""
-    key = hashlib.sha256(_RULES + source.fingerprint.encode() + source.state()).hexdigest()
+    # Another Pillow may read what this one cannot.
+    key = hashlib.sha256(_RULES + PIL.__version__.encode() + source.fingerprint.encode() + source.state()).hexdigest()
     file = folder / f"{key}.json"
     with suppress(OSError, ValueError):  # not there, or damaged
         return [int(index) for index in json.loads(file.read_text(encoding="utf-8"))]
