@@ -18,7 +18,7 @@ from ltbench.data.copies import first_copies, first_pixels
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.grouped import draw_groups, joined
 from ltbench.data.longtail import Split, split_hash, test_indices
-from ltbench.data.parts import TensorImages
+from ltbench.data.parts import Fingerprinted, ImageSource, TensorImages
 from ltbench.data.randomness import derive_seed
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
@@ -66,31 +66,51 @@ def hold_out(split: Split, split_seed: int, groups: Ints | None = None) -> tuple
 def holding_out(data: TaskData, split_seed: int, per_class: int | None) -> TaskData:
     """Return what a run trains on that looks at other images meanwhile, with these as ``held_out``.
 
-    Copies of an image stay on one side, as those of one group do.
+    Copies of an image stay on one side, as those of one group do. A validation part that a user brought enters the fingerprint
+    and the hash of what is looked at: figures on other images or labels are not taken for figures on these.
 
     Args:
         per_class: At most this many images a class of the set's own list; None for all.
 
     Raises:
-        UserError: If no class has an image to spare.
+        UserError: If no class has an image to spare, or the set's own list is there and damaged.
     """
-    split, parts, fingerprint = data.split, data.parts, data.fingerprint
+    if data.parts.val_problem is not None:
+        raise UserError(data.parts.val_problem)
+    split, parts, fingerprint, told = data.split, data.parts, data.fingerprint, None
     if parts.val is not None:
         positions = test_indices(parts.val.labels, data.dataset.num_classes, per_class)
+        told = _told(data, parts.val)
+        if told is not None:
+            fingerprint = _joint(fingerprint, told)
         parts = dataclasses.replace(parts, train=parts.val)
     else:
         groups = getattr(parts.train, "groups", None)
         together = _with_copies(data, groups)
         split, positions = hold_out(data.split, split_seed, together)
         if together is not groups:  # or a stage that was trained on copies of what is held out could be taken for this one's
-            fingerprint = hashlib.sha256(f"{fingerprint} {split.hash}".encode()).hexdigest()
+            fingerprint = _joint(fingerprint, split.hash)
     if not len(positions):
         raise UserError(f"{data.dataset.name} must have a class with two training images, or a validation list, to hold one out")
     labels = parts.train.labels[torch.as_tensor(positions)]
     counts = np.bincount(labels.numpy(), minlength=data.dataset.num_classes)
-    seen = dataclasses.replace(data, parts=parts, split=Split(positions, counts, split_hash(positions)), labels=labels)
+    hashed = split_hash(positions) if told is None else _joint(split_hash(positions), told)
+    seen = dataclasses.replace(data, parts=parts, split=Split(positions, counts, hashed), labels=labels)
     return dataclasses.replace(data, split=split, labels=data.parts.train.labels[torch.as_tensor(split.indices)],
                                fingerprint=fingerprint, held_out=seen)
+
+
+def _joint(*digests: str | None) -> str:
+    return hashlib.sha256(" ".join(map(str, digests)).encode()).hexdigest()
+
+
+def _told(data: TaskData, val: ImageSource) -> str | None:
+    """Return which images a validation part holds; None where it cannot say, or has the class counts that were published."""
+    counts = torch.bincount(val.labels, minlength=data.dataset.num_classes)
+    published = data.dataset.published
+    if not isinstance(val, Fingerprinted) or published is not None and published.val == tuple(counts.tolist()):
+        return None
+    return val.fingerprint
 
 
 def _with_copies(data: TaskData, groups: Ints | None) -> Ints | None:

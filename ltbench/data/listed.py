@@ -54,15 +54,20 @@ class FileDataset(Dataset):
             print(f"{self.name}: images are read from the pack {str(pack)!r}", file=sys.stderr)
             parts = read_pack(pack, self, self.resized)
             shifts = self.find_shifts(candidates, (parts["test"].paths, parts["test"].labels))
-        return Parts(**parts, shifts=shifts)
+        return Parts(parts["train"], parts["test"], parts.get("val"), shifts=shifts)
 
     def load_files(self, root: Path | None) -> Parts:
         """Read lists or folders, whether there is a pack or not."""
         with self._searching(root) as (candidates, where):
             train, test = self.find(candidates, where)
-            val = self.find_val(candidates)
+            val, problem = None, None
+            try:
+                val = self.find_val(candidates)
+            except UserError as error:  # which must not keep anybody from a run that never reads it
+                problem = str(error)
             shifts = self.find_shifts(candidates, test)
-        return Parts(self.part(train), self.part(test), None if val is None else self.part(val), shifts=shifts)
+        return Parts(self.part(train), self.part(test), None if val is None else self.part(val), shifts=shifts,
+                     val_problem=problem)
 
     def part(self, listed: Listed) -> FileImages:
         """Return a part of the set."""
@@ -90,7 +95,11 @@ class FileDataset(Dataset):
         return {}
 
     def find_val(self, candidates: list[Path]) -> Listed | None:
-        """Return the images of the validation part, where the set has one and it is there."""
+        """Return the images of the validation part, where the set has one and it is there.
+
+        Raises:
+            UserError: If its list is damaged.
+        """
         return None
 
     def missing(self, what: str, where: Path) -> MissingData:
@@ -134,12 +143,9 @@ class ListedDataset(FileDataset):
         return read_shifts(self.shift_lists, self.shift_ratios, candidates, test, self.num_classes)
 
     def find_val(self, candidates: list[Path]) -> Listed | None:
-        """Read the validation list; a damaged one counts as none, for it must not keep anybody from a run that never reads it."""
+        """Read the validation list."""
         file = _first(self.val_lists, candidates)
-        try:
-            return None if file is None else self._read(file, candidates)
-        except UserError:  # which `ltbench data check` reports
-            return None
+        return None if file is None else self._read(file, candidates)
 
     def read_part(self, names: tuple[str, ...], root: Path | None) -> tuple[Path, FileImages]:
         """Read one part alone, whatever else is there.

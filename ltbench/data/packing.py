@@ -33,8 +33,11 @@ def write_pack(folder: Path, name: str, parts: Parts, *, replace: bool = False) 
         The shards, part by part.
 
     Raises:
-        UserError: If the set's images are not encoded files, one cannot be read, the folder is there, or the disk has no room.
+        UserError: If the set's images are not encoded files, one cannot be read, the validation list is damaged, the folder is
+            there, or the disk has no room.
     """
+    if parts.val_problem is not None:  # a pack without it would look whole
+        raise UserError(parts.val_problem)
     sources = {part: source for part, source in (("train", parts.train), ("test", parts.test), ("val", parts.val)) if source}
     images = {part: source for part, source in sources.items() if isinstance(source, EncodedImages)}
     if len(images) < len(sources):

@@ -78,6 +78,7 @@ class Parts:
     Args:
         test: What is tested on, once.
         val: The set's own validation part, where it has one beside the test part; no training and no test reads it.
+        val_problem: Why a validation part that is there cannot be read, for whoever asks for it.
         shifts: Published label-shifted test sets that are there: by name (``forward50``), positions in the test part, int64.
     """
 
@@ -85,3 +86,4 @@ class Parts:
     test: ImageSource
     val: ImageSource | None = None
     shifts: Mapping[str, Ints] = field(default_factory=dict, kw_only=True)
+    val_problem: str | None = field(default=None, kw_only=True)

@@ -37,7 +37,7 @@ class Member(NamedTuple):
 
 
 def read_members(files: list[Path]) -> dict[Path, list[Member]]:
-    """Return the images of tar files, by an index where one fits the file beside it, else by a look at every header.
+    """Return the images of tar files, by an index beside them that fits and is no older, else by a look at every header.
 
     Files of one key belong together, as WebDataset has it: the key is all up to the first dot of a file's name. ``key.cls`` holds
     the class of the image, or ``key.json`` does under ``label``.
@@ -64,7 +64,10 @@ def read_members(files: list[Path]) -> dict[Path, list[Member]]:
 def _indexed(folder: Path) -> dict[Path, list[Member]]:
     try:
         _, shards = read_index(folder)
-    except UserError:  # such as one of whose shards some are elsewhere: the headers tell the same
+        made = (folder / NAME).stat().st_mtime_ns
+        if any((folder / shard.shard).stat().st_mtime_ns > made for shard in shards):
+            return {}  # built anew since, perhaps with other labels, or copied without times
+    except (OSError, UserError):  # such as one of whose shards some are elsewhere: the headers tell the same
         return {}
     found, rows = {}, dict.fromkeys((shard.part for shard in shards), 0)
     for shard in shards:

@@ -13,7 +13,10 @@ def tuning_terms(record: Record) -> dict[str, Any] | None:
     tuning = record.tuning
     if tuning is None:
         return None
-    return {**tuning.budget.as_dict(), "sampler": tuning.sampler.name, "validation": tuning.validation.source}
+    validation = tuning.validation
+    shared = {**tuning.budget.as_dict(), "sampler": tuning.sampler.name, "validation": validation.source}
+    # What is held out differs from split to split; a part of the set's own is one for all.
+    return shared | ({"images": validation.sha256} if validation.source == "own" else {})
 
 
 def tuned_names(record: Record) -> tuple[str, ...]:

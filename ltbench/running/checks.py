@@ -42,6 +42,23 @@ def check_runs(plans: Sequence[RunPlan], data: RunData, registry: Registry, how:
         check_budget(plan, of_task, world, how.accumulation)
 
 
+def check_split_seeds(plans: Sequence[RunPlan], data: RunData, *, tunes: bool = False) -> None:
+    """Refuse a split seed that nothing is drawn by: the runs of several such seeds would be one run, counted several times.
+
+    Args:
+        tunes: Whether the plans are of trials; a run with what trials chose tells it itself.
+
+    Raises:
+        UserError: If a set is used as it is, and no images are held out of its training part.
+    """
+    for plan in plans:
+        task, protocol = plan.task, plan.protocol
+        held_out = (tunes or protocol.hold_out or plan.tuning is not None) and data.of(plan).parts.val is None
+        if task.split_seed and task.imbalance_ratio is None and protocol.per_class is None and not held_out:
+            raise UserError(f"--split-seeds must be 0 for {task.dataset}, which is used as it is: there is no other subset of "
+                            f"it, got {task.split_seed}")
+
+
 def check_budget(plan: RunPlan, data: TaskData, world: int, accumulation: int) -> None:
     """Refuse batches that do not divide, or hold more images than an epoch draws.
 

@@ -37,17 +37,21 @@ class RunData:
         self.datasets = datasets
         self._root, self._download, self._planning, self._looks = root, download, planning, looks
         self._parts: dict[str, Parts] = {}
-        self._tasks: dict[tuple[Task, int | None, bool], TaskData] = {}
+        self._tasks: dict[tuple[Task, int | None, bool, bool], TaskData] = {}
         self._reading: dict[str, Phases] = {}
 
-    def of(self, plan: RunPlan) -> TaskData:
+    def of(self, plan: RunPlan, *, validates: bool = False) -> TaskData:
         """Return the data that a plan reads; runs that differ in their seed alone share it.
+
+        Args:
+            validates: Whether trials are judged by it. The plan itself says that it holds images out, or what trials chose.
 
         Raises:
             UserError: If the data cannot be had, or its test part repeats images of another part.
         """
         name, per_class, holds_out = plan.task.dataset, plan.protocol.per_class, plan.protocol.hold_out
-        key = (replace(plan.task, seed=0), per_class, holds_out)
+        validates = self._looks is not None and (validates or holds_out or plan.tuning is not None)
+        key = (replace(plan.task, seed=0), per_class, holds_out, validates)
         if key not in self._tasks:
             with self.reading(name).phase("data"):
                 if name not in self._parts:
@@ -58,7 +62,7 @@ class RunData:
                                                        planning=self._planning)
                     refuse_shared(self.datasets[name], self._parts[name], planning=self._planning)
                 data = load_task_data(self.datasets[name], self._parts[name], plan.task, per_class)
-                data = data if self._looks is None else self._readable(data, self._looks)
+                data = data if self._looks is None else self._readable(data, self._looks, validates=validates)
                 if holds_out:
                     refuse_trained(data.dataset, data.parts, planning=self._planning)
                     data = holding_out(data, plan.task.split_seed, per_class)
@@ -69,11 +73,11 @@ class RunData:
         """Return how long a dataset took to be read, and how much memory."""
         return self._reading.setdefault(name, Phases(self._accelerator.device))
 
-    def _readable(self, data: TaskData, looks: Path) -> TaskData:
+    def _readable(self, data: TaskData, looks: Path, *, validates: bool) -> TaskData:
         """Leave out what the main process cannot decode: all processes must train on the same images."""
         found: list[dict[str, list[int]]] = [{}]
         if self._accelerator.is_main_process:
-            found = [find_unreadable(data, looks, decode=not self._planning)]
+            found = [find_unreadable(data, looks, decode=not self._planning, validates=validates)]
             tell(data, found[0])
         broadcast_object_list(found)
         return leave_out(data, found[0])

@@ -11,6 +11,7 @@ from tabulate import tabulate
 from ltbench.backbones.making import make_backbone
 from ltbench.data.task_data import TaskData
 from ltbench.planning.plan import RunPlan, StagePlan
+from ltbench.running.checks import check_split_seeds
 from ltbench.running.duration import duration
 from ltbench.running.runner import Runner
 from ltbench.training import speeds
@@ -26,6 +27,7 @@ _TIMES: dict[tuple[object, ...], float] = {}
 def print_plan(plans: Sequence[RunPlan], runner: Runner) -> None:
     """Print runs, stages and an estimate; nothing is trained and nothing is kept."""
     runner.check(plans)
+    check_split_seeds(plans, runner.data)
     plans = [plan.on(runner.data.of(plan).fingerprint) for plan in plans]
     stages: dict[str, tuple[StagePlan, int, float | None, int]] = {}
     rows = []

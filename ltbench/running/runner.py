@@ -33,7 +33,7 @@ from ltbench.results.metrics import standard_metrics
 from ltbench.results.plain import plain
 from ltbench.results.predictions import Predictions
 from ltbench.results.schema import Cost, CurveRow, Metrics, PerClass, Record
-from ltbench.running.checks import check_runs
+from ltbench.running.checks import check_runs, check_split_seeds
 from ltbench.running.data import RunData
 from ltbench.running.description import describe, without_paths
 from ltbench.running.environment import surroundings
@@ -100,6 +100,7 @@ class Runner:
             UserError: See :meth:`run`.
         """
         self.check(plans)
+        check_split_seeds(plans, self.data)
         plans = [plan.on(self.data.of(plan).fingerprint) for plan in plans]
         self._check_output()
         self.stages.store.require_writable()

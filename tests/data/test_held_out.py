@@ -14,12 +14,15 @@ from ltbench.data.class_folders import open_folder
 from ltbench.data.digits import DigitsLT
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.held_out import hold_out, holding_out
+from ltbench.data.longtail import split_hash
 from ltbench.data.own_lists import open_list
 from ltbench.data.parts import Parts, TensorImages
+from ltbench.data.places_lt import PlacesLT
 from ltbench.data.published import Published
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.running.tuning.validation import trial_data
 from ltbench.terms.task import Task
+from tests.support.list_factory import write_list
 from tests.support.own_images import write_classes
 
 SEEDS = range(8)
@@ -122,3 +125,37 @@ def test_pixels_of_a_set_that_nobody_published_stay_on_one_side(monkeypatch: pyt
     for split_seed in SEEDS:
         kept, held = hold_out(data.split, split_seed)
         assert [part.tolist() for part in sides(data, split_seed)] == [kept.indices.tolist(), held.tolist()]
+
+
+def test_a_validation_part_of_ones_own_names_its_images(tmp_path: Path) -> None:
+    """Three pictures of each class to validate on, then one of them another, then one under another class."""
+    root = tmp_path / "pets"
+    for part, count in (("train", 4), ("test", 1), ("val", 3)):
+        write_classes(root / part, {"a": count, "b": count})
+
+    def told() -> tuple[str, str | None, str | None, str]:
+        data = data_of(open_folder(str(root)))
+        held, (judged, validation) = holding_out(data, 0, None), trial_data(data, 0, None)
+        assert held.held_out is not None and held.split is data.split and judged.fingerprint == data.fingerprint
+        assert held.held_out.split.hash == validation.sha256
+        return data.split.hash, data.fingerprint, held.fingerprint, validation.sha256
+
+    first = told()
+    assert told() == first and first[2] != first[1]
+    write_classes(root / "val", {"a": 1}, size=13)
+    second = told()
+    (root / "val" / "a" / "002.png").rename(root / "val" / "b" / "003.png")
+    for older, newer in ((first, second), (second, told())):
+        assert older[:2] == newer[:2]  # of a run that does not look at it
+        assert older[2] != newer[2] and older[3] != newer[3]
+
+
+@pytest.mark.parametrize(("counts", "same"), [([20] * 365, True), ([20] * 364 + [19], False)])
+def test_a_validation_list_as_published_moves_nothing(tmp_path: Path, counts: list[int], same: bool) -> None:
+    for part, held in (("train", [2] * 365), ("test", [1] * 365), ("val", counts)):
+        write_list(tmp_path / f"Places_LT_{part}.txt", f"{part}/{{k}}/{{i}}.jpg", held)
+    data = load_task_data(PlacesLT(), PlacesLT().load(tmp_path), Task("places-lt", None), None)
+    seen = holding_out(data, 0, None)
+    assert seen.held_out is not None
+    assert (seen.fingerprint == data.fingerprint) is same
+    assert (seen.held_out.split.hash == split_hash(seen.held_out.split.indices)) is same

@@ -10,15 +10,18 @@ import torch
 
 from ltbench.data.digits import DigitsLT
 from ltbench.data.files import FileImages
+from ltbench.data.held_out import holding_out
 from ltbench.data.imagenet_lt import ImageNetLT
 from ltbench.data.inat18 import INat18
 from ltbench.data.listed import ListedDataset
 from ltbench.data.longtail import split_hash
+from ltbench.data.packing import write_pack
 from ltbench.data.parts import Parts
 from ltbench.data.places_lt import PlacesLT
 from ltbench.data.svhn import SvhnLT
 from ltbench.data.task_data import TaskData, load_parts, load_task_data
 from ltbench.errors import MissingData, UserError
+from ltbench.running.tuning.validation import trial_data
 from ltbench.terms.task import Task
 from tests.support.list_factory import LISTED, write_list, write_lists
 
@@ -115,8 +118,20 @@ def test_a_validation_list_is_read_where_it_is_and_changes_nothing(tmp_path: Pat
     task = Task("places-lt", None)
     with_val, plain = (load_task_data(PlacesLT(), found, task, None) for found in (parts, without))
     assert (with_val.fingerprint, with_val.split.hash) == (plain.fingerprint, plain.split.hash)
-    (tmp_path / "Places_LT_val.txt").write_text("nonsense\n")  # which must not stop a run that never reads it
-    assert PlacesLT().load(tmp_path).val is None
+
+
+def test_a_damaged_validation_list_stops_whoever_asks_for_it(tmp_path: Path) -> None:
+    for part, count in (("train", 2), ("test", 1)):
+        write_list(tmp_path / f"Places_LT_{part}.txt", f"{part}/{{k}}/{{i}}.jpg", [count] * 365)
+    (tmp_path / "Places_LT_val.txt").write_text("nonsense\n")
+    parts = PlacesLT().load(tmp_path)
+    assert parts.val is None  # a run that never reads it must not stop
+    data = load_task_data(PlacesLT(), load_parts(PlacesLT(), tmp_path, download=False), Task("places-lt", None), None)
+    for asks in (lambda: holding_out(data, 0, None), lambda: trial_data(data, 0, None),
+                 lambda: write_pack(tmp_path / "places-lt.tars", "places-lt", parts)):
+        with pytest.raises(UserError, match=r"^line 1 of '.*/Places_LT_val.txt' must "):
+            asks()
+    assert not (tmp_path / "places-lt.tars").exists()
 
 
 def test_json_stands_in_for_the_list(tmp_path: Path) -> None:

@@ -54,6 +54,18 @@ def test_a_table_and_folders_of_the_same_images_are_cut_alike(folder: Path) -> N
     assert counts(table) == [[8, 4], [1, 1], None]
 
 
+def test_other_names_are_another_set_where_no_folder_tells_them(folder: Path) -> None:
+    """Methods that read names, such as those of word vectors, train otherwise for it."""
+    def images(*named: str) -> str | None:
+        table = [[path, dict(zip("ab", named, strict=True))[str(label)]] for path, label in rows()]
+        return open_csv(str(write_csv(folder / "x.csv", ["path", "label"], table))).images
+
+    told = {names: images(*names) for names in (("a", "b"), ("cat", "dgo"), ("cat", "dog"), ("0", "1"))}
+    assert images("cat", "dog") == told["cat", "dog"]
+    assert told["a", "b"] == told["0", "1"]  # the folders' names, which paths hold, and numbers
+    assert len(set(told.values())) == 3
+
+
 def test_numbers_are_numbers(folder: Path) -> None:
     table = [[path, {"a": "01", "b": 0}[label]] for path, label in rows()]  # type: ignore[index]
     dataset = open_csv(str(write_csv(folder / "x.csv", ["path", "label"], table)))

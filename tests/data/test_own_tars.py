@@ -289,6 +289,28 @@ def test_an_index_beside_tells_what_the_headers_tell(tmp_path: Path, digits: Par
             assert names(ours) == names(theirs) and contents(ours) == contents(theirs)
 
 
+def test_an_index_older_than_a_shard_is_left_aside(tmp_path: Path) -> None:
+    """The classes of two images in the middle change places, which changes neither sizes nor the first and last image."""
+    for name, count in (("a", 4), ("b", 4)):
+        write_classes(tmp_path / "pets" / "train", {name: count})
+        write_classes(tmp_path / "pets" / "test", {name: 1})
+    pack = tmp_path / "pets.tars"
+    write_pack(pack, "pets", open_folder(str(tmp_path / "pets")).load(None))
+    shard, index = pack / "train-000000.tar", (pack / "index.jsonl").stat().st_mtime_ns
+    assert shard.stat().st_mtime_ns <= index
+    before = open_tar(str(pack)).load(None).train.labels.tolist()
+    with tarfile.open(shard) as tar:
+        held = {member.name: tar.extractfile(member).read() for member in tar.getmembers()}  # type: ignore[union-attr]
+    one, other = "000000002.cls", "000000005.cls"
+    held[one], held[other] = held[other], held[one]
+    size = shard.stat().st_size
+    write_tar(shard, held.items())
+    os.utime(shard, ns=(index + 1, index + 1))
+    assert shard.stat().st_size == size
+    after = open_tar(str(pack)).load(None).train.labels.tolist()
+    assert (before, after) == ([0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 0, 1, 0, 1, 1])
+
+
 def test_a_run_on_a_tar(tmp_path: Path, digits_batch: tuple[object, object], monkeypatch: pytest.MonkeyPatch,
                         capsys: pytest.CaptureFixture[str]) -> None:
     root = write_digits(tmp_path / "digits", digits_batch, per_class=25)

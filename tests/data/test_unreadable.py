@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import PIL
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from ltbench.data.files import FileImages
 from ltbench.data.task_data import TaskData, load_task_data
 from ltbench.data.unreadable import find_unreadable, leave_out, tell
 from ltbench.errors import UserError
+from ltbench.running.tuning.validation import trial_data
 from ltbench.terms.task import Task
 from tests.support.own_images import write_classes
 
@@ -85,6 +87,9 @@ def test_a_look_is_remembered_until_a_file_changes(root: Path, tmp_path: Path, m
     os.utime(file, ns=(accessed, modified + 1))  # of the same size, a nanosecond later
     assert find_unreadable(load(root), tmp_path / "seen")["test"] == [0]
     assert looks == [8, 6, 6]  # the other part is as it was
+    monkeypatch.setattr(PIL, "__version__", "0")
+    find_unreadable(load(root), tmp_path / "seen")
+    assert looks == [8, 6, 6, 8, 6]  # another Pillow may read more
     for seen in (tmp_path / "seen").glob("*.json"):
         assert all(isinstance(index, int) for index in json.loads(seen.read_text(encoding="utf-8")))
         seen.write_text("damaged", encoding="utf-8")
@@ -100,6 +105,26 @@ def test_a_class_that_loses_everything_is_named(root: Path) -> None:
     with pytest.raises(UserError, match="^folder:pets must keep a test image that can be read, got 6 that cannot$"):
         leave_out(data, {"train": [], "test": list(range(6))})
     assert leave_out(data, {"train": [], "test": [0, 1, 2]}).test_indices.tolist() == [3, 4, 5]
+
+
+def test_the_validation_part_is_tried_where_it_is_looked_at(root: Path, tmp_path: Path,
+                                                            capsys: pytest.CaptureFixture[str]) -> None:
+    write_classes(root / "val", {"a": 2, "b": 2})
+    (root / "val" / "b" / "000.png").write_bytes(b"")
+    data = load(root)
+    assert find_unreadable(data, tmp_path / "seen") == {"train": [], "test": []}  # as a run does that never reads it
+    found = find_unreadable(data, tmp_path / "seen", validates=True)
+    assert found == {"train": [], "test": [], "val": [2]}
+    after = leave_out(data, found)
+    judged, validation = trial_data(after, 0, None)
+    assert validation.counts == (2, 1) and judged.parts.test.fetch(judged.test_indices).shape[0] == 3
+    assert after.unreadable is not None and [after.unreadable[name] for name in ("train", "test", "val")] == [0, 0, 1]
+    assert after.class_counts.tolist() == [4, 4] and after.fingerprint != data.fingerprint
+    capsys.readouterr()
+    tell(data, found)
+    assert capsys.readouterr().err == "folder:pets: 1 of 4 val images cannot be read and are left out: 'b/000.png'\n"
+    with pytest.raises(UserError, match="^folder:pets must keep a validation image that can be read, got 4 that cannot$"):
+        leave_out(data, {**found, "val": [0, 1, 2, 3]})
 
 
 def test_images_in_memory_can_be_read(tmp_path: Path) -> None:

@@ -51,6 +51,17 @@ def test_a_row_with_nothing_to_tune_stands_beside_tuned_ones_of_the_same_budget(
     assert table.ranks() == [1, 1]
 
 
+def test_rows_judged_by_other_validation_images_share_no_table() -> None:
+    def judged(source: str, sha256: str, letter: str) -> dict[str, Any]:
+        value = tuned(expression_hash=letter * 16)
+        value["tuning"]["validation"] |= {"source": source, "sha256": sha256}
+        return value
+
+    assert len(tables(judged("own", "aa", "c"), judged("own", "aa", "d"))) == 1
+    assert len(tables(judged("own", "aa", "c"), judged("own", "bb", "d"))) == 2
+    assert len(tables(judged("held out", "aa", "c"), judged("held out", "bb", "d"))) == 1  # which two splits differ in
+
+
 def test_six_tuned_hyperparameters_have_no_rank() -> None:
     many = tuple(f"la.{letter}" for letter in "abcdef")
     records = [tuned(many, seed=seed, right=(3, 3, 3, 3)) for seed in (0, 1)] + \

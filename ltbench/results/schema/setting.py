@@ -35,6 +35,8 @@ class Unreadable(Part):
     """Test images."""
     sha256: Text
     """Hash of their names."""
+    val: Count | None = None
+    """Images of the dataset's own validation part; absent where none was, or where it was not looked at."""
 
 
 class RecordedSplit(Part):

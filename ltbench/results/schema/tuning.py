@@ -50,7 +50,7 @@ class Validation(Part):
     counts: list[Count]
     """Images of each class, shape (C,)."""
     sha256: Text
-    """Hash of their positions."""
+    """Hash of their positions, and of what a validation part of a user's own holds."""
 
 
 class Trial(Part):

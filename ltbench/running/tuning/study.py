@@ -18,7 +18,7 @@ from ltbench.errors import Diverged, UserError, brief
 from ltbench.planning.plan import RunPlan
 from ltbench.results.accuracy import per_class_counts, shot_accuracy
 from ltbench.results.evaluate import predict_test
-from ltbench.running.checks import check_budget
+from ltbench.running.checks import check_budget, check_split_seeds
 from ltbench.running.runner import Runner
 from ltbench.running.tuning.judged import tell_score
 from ltbench.running.tuning.sampler import NAME, Sampler, require_optuna
@@ -54,10 +54,11 @@ def check(base: RunPlan, runner: Runner) -> None:
     """Refuse what no trial could train on.
 
     Raises:
-        UserError: If the data has no image to spare, validates on images that it trains on, or a batch holds more than what is
-            left.
+        UserError: If the data has no image to spare, validates on images that it trains on, a batch holds more than what is left,
+            or nothing is drawn by a split seed.
     """
-    whole = runner.data.of(base)
+    check_split_seeds([base], runner.data, tunes=True)
+    whole = runner.data.of(base, validates=True)
     refuse_trained(whole.dataset, whole.parts)
     data, _ = trial_data(whole, base.task.split_seed, base.protocol.per_class)
     check_budget(base, data, runner.accelerator.num_processes, runner.options.accumulation)
@@ -78,7 +79,7 @@ def tune(study: Study, runner: Runner) -> dict[str, Any]:
         TrialFailed: If training or prediction broke, for another reason than a loss that is no number, or no trial completed.
     """
     base = study.base
-    data, validation = trial_data(runner.data.of(base), base.task.split_seed, base.protocol.per_class)
+    data, validation = trial_data(runner.data.of(base, validates=True), base.task.split_seed, base.protocol.per_class)
     space = space_of(base)
     content = {
         "expression": str(base.expression),

@@ -19,7 +19,8 @@ class Validation:
     Args:
         source: ``held out`` of the training split, or the set's ``own`` list.
         counts: Images of each class, length C; a class of none has no part in a score.
-        sha256: Of their positions, in the training part or in the validation part.
+        sha256: Of their positions, in the training part or in the validation part; of a part that a user brought also of which
+            images it holds.
     """
 
     source: str
