@@ -19,7 +19,7 @@ from ltbench.data.fetched import downloading
 from ltbench.data.files import FileImages
 from ltbench.data.hub_columns import classes_of, groups_of, image_column, label_column, labels_of
 from ltbench.data.hub_images import HubImages
-from ltbench.data.hub_splits import chosen_splits
+from ltbench.data.hub_splits import chosen_splits, require_told_apart
 from ltbench.data.labels import same_numbers
 from ltbench.data.listed import LARGE, LARGE_RESIZED
 from ltbench.data.member import require_known, split_member
@@ -70,6 +70,9 @@ def open_hub(typed: str, *, download: bool = False) -> OwnImages:
             if local or download:
                 raise UserError(f"{name} cannot be {'read' if local else 'downloaded'} ({brief(error)})") from error
             raise MissingData(f"{name} is not in the cache of the library datasets: add --download ({brief(error)})") from error
+        if local and path.is_dir() and not _saved(path):
+            builder = datasets.load_dataset_builder(str(path), options.get("config"), cache_dir=_cache())
+            require_told_apart(path, builder.config.data_files or {})
     splits = {"train": found} if isinstance(found, datasets.Dataset) else dict(found)
     parts = chosen_splits(name, splits, options)
     if local and "test" not in parts:
@@ -98,17 +101,24 @@ def _quiet(datasets: Any, *, offline: bool) -> Iterator[None]:
 
 
 def _local(datasets: Any, path: Path, config: str | None) -> Any:
-    cache = str(cache_root() / "data" / "hf")
+    if path.is_dir() and _saved(path):
+        return datasets.load_from_disk(str(path))
     if path.is_dir():
-        if any((path / file).is_file() for file in _SAVED):
-            return datasets.load_from_disk(str(path))
-        return datasets.load_dataset(str(path), config, cache_dir=cache)
+        return datasets.load_dataset(str(path), config, cache_dir=_cache())
     if path.suffix.lower() not in _FORMS:
         raise UserError(f"a file must end with {', '.join(_FORMS)}, got {path.name!r}")
     beside = {part: file_beside(path, part) for part in ("test", "val")}
     # Each by itself, for the library refuses files of which one has a column more.
-    return {part: datasets.load_dataset(_FORMS[path.suffix.lower()], data_files={part: str(file)}, cache_dir=cache)[part]
+    return {part: datasets.load_dataset(_FORMS[path.suffix.lower()], data_files={part: str(file)}, cache_dir=_cache())[part]
             for part, file in {"train": path, **beside}.items() if file is not None}
+
+
+def _saved(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in _SAVED)
+
+
+def _cache() -> str:
+    return str(cache_root() / "data" / "hf")
 
 
 def _say_unread(path: Path) -> None:

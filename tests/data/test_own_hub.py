@@ -101,6 +101,21 @@ def test_a_file_of_another_part_beside_is_read(stored: Path, tmp_path: Path, cap
                                        "in more than a word: the validation part is tested on\n")
 
 
+def test_files_that_the_library_does_not_tell_apart(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    train, test = (folder / f"{part}set.parquet" for part in ("train", "test"))
+    for part, file in (("train", train), ("test", test)):
+        shutil.copy(stored / "data" / f"{part}-00000-of-00001.parquet", file)
+    with pytest.raises(UserError, match=r"^'.*/digits' must hold files called 'train', 'test' or 'validation', which the library "
+                                        r"datasets tells apart, got 'testset.parquet', which it takes for training$"):
+        open_hub(str(folder))
+    train.rename(folder / "train.parquet")
+    assert len(open_hub(str(folder)).load(None).train.labels) < 240
+    assert capsys.readouterr().err == ("warning: 'testset.parquet' in 'digits' is not read, for the library datasets knows no "
+                                       "split by its name\n")
+
+
 def test_classes_with_zeros_before_them_are_numbers(tmp_path: Path) -> None:
     pixels, labels = digits(60)
     file = write_hub_parquet(tmp_path / "x.parquet", pixels, {"label": [f"{label:02d}" for label in labels]},
