@@ -11,10 +11,16 @@ from ltbench.errors import UserError
 
 _TRAIN = re.compile("train(?:ing)?|trn", re.IGNORECASE)
 _WORDS = {part: tuple(word for word, role in ROLES.items() if role == part) for part in ("test", "val")}
-# "testset2" and "val_data" look like lists to test on, "valley" and "latest" do not.
-_JUDGE = re.compile(rf"(?<![a-z])(?:{'|'.join(_WORDS['test'] + _WORDS['val'])})"
-                    "(?:s|set|split|part|lists?|data|files?|images?|labels?)*(?![a-z])", re.IGNORECASE)
 _SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".lst", ".list", ".parquet")
+
+
+def _saying(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what finds names of lists: "testset2" and "val_data" look like lists to test on, "valley" and "latest" do not."""
+    return re.compile(rf"(?<![a-z])(?:{'|'.join(words)})(?:s|set|split|part|lists?|data|files?|images?|labels?)*(?![a-z])",
+                      re.IGNORECASE)
+
+
+_TEST, _JUDGE = _saying(_WORDS["test"]), _saying(_WORDS["test"] + _WORDS["val"])
 
 
 def file_beside(file: Path, part: str) -> Path | None:
@@ -23,31 +29,50 @@ def file_beside(file: Path, part: str) -> Path | None:
     ``Train.txt`` has ``Test.txt`` or ``test.TXT`` beside it, ``train_list.csv`` has ``validation_list.csv``.
 
     Raises:
-        UserError: If there are several.
+        UserError: If there are several, or the folder cannot be listed.
     """
     said = list(_TRAIN.finditer(file.name))
     # The last of several words alone, or all: training_set_train.txt has training_set_test.txt beside it.
     wanted = {(file.name[:said[-1].start()] + word + file.name[said[-1].end():]).lower() for word in _WORDS[part] if said}
     wanted |= {_TRAIN.sub(word, file.name).lower() for word in _WORDS[part] if said}
-    found = [other for other in sorted(file.parent.iterdir()) if other.name.lower() in wanted and other.is_file()] if said else []
+    try:
+        inside = sorted(file.parent.iterdir()) if said else ()
+        found = [other for other in inside if other.name.lower() in wanted and other.is_file()]
+    except OSError as error:
+        raise UserError(f"{str(file.parent)!r} cannot be read: {error.strerror}") from error
     if len(found) > 1:
         raise UserError(f"{str(file)!r} must have one list of the {part} part beside it, got "
                         f"{' and '.join(repr(other.name) for other in found)}")
     return found[0] if found else None
 
 
-def say_unread(file: Path) -> None:
+def say_unread(file: Path, val: Path | None = None, why: str = "their names differ in more than a word") -> None:
     """Warn that a file which looks like one to test on is not read, because its name differs elsewhere too.
 
-    A file of the same name in a folder of another part is one, too: ``test/list.txt`` for ``train/list.txt``.
+    A file of the same name in a folder of another part is one, too: ``test/list.txt`` for ``train/list.txt``. Of a folder that
+    says ``train``, other folders are.
+
+    Args:
+        file: What is trained on, and holds no test part.
+        val: What holds the validation part, which is tested on then; None where there is none.
+        why: It is not read.
     """
+    judge = _JUDGE if val is None else _TEST
     suffixes = {*_SUFFIXES, file.suffix.lower()}
-    beside = [other for other in sorted(file.parent.iterdir()) if other != file and other.suffix.lower() in suffixes
-              and _JUDGE.search(other.stem) and not other.name.startswith(".")]
-    if _TRAIN.search(file.parent.name):
-        beside += [folder / file.name for folder in sorted(file.parent.resolve().parent.iterdir())
-                   if _JUDGE.search(folder.name) and (folder / file.name).exists()]
+    is_folder = file.is_dir()
+    beside: list[Path] = []
+    try:
+        if not is_folder or _TRAIN.search(file.name):  # "tests" beside "data" may be a program's
+            beside += [other for other in sorted(file.parent.iterdir()) if other not in (file, val)
+                       and (is_folder or other.suffix.lower() in suffixes) and judge.search(other.stem)
+                       and not other.name.startswith(".") and other.is_dir() == is_folder]
+        if _TRAIN.search(file.parent.name):
+            beside += [folder / file.name for folder in sorted(file.parent.resolve().parent.iterdir())
+                       if judge.search(folder.name) and (folder / file.name).exists()]
+    except OSError:  # what may not be listed is no part
+        pass
     if beside:
         other = beside[0].name if beside[0].parent == file.parent else f"{beside[0].parent.name}/{beside[0].name}"
-        print(f"warning: {other!r} beside {file.name!r} is not read, for their names differ in more than a word: a fifth of each "
-              "class is set apart", file=sys.stderr)
+        tested = "a fifth of each class is set apart" if val is None else "the validation part is tested on"
+        print(f"warning: {other!r} beside {file.name!r} is not read, for {why}: {tested}", file=sys.stderr)
+

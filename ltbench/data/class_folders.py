@@ -11,6 +11,7 @@ import torch
 
 from ltbench.data.encoded import USUAL
 from ltbench.data.files import FileImages
+from ltbench.data.labels import say_alike
 from ltbench.data.own import OwnImages, own_files, own_path, safe_name
 from ltbench.data.part_folders import folders_within, part_folders, refuse_parts, role_of
 from ltbench.data.paths import Paths
@@ -39,8 +40,10 @@ def _open(root: Path) -> OwnImages:
     names = _folders(parts.get("train", root))
     if "train" in parts and "test" not in parts:
         _say_unread(root, parts, names)
+    say_alike(f"folder:{safe_name(root.name)}", names)
     train = _scan(parts.get("train", root), names)
     if not parts:
+        _say_other_parts(root, names)
         refuse_parts(str(root), folders_within(map(os.fsdecode, train.paths.names())))
     held_out = {role: _scan(parts[role], names) for role in ("test", "val") if role in parts}
     test = held_out.pop("test", None) or held_out.pop("val", None)
@@ -57,6 +60,18 @@ def _say_unread(root: Path, parts: dict[str, Path], classes: list[str]) -> None:
                 tested = f"{parts['val'].name!r} is tested on" if "val" in parts else "a fifth of each class is set apart"
                 print(f"warning: {name!r} beside {parts['train'].name!r} is not read, for its name is that of no part, such as "
                       f"'test': {tested}", file=sys.stderr)
+                return
+
+
+def _say_other_parts(root: Path, classes: list[str]) -> None:
+    """Warn of a part beside the folder that is read, where that is the training part: who names what holds both has both."""
+    if role_of(root.name) != "train":
+        return
+    with suppress(OSError):  # what may not be entered is no part
+        for name in sorted(_folders(root.parent), key=lambda name: role_of(name) != "test"):
+            if role_of(name) in ("test", "val") and set(classes) & set(_folders(root.parent / name)):
+                print(f"warning: {name!r} beside {root.name!r} is not read, for it is another folder: a fifth of each class is "
+                      "set apart", file=sys.stderr)
                 return
 
 

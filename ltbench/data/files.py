@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -57,11 +58,23 @@ class FileImages(EncodedImages):
             end: How many of the last bytes; 0 for all.
         """
         try:
-            return np.fromfile(path, np.uint8, offset=max(0, os.stat(path).st_size - end) if end else 0)
+            # Two thirds of the time that np.fromfile takes.
+            with open(path, "rb", buffering=0, opener=_at_once) as file:
+                held = os.fstat(file.fileno())
+                if not stat.S_ISREG(held.st_mode):
+                    raise UserError(f"image {path!r} is no file")
+                if end:
+                    file.seek(max(0, held.st_size - end))
+                return np.frombuffer(file.readall(), np.uint8)
         except FileNotFoundError as error:
             raise UserError(f"image {path!r} is not there") from error
         except OSError as error:
             raise UserError(f"image {path!r} cannot be read ({type(error).__name__}: {error.strerror})") from error
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file; a pipe that nobody writes to would be waited for without end."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def sizes_and_times(paths: Paths) -> Ints:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
 import numpy as np
 import numpy.typing as npt
 
 from ltbench.data.arrays import Ints
+from ltbench.data.labels import same_numbers
 
 Bools = npt.NDArray[np.bool_]
 
@@ -79,3 +83,26 @@ def draw_groups(labels: Ints, groups: Ints, wanted: Ints, generator: np.random.G
         if fitting:
             take(min(fitting, key=lambda group: sum(count for _, count in held[group])))
     return chosen[groups]
+
+
+def group_numbers(texts: Sequence[str], parts: Mapping[str, Sequence[int]]) -> tuple[Ints, str | None]:
+    """Number groups over all parts of a set; who has none is a group of its own.
+
+    Where all are whole numbers they are compared as such: ``1.0``, as pandas writes it beside an empty cell, is ``1``.
+
+    Args:
+        texts: Each image's group as it is written, empty where it has none, of N images.
+        parts: Positions of each part's images.
+
+    Returns:
+        Each image's group, shape (N,), and what is wrong where a group stands in two parts.
+    """
+    named = [text for text in texts if text]
+    first: dict[str, str] = {}  # the first way in which a group is written stands for all
+    spelled = iter([first.setdefault(plain, text) for plain, text in zip(same_numbers(named, named), named, strict=True)])
+    known = [next(spelled) if text else f"\0{row}" for row, text in enumerate(texts)]
+    wrong = None
+    for one, other in combinations(parts, 2):
+        if both := {known[row] for row in parts[one]} & {known[row] for row in parts[other]}:
+            wrong = f"images of one group must be in one part, got {min(both)!r} in {one} and {other}"
+    return np.unique(known, return_inverse=True)[1].astype(np.int64), wrong

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
+import sys
+import unicodedata
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from ltbench.errors import UserError
 
-_NUMBER = re.compile(r"-?\d{1,18}")
+_WHOLE = re.compile(r"-?\d{1,18}")
+_NUMBER = re.compile(rf"({_WHOLE.pattern})(?:\.0+)?")  # what pandas makes of an integer in a column with empty cells
 
 
 def class_numbers(name: str, labels: Collection[str], *, numbered: bool = True) -> dict[str, int]:
@@ -16,14 +19,19 @@ def class_numbers(name: str, labels: Collection[str], *, numbered: bool = True) 
 
     Args:
         name: Of the set, for messages.
-        labels: Of the training images, each once.
+        labels: Of the training images, each once; numbers as :func:`same_numbers` writes them.
         numbered: Whether labels may be numbers already; names of folders are names.
 
     Raises:
-        UserError: If labels are numbers with a gap.
+        UserError: If labels are numbers with a gap, or no text.
     """
-    if not numbered or not all(map(_NUMBER.fullmatch, labels)):
-        return {label: k for k, label in enumerate(sorted(labels, key=os.fsencode))}
+    if not numbered or not all(map(_WHOLE.fullmatch, labels)):
+        say_alike(name, labels)
+        try:
+            # In UTF-8 whatever the locale's own encoding, which may lack their letters.
+            return {label: k for k, label in enumerate(sorted(labels, key=lambda label: label.encode(errors="surrogateescape")))}
+        except UnicodeEncodeError as error:  # half of a surrogate pair, as JSON may have it
+            raise UserError(f"{name} must have classes whose names are text, got {error.object!r:.80}") from None
     numbers = sorted(map(int, labels))
     for number, wanted in zip(numbers, range(len(numbers)), strict=True):
         if number != wanted:
@@ -32,6 +40,35 @@ def class_numbers(name: str, labels: Collection[str], *, numbered: bool = True) 
     return {str(k): k for k in numbers}
 
 
-def same_numbers(labels: Sequence[str]) -> Sequence[str]:
-    """Return labels with each number written in one way, where all are numbers: 007 is 7."""
-    return [str(int(label)) for label in labels] if all(map(_NUMBER.fullmatch, labels)) else labels
+def same_numbers(labels: Sequence[str], trained: Collection[str]) -> Sequence[str]:
+    """Return labels with each number written in one way, where all that are trained on are numbers: 007 and 7.0 are 7.
+
+    Args:
+        trained: Those of the training images.
+    """
+    if not all(map(_NUMBER.fullmatch, trained)):
+        return labels
+    return [str(int(number[1])) if (number := _NUMBER.fullmatch(label)) else label for label in labels]
+
+
+def say_alike(name: str, labels: Collection[str]) -> None:
+    """Warn of two classes whose names a person would take for one: ``Cat`` and ``cat``, or one letter coded in two ways."""
+    known: dict[str, str] = {}
+    for label in sorted(labels):
+        plain = unicodedata.normalize("NFC", " ".join(unicodedata.normalize("NFC", label).casefold().split()))
+        if known.setdefault(plain, label) != label:
+            print(f"warning: classes {known[plain]!r} and {label!r} of {name} differ in case, in spaces or in how their letters "
+                  "are coded alone: each is a class of its own", file=sys.stderr)
+            return
+
+
+def cell_text(value: Any) -> str | None:
+    """Return a cell as a text table would have it, empty for what is missing; None for what is no text: bytes, a list.
+
+    pandas makes a float of an integer beside an empty cell.
+    """
+    if value is None or isinstance(value, float) and value != value:
+        return ""
+    if isinstance(value, bytes | list | tuple | dict):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()

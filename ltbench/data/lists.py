@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ltbench.data.paths import Paths
-from ltbench.errors import UserError
+from ltbench.errors import UserError, brief
 
 Listed = tuple[Paths, Tensor]
 
@@ -44,6 +44,9 @@ def read_list(file: Path, num_classes: int) -> Listed:
     names, labels = (_json if file.suffix == ".json" else _lines)(file, content, num_classes)
     if not names:
         raise UserError(f"{str(file)!r} lists no image")
+    for name in names:
+        if b"\0" in name:
+            raise UserError(f"{str(file)!r} must list paths without null characters, got {os.fsdecode(name)!r}")
     names = with_slashes(file.parent, names)
     require_one_label(file, names, labels)
     return Paths(file.parent, names), torch.from_numpy(np.asarray(labels, dtype=np.int64))
@@ -107,17 +110,22 @@ def _whole(value: Any) -> int:
     return int(value)
 
 
+def _path(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"file_name must be text, got {value!r:.80}")
+    return value
+
+
 def _json(file: Path, content: bytes, num_classes: int) -> tuple[list[bytes], list[int]]:
     try:
         held: dict[str, Any] = json.loads(content)
         categories = [(entry["image_id"], _whole(entry["category_id"])) for entry in held["annotations"]]
         category = dict(categories)
         others = {image: label for image, label in categories if category[image] != label}
-        images = [(str(entry["file_name"]), category[entry["id"]], others.get(entry["id"])) for entry in held["images"]]
-        names = [os.fsencode(name) for name, _, _ in images]
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{str(file)!r} must hold images and annotations in iNaturalist's form ({type(error).__name__}: {error})"
-                        ) from error
+        images = [(_path(entry["file_name"]), category[entry["id"]], others.get(entry["id"])) for entry in held["images"]]
+        names = [name.encode(errors="surrogateescape") for name, _, _ in images]  # in UTF-8, whatever the locale's own encoding
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:  # infinite numbers, brackets in brackets
+        raise UserError(f"{str(file)!r} must hold images and annotations in iNaturalist's form ({brief(error)})") from error
     for name, label, other in images:
         if other is not None:
             raise UserError(f"image {name!r} of {str(file)!r} must have one label, got {other} and {label}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,19 @@ import numpy as np
 import torch
 
 from ltbench.data.arrays import Ints
+from ltbench.data.beside import file_beside, say_unread
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.fetched import downloading
 from ltbench.data.files import FileImages
+from ltbench.data.hub_columns import classes_of, groups_of, image_column, label_column, labels_of
 from ltbench.data.hub_images import HubImages
-from ltbench.data.labels import class_numbers
+from ltbench.data.hub_splits import chosen_splits, require_told_apart
+from ltbench.data.labels import same_numbers
 from ltbench.data.listed import LARGE, LARGE_RESIZED
 from ltbench.data.member import require_known, split_member
-from ltbench.data.own import ROLES, OwnImages, own_path, safe_name
-from ltbench.data.own_tables import COLUMNS, EXTRA
+from ltbench.data.own import OwnImages, own_path, safe_name
 from ltbench.data.paths import Paths
+from ltbench.data.tables import EXTRA
 from ltbench.errors import MissingData, UserError, brief
 from ltbench.system.settings import cache_root
 
@@ -67,8 +70,14 @@ def open_hub(typed: str, *, download: bool = False) -> OwnImages:
             if local or download:
                 raise UserError(f"{name} cannot be {'read' if local else 'downloaded'} ({brief(error)})") from error
             raise MissingData(f"{name} is not in the cache of the library datasets: add --download ({brief(error)})") from error
+        if local and path.is_dir() and not _saved(path):
+            builder = datasets.load_dataset_builder(str(path), options.get("config"), cache_dir=_cache())
+            require_told_apart(path, builder.config.data_files or {})
     splits = {"train": found} if isinstance(found, datasets.Dataset) else dict(found)
-    return _open(name, datasets, _chosen(name, splits, options), options, path if local else None)
+    parts = chosen_splits(name, splits, options)
+    if local and "test" not in parts:
+        _say_unread(path)
+    return _open(name, datasets, parts, options, path if local else None)
 
 
 @contextmanager
@@ -92,103 +101,72 @@ def _quiet(datasets: Any, *, offline: bool) -> Iterator[None]:
 
 
 def _local(datasets: Any, path: Path, config: str | None) -> Any:
-    cache = str(cache_root() / "data" / "hf")
+    if path.is_dir() and _saved(path):
+        return datasets.load_from_disk(str(path))
     if path.is_dir():
-        if any((path / file).is_file() for file in _SAVED):
-            return datasets.load_from_disk(str(path))
-        return datasets.load_dataset(str(path), config, cache_dir=cache)
+        return datasets.load_dataset(str(path), config, cache_dir=_cache())
     if path.suffix.lower() not in _FORMS:
         raise UserError(f"a file must end with {', '.join(_FORMS)}, got {path.name!r}")
-    return datasets.load_dataset(_FORMS[path.suffix.lower()], data_files=str(path), cache_dir=cache)
+    beside = {part: file_beside(path, part) for part in ("test", "val")}
+    # Each by itself, for the library refuses files of which one has a column more.
+    return {part: datasets.load_dataset(_FORMS[path.suffix.lower()], data_files={part: str(file)}, cache_dir=_cache())[part]
+            for part, file in {"train": path, **beside}.items() if file is not None}
 
 
-def _chosen(name: str, splits: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
-    """Return the splits by their roles."""
-    found: dict[str, Any] = {}
-    for role in ("train", "test", "val"):
-        asked = options.get(role)
-        if asked is not None and asked not in splits:
-            raise UserError(f"{name} must have the split {asked!r}, got {', '.join(splits)}")
-        named = [split for split in splits if ROLES.get(split.lower()) == role and split not in options.values()]
-        if asked is not None or named:
-            found[role] = splits[asked or named[0]]
-    if "train" not in found and len(splits) == 1:
-        return {"train": next(iter(splits.values()))}
-    if "train" not in found:
-        raise UserError(f"{name} must say which split is trained on, hf:...(train=SPLIT), got {', '.join(splits)}")
-    return found
+def _saved(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in _SAVED)
+
+
+def _cache() -> str:
+    return str(cache_root() / "data" / "hf")
+
+
+def _say_unread(path: Path) -> None:
+    """Warn of what looks like images to test on beside the file or the folder that is read."""
+    if path.is_dir():
+        say_unread(path, why="it is another folder")
+    else:
+        say_unread(path, file_beside(path, "val"))
 
 
 def _open(name: str, datasets: Any, parts: Mapping[str, Any], options: Mapping[str, str], folder: Path | None) -> OwnImages:
     features = parts["train"].features
-    image = _image_column(name, datasets, features, options.get("image"))
-    label = _label_column(name, datasets, features, options.get("label"))
+    image = image_column(name, datasets, features, options.get("image"))
+    label = label_column(name, datasets, features, options.get("label"))
     group = options.get("group")
     for column in filter(None, (image, label, group)):
         for part, rows in parts.items():
             if column not in rows.features:
                 raise UserError(f"the {part} part of {name} must have a column {column!r}, got {', '.join(rows.features)}")
-    labels = {part: _labels(name, part, rows, label) for part, rows in parts.items()}
-    classes = _classes(name, getattr(features[label], "names", None), labels["train"])
+    labels = {part: labels_of(name, part, rows, label) for part, rows in parts.items()}
+    names = getattr(features[label], "names", None)
+    if names is None:
+        trained = set(labels["train"])
+        labels = {part: same_numbers(held, trained) for part, held in labels.items()}
+    classes = classes_of(name, names, labels["train"])
+    groups = {} if group is None else groups_of(name, parts, group, official=folder is None)
     sources: dict[str, EncodedImages] = {}
     for part, rows in parts.items():
         for row, one in enumerate(labels[part]):
             if one not in classes:
                 raise UserError(f"row {row} of the {part} part of {name} must be of a class that is trained on, got {one!r}")
         numbers = torch.tensor([classes[one] for one in labels[part]], dtype=torch.int64)
-        groups = None if group is None else np.unique(list(map(str, rows[group][:])), return_inverse=True)[1].astype(np.int64)
         column = rows.select_columns([image]).cast_column(image, datasets.Image(decode=False)).with_format("arrow")
-        sources[part] = _source(name, part, column, numbers, groups, folder)
+        sources[part] = _source(name, part, column, numbers, groups.get(part), folder)
     test = sources.get("test") or sources.pop("val", None)
     return OwnImages(name, tuple(classes), sources["train"], test, sources.get("val"), official=folder is None)
-
-
-def _image_column(name: str, datasets: Any, features: Mapping[str, Any], asked: str | None) -> str:
-    found = [column for column, kind in features.items() if isinstance(kind, datasets.Image)
-             or isinstance(kind, dict) and kind.keys() == {"bytes", "path"}]
-    if asked in found or asked is None and len(found) == 1:
-        return asked or found[0]
-    raise UserError(f"{name} must have one column of images, or say which: hf:...(image=COLUMN), got "
-                    f"{', '.join(found or features)}")
-
-
-def _label_column(name: str, datasets: Any, features: Mapping[str, Any], asked: str | None) -> str:
-    fitting = [column for column, kind in features.items() if isinstance(kind, (datasets.ClassLabel, datasets.Value))]
-    found = [column for column in fitting if isinstance(features[column], datasets.ClassLabel)]
-    usual = [column for column in COLUMNS["label"] if column in fitting]
-    if asked in fitting or asked is None and (len(found) == 1 or usual):
-        return asked or (found if len(found) == 1 else usual)[0]
-    raise UserError(f"{name} must have one column of classes, or say which: hf:...(label=COLUMN), got "
-                    f"{', '.join(found or features)}")
-
-
-def _labels(name: str, part: str, rows: Any, column: str) -> list[str]:
-    """Return the class of each row as text, its name where the column has names."""
-    names = getattr(rows.features[column], "names", None)
-    found = []
-    for row, value in enumerate(rows[column][:]):
-        if value is None or value == "" or isinstance(value, (list, dict, float)) or names and not 0 <= value < len(names):
-            raise UserError(f"row {row} of the {part} part of {name} must have a class in {column!r}, got {value!r:.40}; another "
-                            "column or split is named by hf:...(label=COLUMN,test=SPLIT)")
-        found.append(names[value] if names else str(value))
-    return found
-
-
-def _classes(name: str, names: Sequence[str] | None, labels: Sequence[str]) -> dict[str, int]:
-    """Return the numbers of the classes that have training images: in the column's own order, where it has one."""
-    if names is None:
-        return class_numbers(name, set(labels))
-    held = set(labels)
-    return {one: k for k, one in enumerate(one for one in names if one in held)}
 
 
 def _source(name: str, part: str, rows: Any, labels: torch.Tensor, groups: Ints | None, folder: Path | None) -> EncodedImages:
     sizes, files = _look(rows)
     if len(files) and (sizes < 0).all() and all(files):  # nothing but paths of files
+        if any("\0" in file for file in files):
+            raise UserError(f"the {part} part of {name} must name files without null characters")
         root = folder if folder is not None else Path(os.path.commonpath([os.path.dirname(file) for file in files]))
         names = Paths(root, (os.fsencode(os.path.relpath(file, root)) for file in files))
         return FileImages(names, labels, LARGE, LARGE_RESIZED, groups=groups)
-    names = Paths(folder or Path(name), (os.fsencode(f"{part}/{row:07d}" + (f"-{os.path.basename(file)}" if file else ""))
+    # In UTF-8, as the table is, whatever the locale's own encoding.
+    names = Paths(folder or Path(name), ((f"{part}/{row:07d}" + (f"-{os.path.basename(file)}" if file else "")).encode()
                                          for row, file in enumerate(files)))
     return HubImages(names, labels, LARGE, LARGE_RESIZED, rows, np.arange(len(files)), sizes, groups=groups)
 

@@ -26,10 +26,10 @@ def open_list(typed: str) -> OwnImages:
     gaps = np.flatnonzero(labels != np.arange(len(labels)))  # found without an array of all labels: one may be a billion
     if len(gaps):
         raise UserError(f"{str(file)!r} must list an image of every label from 0 to {labels[-1]}, got none of {gaps[0]}")
-    beside = (file_beside(file, part) for part in ("test", "val"))
+    beside = [file_beside(file, part) for part in ("test", "val")]
+    if beside[0] is None:
+        say_unread(file, beside[1])
     test, val = (None if other is None else own_files(read_list(other, len(labels))) for other in beside)
     if test is None:
         test, val = val, None
-    if test is None:
-        say_unread(file)
     return OwnImages(f"list:{safe_name(file.stem)}", tuple(map(str, range(len(labels)))), own_files(train), test, val)

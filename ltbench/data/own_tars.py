@@ -5,7 +5,9 @@ from __future__ import annotations
 import glob
 import os
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +15,7 @@ import numpy as np
 import torch
 
 from ltbench.data.encoded import USUAL
-from ltbench.data.labels import class_numbers
+from ltbench.data.labels import class_numbers, same_numbers
 from ltbench.data.listed import LARGE, LARGE_RESIZED
 from ltbench.data.own import OwnImages, own_path, safe_name
 from ltbench.data.part_folders import folders_within, part_folders, refuse_parts, role_in, role_of
@@ -54,11 +56,16 @@ def open_tar(typed: str) -> OwnImages:
         raise UserError(f"{name} must hold {USUAL}, got none")
     if not labelled:
         images = _in_folders(str(pattern), images, files)
+    if labelled:
+        trained = {image.label for image in images if image.part == "train"} or {image.label for image in images}
+        labels = same_numbers([image.label for image in images], trained)
+        images = [image._replace(label=label) for image, label in zip(images, labels, strict=True)]
     parts = _parts(images, files)
     classes = class_numbers(name, {image.label for image in parts["train"]}, numbered=labelled)
     train, test, val = (_source(files, parts[part], classes) if part in parts else None for part in ("train", "test", "val"))
     assert train is not None
     if test is None:
+        _say_unread(files, "val" in parts)
         test, val = val, None
     return OwnImages(name, tuple(classes), train, test, val)
 
@@ -173,6 +180,23 @@ def _parts(images: list[_Image], files: list[Path]) -> dict[str, list[_Image]]:
                             f"{image.member.name!r} of {str(files[image.shard])!r}")
         parts.setdefault(image.part, []).append(image)
     return parts
+
+
+def _say_unread(files: list[Path], val: bool) -> None:
+    """Warn of a tar beside those that are read whose name says that it is one to test on.
+
+    Args:
+        val: Whether the validation part is tested on.
+    """
+    roles = ("test",) if val else ("test", "val")
+    tested = "the validation part is tested on" if val else "a fifth of each class is set apart"
+    for folder in dict.fromkeys(file.parent for file in files):
+        with suppress(OSError):  # what may not be listed is no part
+            for other in sorted(folder.glob("*.tar")):
+                if other not in files and role_in(other.stem) in roles:
+                    print(f"warning: {other.name!r} beside {files[0].name!r} is not read, for tar: was given others: {tested}",
+                          file=sys.stderr)
+                    return
 
 
 def _source(files: list[Path], images: list[_Image], classes: dict[str, int]) -> TarImages:

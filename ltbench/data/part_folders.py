@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import PurePath
 
 from ltbench.data.own import ROLES
 from ltbench.errors import UserError
@@ -23,6 +24,11 @@ def role_in(name: str) -> str | None:
     """Return the first part that a name speaks of, whatever else it says: ``train`` for ``pets-train-000``."""
     said = _SAYS.search(name.lower())
     return ROLES[said[1]] if said else None
+
+
+def role_of_path(path: PurePath) -> str | None:
+    """Return the part that a file's name speaks of, else the innermost of its folders that is called like one."""
+    return role_in(path.stem) or next(filter(None, (role_of(folder.name) for folder in path.parents)), None)
 
 
 def folders_within(names: Iterable[str]) -> dict[str, set[str]]:

@@ -126,11 +126,12 @@ def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, where: str) -> str | N
     try:
         text = tar.fileobj.read(member.size).decode("utf-8-sig").strip()
         held = text if member.name.lower().endswith(_LABELS[0]) else json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # of JSON, brackets in brackets
         raise UserError(f"{where} must hold the class of an image as text, or JSON ({error})") from error
     label = held.get("label") if isinstance(held, dict) else held if isinstance(held, str) else None
     if label is None:
         return None
+    label = label.strip() if isinstance(label, str) else label
     if type(label) is int or isinstance(label, str) and re.fullmatch(r"\d{1,18}", label):
         return str(int(label))  # 007 is 7
     if not isinstance(label, str) or not label:

@@ -79,6 +79,22 @@ def test_what_may_be_a_test_part_and_is_not_read_is_told(tmp_path: Path, capsys:
     assert re.fullmatch(f"warning: {told}\n", err) if told else not err
 
 
+def test_a_part_beside_the_folder_of_the_training_part_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("train/a", "train/b", "test/a", "test/b", "val/a", "photos/a", "photos/b"):
+        write_classes(tmp_path / folder, {".": 3})
+    open_folder(str(tmp_path / "train"))
+    assert capsys.readouterr().err == ("warning: 'test' beside 'train' is not read, for it is another folder: a fifth of each "
+                                       "class is set apart\n")
+    open_folder(str(tmp_path / "photos"))
+    assert capsys.readouterr().err == ""
+
+
+def test_classes_that_a_person_takes_for_one_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_classes(tmp_path / "pets", {"Cat": 2, "cat": 2, "dog": 2})
+    assert open_folder(str(tmp_path / "pets")).class_names == ("Cat", "cat", "dog")
+    assert capsys.readouterr().err.startswith("warning: classes 'Cat' and 'cat' of folder:pets differ in case, ")
+
+
 @pytest.mark.parametrize(("folders", "told"), [
     (["cat", "dog", "elk", "test/cat", "test/dog", "test/elk"],
      "'test' with folders called like the classes 'cat', 'dog', 'elk'"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,19 @@ def test_missing_and_damaged_files_are_named_in_one_line(tmp_path: Path) -> None
         with pytest.raises(UserError, match=words) as caught:
             files.fetch(torch.tensor([index]))
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", [False, True])
+def test_only_files_are_images(tmp_path: Path, end: bool) -> None:
+    """A pipe that nobody writes to would be waited for, and a device never ends."""
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    (tmp_path / "folder.jpg").mkdir()
+    files = source(tmp_path, ["pipe.jpg", "zero.jpg", "folder.jpg"], 32, 32)
+    for index, words in enumerate([r"image '.*pipe.jpg' is no file", r"image '.*zero.jpg' is no file",
+                                   r"image '.*folder.jpg' cannot be read \(IsADirectoryError: Is a directory\)"]):
+        with pytest.raises(UserError, match=f"^{words}$"):
+            files.read_end(index) if end else files.read(index)
 
 
 def test_the_fingerprint_is_of_names_and_labels(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ltbench.data.grouped import draw_groups, joined
+from ltbench.data.grouped import draw_groups, group_numbers, joined
 from ltbench.data.held_out import hold_out
 from ltbench.data.longtail import Split, split_hash
 
@@ -50,3 +50,13 @@ def test_images_held_out_come_in_groups_too(seed: int) -> None:
     assert not set(groups[kept.indices].tolist()) & set(groups[held].tolist())
     assert sorted([*kept.indices.tolist(), *held.tolist()]) == list(range(60)) and held.tolist() == sorted(held.tolist())
     assert kept.class_counts.tolist() == [35, 15] and kept.hash == split_hash(kept.indices)  # a fifth of 40 is 8: one group of 5
+
+
+def test_groups_are_numbered_over_all_parts() -> None:
+    texts = ["1.0", "", "10", "1", "", "2"]
+    numbers, wrong = group_numbers(texts, {"train": [0, 1, 2], "val": [5], "test": [3, 4]})
+    assert wrong == "images of one group must be in one part, got '1.0' in train and test"
+    assert numbers[0] == numbers[3] and len(set(numbers.tolist())) == 5  # who has none is alone
+    texts[2] = "x"  # not all are numbers
+    numbers, wrong = group_numbers(texts, {"train": [0, 1, 2], "val": [5], "test": [3, 4]})
+    assert wrong is None and len(set(numbers.tolist())) == 6

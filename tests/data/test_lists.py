@@ -74,6 +74,7 @@ def test_names_keep_what_is_theirs(tmp_path: Path) -> None:
     (b"label,path\n0,a.png\n", "line 1 of '.*' must read 'path label', got 'label,path'"),
     ("a.png 0\n".encode("utf-16"), "'.*list.txt' must be UTF-8 text or plain bytes, got UTF-16"),
     (b"a.png 0\nb.png 1\na.png 1\n", "image 'a.png' of '.*list.txt' must have one label, got 0 and 1"),
+    (b"a.png 0\nb\0.png 1\n", r"'.*list.txt' must list paths without null characters, got 'b\\x00.png'"),
     (b"x\\a.png 0\nx/a.png 1\n", "image 'x/a.png' of '.*list.txt' must have one label, got 0 and 1"),
 ])
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
@@ -104,12 +105,23 @@ def test_json_of_the_challenge(tmp_path: Path) -> None:
      r"'.*' must hold images and annotations in iNaturalist's form \(ValueError: category_id must be a whole number, got 1.7\)"),
     ({"annotations": [*CHALLENGE["annotations"], {"id": 2, "image_id": 3, "category_id": 0}]},
      r"^image 'train_val2018/b.jpg' of '.*train2018.json' must have one label, got 1 and 0$"),
+    ({"annotations": [{"image_id": 3, "category_id": float("inf")}]},
+     r"'.*' must hold images and annotations in iNaturalist's form \(OverflowError: "),
+    ({"images": [{"id": 7, "file_name": ["a.jpg"]}]},
+     r"'.*' must hold images and annotations in iNaturalist's form \(TypeError: file_name must be text, got \['a.jpg'\]\)"),
+    ({"images": [{"id": 7, "file_name": "a\0.jpg"}]}, "'.*train2018.json' must list paths without null characters, got "),
     ({"images": [{"id": 7, "file_name": "a.jpg"}, {"id": 3, "file_name": "a.jpg"}]},
      r"^image 'a.jpg' of '.*train2018.json' must have one label, got 2 and 1$"),
 ])
 def test_damaged_json_is_named(tmp_path: Path, change: dict[str, Any], words: str) -> None:
     (tmp_path / "train2018.json").write_text(json.dumps({**CHALLENGE, **change}), encoding="utf-8")
     with pytest.raises(UserError, match=words):
+        read_list(tmp_path / "train2018.json", 3)
+
+
+def test_json_of_brackets_in_brackets_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train2018.json").write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(UserError, match=r"^'.*' must hold images and annotations in iNaturalist's form \(RecursionError: .*\)$"):
         read_list(tmp_path / "train2018.json", 3)
 
 

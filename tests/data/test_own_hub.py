@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,15 +65,20 @@ def test_parquet_of_the_hub_is_read_where_it_lies(stored: Path) -> None:
 
 
 @pytest.mark.parametrize(("options", "classes", "trained"), [
-    ("(label=odd)", ("even", "odd"), 240), ("(train=test,label=odd)", ("even", "odd"), 49),
-    ("(label=odd,group=writer)", ("even", "odd"), 240)])
+    ("(label=odd)", ("even", "odd"), 240), ("(train=test,label=odd)", ("even", "odd"), 49)])
 def test_options_say_what_is_meant(stored: Path, options: str, classes: tuple[str, ...], trained: int) -> None:
     dataset = open_hub(f"{stored}{options}")
     assert dataset.class_names == classes and len(dataset.load(None).train.labels) == trained
 
 
-def test_a_file_alone_is_cut_and_groups_hold(stored: Path) -> None:
-    file = stored / "data" / "train-00000-of-00001.parquet"
+@pytest.fixture
+def alone(stored: Path, tmp_path: Path) -> Path:
+    """Return the training part's file without the test part's beside it."""
+    return Path(shutil.copy(stored / "data" / "train-00000-of-00001.parquet", tmp_path / "alone.parquet"))
+
+
+def test_a_file_alone_is_cut_and_groups_hold(alone: Path) -> None:
+    file = alone
     parts = open_hub(f"{file}(group=writer)").load(None)
     assert isinstance(parts.train, HubImages) and isinstance(parts.test, HubImages)
     assert parts.train.groups is not None and parts.test.groups is not None
@@ -80,6 +86,42 @@ def test_a_file_alone_is_cut_and_groups_hold(stored: Path) -> None:
     assert min(counts(parts.test)) >= 1
     plain = open_hub(str(file))
     assert counts(plain.load(None).test) == [max(1, count // 5) for count in counts(datasets_labels(file))]
+
+
+def test_a_file_of_another_part_beside_is_read(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(shutil.copy(stored / "data" / f"{part}-00000-of-00001.parquet", tmp_path / f"{part}.parquet"))
+             for part in ("train", "test")]
+    parts = open_hub(files[0]).load(None)
+    assert (len(parts.train.labels), len(parts.test.labels)) == (240, 60)
+    (tmp_path / "test.parquet").rename(tmp_path / "valid.parquet")
+    shutil.copy(tmp_path / "valid.parquet", tmp_path / "test_more.parquet")
+    parts = open_hub(files[0]).load(None)
+    assert (len(parts.train.labels), len(parts.test.labels), parts.val) == (240, 60, None)
+    assert capsys.readouterr().err == ("warning: 'test_more.parquet' beside 'train.parquet' is not read, for their names differ "
+                                       "in more than a word: the validation part is tested on\n")
+
+
+def test_files_that_the_library_does_not_tell_apart(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    train, test = (folder / f"{part}set.parquet" for part in ("train", "test"))
+    for part, file in (("train", train), ("test", test)):
+        shutil.copy(stored / "data" / f"{part}-00000-of-00001.parquet", file)
+    with pytest.raises(UserError, match=r"^'.*/digits' must hold files called 'train', 'test' or 'validation', which the library "
+                                        r"datasets tells apart, got 'testset.parquet', which it takes for training$"):
+        open_hub(str(folder))
+    train.rename(folder / "train.parquet")
+    assert len(open_hub(str(folder)).load(None).train.labels) < 240
+    assert capsys.readouterr().err == ("warning: 'testset.parquet' in 'digits' is not read, for the library datasets knows no "
+                                       "split by its name\n")
+
+
+def test_classes_with_zeros_before_them_are_numbers(tmp_path: Path) -> None:
+    pixels, labels = digits(60)
+    file = write_hub_parquet(tmp_path / "x.parquet", pixels, {"label": [f"{label:02d}" for label in labels]},
+                             {"label": datasets.Value("string")})
+    dataset = open_hub(str(file))
+    assert dataset.class_names == tuple(map(str, range(10)))
 
 
 def datasets_labels(file: Path) -> Any:
@@ -118,12 +160,12 @@ def test_photos_in_folders_are_what_folder_reads(data_root: Path, tmp_path: Path
         assert pairs[0] == pairs[1]
 
 
-def test_what_was_saved_to_disk(tmp_path: Path, stored: Path) -> None:
-    table = datasets.Dataset.from_parquet(str(stored / "data" / "train-00000-of-00001.parquet"), cache_dir=str(tmp_path / "c"))
+def test_what_was_saved_to_disk(tmp_path: Path, alone: Path) -> None:
+    table = datasets.Dataset.from_parquet(str(alone), cache_dir=str(tmp_path / "c"))
     table.save_to_disk(tmp_path / "one")
     datasets.DatasetDict(train=table, extra=table).save_to_disk(tmp_path / "two")
     one, two = (open_hub(str(tmp_path / name)) for name in ("one", "two"))
-    assert one.images == two.images == open_hub(str(stored / "data" / "train-00000-of-00001.parquet")).images
+    assert one.images == two.images == open_hub(str(alone)).images
 
 
 def test_the_hub_is_left_alone_without_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
@@ -195,6 +237,7 @@ def test_it_is_checked_and_trained_on_like_any_other(stored: Path, tmp_path: Pat
     ("{stored}(label=image)", r"hf:digits must have one column of classes, or say which: .*"),
     ("{stored}/data/notes.txt", r"hf:notes cannot be read \(UserError: a file must end with .parquet, .*, got 'notes.txt'\)"),
     ("{stored}(image=label)", r"hf:digits must have one column of images, or say which: hf:...\(image=COLUMN\), got image"),
+    ("{stored}(label=odd,group=writer)", "images of one group must be in one part, got '0' in train and test"),
     ("{stored}(group=writers)", "the train part of hf:digits must have a column 'writers', got image, label, odd, writer"),
 ])
 def test_refusals(stored: Path, typed: str, message: str) -> None:

@@ -112,6 +112,22 @@ def test_a_test_list_that_is_not_read_is_named(train: str, test: str, warned: bo
     assert capsys.readouterr().err == (said if warned else "")
 
 
+def test_a_test_list_that_is_not_read_is_named_where_the_validation_list_is_tested_on(
+        folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(folder / "train.txt", {"a": (1, 5), "b": (0, 4)})
+    write(folder / "val.txt", {"a": (1, 2), "b": (0, 1)}, start=5)
+    write(folder / "val_old.txt", {"a": (1, 2), "b": (0, 1)}, start=5)
+    assert counts(open_list(file)) == [[4, 5], [1, 2], None] and capsys.readouterr().err == ""
+    write(folder / "test_list.txt", {"a": (1, 2), "b": (0, 1)}, start=7)
+    assert counts(open_list(file)) == [[4, 5], [1, 2], None]
+    assert capsys.readouterr().err == ("warning: 'test_list.txt' beside 'train.txt' is not read, for their names differ in more "
+                                       "than a word: the validation part is tested on\n")
+    Path(file).rename(folder / "test_train.txt")
+    (folder / "val.txt").rename(folder / "test_val.txt")  # which is read, whatever else its name says
+    (folder / "test_list.txt").unlink()
+    assert counts(open_list(str(folder / "test_train.txt"))) == [[4, 5], [1, 2], None] and capsys.readouterr().err == ""
+
+
 def test_a_list_of_that_name_in_a_folder_of_another_part_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for part in ("train", "test", "latest"):
         (folder / part).mkdir()

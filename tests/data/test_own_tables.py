@@ -96,6 +96,30 @@ def test_a_row_without_a_group_is_alone(folder: Path) -> None:
     assert counts(dataset) == [[8, 4], [1, 1], None] and "images/a/000.png" not in names(dataset.load(None).test)
 
 
+def test_a_group_that_is_a_number_is_one_however_it_is_written(folder: Path) -> None:
+    """pandas writes 1.0 where a cell of the column is empty; who has no group is alone."""
+    table = [[*row, "1.0" if number < 3 else "1" if number < 6 else ""] for number, row in enumerate(rows())]
+    parts = open_csv(str(write_csv(folder / "x.csv", ["path", "label", "group"], table))).load(None)
+    groups = dict(zip(names(parts.train), parts.train.groups.tolist(), strict=True))  # type: ignore[attr-defined]
+    assert len({groups[f"images/a/00{number}.png"] for number in range(6)}) == 1
+    write_csv(folder / "train.csv", ["path", "label", "group"], [row for row in table[1:-1] if row[2] != "1.0"])
+    write_csv(folder / "test.csv", ["path", "label", "group"], [table[0], table[-1]])
+    with pytest.raises(UserError, match="^images of one group must be in one part, got '1' in train and test$"):
+        open_csv(str(folder / "train.csv"))
+
+
+def test_a_path_needs_no_locale(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under C the system's encoding is ASCII, and a table is UTF-8."""
+    (folder / "images/a/000.png").rename(folder / "images/a/caf\xe9.png")
+    first = [["images/a/caf\xe9.png", "caf\xe9"], ["images/a/001.png", "caf\xe9"]]
+    table = write_csv(folder / "x.csv", ["path", "label"], [*first, *rows()[2:]])
+    encode = os.fsencode
+    monkeypatch.setattr(os, "fsencode", lambda text: text if isinstance(text, bytes) else encode(str(text).encode("ascii")))
+    dataset = open_csv(str(table))
+    monkeypatch.undo()
+    assert dataset.class_names == ("a", "b", "caf\xe9") and counts(dataset) == [[6, 4, 1], [1, 1, 1], None]
+
+
 def test_quotes_and_marks_of_other_programs(folder: Path) -> None:
     (folder / "images" / "a, b.png").write_bytes((folder / "images/a/000.png").read_bytes())
     text = '\ufeffpath,label\r\n"images/a, b.png",a\r\nimages\\a\\001.png,a\r\n\r\nimages/b/000.png,b\r\nimages/b/001.png,b\r\n'
@@ -125,6 +149,11 @@ def test_a_table_of_another_part_beside_is_read(family: str, folder: Path, capsy
     write("mine_train", ["path", "label", "split"], [[*row, "train"] for row in table[2:-1]])  # which says where a test part is
     assert counts(reader(str(train))) == [[6, 3], [1, 1], None]
     assert f"warning: 'mine_test.{family}' beside 'mine_train.{family}' is not read, " in capsys.readouterr().err
+    divided = [[*row, ("train", "val")[number % 2]] for number, row in enumerate(table[2:-1])]
+    write("mine_train", ["path", "label", "split"], divided)
+    assert counts(reader(str(train))) == [[4, 2], [3, 2], None]
+    assert capsys.readouterr().err == (f"warning: 'mine_test.{family}' beside 'mine_train.{family}' is not read, for "
+                                       f"'mine_train.{family}' tells the parts itself: the validation part is tested on\n")
 
 
 def test_a_wrong_row_of_a_table_beside_is_named(folder: Path) -> None:
@@ -170,6 +199,11 @@ GOOD = ["images/a/000.png,a,train,1", "images/a/001.png,a,test,2", "images/b/000
     ([HEAD, *GOOD, ",b,train,5"], "line 6 of '.*/x.csv' must have a path, got ''"),
     ([HEAD, *GOOD, "images/b/002.png,c,test,5"], "line 6 of '.*/x.csv' must be of a class that is trained on, got 'c'"),
     ([HEAD, *GOOD, "images/b/002.png,b,test,1"], "images of one group must be in one part, got '1' in train and test"),
+    ([HEAD, *GOOD, "images/a/002.png,a,val,5", "images/b/002.png,b,val,3"],
+     "images of one group must be in one part, got '3' in train and val"),
+    ([HEAD, *GOOD, "images/b/002.png,b,val,4"], "images of one group must be in one part, got '4' in test and val"),
+    (["path,label,split", "1.png,00,train", "2.png,01,train", "3.png,cat,test"],
+     "line 4 of '.*/x.csv' must be of a class that is trained on, got 'cat'"),
     ([HEAD, *GOOD, "images/b/000.png,a,test,5"], "image 'images/b/000.png' of '.*/x.csv' must have one label, got b and a"),
     ([HEAD, *(line.replace("train", "test") for line in GOOD)], "'.*/x.csv' must have rows of the split 'train', got test alone"),
     ([HEAD, *GOOD, '"images/b/002.png,b,train,5'], "line 6 of '.*/x.csv' cannot be read: .*"),

@@ -81,6 +81,19 @@ def test_patterns_and_parts(tmp_path: Path, pattern: str, expected: tuple[str, o
     assert (dataset.name, counts(dataset)) == expected
 
 
+def test_a_tar_to_test_on_that_is_not_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("train-0", "val-0", "test-0"):
+        write_tar(tmp_path / f"{name}.tar", samples([0, 1, 0, 1], start=ord(name[0])))
+    for pattern, told in (("train-0.tar", "'test-0.tar' beside 'train-0.tar' is not read, for tar: was given others: a fifth of "
+                                          "each class is set apart"),
+                          ("{train,val}-0.tar", "'test-0.tar' beside 'train-0.tar' is not read, for tar: was given others: the "
+                                                "validation part is tested on")):
+        open_tar(f"{tmp_path}/{pattern}")
+        assert capsys.readouterr().err == f"warning: {told}\n"
+    open_tar(f"{tmp_path}/{{train,test}}-0.tar")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("where", ["on the disk", "in the tar", "in the name"])
 def test_folders_may_tell_the_parts(tmp_path: Path, where: str) -> None:
     for part, labels in (("train", [0, 1, 1]), ("Test", [0, 1])):
@@ -96,6 +109,8 @@ def test_folders_may_tell_the_parts(tmp_path: Path, where: str) -> None:
 @pytest.mark.parametrize(("labels", "label_as", "classes", "wanted"), [
     ([0, 1, 2, 0, 1, 2], "json", ("0", "1", "2"), [0, 1, 2, 0, 1, 2]),
     (["07", "6", 7, "06", 5, 4, 3, 2, 1, 0] * 2, "cls", tuple("01234567"), [7, 6, 7, 6, 5, 4, 3, 2, 1, 0] * 2),
+    (["10.0", "2.0", *(f"{k}.0" for k in (0, 1, 3, 4, 5, 6, 7, 8, 9))], "cls", tuple(map(str, range(11))),
+     [10, 2, 0, 1, *range(3, 10)]),
     (["dog", "Ant", "cat"] * 2, "cls", ("Ant", "cat", "dog"), [2, 0, 1] * 2),
     (["dog", "1", "cät\n"] * 2, "json", ("1", "cät", "dog"), [2, 0, 1] * 2),
 ])

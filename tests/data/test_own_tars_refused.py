@@ -48,6 +48,11 @@ def links(file: Path) -> Path:
     ([("0.png", b""), ("0.json", b"{")],
      "member '0.json' of '{}' must hold the class of an image as text, or JSON (Expecting property name enclosed in double "
      "quotes: line 1 column 2 (char 1))"),
+    ([("0.png", b""), ("0.json", b"[" * 100_000)],
+     "member '0.json' of '{}' must hold the class of an image as text, or JSON (maximum recursion depth exceeded while decoding "
+     "a JSON array from a unicode string)"),
+    ([("0.png", b""), ("0.json", b'{"label": "\\ud800"}'), *samples(["a"], start=1)],
+     "tar:x must have classes whose names are text, got '\\ud800'"),
     ([("0.png", b""), ("0.cls", b"\xff")],
      "member '0.cls' of '{}' must hold the class of an image as text, or JSON ('utf-8' codec can't decode byte 0xff in position "
      "0: invalid start byte)"),

@@ -1,0 +1,88 @@
+"""Parquet files that name images, one or a folder of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from ltbench.data.labels import cell_text
+from ltbench.data.part_folders import role_of_path
+from ltbench.data.tables import EXTRA, Table, find_columns
+from ltbench.errors import UserError
+
+_FILE = "__filename"  # Arrow's own column
+
+
+def read_parquet(file: Path) -> Table:
+    """Read a Parquet file, or all that a folder holds; where no column does, their names tell the parts.
+
+    Raises:
+        UserError: If it cannot be read, a cell that matters is no text, or some files alone name a part.
+    """
+    try:
+        import pyarrow
+        from pyarrow import dataset as arrow
+    except ImportError:
+        raise UserError(f"parquet: needs pyarrow: {EXTRA}") from None
+    try:
+        within = {"partitioning": "hive", "partition_base_dir": str(file)} if file.is_dir() else {}  # label=cat/0.parquet
+        held = arrow.dataset(_files(file), format="parquet", **within)
+        schema = held.schema
+        for fragment in held.get_fragments():  # the first file's schema alone would drop the columns that others have more
+            for field in fragment.physical_schema:
+                if field.name not in schema.names:
+                    schema = schema.append(field)
+        found = find_columns(file, schema.names)
+        kind = schema.field(found["path"]).type
+        if pyarrow.types.is_struct(kind) or pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind):
+            raise UserError(f"{str(file)!r} holds images themselves, which hf: reads: --dataset hf:{file.name}")
+        table = held.replace_schema(schema).to_table([*(schema.names[place] for place in found.values()), _FILE])
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{str(file)!r} cannot be read: {reason:.200}") from error
+    if not table.num_rows:
+        raise UserError(f"{str(file)!r} lists no image")
+    files = table.column(_FILE).to_pylist()
+    where = _where(files)
+    columns: dict[str, list[str]] = {}
+    for column, place in found.items():
+        texts = columns[column] = []
+        for row, value in enumerate(table.column(schema.names[place]).to_pylist()):
+            text = cell_text(value)
+            if text is None:
+                raise UserError(f"{where[row]} must have a {column} that is text or a number, got {str(value):.40}")
+            texts.append(text)
+    if "split" not in columns and file.is_dir():
+        columns |= _told(file, files)
+    return Table(columns, where)
+
+
+def _files(file: Path) -> str | list[str]:
+    """Return the Parquet files of a folder, in which images and notes may lie too; where none is called so, all that it holds."""
+    if not file.is_dir():
+        return str(file)
+    inner = sorted(path.relative_to(file) for path in file.rglob("*") if path.suffix.lower() == ".parquet")
+    return [str(file / path) for path in inner if not any(part.startswith((".", "_")) for part in path.parts)] or str(file)
+
+
+def _where(files: Sequence[str]) -> list[str]:
+    """Return what is said of each row: its number in its own file."""
+    counts = dict.fromkeys(files, -1)
+    where = []
+    for file in files:
+        counts[file] += 1
+        where.append(f"row {counts[file]} of {file!r}")
+    return where
+
+
+def _told(folder: Path, files: Sequence[str]) -> dict[str, list[str]]:
+    """Return the column ``split`` as the files' names tell it: ``train-00000-of-00002.parquet``, ``test/0.parquet``."""
+    roles = {file: role_of_path(PurePath(os.path.relpath(file, folder))) for file in dict.fromkeys(files)}
+    told = {file: role for file, role in roles.items() if role is not None}
+    if not told:
+        return {}
+    for file in roles.keys() - told.keys():
+        raise UserError(f"{str(folder)!r} must hold files whose names all say train, test or val, or none, got "
+                        f"{os.path.relpath(next(iter(told)), folder)!r} and {os.path.relpath(file, folder)!r}")
+    return {"split": [told[file] for file in files]}

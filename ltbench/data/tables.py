@@ -1,0 +1,47 @@
+"""What tables of images have in common, however they are stored: which columns matter, and what those hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ltbench.errors import UserError
+
+# What people call a column, the first that is there being meant.
+COLUMNS = {"path": ("path", "file", "filename", "file_name", "filepath", "image", "image_path"),
+           "label": ("label", "class", "category", "target", "label_name", "class_name"),
+           "split": ("split", "subset", "part"),
+           "group": ("group", "group_id")}
+_NEEDED = ("path", "label")
+EXTRA = "pip install 'ltbench[hf]'"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Hold the columns that matter, as text.
+
+    Args:
+        where: What is said of a row where it is wrong: "line 7 of 'pets.csv'".
+    """
+
+    columns: Mapping[str, Sequence[str]]
+    where: Sequence[str]
+
+
+def find_columns(file: Path, names: Sequence[str]) -> dict[str, int]:
+    """Return where the columns stand that matter.
+
+    Raises:
+        UserError: If there is none for the path or the label, or two that are called alike.
+    """
+    known = [name.strip().lower() for name in names]
+    found = {column: next((known.index(name) for name in called if name in known), None) for column, called in COLUMNS.items()}
+    if any(found[column] is None for column in _NEEDED):
+        raise UserError(f"{str(file)!r} must name its columns, a path ({', '.join(COLUMNS['path'])}) and a label "
+                        f"({', '.join(COLUMNS['label'])}) among them, got {', '.join(repr(name[:40]) for name in names[:8])}")
+    places = {column: place for column, place in found.items() if place is not None}
+    for place in places.values():
+        if known.count(known[place]) > 1:
+            raise UserError(f"{str(file)!r} must have one column {known[place]!r}, got {known.count(known[place])}")
+    return places
