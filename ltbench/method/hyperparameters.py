@@ -7,7 +7,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from ltbench.errors import UserError, unknown
@@ -17,20 +17,24 @@ from ltbench.method.values import Facts
 from ltbench.terms import ranges
 
 
-@functools.lru_cache(1024)  # planning asks thousands of times; a class redefined in a session is another
 def declared(method: type[Any]) -> Mapping[str, tuple[Any, Any]]:
     """Return the annotation and the default of each hyperparameter: the keyword-only arguments of a class's constructor.
 
     Raises:
         TypeError: If one lacks an annotation or a default.
     """
-    hints = ranges.hints(method.__init__)
+    return _declared(method.__init__, method.__name__)
+
+
+@functools.lru_cache(1024)  # planning asks thousands of times; a class that is defined anew has a new constructor
+def _declared(constructor: Callable[..., Any], called: str) -> Mapping[str, tuple[Any, Any]]:
+    hints = ranges.hints(constructor)
     found: dict[str, tuple[Any, Any]] = {}
-    for name, parameter in inspect.signature(method.__init__).parameters.items():
+    for name, parameter in inspect.signature(constructor).parameters.items():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
         if parameter.default is inspect.Parameter.empty or name not in hints:
-            raise TypeError(f"{method.__name__}.{name} must have an annotation and a default")
+            raise TypeError(f"{called}.{name} must have an annotation and a default")
         found[name] = (hints[name], parameter.default)
     return types.MappingProxyType(found)
 
