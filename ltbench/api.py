@@ -126,7 +126,7 @@ def run(*, methods: str | type[Method] | Sequence[str | type[Method]] = "all", d
 def load(*places: str | Path) -> Runs:
     """Read records that were made before: those of :func:`run`, of the command, of a board or of somebody else.
 
-    A record that cannot be read is named on stderr, and the others are used.
+    A record that cannot be read, or does not follow from the predictions beside it, is named on stderr, and the others are used.
 
     Args:
         places: Folders, with all folders below them, and files of single records.
@@ -134,13 +134,15 @@ def load(*places: str | Path) -> Runs:
     Raises:
         UserError: If one is not there, or none holds a record.
     """
+    from ltbench.leaderboard.sound import sound
     from ltbench.results import records
 
     found: dict[Path, Stored] = {}
     for place in map(Path, places):
-        stored, problems = records.read_directory(place) if not place.is_file() else ([Stored(place, records.read(place))], [])
+        stored, broken = records.read_directory(place) if not place.is_file() else ([Stored(place, records.read(place))], [])
+        stored, edited = sound(stored)
         found |= {item.path: item for item in stored}
-        for problem in problems:
+        for problem in [*broken, *edited]:
             print(f"warning: {problem}", file=sys.stderr)
     if not found:
         raise UserError(f"there must be a record to load, got none in {', '.join(map(str, places)) or 'no place'}")

@@ -23,8 +23,8 @@ BOARDS, RUNS = "leaderboards", "runs"
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
     about = ("Regenerate boards (folders with a board.toml), or print one table for each set of records that had equal terms: "
-             "mean ± 95 % interval over runs. The exit code is 1 if a record is broken or contradicts another, or if --check "
-             "finds a board that is not as its records say.")
+             "mean ± 95 % interval over runs. The exit code is 1 if a record is broken, contradicts another or does not follow "
+             "from its predictions, or if --check finds a board that is not as its records say.")
     parser = commands.add_parser("leaderboard", help="make tables of records, regenerate boards", description=about)
     parser.add_argument("directories", nargs="*", metavar="DIR",
                         help=f"boards, or folders of records (default: every board in {BOARDS}, or else {RUNS})")
@@ -101,13 +101,18 @@ def _written(folder: Path, name: str, files: Mapping[str, bytes], check: bool) -
 def _show(folders: Sequence[Path], args: argparse.Namespace) -> int:
     """Show the sound records, and name the others on stderr."""
     from ltbench.leaderboard.collect import collect
+    from ltbench.leaderboard.sound import sound, without_predictions
     from ltbench.leaderboard.tables import render
 
-    stored, problems = _read(folders)
+    stored, broken = _read(folders)
+    stored, edited = sound(stored)
     tables, contradictions = collect(stored, args.registry.remarks)
-    problems += map(str, contradictions)
+    problems = [*broken, *edited, *map(str, contradictions)]
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)
+    if bare := sum(map(without_predictions, stored)):
+        print(f"warning: {bare} of {len(stored)} records have no predictions beside them: their figures cannot be recomputed",
+              file=sys.stderr)
     if not tables:
         raise UserError(f"record folder must hold at least one usable record, got {', '.join(map(str, folders))}")
     text = render(tables, args.format or "md")

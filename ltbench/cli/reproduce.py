@@ -117,8 +117,13 @@ def _elsewhere(then: Environment, now: Environment) -> Iterator[str]:
 def _others(record: Record, folder: Path) -> list[Record]:
     """Return the completed records of a record's row with other seeds, from the folder beside it."""
     from ltbench.leaderboard.collect import same_row
+    from ltbench.leaderboard.sound import sound
     from ltbench.results.records import read_directory
 
     stored, _ = read_directory(folder)
-    return [item.record for item in stored if same_row(item.record, record) and item.record.status == "completed"
-            and item.record.task.seed != record.task.seed and item.record.task.split_seed == record.task.split_seed]
+    kept, edited = sound(item for item in stored if same_row(item.record, record) and item.record.status == "completed"
+                         and item.record.task.seed != record.task.seed
+                         and item.record.task.split_seed == record.task.split_seed)
+    for problem in edited:
+        print(f"warning: {problem}", file=sys.stderr)
+    return [item.record for item in kept]

@@ -2,53 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ltbench.leaderboard import elsewhere
-from ltbench.leaderboard.rows import Row, Run, Table, run_of
+from ltbench.leaderboard.contradictions import Contradiction, one_a_run, one_split
+from ltbench.leaderboard.rows import Row, Table
 from ltbench.leaderboard.tuned import tuned_names, tuning_terms
 from ltbench.results.interval import estimate, within
-from ltbench.results.records import Stored, equal
+from ltbench.results.records import Stored
 from ltbench.results.schema import Part, Record
 
-# What two records of one run may call differently: the file beside, and the paper on whose (equal) terms it was run.
-_NAMES = ("predictions.file", "paper")
 
+class _OneCode(NamedTuple):
+    """Hold the runs of a row, and the files whose code is another one in a row that shares all the rest."""
 
-@dataclass(frozen=True)
-class Contradiction:
-    """Hold two records of one run that are not equal.
-
-    Args:
-        first: File of one record.
-        second: File of the other.
-        run: Split seed and seed.
-        fields: Paths of the fields in which they differ.
-    """
-
-    first: Path
-    second: Path
-    run: Run
-    fields: tuple[str, ...]
-
-    def __str__(self) -> str:
-        split_seed, seed = self.run
-        shown = ", ".join(self.fields[:3]) + (" and more" if len(self.fields) > 3 else "")
-        return (f"records {self.first} and {self.second} are of one run (seed {seed}, split seed {split_seed}) and differ in "
-                f"{shown}: neither is used")
+    items: list[Stored]
+    changed: tuple[str, ...]
 
 
 def collect(stored: Iterable[Stored], remarks: Mapping[str, str] | None = None) -> tuple[list[Table], list[Contradiction]]:
     """Group records into tables.
 
-    A row is an expression with all its hyperparameters. Two records of one run (the same row, seed and split seed) count once if
-    they are equal; if they are not, neither is used: ltbench never picks a winner.
+    A row is an expression with all its hyperparameters, run by one code: runs of methods whose files were other ones are a row
+    of their own. Two records of one run (the same row, seed and split seed) count once if they are equal; if they are not,
+    neither is used, and no more are runs of two split seeds that chose the same images, or records that describe one split
+    differently: ltbench never picks a winner.
 
     Args:
         remarks: What must stand beside the figures of a dataset, by its name, see :attr:`ltbench.DatasetSpec.remark`.
@@ -56,16 +39,16 @@ def collect(stored: Iterable[Stored], remarks: Mapping[str, str] | None = None) 
     Returns:
         The tables in the order of their settings, and the pairs of records that contradict each other.
     """
+    kept, contradictions = one_split(stored)
     rows: dict[tuple[str, str], list[Stored]] = defaultdict(list)
-    for item in stored:
+    for item in kept:
         rows[_terms(item.record), _identity(item.record)].append(item)
-    contradictions: list[Contradiction] = []
-    groups: dict[str, list[list[Stored]]] = defaultdict(list)
+    groups: dict[str, list[_OneCode]] = defaultdict(list)
     for (shared, _), items in sorted(rows.items()):
-        kept, found = _one_a_run(items)
+        kept, found = one_a_run(items)
         contradictions += found
-        if kept:
-            groups[_text([shared, _splits(kept)])].append(kept)
+        for row in _by_code(kept):
+            groups[_text([shared, _splits(row.items)])].append(row)
     tables = [_table(rows_of, remarks or {}) for _, rows_of in sorted(groups.items())]
     tables.sort(key=lambda table: (table.dataset, table.imbalance_ratio or 0.0, table.imbalance or "", table.track))
     return tables, contradictions
@@ -73,7 +56,7 @@ def collect(stored: Iterable[Stored], remarks: Mapping[str, str] | None = None) 
 
 def same_row(a: Record, b: Record) -> bool:
     """Tell whether two records are runs of one row: equal in everything but seeds and what came out."""
-    return _terms(a) == _terms(b) and _identity(a) == _identity(b)
+    return _terms(a) == _terms(b) and _identity(a) == _identity(b) and _code(a) == _code(b)
 
 
 def _text(value: Any) -> str:
@@ -108,11 +91,26 @@ def _terms(record: Record) -> str:
 
 
 def _identity(record: Record) -> str:
-    """Name everything that the runs of one row share."""
+    """Name everything that the runs of one row share, the code of their methods aside."""
     methods = [[method.name, method.hyperparameters] for stage in record.stages for method in stage.methods]
     protocols = [stage.protocol for stage in record.stages]  # a later stage's are not in the table's
     given = [record.external, _plain(record.pretraining), _plain(record.tuning)]
     return _text([record.expression, record.expression_hash, methods, protocols, *given])
+
+
+def _code(record: Record) -> dict[str, str]:
+    """Return the hash of each file that the methods' code came from."""
+    return {file: digest for stage in record.stages for method in stage.methods for file, digest in method.sources.items()}
+
+
+def _by_code(items: Iterable[Stored]) -> list[_OneCode]:
+    """Part runs that share all but the code of their methods into rows, in the order of their first runs."""
+    found: dict[str, list[Stored]] = defaultdict(list)
+    for item in items:
+        found[_text(_code(item.record))].append(item)
+    codes = [_code(of_one[0].record) for of_one in found.values()]
+    changed = tuple(sorted(file for file in set().union(*codes) if len({code.get(file) for code in codes}) > 1))
+    return [_OneCode(of_one, changed) for of_one in found.values()]
 
 
 def _plain(part: Part | None) -> dict[str, Any] | None:
@@ -131,27 +129,11 @@ def _overrides(record: Record) -> dict[str, Any]:
     }
 
 
-def _one_a_run(items: Iterable[Stored]) -> tuple[list[Stored], list[Contradiction]]:
-    """Keep one record of each run, in the order of the seeds, and none where its records are not equal."""
-    runs: dict[Run, list[Stored]] = defaultdict(list)
-    for item in items:
-        runs[run_of(item.record)].append(item)
-    kept: list[Stored] = []
-    contradictions: list[Contradiction] = []
-    for run, (first, *others) in sorted(runs.items()):
-        # A copy may carry another name; what its predictions are is in their hash.
-        differing = [tuple(path for path in equal(first.record, other.record) if path not in _NAMES) for other in others]
-        contradictions += [Contradiction(first.path, other.path, run, fields)
-                           for other, fields in zip(others, differing, strict=True) if fields]
-        kept += [] if any(differing) else [first]
-    return kept, contradictions
-
-
-def _table(groups: list[list[Stored]], remarks: Mapping[str, str]) -> Table:
-    firsts = [items[0].record for items in groups]
+def _table(groups: list[_OneCode], remarks: Mapping[str, str]) -> Table:
+    firsts = [group.items[0].record for group in groups]
     hashes = {(first.expression, first.expression_hash) for first in firsts}
     names = Counter(expression for expression, _ in hashes)  # rows of two first stages from elsewhere differ in their notes
-    rows = [_row(items, distinct=names[first.expression] > 1) for first, items in zip(firsts, groups, strict=True)]
+    rows = [_row(*group, distinct=names[first.expression] > 1) for first, group in zip(firsts, groups, strict=True)]
     rows.sort(key=lambda row: (not row.whole, -_or_lowest(row.figure("accuracy.all").mean), row.method))
     record = firsts[0]
     return Table(
@@ -163,7 +145,7 @@ def _table(groups: list[list[Stored]], remarks: Mapping[str, str]) -> Table:
         precision=record.precision,
         external=elsewhere.of_record(record),
         protocol=record.protocol,
-        splits=tuple(_splits(groups[0])),
+        splits=tuple(_splits(groups[0].items)),
         train_images=sum(record.split.class_counts),
         rows=tuple(rows),
         tuning=tuning_terms(record),
@@ -176,14 +158,14 @@ def _or_lowest(mean: float | None) -> float:
     return -1.0 if mean is None else mean
 
 
-def _row(items: list[Stored], *, distinct: bool) -> Row:
+def _row(items: list[Stored], changed: tuple[str, ...], *, distinct: bool) -> Row:
     completed = tuple(item for item in items if item.record.status == "completed")
     figures = [_numbers(_plain(item.record.metrics), "") for item in completed]
     names = sorted({name for figure in figures for name in figure})
     first = items[0].record
     return Row(
         expression=first.expression,
-        mark=first.expression_hash[:8] if distinct else "",
+        mark=_mark(first, changed) if distinct or changed else "",
         overrides=_overrides(first),
         external=first.external,
         completed=completed,
@@ -193,7 +175,15 @@ def _row(items: list[Stored], *, distinct: bool) -> Row:
         seconds=estimate([total_seconds(item.record) for item in completed], (0.0, math.inf)),
         tuned=tuned_names(first),
         typed=first.typed or "",
+        other_code=changed,
     )
+
+
+def _mark(record: Record, changed: Sequence[str]) -> str:
+    """Tell rows of one expression apart, those of other code too."""
+    code = _code(record)
+    text = _text([record.expression_hash, {file: code.get(file) for file in changed}])
+    return hashlib.sha256(text.encode()).hexdigest()[:8] if changed else record.expression_hash[:8]
 
 
 def total_seconds(record: Record) -> float | None:

@@ -62,6 +62,7 @@ def _csv_lines(table: Table, metrics: Sequence[str]) -> list[dict[str, Any]]:
             line |= {name: value.mean, f"{name}_low": low, f"{name}_high": high}
         line["seconds"] = row.seconds.mean
         line |= {"tested": row.tested} if row.tested else {}
+        line |= {"code": row.code} if row.code else {}
         line["not_compared"] = left_out
         lines.append({name: escape_spreadsheet(printable(v)) if isinstance(v, str) else v for name, v in line.items()})
     return lines
@@ -92,6 +93,7 @@ def _row(row: Row, rank: int | None, left_out: str | None) -> dict[str, Any]:
         "external": row.external,
         **({"tuned": list(row.tuned)} if row.tuned else {}),
         **({"tested": row.tested} if row.tested else {}),
+        **({"code": row.code} if row.code else {}),
         "completed": runs,
         "diverged": row.diverged,
         "failed": row.failed,

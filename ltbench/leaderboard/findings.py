@@ -105,7 +105,8 @@ def _on_papers_terms(row: Printed, measured: Sequence[Measured]) -> tuple[Measur
 
 
 def _by_expression(one: Measured, expression: str) -> tuple[Measured, Row] | None:
-    return next(((one, row) for row in one.table.rows if row.expression == expression and row.whole), None)
+    return next(((one, row) for row in one.table.rows if row.expression == expression and row.whole
+                 and not row.other_code), None)
 
 
 def _of(row: Printed) -> tuple[str, float | None]:

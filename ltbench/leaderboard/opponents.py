@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ltbench.errors import UserError, unknown
-from ltbench.leaderboard.collect import Contradiction, collect, terms
+from ltbench.leaderboard.collect import collect, terms
+from ltbench.leaderboard.contradictions import Contradiction
 from ltbench.leaderboard.rows import Run, run_of
 from ltbench.results.records import Stored, read
 from ltbench.results.schema import Record

@@ -28,6 +28,7 @@ class Outcome:
         correct: bool, shape (N,).
         splits: Where many, medium and few part.
         sketch: What a page draws of the predictions; None where they do not fit the record.
+        tested_on: Hash of the test images and their labels.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class Outcome:
     correct: npt.NDArray[np.bool_]
     splits: Splits = USUAL
     sketch: Sketch | None = None
+    tested_on: str = ""
 
     def same_images(self, other: Outcome) -> bool:
         """Tell whether both runs were tested on the same images."""
@@ -87,7 +89,7 @@ def read_outcome(item: Stored) -> tuple[Outcome | None, list[Mismatch]]:
         return None, []
     counts, bounds, mismatches = item.record.split.class_counts, item.record.protocol.bounds, verify(item.record, predictions)
     outcome = Outcome(item.path, counts, predictions.ids, predictions.labels, predictions.argmax == predictions.labels, bounds,
-                      None if mismatches else sketch(predictions, counts, bounds))
+                      None if mismatches else sketch(predictions, counts, bounds), predictions.tested_on())
     return outcome, mismatches
 
 

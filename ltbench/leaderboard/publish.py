@@ -16,6 +16,7 @@ from ltbench.leaderboard.asked import Asked, run_of_claim, seeds_there
 from ltbench.leaderboard.board import Board, find_boards
 from ltbench.leaderboard.claims import Claim
 from ltbench.leaderboard.collect import collect
+from ltbench.leaderboard.contradictions import one_labeling
 from ltbench.leaderboard.details import curve_images, curve_names, row_details
 from ltbench.leaderboard.export import table_dict, to_csv
 from ltbench.leaderboard.findings import Finding, Measured, findings
@@ -180,7 +181,8 @@ def _tables(board: Board, remarks: Mapping[str, str] | None) -> tuple[list[Table
         if item.record.core.dirty:
             problems.append(f"{item.path.name}: it is of a commit with changes of its own")
     tables, contradictions = collect(stored, remarks)
-    if problems := [*problems, *map(str, contradictions)]:
+    _, labelings = one_labeling(stored, {path: outcome.tested_on for path, outcome in outcomes.items()})
+    if problems := [*problems, *map(str, contradictions), *map(str, labelings)]:
         raise UserError(f"board {board.name!r} cannot be published: " + "; ".join(problems[:3]))
     return sorted(tables, key=weight), outcomes
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ltbench.errors import UserError
 from ltbench.leaderboard.collect import collect
+from ltbench.leaderboard.contradictions import one_labeling
 from ltbench.leaderboard.given import NOTHING_GIVEN
 from ltbench.leaderboard.outcomes import Outcome, read_outcome
 from ltbench.leaderboard.page import render_page
@@ -45,8 +46,9 @@ def report(stored: Sequence[Stored], title: str, remarks: Mapping[str, str] | No
         if outcome is not None:
             before = outcomes[item.path] = outcome.sharing(before)
         sound.append(item)
+    sound, labelings = one_labeling(sound, {path: outcome.tested_on for path, outcome in outcomes.items()})
     tables, contradictions = collect(sound, remarks)
-    problems += map(str, contradictions)
+    problems += map(str, [*labelings, *contradictions])
     if not tables:
         raise UserError("; ".join(["a report must have at least one usable record, got none", *problems[:3]]))
     shown = show(sorted(tables, key=weight), outcomes, NOTHING_GIVEN, _TOLERANCE)

@@ -23,6 +23,16 @@ def run_of(record: Record) -> Run:
     return record.task.split_seed, record.task.seed
 
 
+def is_given(record: Record) -> bool:
+    """Tell whether the first stage of a run came from elsewhere and stayed as it was."""
+    return record.external is not None and not (record.pretraining and record.pretraining.tune)
+
+
+def trained_stages(record: Record) -> int:
+    """Return how many stages a run trained: a first one that is given is none of them."""
+    return sum(stage.inputs != "none" for stage in record.stages[is_given(record):])
+
+
 def name_runs(runs: Iterable[Run]) -> str:
     """Name runs for a person."""
     seeds: dict[int, list[str]] = {}
@@ -42,13 +52,14 @@ class Row:
 
     Args:
         typed: The expression in the order in which it was typed for the first run; empty where that is the canonical one.
-        mark: A part of the expression's hash where another row of the table has the same expression; empty elsewhere.
+        mark: A part of a hash where another row has the same expression, and other options or other code; empty elsewhere.
         overrides: What methods declared to change of the protocol, by setting.
         external: Where the first stage came from, if not from ltbench.
         completed: Records with their files, in the order of their seeds.
         figures: Mean over the completed runs of each metric by its dotted name, for example ``accuracy.few``.
         seconds: Mean of a run's total.
         tuned: Hyperparameters that trials chose, by ``method.name``.
+        other_code: Files of its methods that were other ones in the runs of a row which shares all the rest.
     """
 
     expression: str
@@ -62,6 +73,7 @@ class Row:
     seconds: Estimate
     tuned: tuple[str, ...] = ()
     typed: str = ""
+    other_code: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:
@@ -87,10 +99,7 @@ class Row:
     @property
     def trained_stages(self) -> int:
         """How many stages were trained: a first one that is given is not."""
-        for record in self.records:
-            given = record.external is not None and not (record.pretraining and record.pretraining.tune)
-            return sum(stage.inputs != "none" for stage in record.stages[given:])
-        return 0
+        return trained_stages(self.records[0]) if self.completed else 0
 
     @property
     def tuning_trials(self) -> int:
@@ -103,6 +112,14 @@ class Row:
         texts = [text for record in self.records
                  if (text := tell_tested(record.split.class_counts, record.split.test_counts, record.protocol.bounds))]
         return texts[0] if texts else None
+
+    @property
+    def code(self) -> str:
+        """What to say of the code that ran: that another row had other files, or that versions of ltbench differ; or nothing."""
+        more = f" and {len(self.other_code) - 3} more" if len(self.other_code) > 3 else ""
+        said = [f"another row ran other code: {', '.join(self.other_code[:3])}{more}"] if self.other_code else []
+        versions = sorted({record.core.version for record in self.records})
+        return "; ".join([*said, *([f"runs of ltbench {' and '.join(versions)}"] if len(versions) > 1 else [])])
 
     @property
     def whole(self) -> bool:

@@ -143,8 +143,9 @@ def apart(table: Table) -> list[str]:
 
 
 def _notes(row: Row, apart: str) -> str:
-    """Say what sets a row apart: classes left out, few seeds, own settings, what was tuned, a foreign first stage, failures."""
+    """Say what sets a row apart: classes left out, code, few seeds, settings, what was tuned, a foreign first stage, failures."""
     notes = [row.tested] if row.tested else []
+    notes += [row.code] if row.code else []
     notes += [apart] if apart else []
     notes += [f"{name}={value}" for name, value in row.overrides.items()]
     notes += [f"tuned: {', '.join(row.tuned)}"] if row.tuned else []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -41,14 +42,16 @@ def label_shift(predictions: Predictions, class_counts: npt.ArrayLike, ratios: I
         By source and by the shift's name: ``accuracy`` in percent, ``images``, ``classes`` with at least one image, and the
         ``sha256`` of the images' positions. Published sets have ``members`` too: the images, for a list cannot be recomputed.
     """
-    figures: dict[str, Figures] = {PUBLISHED: {}, BUILT: {}}
+    figures: dict[str, Figures] = {PUBLISHED: {}}
+    build = []
     for shift in shifts_of(ratios):
         name = str(shift)
         ids = published.get(name)
         if ids is not None and np.isin(ids, predictions.ids).all():
             figures[PUBLISHED][name] = _published(predictions, np.isin(predictions.ids, ids))
         else:
-            figures[BUILT][name] = _built(predictions, class_counts, shift, seed)
+            build.append(shift)
+    figures[BUILT] = _built(predictions, class_counts, build, seed)
     return {source: by_name for source, by_name in figures.items() if by_name}
 
 
@@ -64,7 +67,7 @@ def recompute(claimed: Mapping[str, Figures], predictions: Predictions, class_co
     Returns:
         The same form; None for a set whose members do not fit the predictions.
     """
-    built = {name: _built(predictions, class_counts, parse_shift(name), seed) for name in claimed.get(BUILT, {})}
+    built = _built(predictions, class_counts, map(parse_shift, claimed.get(BUILT, {})), seed)
     published = {}
     for name, figures in claimed.get(PUBLISHED, {}).items():
         members = _unpack(figures["members"], len(predictions))
@@ -72,25 +75,37 @@ def recompute(claimed: Mapping[str, Figures], predictions: Predictions, class_co
     return {source: by_name for source, by_name in ((PUBLISHED, published), (BUILT, built)) if source in claimed}
 
 
-def _figures(predictions: Predictions, members: Members) -> dict[str, Any]:
-    labels = predictions.labels[members]
-    right = int((predictions.argmax[members] == labels).sum())
-    return {
-        "accuracy": 100 * right / len(labels) if len(labels) else None,
-        "images": len(labels),
-        "classes": len(np.unique(labels)),
-        "sha256": split_hash(predictions.ids[members]),
-    }
+@functools.lru_cache(maxsize=32)  # all runs that are tested on the same images share their sets: of ten shifts three times
+def _drawn(ids: bytes, labels: bytes, class_counts: bytes, shift: Shift, seed: int) -> tuple[Members, dict[str, Any]]:
+    positions, classes, counts = (np.frombuffer(array, dtype=np.int64) for array in (ids, labels, class_counts))
+    members = build_shift(positions, classes, counts, shift, seed)
+    return members, _facts(positions, classes, members)
 
 
-def _built(predictions: Predictions, class_counts: npt.ArrayLike, shift: Shift, seed: int) -> dict[str, Any]:
-    return _figures(predictions, build_shift(predictions.ids, predictions.labels, class_counts, shift, seed))
+def _built(predictions: Predictions, class_counts: npt.ArrayLike, shifts: Iterable[Shift], seed: int) -> Figures:
+    counts = np.asarray(class_counts, dtype=np.int64)
+    of = predictions.ids.tobytes(), predictions.labels.tobytes(), counts.tobytes()
+    right = predictions.argmax == predictions.labels  # (N,)
+    drawn = {str(shift): _drawn(*of, shift, seed) for shift in shifts}
+    return {name: {"accuracy": _accuracy(right, members), **facts} for name, (members, facts) in drawn.items()}
+
+
+def _accuracy(right: Members, members: Members) -> float | None:
+    chosen = right[members]
+    return 100 * int(chosen.sum()) / len(chosen) if len(chosen) else None
+
+
+def _facts(ids: Ints, labels: Ints, members: Members) -> dict[str, Any]:
+    chosen = labels[members]
+    return {"images": len(chosen), "classes": len(np.unique(chosen)), "sha256": split_hash(ids[members])}
 
 
 def _published(predictions: Predictions, members: Members) -> dict[str, Any]:
     # A bit an image: 8 kB for ImageNet-LT, where the positions of its larger sets would be 300 kB of JSON.
     packed = np.packbits(members, bitorder="little").tobytes()
-    return {**_figures(predictions, members), "members": base64.b64encode(packed).decode()}
+    accuracy = _accuracy(predictions.argmax == predictions.labels, members)
+    facts = _facts(predictions.ids, predictions.labels, members)
+    return {"accuracy": accuracy, **facts, "members": base64.b64encode(packed).decode()}
 
 
 def _unpack(text: str, images: int) -> Members | None:

@@ -131,6 +131,10 @@ class Predictions:
             digest.update(array.tobytes())
         return digest.hexdigest()
 
+    def tested_on(self) -> str:
+        """Return the hash of the test images' positions and labels: equal for all runs that were tested on the same ones."""
+        return hashlib.sha256(self.ids.astype("<i8").tobytes() + self.labels.astype("<i8").tobytes()).hexdigest()
+
     def to_bytes(self) -> bytes:
         """Return a compressed .npz file: the same bytes for the same predictions, whenever they are written."""
         return pack({field.name: getattr(self, field.name).astype(_DTYPES[field.name]) for field in fields(self)})

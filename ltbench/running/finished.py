@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ltbench.errors import UserError
 from ltbench.planning.plan import RunPlan
 from ltbench.planning.request import KEEP, How
@@ -12,6 +14,8 @@ from ltbench.results.schema import Record
 def finished(plan: RunPlan, split: str, how: How) -> Record | None:
     """Return a plan's record if it was run to its end with the same code and settings.
 
+    One that is damaged is none: neither is one whose predictions are gone, or whose figures do not follow from them.
+
     Args:
         split: Hash of the images that it is to be trained on.
         how: Where its record would lie, and what is to be kept beside it.
@@ -21,11 +25,12 @@ def finished(plan: RunPlan, split: str, how: How) -> Record | None:
         return None
     try:
         record = records.read(path)
+        if (record.key, record.split.hash) != (plan.key, split):
+            return None
+        made = record.status == "diverged" or _holds(record, how) and _follows(record, path)
     except UserError:
         return None  # damaged: it is run again
-    if (record.key, record.split.hash) != (plan.key, split):
-        return None
-    return record if record.status == "diverged" or _holds(record, how) else None
+    return record if made else None
 
 
 def _holds(record: Record, how: How) -> bool:
@@ -34,3 +39,9 @@ def _holds(record: Record, how: How) -> bool:
     held = KEEP.index(statistics.holds) if statistics and (how.out / statistics.file).is_file() else 0
     spoken = logits is not None and (how.out / logits.file).is_file()
     return record.status == "completed" and held >= KEEP.index(how.keep) and (spoken or not how.logits)
+
+
+def _follows(record: Record, path: Path) -> bool:
+    """Tell whether every figure follows from the predictions beside the record: one that was edited is damaged too."""
+    predictions = records.load_predictions(path, record)
+    return predictions is not None and not records.verify(record, predictions)

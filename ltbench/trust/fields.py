@@ -15,6 +15,7 @@ from ltbench.planning.expression import parse
 from ltbench.results.schema import Record, RecordedStage
 from ltbench.results.tested import tell_tested
 from ltbench.running.tuning.judged import tell_judged
+from ltbench.trust.course import check_epochs
 from ltbench.trust.remark import Remark, error, warning
 from ltbench.trust.tuning import check_trials
 
@@ -29,6 +30,7 @@ def check_fields(record: Record) -> Iterator[Remark]:
     yield from _unprintable(record.as_dict(), "")
     yield from _status(record)
     yield from _curve(record)
+    yield from check_epochs(record)
     yield from _identity(record)
     yield from check_trials(record)
     yield from _flags(record)

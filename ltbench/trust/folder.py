@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -10,14 +9,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ltbench.errors import UserError
-from ltbench.leaderboard.collect import collect
-from ltbench.leaderboard.tuned import tuning_terms
 from ltbench.registry.discovery import Registry
 from ltbench.results.reading import parse
-from ltbench.results.records import Stored, is_record
+from ltbench.results.records import is_record
 from ltbench.trust.ground import Ground
+from ltbench.trust.others import Sound, check_others
 from ltbench.trust.record import check_value, unread
-from ltbench.trust.remark import Remark, error, refused, warning
+from ltbench.trust.remark import Remark, error, refused
 
 RESULTS = "results"  # of a board: what else lies in it is made from them
 _DEEPEST = 32
@@ -74,7 +72,7 @@ def check_records(paths: Iterable[tuple[Path, Problems]], registry: Registry, gr
         What was found, by file; without those that are no records.
     """
     found: dict[Path, list[Remark]] = {}
-    sound: list[Stored] = []
+    sound: list[Sound] = []
     for path, problems in paths:
         if problems:
             found[path] = problems
@@ -86,17 +84,13 @@ def check_records(paths: Iterable[tuple[Path, Problems]], registry: Registry, gr
             continue
         if problems is None and not is_record(value):
             continue
-        record, found[path] = check_value(path, value, registry, ground)
+        record, found[path], tested = check_value(path, value, registry, ground)
         if record is not None and not refused(found[path]):
-            sound.append(Stored(path, record))
-    _, contradictions = collect(sound)
-    for contradiction in reversed(contradictions):  # the first one stands on top
-        for path in (contradiction.first, contradiction.second):
-            found[path].insert(0, error("", str(contradiction)))
-    first: dict[str, Path] = {}
-    for path, record in sound:
-        terms = json.dumps(tuning_terms(record), sort_keys=True)  # a row that was tuned more is another one
-        original = first.setdefault(record.key + record.split.hash + terms, path)
-        if original != path and not refused(found[path]):
-            found[path].append(warning("key", f"the same run as {original}: it counts once"))
+            sound.append(Sound(path, record, tested))
+    against = list(check_others(sound))
+    for path, remark in reversed([one for one in against if one[1].level == "error"]):  # the first one stands on top
+        found[path].insert(0, remark)
+    for path, remark in against:
+        if remark.level != "error" and not refused(found[path]):
+            found[path].append(remark)
     return found

@@ -28,7 +28,7 @@ def check_record(path: Path, registry: Registry, ground: Ground) -> tuple[Record
         The record, None where it cannot be read or breaks the schema, and what was found, errors first.
     """
     try:
-        return check_value(path, parse(path), registry, ground)
+        return check_value(path, parse(path), registry, ground)[:2]
     except UserError as problem:
         return None, [unread(path, problem)]
 
@@ -38,14 +38,14 @@ def unread(path: Path, problem: UserError) -> Remark:
     return error("", str(problem).removeprefix(f"record {path} "))
 
 
-def check_value(path: Path, value: Any, registry: Registry, ground: Ground) -> tuple[Record | None, list[Remark]]:
-    """Check what a record's file holds, see :func:`check_record`."""
+def check_value(path: Path, value: Any, registry: Registry, ground: Ground) -> tuple[Record | None, list[Remark], str | None]:
+    """Check what a record's file holds, see :func:`check_record`; also return the hash of its test images and their labels."""
     migrated = migrate(value)
     try:
         record = validate(migrated)
     except BrokenRecord as broken:
         more = [error("", f"and {len(broken.problems) - _SHOWN} more fields")] if len(broken.problems) > _SHOWN else []
-        return None, [*(error("", problem) for problem in broken.problems[:_SHOWN]), *more]
+        return None, [*(error("", problem) for problem in broken.problems[:_SHOWN]), *more], None
     remarks = [] if migrated is value else [note("schema", f"{value['schema']}, read as {SCHEMA}")]
     remarks += check_fields(record)
     predictions, found = read_predictions(path, record)
@@ -60,4 +60,5 @@ def check_value(path: Path, value: Any, registry: Registry, ground: Ground) -> t
             remarks += check_validation(record, data)
             remarks += [] if predictions is None else check_images(predictions, data)
         remarks += check_terms(record, registry, data, ground.root)
-    return record, sorted(remarks, key=lambda remark: LEVELS.index(remark.level))
+    tested = None if predictions is None else predictions.tested_on()
+    return record, sorted(remarks, key=lambda remark: LEVELS.index(remark.level)), tested

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ltbench.data.base import Dataset
 from ltbench.data.naming import dataset_of_record
 from ltbench.data.task_data import TaskData
 from ltbench.errors import UserError
@@ -16,7 +14,9 @@ from ltbench.results.plain import plain
 from ltbench.results.schema import Record
 from ltbench.terms.protocol import CUSTOM, PAPER, Protocol
 from ltbench.terms.task import TRACKS
-from ltbench.trust.remark import Level, Remark, error, note, warning
+from ltbench.trust.course import check_settings, read_protocol
+from ltbench.trust.own import own_protocols
+from ltbench.trust.remark import Level, Remark, error, note, refused, warning
 from ltbench.trust.replan import changed_settings, changed_sources, replan
 from ltbench.trust.tuning import check_space
 
@@ -30,15 +30,24 @@ def check_terms(record: Record, registry: Registry, data: TaskData | None, root:
         data: Of the record's task, where it is here.
         root: The folder of the data.
     """
+    found = list(_against_today(record, registry, data, root))
+    yield from found
+    if not refused(found):
+        yield from check_settings(record)
+
+
+def _against_today(record: Record, registry: Registry, data: TaskData | None, root: Path | None) -> Iterator[Remark]:
+    """Compare with what is installed, as far as it is."""
     if record.track not in TRACKS:
         yield error("track", f"must be one of {', '.join(TRACKS)}, got {record.track!r:.40}")
         return
     try:
         dataset = data.dataset if data is not None else dataset_of_record(record.task.dataset, registry, root)
     except UserError as problem:
+        yield from _protocol(record, own_protocols(record.task.dataset, registry))
         yield note("task.dataset", f"settings not checked: {problem}")
         return
-    found = list(_protocol(record, dataset))
+    found = list(_protocol(record, [dataset.protocols]))
     yield from found
     try:
         changed = list(changed_sources(record, registry))
@@ -58,30 +67,33 @@ def _protocols(record: Record) -> list[tuple[str, dict[str, Any] | None]]:
     return [("protocol", record.protocol.as_dict()), *stages]
 
 
-def _protocol(record: Record, dataset: Dataset) -> Iterator[Remark]:
-    """Compare a protocol with the registered one of its name, noise on test images aside: that has a column of its own."""
+def _protocol(record: Record, known: Sequence[Mapping[str, Protocol]]) -> Iterator[Remark]:
+    """Compare a protocol with the registered one of its name, noise on test images aside: that has a column of its own.
+
+    Args:
+        known: The protocols that the dataset may have, by name; none where nobody knows which.
+    """
     for place, stated in _protocols(record):
         try:
             if stated is not None:
-                _read(stated)
+                read_protocol(stated)
         except (AttributeError, TypeError, ValueError) as problem:
             yield error(place, str(problem))
             return
-    protocol = _read(record.protocol.as_dict())
+    protocol = read_protocol(record.protocol.as_dict())
     if record.track != PAPER and record.paper is not None:
         yield error("paper", f"must be null in the {record.track} track, got {record.paper!r:.40}")
     if protocol.name in (CUSTOM, PAPER):
         if protocol.name == PAPER and record.track != PAPER:
             yield error("protocol.name", f"must not be {PAPER} in the {record.track} track")
-    elif protocol.name not in dataset.protocols:
-        known = ", ".join([*dataset.protocols, CUSTOM, PAPER])
-        yield error("protocol.name", f"must be one of {known} for {dataset.name}, got {protocol.name!r:.40}")
-    else:
-        said = f"as the {protocol.name} protocol of {dataset.name} has it"
-        registered = dataset.protocols[protocol.name].replace(eval_noise=protocol.eval_noise,
-                                                              measure_every=protocol.measure_every, splits=protocol.splits,
-                                                              name=protocol.name)
-        yield from _differences("protocol", registered, protocol, said, "error")
+    elif candidates := [protocols[protocol.name] for protocols in known if protocol.name in protocols]:
+        said = f"as the {protocol.name} protocol of {record.task.dataset:.80} has it"
+        asked = {"eval_noise": protocol.eval_noise, "measure_every": protocol.measure_every, "splits": protocol.splits}
+        registered = [candidate.replace(**asked, name=protocol.name) for candidate in candidates]
+        yield from min((list(_differences("protocol", one, protocol, said, "error")) for one in registered), key=len)
+    elif known:
+        names = ", ".join([*dict.fromkeys(name for protocols in known for name in protocols), CUSTOM, PAPER])
+        yield error("protocol.name", f"must be one of {names} for {record.task.dataset:.80}, got {protocol.name!r:.40}")
 
 
 def _plan(record: Record, registry: Registry, data: TaskData | None, root: Path | None, level: Level) -> Iterator[Remark]:
@@ -105,7 +117,7 @@ def _plan(record: Record, registry: Registry, data: TaskData | None, root: Path 
     expected = [plan.protocol, *(stage.protocol for stage in plan.stages)]
     for (place, stated), protocol in zip(_protocols(record), expected, strict=True):
         if stated is not None:
-            yield from _differences(place, protocol, _read(stated), "as its command plans it", level)
+            yield from _differences(place, protocol, read_protocol(stated), "as its command plans it", level)
     for number, (stage, planned) in enumerate(zip(record.stages, plan.stages, strict=True)):
         overrides = plain(planned.overrides)
         if "protocol_overrides" in stage.model_fields_set and stage.protocol_overrides != overrides:
@@ -118,12 +130,6 @@ def _plan(record: Record, registry: Registry, data: TaskData | None, root: Path 
         for number, (stage, planned) in enumerate(zip(record.stages, plan.stages, strict=True)):
             if stage.key != planned.key:
                 yield error(f"stages[{number}].key", "does not follow from the stage's settings")
-
-
-def _read(stated: Mapping[str, Any]) -> Protocol:
-    """Return a recorded protocol; fields that nobody knows are left out, later ones have their defaults."""
-    fields = {field.name for field in dataclasses.fields(Protocol)}
-    return Protocol.from_dict({name: value for name, value in stated.items() if name in fields})
 
 
 def _differences(place: str, expected: Protocol, stated: Protocol, said: str, level: Level) -> Iterator[Remark]:

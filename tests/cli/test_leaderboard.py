@@ -4,14 +4,17 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ltbench.cli import leaderboard
 from ltbench.errors import UserError
 from ltbench.registry.discovery import load_registry
+from ltbench.results.metrics import standard_metrics
 from tests.support import record_factory
 
 
@@ -65,8 +68,48 @@ def test_contradicting_records_are_named(tmp_path: Path, capsys: pytest.CaptureF
     assert len(out.splitlines()) == 2
 
 
+def test_edited_figures_are_named_and_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write(tmp_path, "a")
+    _write(tmp_path, "b", task__seed=1, metrics__accuracy__all=99.0)
+    assert _call(str(tmp_path), "--format", "json") == 1
+    out, err = capsys.readouterr()
+    assert [run["seed"] for run in json.loads(out)[0]["rows"][0]["completed"]] == [0]
+    assert err == f"warning: record {tmp_path / 'b.json'}: metrics.accuracy.all does not follow from the predictions\n"
+    (tmp_path / "a.npz").write_bytes(b"no predictions")
+    with pytest.raises(UserError, match="record folder must hold at least one usable record"):
+        _call(str(tmp_path))
+
+
+def test_other_labels_of_one_split_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Classes 0 and 1 change their names in one record, in the labels and in the predictions: no figure of theirs moves."""
+    given = record_factory.predictions(right=(3, 3, 1, 0))
+    turned = {name: np.where(array < 2, 1 - array, array) for name, array in
+              (("labels", given.labels), ("argmax", given.argmax))}
+    other = replace(given, **turned)
+    for name, seed, predicted in (("a", 0, given), ("b", 1, other)):
+        record_factory.write(record_factory.record(predicted, task__seed=seed), predicted, tmp_path, name)
+    _write(tmp_path, "c", split__hash="cd" * 32)
+    assert _call(str(tmp_path), "--format", "json") == 1
+    out, err = capsys.readouterr()
+    assert "are of one split (abababababab) and differ in predictions.labels: neither is used" in err
+    assert [table["splits"][0]["hash"][:2] for table in json.loads(out)] == ["cd"]
+
+
+def test_records_without_their_predictions_are_shown_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in range(2):
+        _write(tmp_path, f"a{seed}", task__seed=seed)
+    (tmp_path / "a1.npz").unlink()
+    assert _call(str(tmp_path)) == 0
+    out, err = capsys.readouterr()
+    assert "| ce " in out
+    assert err == "warning: 1 of 2 records have no predictions beside them: their figures cannot be recomputed\n"
+
+
 def test_out_is_written_as_utf8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _write(tmp_path, "a", metrics__accuracy__few=None)
+    given = record_factory.predictions()
+    counts = [101, 100, 20, 20]  # no class is few
+    figures = standard_metrics(given, counts)
+    record_factory.write(record_factory.record(given, split__class_counts=counts, metrics=figures), given, tmp_path, "a")
     assert _call(str(tmp_path), "--out", str(tmp_path / "table.md")) == 0
     assert "—" in (tmp_path / "table.md").read_bytes().decode("utf-8") and capsys.readouterr().out == ""
     with pytest.raises(UserError, match="--out must be a writable file"):
@@ -80,12 +123,16 @@ def test_missing_folders_and_records_are_the_users(tmp_path: Path) -> None:
         _call(str(tmp_path))
 
 
-def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("predicted", "imported"), [(False, "[]"), (True, "['numpy']")])
+def test_nothing_heavy_is_imported(tmp_path: Path, predicted: bool, imported: str) -> None:
+    """Predictions are arrays; one seed has not even an interval to compute."""
     _write(tmp_path, "a")
+    if not predicted:
+        (tmp_path / "a.npz").unlink()
     code = ("import sys; from ltbench.cli.main import main; main(sys.argv[1:]); "
             "print(sorted({'torch', 'numpy', 'scipy'} & set(sys.modules)))")
     done = subprocess.run([sys.executable, "-c", code, "leaderboard", str(tmp_path)], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"  # one seed: not even an interval to compute
+    assert done.stdout.splitlines()[-1] == imported
 
 
 def _board(root: Path, name: str) -> Path:

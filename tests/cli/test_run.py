@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,20 @@ def test_a_run_leaves_a_record_and_is_not_run_twice(tmp_path: Path, capsys: pyte
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
     assert main([*SMOKE, "--methods", "ce,ncm,post_la"]) == 0
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()} == times
+
+
+def test_a_record_that_was_edited_or_lost_its_predictions_is_run_again(tmp_path: Path) -> None:
+    assert main([*SMOKE, "--methods", "ce"]) == 0
+    (path,) = (tmp_path / "runs").glob("*.json")
+    true, arrays = records.read(path), path.with_suffix(".npz").read_bytes()
+    edited = json.loads(path.read_text())
+    edited["metrics"]["accuracy"]["all"] = 99.0
+    path.write_text(json.dumps(edited))
+    assert main([*SMOKE, "--methods", "ce"]) == 0
+    assert records.equal(records.read(path), true) == []
+    path.with_suffix(".npz").unlink()
+    assert main([*SMOKE, "--methods", "ce"]) == 0
+    assert path.with_suffix(".npz").read_bytes() == arrays
 
 
 def test_a_record_holds_accuracy_under_label_shift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from ltbench.leaderboard.collect import Contradiction, collect, same_row, total_seconds
-from ltbench.leaderboard.tables import headings
+from ltbench.leaderboard.collect import collect, same_row, total_seconds
+from ltbench.leaderboard.contradictions import Contradiction
+from ltbench.leaderboard.tables import headings, render
 from ltbench.results.schema import Record
 from tests.support.record_factory import broken, model, predictions, record, stored
 
@@ -93,7 +94,7 @@ def test_other_weights_and_other_sizes_of_images_never_share_a_table(changes: di
 
 
 def test_other_split_seeds_never_share_a_table() -> None:
-    both = [record(task__split_seed=seed) for seed in (0, 1)]
+    both = [record(task__split_seed=seed, split__hash=split * 32) for seed, split in enumerate(("ab", "cd"))]
     tables, _ = collect(stored(*both, record(expression="la")))
     assert sorted(len(table.splits) for table in tables) == [1, 2]
 
@@ -141,6 +142,52 @@ def test_contradicting_records_of_one_run_are_both_left_out() -> None:
     assert [str(problem) for problem in problems] == [
         "records a.json and b.json are of one run (seed 0, split seed 0) and differ in metrics.accuracy.all: neither is used"]
     assert [row.method for row in tables[0].rows] == ["la"]
+
+
+def _of_code(digest: str, **changes: Any) -> dict[str, Any]:
+    value = record(**changes)
+    value["stages"][0]["methods"][0]["sources"] = {"ce.py": digest, "same.py": "aa"}
+    return value
+
+
+def test_runs_of_other_code_are_another_row_and_say_so() -> None:
+    values = [_of_code("aa", task__seed=0), _of_code("aa", task__seed=1), _of_code("bb", task__seed=2)]
+    (table,), problems = collect(stored(*values, record(expression="la")))
+    assert problems == []
+    one, other, alone = sorted(table.rows, key=lambda row: -len(row.completed) + (row.expression == "la"))
+    assert [record.task.seed for record in one.records] == [0, 1] and [record.task.seed for record in other.records] == [2]
+    assert one.mark != other.mark and one.mark and other.mark and not alone.mark
+    assert one.code == other.code == "another row ran other code: ce.py" and alone.code == ""
+    assert not same_row(one.records[0], other.records[0]) and same_row(*one.records)
+    assert str(render([table], "md")).count("another row ran other code: ce.py") == 2
+
+
+def test_two_codes_of_one_run_still_contradict_each_other() -> None:
+    tables, (problem,) = collect(stored(_of_code("aa"), _of_code("bb")))
+    assert tables == [] and problem.fields == ("stages[0].methods[0].sources.ce.py",)
+
+
+def test_versions_of_ltbench_within_a_row_are_told() -> None:
+    (table,), _ = collect(stored(record(), record(task__seed=1, core__version="0.2.0")))
+    assert [row.code for row in table.rows] == ["runs of ltbench 0.1.0 and 0.2.0"]
+
+
+def test_split_seeds_that_chose_the_same_images_are_one_run() -> None:
+    """On a set used as it is: equal runs would stand there as if they were seeds of their own, without any spread."""
+    tables, (problem,) = collect(stored(record(), record(task__split_seed=1), record(task__seed=1)))
+    assert [[run for run in row.runs] for table in tables for row in table.rows] == [[(0, 1)]]
+    assert str(problem) == ("records a.json and b.json are of one run (seed 0, the same training images) and differ in "
+                            "task.split_seed: neither is used")
+
+
+@pytest.mark.parametrize("name", ["class_counts", "test_counts"])
+def test_records_that_describe_one_split_differently_are_left_out(name: str) -> None:
+    other = record(expression="la")
+    other["split"][name] = [*other["split"][name][:-1], 7]
+    tables, (problem,) = collect(stored(record(), other, record(expression="nc"), record(task__seed=1, split__hash="cd" * 32)))
+    assert str(problem) == (f"records a.json and b.json are of one split (abababababab) and differ in split.{name}: neither is "
+                            "used")
+    assert [row.runs.keys() for table in tables for row in table.rows] == [{(0, 1)}]
 
 
 def test_sets_of_one_name_with_other_images_stand_apart() -> None:

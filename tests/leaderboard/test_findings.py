@@ -49,6 +49,17 @@ def test_the_common_track_is_asked_by_its_own_expressions(tmp_path: Path) -> Non
     assert one.difference.first == pytest.approx(400 / 12)
 
 
+def test_a_row_whose_methods_had_two_codes_decides_nothing(tmp_path: Path) -> None:
+    write(tmp_path, "ce", [(3, 1, 0, 0)] * 3)
+    write(tmp_path, "ce/ncm", [(3, 2, 0, 0)] * 3)
+    changed = [{**stage, "methods": [{**stage["methods"][0], "sources": {"ce.py": "bb"}}]}
+               for stage in record_factory.record()["stages"]]
+    given = record_factory.predictions(right=(3, 3, 3, 3))
+    value = record_factory.record(given, expression="ce/ncm", task__seed=3, stages=changed)
+    record_factory.write(value, given, tmp_path, "changed")
+    assert found(tmp_path) == []
+
+
 def test_a_seed_alone_decides_nothing(tmp_path: Path) -> None:
     write(tmp_path, "ce", [(3, 1, 0, 0)])
     write(tmp_path, "ce/ncm", [(3, 2, 0, 0), (3, 3, 3, 3)])

@@ -69,7 +69,8 @@ def test_many_settings_are_counted() -> None:
 
 
 def test_a_subset_that_one_lacks_is_no_difference() -> None:
-    (one,), (other,) = _known(record()), _known(record(expression="la"), record(expression="la", task__split_seed=1))
+    (one,), (other,) = _known(record()), _known(record(expression="la"), record(expression="la", task__split_seed=1,
+                                                                                          split__hash="cd" * 32))
     assert differing(one, other) == []
     (mixed,) = _known(record(expression="la"), record(expression="la", task__seed=1, split__hash="cd" * 32))
     assert differing(one, mixed) == ["hash of split 0"]

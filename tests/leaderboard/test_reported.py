@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,12 @@ def test_verdicts(figures: tuple[float, ...], verdict: str, reason: str) -> None
     (found,) = reproductions(*measured(*figures), [CLAIM], 1.0)
     assert (found.verdict, found.reason) == (verdict, reason)
     assert found.differences == {"all": pytest.approx(sum(figures) / len(figures) - 50), "few": pytest.approx(1.0)}
+
+
+def test_a_row_whose_methods_had_two_codes_stands_for_no_printed_one() -> None:
+    table, row = measured(50.0, 50.0, 50.0)
+    (found,) = reproductions(table, replace(row, other_code=("pc.py",)), [CLAIM], 1.0)
+    assert (found.verdict, found.reason) == ("not comparable", "one of two codes of its methods")
 
 
 def test_a_diverged_run_is_said() -> None:

@@ -39,6 +39,14 @@ def _moments(copy: Copy, *parts: float) -> None:
     copy.save(record)
 
 
+def _shorter(copy: Copy) -> None:
+    """One epoch of the first stage less, as if there had never been more."""
+    record = copy.record()
+    record["curve"] = [row for row in record["curve"] if (row["stage"], row["epoch"]) != (1, 2)]
+    record["curve"][0]["epochs"] = 1
+    copy.save(record)
+
+
 def _rehashed(copy: Copy, **changes: Any) -> None:
     copy.change(**changes)
     record = copy.record()
@@ -130,6 +138,9 @@ EDITED: dict[str, tuple[Damage, str]] = {
     "predictions' hash": (_field(predictions__sha256="0" * 64), "predictions.sha256: does not follow"),
     "epoch": (_field(curve__1__epoch=7), "curve[1].epoch: must be 2, got 7"),
     "last epoch": (_field(curve__1__epochs=7), "curve[1].epochs: must be 2"),
+    "an epoch less": (_shorter, "curve: must have 2 epochs of stage 1 as its protocol says, got 1"),
+    "no course": (_field(curve=[]), "curve: must have 2 epochs of stage 1 as its protocol says, got 0"),
+    "longer than an epoch": (_field(stages__1__protocol__stage2_draws=1e308), "stages[1].protocol: "),
     "loss": (_field(curve__1__loss=None), "curve[1].loss: must be a number"),
     "moment within an epoch": (_field(curve__1__part=0.5), "curve[1].epoch: must be 1, got 2"),
     "moment twice": (lambda copy: _moments(copy, 0.5, 0.5), "curve[2].part: must be above 0.5 and below 1, got 0.5"),

@@ -118,7 +118,7 @@ def _about(row: Mapping[str, Any], known: Known) -> str:
 
 
 def _notes(row: Mapping[str, Any]) -> str:
-    notes = [row["tested"]] if "tested" in row else []
+    notes = [row[name] for name in ("tested", "code") if name in row]
     notes += [f"{name}={_text(value)}" for name, value in row["overrides"].items()]
     notes += [f"external: {row['external']:.12}"] if row["external"] is not None else []
     total = len(row["completed"]) + row["diverged"] + row["failed"]
