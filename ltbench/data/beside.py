@@ -75,4 +75,3 @@ def say_unread(file: Path, val: Path | None = None, why: str = "their names diff
         other = beside[0].name if beside[0].parent == file.parent else f"{beside[0].parent.name}/{beside[0].name}"
         tested = "a fifth of each class is set apart" if val is None else "the validation part is tested on"
         print(f"warning: {other!r} beside {file.name!r} is not read, for {why}: {tested}", file=sys.stderr)
-
