@@ -138,15 +138,17 @@ def load(*places: str | Path) -> Runs:
     from ltbench.results import records
 
     found: dict[Path, Stored] = {}
+    problems: list[str] = []
     for place in map(Path, places):
         stored, broken = records.read_directory(place) if not place.is_file() else ([Stored(place, records.read(place))], [])
-        stored, edited = sound(stored)
         found |= {item.path: item for item in stored}
-        for problem in [*broken, *edited]:
-            print(f"warning: {problem}", file=sys.stderr)
-    if not found:
+        problems += broken
+    kept, edited = sound(found.values())
+    for problem in [*problems, *edited]:
+        print(f"warning: {problem}", file=sys.stderr)
+    if not kept:
         raise UserError(f"there must be a record to load, got none in {', '.join(map(str, places)) or 'no place'}")
-    return Runs(tuple(found.values()))
+    return Runs(tuple(kept))
 
 
 def _listed(value: Any) -> Iterable[Any]:

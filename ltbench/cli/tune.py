@@ -87,11 +87,13 @@ def _tune(studies: Mapping[str, Study], runner: Runner, finals_of: Callable[[str
         finals_of: Plans the final runs of an expression with the chosen values.
     """
     from ltbench.cli.run.execute import run_plans
+    from ltbench.running.checks import check_split_seeds
     from ltbench.running.tuning.space import spelled
     from ltbench.running.tuning.study import TrialFailed, check, tune
 
     bases = [study.base for study in studies.values()]
     runner.check(bases)
+    check_split_seeds([final for text in studies for final in finals_of(text, {})], runner.data, tunes=True)
     for base in bases:
         check(base, runner)
     runner.stages.store.require_writable()

@@ -19,12 +19,15 @@ _WHOLE = 1 << 30  # bytes of a part that are read whole, in 1.3 s where they are
 _THREADS = 8  # reading waits for the disk
 
 
-def content_digest(source: EncodedImages) -> str:
+def content_digest(source: EncodedImages, *, official: bool = False) -> str:
     """Return a digest of every image's size and of what some hold; copies elsewhere have the same one.
 
     Names alone do not tell one user's ``cats/1.jpg`` from another's, nor from the same one scaled down. Sizes do, as a rule, and
     64 images, evenly spaced, are read to be sure. Where pixels are not compressed, or an image is so small that another may well
     have its size (a drawing in a PNG), each is read.
+
+    Args:
+        official: Whether somebody published the images, whose pixels nobody changes then: the 64 will do.
     """
     sizes = stored_sizes(source)
     digest = hashlib.sha256(np.array(sizes, dtype="<i8").tobytes())
@@ -33,7 +36,7 @@ def content_digest(source: EncodedImages) -> str:
         digest.update(held)
     named = zip(map(bytes.lower, source.paths.names()), sizes, strict=True)
     more = [index for index, (name, size) in enumerate(named)
-            if size > 0 and (name.endswith(_PLAIN) or size <= END and not name.endswith(_JPEG))]
+            if size > 0 and not official and (name.endswith(_PLAIN) or size <= END and not name.endswith(_JPEG))]
     for held in _digests(source, more, whole=sum(sizes[index] for index in more) <= _WHOLE):
         digest.update(held)
     return digest.hexdigest()

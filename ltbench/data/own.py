@@ -80,11 +80,11 @@ class OwnImages(Dataset):
             if missing := sorted(set(range(len(class_names))) - set(source.labels.tolist())):
                 raise UserError(f"every class of {name} must have a {part} image, class {class_names[missing[0]]!r} has none")
         self.max_per_class = int(torch.bincount(train.labels).min())
-        train, test = (replace(part, content=content_digest(part)) for part in (train, test))
+        train, test = (replace(part, content=content_digest(part, official=official)) for part in (train, test))
         if not official and not _in_paths(class_names, train):  # and there are methods that read names
             told = "\0".join([train.content, *class_names]).encode(errors="surrogatepass")
             train = replace(train, content=hashlib.sha256(told).hexdigest())
-        self._parts = train, test, val and replace(val, content=content_digest(val))
+        self._parts = train, test, val and replace(val, content=content_digest(val, official=official))
         self.images = hashlib.sha256(f"{train.fingerprint} {test.fingerprint}".encode()).hexdigest()
 
     def load(self, root: Path | None, *, download: bool = False) -> Parts:

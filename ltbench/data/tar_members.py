@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,8 +66,11 @@ def _indexed(folder: Path) -> dict[Path, list[Member]]:
     try:
         _, shards = read_index(folder)
         made = (folder / NAME).stat().st_mtime_ns
-        if any((folder / shard.shard).stat().st_mtime_ns > made for shard in shards):
-            return {}  # built anew since, perhaps with other labels, or copied without times
+        newer = next((shard.shard for shard in shards if (folder / shard.shard).stat().st_mtime_ns > made), None)
+        if newer is not None:  # built anew since, perhaps with other labels, or copied without times
+            print(f"warning: {NAME!r} in {str(folder)!r} is older than {newer!r}: every header is read; touch it if it is "
+                  "of these shards", file=sys.stderr)
+            return {}
     except (OSError, UserError):  # such as one of whose shards some are elsewhere: the headers tell the same
         return {}
     found, rows = {}, dict.fromkeys((shard.part for shard in shards), 0)

@@ -29,9 +29,9 @@ def collect(stored: Iterable[Stored], remarks: Mapping[str, str] | None = None) 
     """Group records into tables.
 
     A row is an expression with all its hyperparameters, run by one code: runs of methods whose files were other ones are a row
-    of their own. Two records of one run (the same row, seed and split seed) count once if they are equal; if they are not,
-    neither is used, and no more are runs of two split seeds that chose the same images, or records that describe one split
-    differently: ltbench never picks a winner.
+    of their own. Two records of one run (the same row, seed and split seed, or split seeds that chose the same images) count once
+    if they are equal; if they are not, neither is used, and no more are records that describe one split differently: ltbench
+    never picks a winner.
 
     Args:
         remarks: What must stand beside the figures of a dataset, by its name, see :attr:`ltbench.DatasetSpec.remark`.
@@ -45,10 +45,11 @@ def collect(stored: Iterable[Stored], remarks: Mapping[str, str] | None = None) 
         rows[_terms(item.record), _identity(item.record)].append(item)
     groups: dict[str, list[_OneCode]] = defaultdict(list)
     for (shared, _), items in sorted(rows.items()):
-        kept, found = one_a_run(items)
-        contradictions += found
-        for row in _by_code(kept):
-            groups[_text([shared, _splits(row.items)])].append(row)
+        for row in _by_code(items):
+            once, found = one_a_run(row.items)
+            contradictions += found
+            if once:
+                groups[_text([shared, _splits(once)])].append(_OneCode(once, row.changed))
     tables = [_table(rows_of, remarks or {}) for _, rows_of in sorted(groups.items())]
     tables.sort(key=lambda table: (table.dataset, table.imbalance_ratio or 0.0, table.imbalance or "", table.track))
     return tables, contradictions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class Contradiction:
         run: Split seed and seed of the first.
         fields: Paths of the fields in which they differ.
         shared: What both are of; empty where that is the run.
+        left_out: Files of all records that are not used because of it; empty where these two are all.
     """
 
     first: Path
@@ -34,12 +35,14 @@ class Contradiction:
     run: Run
     fields: tuple[str, ...]
     shared: str = ""
+    left_out: tuple[Path, ...] = ()
 
     def __str__(self) -> str:
         split_seed, seed = self.run
         shown = ", ".join(self.fields[:3]) + (" and more" if len(self.fields) > 3 else "")
         shared = self.shared or f"one run (seed {seed}, split seed {split_seed})"
-        return f"records {self.first} and {self.second} are of {shared} and differ in {shown}: neither is used"
+        used = f"none of its {len(self.left_out)} records" if len(self.left_out) > 2 else "neither"
+        return f"records {self.first} and {self.second} are of {shared} and differ in {shown}: {used} is used"
 
 
 def one_a_run(items: Iterable[Stored]) -> tuple[list[Stored], list[Contradiction]]:
@@ -64,17 +67,21 @@ def one_a_run(items: Iterable[Stored]) -> tuple[list[Stored], list[Contradiction
 
 
 def _one_a_split_seed(items: Iterable[Stored]) -> tuple[list[Stored], list[Contradiction]]:
-    """Leave out runs of one seed whose split seeds chose the same images: nothing sets them apart, and one would count twice."""
+    """Count runs of one seed once whose split seeds chose the same images: nothing sets them apart. Unequal ones do not count."""
     same: dict[tuple[str, int], list[Stored]] = defaultdict(list)
-    for item in items:
-        same[item.record.split.hash, item.record.task.seed].append(item)
     kept: list[Stored] = []
+    for item in items:
+        if item.record.status == "completed":
+            same[item.record.split.hash, item.record.task.seed].append(item)
+        else:
+            kept.append(item)
     contradictions: list[Contradiction] = []
     for (_, seed), (first, *others) in same.items():
         shared = f"one run (seed {seed}, the same training images)"
-        contradictions += [Contradiction(first.path, other.path, run_of(first.record), ("task.split_seed",), shared)
-                           for other in others]
-        kept += [] if others else [first]
+        found = [Contradiction(first.path, other.path, run_of(first.record), ("predictions",), shared)
+                 for other in others if other.record.predictions != first.record.predictions]
+        contradictions += found
+        kept += [] if found else [first]
     return sorted(kept, key=lambda item: run_of(item.record)), contradictions
 
 
@@ -83,33 +90,39 @@ def one_split(stored: Iterable[Stored]) -> tuple[list[Stored], list[Contradictio
 
     Where two versions stand against each other, nobody can say which one is true.
     """
+    return _one_version(stored, lambda item: tuple(tuple(getattr(item.record.split, name)) for name in _COUNTS), _differing)
+
+
+def one_labeling(stored: Iterable[Stored], tested: Mapping[Path, str]) -> tuple[list[Stored], list[Contradiction]]:
+    """Leave out the records of a split that were not all tested on the same images with the same labels.
+
+    Args:
+        tested: Hash of a record's test images and their labels by its file, for those that have predictions.
+    """
+    return _one_version(stored, lambda item: tested.get(item.path), lambda a, b: ("predictions.labels",))
+
+
+def _one_version(stored: Iterable[Stored], version: Callable[[Stored], object],
+                 differing: Callable[[Record, Record], tuple[str, ...]]) -> tuple[list[Stored], list[Contradiction]]:
+    """Leave out the records of each split that has two versions among its completed runs; None is no version."""
     splits: dict[str, list[Stored]] = defaultdict(list)
     for item in stored:
         splits[images_of(item.record)].append(item)
     kept: list[Stored] = []
     contradictions: list[Contradiction] = []
     for items in splits.values():
-        first, *others = _versions(items)
-        contradictions += [Contradiction(first.path, other.path, run_of(first.record), _differing(first.record, other.record),
-                                         _split(first.record)) for other in others]
-        kept += [] if others else items
+        versions: dict[object, Stored] = {}
+        for item in items:
+            if item.record.status == "completed" and (found := version(item)) is not None:
+                versions.setdefault(found, item)
+        if len(versions) < 2:
+            kept += items
+            continue
+        first, second = list(versions.values())[:2]
+        contradictions.append(Contradiction(
+            first.path, second.path, run_of(first.record), differing(first.record, second.record),
+            f"one split ({first.record.split.hash:.12})", tuple(item.path for item in items)))
     return kept, contradictions
-
-
-def one_labeling(stored: Sequence[Stored], tested: Mapping[Path, str]) -> tuple[list[Stored], list[Contradiction]]:
-    """Leave out the records of a split that were not all tested on the same images with the same labels.
-
-    Args:
-        tested: Hash of a record's test images and their labels by its file, for those that have predictions.
-    """
-    splits: dict[str, dict[str, Stored]] = defaultdict(dict)
-    for item in stored:
-        if item.path in tested:
-            splits[images_of(item.record)].setdefault(tested[item.path], item)
-    doubted = {name: list(found.values()) for name, found in splits.items() if len(found) > 1}
-    contradictions = [Contradiction(first.path, other.path, run_of(first.record), ("predictions.labels",), _split(first.record))
-                      for first, *others in doubted.values() for other in others]
-    return [item for item in stored if images_of(item.record) not in doubted] if doubted else [*stored], contradictions
 
 
 def images_of(record: Record) -> str:
@@ -117,18 +130,6 @@ def images_of(record: Record) -> str:
     unreadable = record.split.unreadable and record.split.unreadable.as_dict()
     return json.dumps([record.task.dataset, record.split.images, unreadable, record.protocol.per_class, record.split.hash],
                       sort_keys=True)
-
-
-def _split(record: Record) -> str:
-    return f"one split ({record.split.hash:.12})"
-
-
-def _versions(items: Sequence[Stored]) -> list[Stored]:
-    """Return the first record of each description of the split."""
-    found: dict[tuple[tuple[int, ...], ...], Stored] = {}
-    for item in items:
-        found.setdefault(tuple(tuple(getattr(item.record.split, name)) for name in _COUNTS), item)
-    return list(found.values())
 
 
 def _differing(a: Record, b: Record) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from ltbench.errors import UserError, unknown
 from ltbench.leaderboard.collect import collect, terms
 from ltbench.leaderboard.contradictions import Contradiction
-from ltbench.leaderboard.rows import Run, run_of
+from ltbench.leaderboard.rows import Run, name_runs, run_of
 from ltbench.results.records import Stored, read
 from ltbench.results.schema import Record
 from ltbench.results.text import printable
@@ -85,9 +85,10 @@ def find(name: str, known: Iterable[Opponent]) -> list[Opponent]:
     if not found:
         raise unknown("method among the records", name, {one.name for one in candidates})
     for i, one in enumerate(found):
-        same = [one.name, *(other.name for other in found[i + 1:] if not differing(one, other))]
+        same = [one, *(other for other in found[i + 1:] if not differing(one, other))]
         if len(same) > 1:
-            raise UserError(f"expression must name one row, got {name!r}, which may be {' or '.join(map(repr, same))}")
+            rows = " or ".join(f"{other.name!r} ({name_runs(other.runs)})" for other in same)
+            raise UserError(f"expression must name one row, got {name!r}, which may be {rows}")
     return found
 
 

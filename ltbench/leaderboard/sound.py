@@ -17,7 +17,7 @@ def sound(stored: Iterable[Stored]) -> tuple[list[Stored], list[str]]:
     Records of one split that were tested on other images, or with other labels, are left out too: nobody can say which are true.
 
     Returns:
-        The others in their order, and one line for each that is left out.
+        The others, and one line for each that is left out, or for each split whose records are.
     """
     kept: list[Stored] = []
     tested: dict[Path, str] = {}
@@ -35,9 +35,9 @@ def sound(stored: Iterable[Stored]) -> tuple[list[Stored], list[str]]:
 
 
 def without_predictions(item: Stored) -> bool:
-    """Tell whether a record names predictions that do not lie beside it: nothing then says whether its figures are true."""
+    """Tell whether no predictions lie beside a completed run's record: nothing then says whether its figures are true."""
     entry = item.record.predictions
-    return entry is not None and not (item.path.parent / entry.file).exists()
+    return item.record.status == "completed" and (entry is None or not (item.path.parent / entry.file).exists())
 
 
 def _tested_on(item: Stored) -> str | None:

@@ -53,8 +53,10 @@ def check_split_seeds(plans: Sequence[RunPlan], data: RunData, *, tunes: bool = 
     """
     for plan in plans:
         task, protocol = plan.task, plan.protocol
-        held_out = (tunes or protocol.hold_out or plan.tuning is not None) and data.of(plan).parts.val is None
-        if task.split_seed and task.imbalance_ratio is None and protocol.per_class is None and not held_out:
+        if not task.split_seed or task.imbalance_ratio is not None or protocol.per_class is not None:
+            continue
+        held_out = tunes or protocol.hold_out or plan.tuning is not None
+        if not held_out or data.of(plan, validates=tunes).parts.val is not None:
             raise UserError(f"--split-seeds must be 0 for {task.dataset}, which is used as it is: there is no other subset of "
                             f"it, got {task.split_seed}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ltbench.errors import UserError
+from ltbench.leaderboard.sound import without_predictions
 from ltbench.planning.plan import RunPlan
 from ltbench.planning.request import KEEP, How
 from ltbench.results import records
@@ -14,7 +15,8 @@ from ltbench.results.schema import Record
 def finished(plan: RunPlan, split: str, how: How) -> Record | None:
     """Return a plan's record if it was run to its end with the same code and settings.
 
-    One that is damaged is none: neither is one whose predictions are gone, or whose figures do not follow from them.
+    One that is damaged is none, nor is one whose figures do not follow from the predictions beside it. Predictions that somebody
+    took away to save room cost no training: tables count such records in a warning.
 
     Args:
         split: Hash of the images that it is to be trained on.
@@ -42,6 +44,8 @@ def _holds(record: Record, how: How) -> bool:
 
 
 def _follows(record: Record, path: Path) -> bool:
-    """Tell whether every figure follows from the predictions beside the record: one that was edited is damaged too."""
+    """Tell whether every figure follows from the predictions beside the record, where they are: else it was edited."""
+    if without_predictions(records.Stored(path, record)):
+        return True
     predictions = records.load_predictions(path, record)
     return predictions is not None and not records.verify(record, predictions)

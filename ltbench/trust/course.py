@@ -14,6 +14,7 @@ from ltbench.trust.remark import Remark, error
 
 _FIELDS = {field.name for field in dataclasses.fields(Protocol)}
 _UNSHARED = ("name", "measure_every")  # a stage measures only where a method of it does
+_NO_PROTOCOL = (ArithmeticError, AttributeError, TypeError, ValueError)
 
 
 def read_protocol(stated: Mapping[str, Any]) -> Protocol:
@@ -32,17 +33,24 @@ def check_settings(record: Record) -> Iterator[Remark]:
 
     A stage that only predicts has those of the stage below it.
     """
-    run, below = record.protocol.as_dict(), record.protocol.as_dict()
-    for number, stage in enumerate(record.stages):
-        if record.track != COMMON or stage.protocol is None:  # an older record
-            return
-        for name in sorted(_FIELDS.difference(_UNSHARED)):
-            overrides = stage.protocol_overrides
-            allowed = [overrides[name]] if name in overrides else [run.get(name), below.get(name)]
-            if stage.protocol.get(name) not in allowed:
-                place = f"stages[{number}].protocol.{name}"
-                yield error(place, f"must be {allowed[0]!r:.60} as the run has it, got {stage.protocol.get(name)!r:.60}")
-        below = stage.protocol
+    if record.track != COMMON:
+        return
+    stated = record.protocol.as_dict()
+    try:
+        run = below = read_protocol(stated)
+        for number, stage in enumerate(record.stages):
+            if stage.protocol is None:  # an older record
+                return
+            own, declared = read_protocol(stage.protocol), read_protocol(stated | stage.protocol_overrides)
+            for name in sorted(_FIELDS.difference(_UNSHARED)):
+                said = name in stage.protocol_overrides
+                allowed = [getattr(declared, name)] if said else [getattr(run, name), getattr(below, name)]
+                if (value := getattr(own, name)) not in allowed:
+                    why = "its methods declare" if said else "the run has it"
+                    yield error(f"stages[{number}].protocol.{name}", f"must be {allowed[0]!r:.60} as {why}, got {value!r:.60}")
+            below = own
+    except _NO_PROTOCOL:  # which is told where protocols are read one by one
+        return
 
 
 def check_epochs(record: Record) -> Iterator[Remark]:
@@ -51,17 +59,23 @@ def check_epochs(record: Record) -> Iterator[Remark]:
     A later stage that trains a new backbone has those of a first one.
     """
     images = sum(record.split.class_counts)
+    last: dict[int | None, int] = {}
+    for row in record.curve:
+        last[row.stage] = max(last.get(row.stage, 0), row.epoch or 0)
     for number, stage in enumerate(record.stages, start=1):
         if stage.protocol is None or record.status != "completed" or number == 1 and is_given(record):
             continue
         kinds = {number, 1} if stage.inputs == "images" else {number}
         try:
             protocol = read_protocol(stage.protocol)
+        except _NO_PROTOCOL:
+            continue
+        try:
             expected = {budget_of(protocol, kind, images).epochs for kind in kinds} if stage.inputs != "none" else {0}
-        except (ArithmeticError, AttributeError, TypeError, ValueError) as problem:
+        except _NO_PROTOCOL as problem:
             yield error(f"stages[{number - 1}].protocol", str(problem))
             continue
-        trained = max((row.epoch or 0 for row in record.curve if row.stage == number), default=0)
+        trained = last.get(number, 0)
         if trained not in expected:
             wanted = " or ".join(map(str, sorted(expected)))
             yield error("curve", f"must have {wanted} epochs of stage {number} as its protocol says, got {trained}")

@@ -38,7 +38,7 @@ def check_others(sound: Sequence[Sound]) -> Iterator[Found]:
     tables, contradictions = collect(stored)
     _, labelings = one_labeling(stored, {one.path: one.tested for one in sound if one.tested is not None})
     for contradiction in [*contradictions, *labelings]:
-        for path in (contradiction.first, contradiction.second):
+        for path in contradiction.left_out or (contradiction.first, contradiction.second):
             yield path, error("", str(contradiction))
     for row in (row for table in tables for row in table.rows):
         yield from _of_row(row)

@@ -101,18 +101,18 @@ def test_a_run_leaves_a_record_and_is_not_run_twice(tmp_path: Path, capsys: pyte
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()} == times
 
 
-def test_a_record_that_was_edited_or_lost_its_predictions_is_run_again(tmp_path: Path) -> None:
+def test_a_record_that_was_edited_is_run_again_and_one_without_predictions_is_not(tmp_path: Path) -> None:
     assert main([*SMOKE, "--methods", "ce"]) == 0
     (path,) = (tmp_path / "runs").glob("*.json")
-    true, arrays = records.read(path), path.with_suffix(".npz").read_bytes()
+    true = records.read(path)
     edited = json.loads(path.read_text())
     edited["metrics"]["accuracy"]["all"] = 99.0
     path.write_text(json.dumps(edited))
     assert main([*SMOKE, "--methods", "ce"]) == 0
     assert records.equal(records.read(path), true) == []
-    path.with_suffix(".npz").unlink()
+    path.with_suffix(".npz").unlink()  # to save room
     assert main([*SMOKE, "--methods", "ce"]) == 0
-    assert path.with_suffix(".npz").read_bytes() == arrays
+    assert not path.with_suffix(".npz").exists()
 
 
 def test_a_record_holds_accuracy_under_label_shift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,8 +21,8 @@ def write(folder: Path, contents: list[bytes]) -> Paths:
     return Paths(folder, [str(number).encode() for number in range(len(contents))])
 
 
-def content_digest(paths: Paths) -> str:
-    return digests.content_digest(FileImages(paths, torch.zeros(len(paths), dtype=torch.int64), 8, 8))
+def content_digest(paths: Paths, *, official: bool = False) -> str:
+    return digests.content_digest(FileImages(paths, torch.zeros(len(paths), dtype=torch.int64), 8, 8), official=official)
 
 
 def test_copies_have_one_digest_and_changes_another(tmp_path: Path) -> None:
@@ -73,6 +73,15 @@ def test_of_a_large_part_the_ends_are_read(tmp_path: Path, monkeypatch: pytest.M
     assert content_digest(paths) == first
     (tmp_path / "1.bmp").write_bytes(bytes(4999) + b"x")
     assert content_digest(paths) != first
+
+
+def test_of_published_images_some_are_read_as_ever(tmp_path: Path) -> None:
+    contents = [bytes(9 + number) for number in range(100)]
+    expected = hashlib.sha256(np.array([len(content) for content in contents], dtype="<i8").tobytes())
+    for index in np.unique(np.linspace(0, 99, 64).astype(int)):
+        expected.update(hashlib.sha256(contents[index]).digest())
+    assert content_digest(write(tmp_path / "photos", contents), official=True) == expected.hexdigest()
+    assert content_digest(write(tmp_path / "mine", contents)) != expected.hexdigest()
 
 
 def test_large_and_compressed_images_have_the_digest_that_they_had(tmp_path: Path) -> None:

@@ -304,7 +304,7 @@ def test_an_index_beside_tells_what_the_headers_tell(tmp_path: Path, digits: Par
             assert names(ours) == names(theirs) and contents(ours) == contents(theirs)
 
 
-def test_an_index_older_than_a_shard_is_left_aside(tmp_path: Path) -> None:
+def test_an_index_older_than_a_shard_is_left_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The classes of two images in the middle change places, which changes neither sizes nor the first and last image."""
     for name, count in (("a", 4), ("b", 4)):
         write_classes(tmp_path / "pets" / "train", {name: count})
@@ -322,7 +322,9 @@ def test_an_index_older_than_a_shard_is_left_aside(tmp_path: Path) -> None:
     write_tar(shard, held.items())
     os.utime(shard, ns=(index + 1, index + 1))
     assert shard.stat().st_size == size
+    assert capsys.readouterr().err == ""
     after = open_tar(str(pack)).load(None).train.labels.tolist()
+    assert "older than 'train-000000.tar': every header is read" in capsys.readouterr().err
     assert (before, after) == ([0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 0, 1, 0, 1, 1])
 
 

@@ -162,9 +162,9 @@ def test_runs_of_other_code_are_another_row_and_say_so() -> None:
     assert str(render([table], "md")).count("another row ran other code: ce.py") == 2
 
 
-def test_two_codes_of_one_run_still_contradict_each_other() -> None:
-    tables, (problem,) = collect(stored(_of_code("aa"), _of_code("bb")))
-    assert tables == [] and problem.fields == ("stages[0].methods[0].sources.ce.py",)
+def test_two_codes_of_one_seed_are_two_rows() -> None:
+    (table,), problems = collect(stored(_of_code("aa"), _of_code("bb", metrics__accuracy__all=99.0)))
+    assert problems == [] and [row.code for row in table.rows] == ["another row ran other code: ce.py"] * 2
 
 
 def test_versions_of_ltbench_within_a_row_are_told() -> None:
@@ -174,10 +174,20 @@ def test_versions_of_ltbench_within_a_row_are_told() -> None:
 
 def test_split_seeds_that_chose_the_same_images_are_one_run() -> None:
     """On a set used as it is: equal runs would stand there as if they were seeds of their own, without any spread."""
-    tables, (problem,) = collect(stored(record(), record(task__split_seed=1), record(task__seed=1)))
-    assert [[run for run in row.runs] for table in tables for row in table.rows] == [[(0, 1)]]
+    tables, problems = collect(stored(record(), record(task__split_seed=1), record(task__seed=1)))
+    assert problems == [] and [[*row.runs] for table in tables for row in table.rows] == [[(0, 0), (0, 1)]]
+    other = record(task__split_seed=1, predictions__sha256="cd" * 32)
+    tables, (problem,) = collect(stored(record(), other, record(task__seed=1)))
+    assert [[*row.runs] for table in tables for row in table.rows] == [[(0, 1)]]
     assert str(problem) == ("records a.json and b.json are of one run (seed 0, the same training images) and differ in "
-                            "task.split_seed: neither is used")
+                            "predictions: neither is used")
+
+
+def test_a_run_that_failed_contradicts_nothing() -> None:
+    failed = record(status="failed", reason="x", task__split_seed=1)
+    failed["split"]["class_counts"] = [*failed["split"]["class_counts"][:-1], 7]
+    tables, problems = collect(stored(record(), failed))
+    assert problems == [] and sum(len(row.completed) for table in tables for row in table.rows) == 1
 
 
 @pytest.mark.parametrize("name", ["class_counts", "test_counts"])
@@ -185,8 +195,9 @@ def test_records_that_describe_one_split_differently_are_left_out(name: str) -> 
     other = record(expression="la")
     other["split"][name] = [*other["split"][name][:-1], 7]
     tables, (problem,) = collect(stored(record(), other, record(expression="nc"), record(task__seed=1, split__hash="cd" * 32)))
-    assert str(problem) == (f"records a.json and b.json are of one split (abababababab) and differ in split.{name}: neither is "
-                            "used")
+    assert str(problem) == (f"records a.json and b.json are of one split (abababababab) and differ in split.{name}: none of "
+                            "its 3 records is used")
+    assert len(problem.left_out) == 3
     assert [row.runs.keys() for table in tables for row in table.rows] == [{(0, 1)}]
 
 

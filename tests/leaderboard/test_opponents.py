@@ -33,7 +33,8 @@ def test_an_unknown_expression_gets_a_hint() -> None:
 
 def test_two_rows_of_one_expression_are_ambiguous() -> None:
     known = _known(record(), record(expression_hash="fedcba9876543210"))
-    with pytest.raises(UserError, match="must name one row, got 'ce', which may be 'ce #01234567' or 'ce #fedcba98'$"):
+    with pytest.raises(UserError, match=r"must name one row, got 'ce', which may be 'ce #01234567' \(seed 0 of split seed 0\) or "
+                       r"'ce #fedcba98' \(seed 0 of split seed 0\)$"):
         find("ce", known)
     assert [one.name for one in find("ce #fedcba98", known)] == ["ce #fedcba98"]
 
