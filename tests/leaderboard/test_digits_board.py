@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,16 @@ def test_the_page_says_which_methods_have_no_row() -> None:
 
 
 @pytest.mark.slow
-def test_the_board_can_be_made_again(tmp_path: Path) -> None:
-    shutil.copy(BOARD / "board.toml", tmp_path)
+@pytest.mark.parametrize("third", [0, 1, 2])
+def test_the_board_can_be_made_again(third: int, tmp_path: Path) -> None:
+    """A third of its rows at a time, so that the processes of a suite share them."""
+    text = (BOARD / "board.toml").read_text(encoding="utf-8")
+    (matrix,) = tomllib.loads(text)["matrix"]
+    methods = matrix["methods"]
+    some = methods[third * len(methods) // 3:(third + 1) * len(methods) // 3]
+    (tmp_path / "board.toml").write_text(text.replace(text[text.index("methods = ["):], f"methods = {json.dumps(some)}\n"))
     assert main(["run", "--cpu", "--board", str(tmp_path), "--keep", "nothing", "--cache", str(tmp_path / "cache")]) == 0
     made, published = means(tmp_path / "results"), means(BOARD / "results")
-    assert made.keys() == published.keys()
-    far = {method: (made[method], mean) for method, mean in published.items() if abs(made[method] - mean) > TOLERANCE}
+    assert len(made) == len(some)
+    far = {method: (mean, published[method]) for method, mean in made.items() if abs(published[method] - mean) > TOLERANCE}
     assert far == {}
