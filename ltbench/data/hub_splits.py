@@ -10,7 +10,7 @@ from typing import Any
 from ltbench.data.part_folders import role_of, role_of_path
 from ltbench.errors import UserError
 
-_ROLES = ("train", "test", "val")
+_PLAIN = {"train": ("train",), "test": ("test",), "val": ("val", "validation")}
 _TABLES = (".parquet", ".arrow", ".tar")  # that hold images
 
 
@@ -24,13 +24,20 @@ def chosen_splits(name: str, splits: Mapping[str, Any], options: Mapping[str, st
     Raises:
         UserError: If a split is not there, two could be meant, one is meant twice, or none is trained on.
     """
-    asked = {role: options[role] for role in _ROLES if role in options}
+    asked = {role: options[role] for role in _PLAIN if role in options}
     found: dict[str, str] = {}
-    for role in _ROLES:
+    others: list[str] = []
+    for role in _PLAIN:
         if role in asked and asked[role] not in splits:
             raise UserError(f"{name} must have the split {asked[role]!r}, got {', '.join(splits)}")
         named = [asked[role]] if role in asked else [split for split in splits
                                                      if role_of(split) == role and split not in asked.values()]
+        plain = [split for split in named if split.lower() in _PLAIN[role]]
+        if len(named) > 1 and len(plain) == 1:
+            others += (other := [split for split in named if split not in plain])
+            print(f"warning: of {name} {', '.join(map(repr, other))} is not read, for {plain[0]!r} is the {role} part; another is meant "
+                  f"with hf:...({role}=SPLIT)", file=sys.stderr)
+            named = plain
         if len(named) > 1:
             raise UserError(f"{name} must have one split of the {role} part, or say which: hf:...({role}=SPLIT), got "
                             f"{' and '.join(map(repr, named))}")
@@ -44,7 +51,7 @@ def chosen_splits(name: str, splits: Mapping[str, Any], options: Mapping[str, st
     if "train" not in found:
         raise UserError(f"{name} must say which split is trained on, hf:...(train=SPLIT), got {', '.join(splits)}")
     # A split whose role another one was given is left alone on purpose.
-    if unread := [split for split in splits if split not in found.values() and role_of(split) not in asked]:
+    if unread := [split for split in splits if split not in (*found.values(), *others) and role_of(split) not in asked]:
         tested = ("" if "test" in found else f": {found['val']!r} is tested on" if "val" in found else
                   ": a fifth of each class is set apart")
         print(f"warning: of {name} {', '.join(map(repr, unread))} is not read, for its name is that of no part, such as 'test'"

@@ -75,8 +75,9 @@ def test_another_folder_beside_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert counts(tmp_path / "training") == [[6, 1], [1, 1], None]
     assert capsys.readouterr().err == ("warning: 'test' beside 'training' is not read, for it is another folder: a fifth of each "
                                        "class is set apart\n")
-    (tmp_path / "training").rename(tmp_path / "photos")
-    assert counts(tmp_path / "photos") == [[6, 1], [1, 1], None] and capsys.readouterr().err == ""
+    for before, name in (("training", "photos"), ("photos", "restrained"), ("restrained", "trainees")):
+        (tmp_path / before).rename(tmp_path / name)
+        assert counts(tmp_path / name) == [[6, 1], [1, 1], None] and capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(("values", "told"), [([b"a", b"b"], "b'a'"), ([["a"], ["b"]], r"\['a'\]"), ([{"k": 1}] * 2, "{'k': 1}")])
