@@ -35,8 +35,8 @@ def chosen_splits(name: str, splits: Mapping[str, Any], options: Mapping[str, st
         plain = [split for split in named if split.lower() in _PLAIN[role]]
         if len(named) > 1 and len(plain) == 1:
             others += (other := [split for split in named if split not in plain])
-            print(f"warning: of {name} {', '.join(map(repr, other))} is not read, for {plain[0]!r} is the {role} part; another is meant "
-                  f"with hf:...({role}=SPLIT)", file=sys.stderr)
+            print(f"warning: of {name} {', '.join(map(repr, other))} is not read, for {plain[0]!r} is the {role} part; "
+                  f"another is meant with hf:...({role}=SPLIT)", file=sys.stderr)
             named = plain
         if len(named) > 1:
             raise UserError(f"{name} must have one split of the {role} part, or say which: hf:...({role}=SPLIT), got "
