@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -78,9 +79,22 @@ def require_told_apart(folder: Path, files: Mapping[str, Iterable[str]]) -> None
         if path.is_relative_to(folder) and (role_of_path(path.relative_to(folder)) or "train") != "train":
             raise UserError(f"{str(folder)!r} must hold files called 'train', 'test' or 'validation', which the library datasets "
                             f"tells apart, got {str(path.relative_to(folder))!r}, which it takes for training")
+    inside = _tops(files.get("train", ()))
+    if any(role == "train" for role in inside.values()):
+        for name in (name for name, role in inside.items() if role != "train"):
+            raise UserError(f"{str(folder)!r} must hold folders called 'train', 'test' or 'validation', which the library "
+                            f"datasets tells apart, got {name!r}, which it takes for training; folder: knows more names")
     known = {path for held in read.values() for path in held}
     for path in sorted(other for where in {path.parent for path in known} for other in where.iterdir()):
         if path not in known and path.suffix.lower() in _TABLES and not path.name.startswith((".", "_")):
             print(f"warning: {path.name!r} in {folder.name!r} is not read, for the library datasets knows no split by its name",
                   file=sys.stderr)
             return
+
+
+def _tops(files: Iterable[str]) -> dict[str, str]:
+    """Return the roles of the folders that are called like parts, in the innermost folder that holds all files."""
+    folders = {os.path.dirname(file) for file in files}
+    root = os.path.commonpath(folders) if folders else ""
+    tops = dict.fromkeys(os.path.relpath(folder, root).split(os.sep)[0] for folder in sorted(folders))
+    return {name: role for name in tops if (role := role_of(name))}
