@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ltbench.data.own import ROLES
+from ltbench.data.part_folders import role_in
 from ltbench.errors import UserError
 
 _TRAIN = re.compile("train(?:ing)?|trn", re.IGNORECASE)
@@ -62,11 +63,11 @@ def say_unread(file: Path, val: Path | None = None, why: str = "their names diff
     is_folder = file.is_dir()
     beside: list[Path] = []
     try:
-        if not is_folder or _TRAIN.search(file.name):  # "tests" beside "data" may be a program's
+        if not is_folder or role_in(file.name) == "train":  # "tests" beside "data" may be a program's
             beside += [other for other in sorted(file.parent.iterdir()) if other not in (file, val)
                        and (is_folder or other.suffix.lower() in suffixes) and judge.search(other.stem)
                        and not other.name.startswith(".") and other.is_dir() == is_folder]
-        if _TRAIN.search(file.parent.name):
+        if role_in(file.parent.name) == "train":
             beside += [folder / file.name for folder in sorted(file.parent.resolve().parent.iterdir())
                        if judge.search(folder.name) and (folder / file.name).exists()]
     except OSError:  # what may not be listed is no part

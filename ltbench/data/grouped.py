@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltbench.data.arrays import Ints
-from ltbench.data.labels import same_numbers
+from ltbench.data.labels import same_texts
 
 Bools = npt.NDArray[np.bool_]
 
@@ -99,7 +99,7 @@ def group_numbers(texts: Sequence[str], parts: Mapping[str, Sequence[int]]) -> t
     """
     named = [text for text in texts if text]
     first: dict[str, str] = {}  # the first way in which a group is written stands for all
-    spelled = iter([first.setdefault(plain, text) for plain, text in zip(same_numbers(named, named), named, strict=True)])
+    spelled = iter([first.setdefault(plain, text) for plain, text in zip(same_texts(named), named, strict=True)])
     known = [next(spelled) if text else f"\0{row}" for row, text in enumerate(texts)]
     wrong = None
     for one, other in combinations(parts, 2):

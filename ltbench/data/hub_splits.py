@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from ltbench.data.part_folders import role_of, role_of_path
 from ltbench.errors import UserError
 
-_ROLES = ("train", "test", "val")
+_PLAIN = {"train": ("train",), "test": ("test",), "val": ("val", "validation")}
 _TABLES = (".parquet", ".arrow", ".tar")  # that hold images
 
 
@@ -24,13 +25,20 @@ def chosen_splits(name: str, splits: Mapping[str, Any], options: Mapping[str, st
     Raises:
         UserError: If a split is not there, two could be meant, one is meant twice, or none is trained on.
     """
-    asked = {role: options[role] for role in _ROLES if role in options}
+    asked = {role: options[role] for role in _PLAIN if role in options}
     found: dict[str, str] = {}
-    for role in _ROLES:
+    others: list[str] = []
+    for role in _PLAIN:
         if role in asked and asked[role] not in splits:
             raise UserError(f"{name} must have the split {asked[role]!r}, got {', '.join(splits)}")
         named = [asked[role]] if role in asked else [split for split in splits
                                                      if role_of(split) == role and split not in asked.values()]
+        plain = [split for split in named if split.lower() in _PLAIN[role]]
+        if len(named) > 1 and len(plain) == 1:
+            others += (other := [split for split in named if split not in plain])
+            print(f"warning: of {name} {', '.join(map(repr, other))} is not read, for {plain[0]!r} is the {role} part; "
+                  f"another is meant with hf:...({role}=SPLIT)", file=sys.stderr)
+            named = plain
         if len(named) > 1:
             raise UserError(f"{name} must have one split of the {role} part, or say which: hf:...({role}=SPLIT), got "
                             f"{' and '.join(map(repr, named))}")
@@ -44,7 +52,7 @@ def chosen_splits(name: str, splits: Mapping[str, Any], options: Mapping[str, st
     if "train" not in found:
         raise UserError(f"{name} must say which split is trained on, hf:...(train=SPLIT), got {', '.join(splits)}")
     # A split whose role another one was given is left alone on purpose.
-    if unread := [split for split in splits if split not in found.values() and role_of(split) not in asked]:
+    if unread := [split for split in splits if split not in (*found.values(), *others) and role_of(split) not in asked]:
         tested = ("" if "test" in found else f": {found['val']!r} is tested on" if "val" in found else
                   ": a fifth of each class is set apart")
         print(f"warning: of {name} {', '.join(map(repr, unread))} is not read, for its name is that of no part, such as 'test'"
@@ -71,9 +79,22 @@ def require_told_apart(folder: Path, files: Mapping[str, Iterable[str]]) -> None
         if path.is_relative_to(folder) and (role_of_path(path.relative_to(folder)) or "train") != "train":
             raise UserError(f"{str(folder)!r} must hold files called 'train', 'test' or 'validation', which the library datasets "
                             f"tells apart, got {str(path.relative_to(folder))!r}, which it takes for training")
+    inside = _tops(files.get("train", ()))
+    if any(role == "train" for role in inside.values()):
+        for name in (name for name, role in inside.items() if role != "train"):
+            raise UserError(f"{str(folder)!r} must hold folders called 'train', 'test' or 'validation', which the library "
+                            f"datasets tells apart, got {name!r}, which it takes for training; folder: knows more names")
     known = {path for held in read.values() for path in held}
     for path in sorted(other for where in {path.parent for path in known} for other in where.iterdir()):
         if path not in known and path.suffix.lower() in _TABLES and not path.name.startswith((".", "_")):
             print(f"warning: {path.name!r} in {folder.name!r} is not read, for the library datasets knows no split by its name",
                   file=sys.stderr)
             return
+
+
+def _tops(files: Iterable[str]) -> dict[str, str]:
+    """Return the roles of the folders that are called like parts, in the innermost folder that holds all files."""
+    folders = {os.path.dirname(file) for file in files}
+    root = os.path.commonpath(folders) if folders else ""
+    tops = dict.fromkeys(os.path.relpath(folder, root).split(os.sep)[0] for folder in sorted(folders))
+    return {name: role for name in tops if (role := role_of(name))}

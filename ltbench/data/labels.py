@@ -43,12 +43,26 @@ def class_numbers(name: str, labels: Collection[str], *, numbered: bool = True) 
 def same_numbers(labels: Sequence[str], trained: Collection[str]) -> Sequence[str]:
     """Return labels with each number written in one way, where all that are trained on are numbers: 007 and 7.0 are 7.
 
+    Where one of them has a point, they are numbers only if they are 0 to C - 1 then: ``1.0`` and ``2.0`` are names of versions.
+
     Args:
         trained: Those of the training images.
     """
-    if not all(map(_NUMBER.fullmatch, trained)):
-        return labels
-    return [str(int(number[1])) if (number := _NUMBER.fullmatch(label)) else label for label in labels]
+    if not all(map(_WHOLE.fullmatch, trained)):
+        plain = set(same_texts(list(trained)))
+        if plain != set(map(str, range(len(plain)))):
+            return labels
+    return [_plain(label) for label in labels]
+
+
+def same_texts(texts: Sequence[str]) -> Sequence[str]:
+    """Return texts with each number written in one way, where all are whole numbers, whichever: 1.0 is 1."""
+    return list(map(_plain, texts)) if all(map(_NUMBER.fullmatch, texts)) else texts
+
+
+def _plain(text: str) -> str:
+    number = _NUMBER.fullmatch(text)
+    return str(int(number[1])) if number else text
 
 
 def say_alike(name: str, labels: Collection[str]) -> None:

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from ltbench.data.arrays import Ints
-from ltbench.data.beside import file_beside, say_unread
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.fetched import downloading
 from ltbench.data.files import FileImages
 from ltbench.data.hub_columns import classes_of, groups_of, image_column, label_column, labels_of
 from ltbench.data.hub_images import HubImages
-from ltbench.data.hub_splits import chosen_splits, require_told_apart
+from ltbench.data.hub_local import lacking, read_local, say_not_read
+from ltbench.data.hub_splits import chosen_splits
 from ltbench.data.labels import same_numbers
 from ltbench.data.listed import LARGE, LARGE_RESIZED
 from ltbench.data.member import require_known, split_member
@@ -27,12 +27,9 @@ from ltbench.data.own import OwnImages, own_path, safe_name
 from ltbench.data.paths import Paths
 from ltbench.data.tables import EXTRA
 from ltbench.errors import MissingData, UserError, brief
-from ltbench.system.settings import cache_root
 
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _OPTIONS = ("config", "image", "label", "group", "train", "test", "val")
-_FORMS = {".parquet": "parquet", ".arrow": "arrow", ".csv": "csv", ".json": "json", ".jsonl": "json", ".tar": "webdataset"}
-_SAVED = ("dataset_dict.json", "state.json")  # of save_to_disk
 _ROWS = 4096  # looked at together
 
 
@@ -64,20 +61,25 @@ def open_hub(typed: str, *, download: bool = False) -> OwnImages:
     with downloading(f"hf-{safe_name(member)}", None) if download and not local else nullcontext(), \
             _quiet(datasets, offline=local or not download):
         try:
-            found = _local(datasets, path, options.get("config")) if local else \
-                datasets.load_dataset(member, options.get("config"))
+            found, unread = read_local(datasets, path, options.get("config")) if local else \
+                (datasets.load_dataset(member, options.get("config")), {})
+        except UserError:
+            raise
         except Exception as error:  # the library has no error of its own for what its many readers raise
             if local or download:
                 raise UserError(f"{name} cannot be {'read' if local else 'downloaded'} ({brief(error)})") from error
             raise MissingData(f"{name} is not in the cache of the library datasets: add --download ({brief(error)})") from error
-        if local and path.is_dir() and not _saved(path):
-            builder = datasets.load_dataset_builder(str(path), options.get("config"), cache_dir=_cache())
-            require_told_apart(path, builder.config.data_files or {})
     splits = {"train": found} if isinstance(found, datasets.Dataset) else dict(found)
     parts = chosen_splits(name, splits, options)
-    if local and "test" not in parts:
-        _say_unread(path)
-    return _open(name, datasets, parts, options, path if local else None)
+    features = parts["train"].features
+    image = image_column(name, datasets, features, options.get("image"))
+    label = label_column(name, datasets, features, options.get("label"))
+    if local and path.is_file():
+        unread |= lacking({part: rows for part, rows in parts.items() if part not in ("train", *options)}, (image, label))
+        parts = {part: rows for part, rows in parts.items() if part not in unread}
+    if local:
+        say_not_read(path, parts, unread)
+    return _open(name, datasets, parts, (image, label, options.get("group")), path if local else None)
 
 
 @contextmanager
@@ -100,46 +102,15 @@ def _quiet(datasets: Any, *, offline: bool) -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def _local(datasets: Any, path: Path, config: str | None) -> Any:
-    if path.is_dir() and _saved(path):
-        return datasets.load_from_disk(str(path))
-    if path.is_dir():
-        return datasets.load_dataset(str(path), config, cache_dir=_cache())
-    if path.suffix.lower() not in _FORMS:
-        raise UserError(f"a file must end with {', '.join(_FORMS)}, got {path.name!r}")
-    beside = {part: file_beside(path, part) for part in ("test", "val")}
-    # Each by itself, for the library refuses files of which one has a column more.
-    return {part: datasets.load_dataset(_FORMS[path.suffix.lower()], data_files={part: str(file)}, cache_dir=_cache())[part]
-            for part, file in {"train": path, **beside}.items() if file is not None}
-
-
-def _saved(folder: Path) -> bool:
-    return any((folder / file).is_file() for file in _SAVED)
-
-
-def _cache() -> str:
-    return str(cache_root() / "data" / "hf")
-
-
-def _say_unread(path: Path) -> None:
-    """Warn of what looks like images to test on beside the file or the folder that is read."""
-    if path.is_dir():
-        say_unread(path, why="it is another folder")
-    else:
-        say_unread(path, file_beside(path, "val"))
-
-
-def _open(name: str, datasets: Any, parts: Mapping[str, Any], options: Mapping[str, str], folder: Path | None) -> OwnImages:
-    features = parts["train"].features
-    image = image_column(name, datasets, features, options.get("image"))
-    label = label_column(name, datasets, features, options.get("label"))
-    group = options.get("group")
+def _open(name: str, datasets: Any, parts: Mapping[str, Any], columns: tuple[str, str, str | None],
+          folder: Path | None) -> OwnImages:
+    image, label, group = columns
     for column in filter(None, (image, label, group)):
         for part, rows in parts.items():
             if column not in rows.features:
                 raise UserError(f"the {part} part of {name} must have a column {column!r}, got {', '.join(rows.features)}")
     labels = {part: labels_of(name, part, rows, label) for part, rows in parts.items()}
-    names = getattr(features[label], "names", None)
+    names = getattr(parts["train"].features[label], "names", None)
     if names is None:
         trained = set(labels["train"])
         labels = {part: same_numbers(held, trained) for part, held in labels.items()}

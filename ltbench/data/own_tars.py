@@ -190,10 +190,11 @@ def _say_unread(files: list[Path], val: bool) -> None:
     """
     roles = ("test",) if val else ("test", "val")
     tested = "the validation part is tested on" if val else "a fifth of each class is set apart"
+    known = set(files)
     for folder in dict.fromkeys(file.parent for file in files):
         with suppress(OSError):  # what may not be listed is no part
             for other in sorted(folder.glob("*.tar")):
-                if other not in files and role_in(other.stem) in roles:
+                if other not in known and role_in(other.stem) in roles:
                     print(f"warning: {other.name!r} beside {files[0].name!r} is not read, for tar: was given others: {tested}",
                           file=sys.stderr)
                     return

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PurePath
 
 from ltbench.data.labels import cell_text
 from ltbench.data.part_folders import role_of_path
 from ltbench.data.tables import EXTRA, Table, find_columns
+from ltbench.data.walking import images_below
 from ltbench.errors import UserError
 
 _FILE = "__filename"  # Arrow's own column
+_BEGINS = b"PAR1"  # every Parquet file, whatever its name
 
 
 def read_parquet(file: Path) -> Table:
@@ -62,8 +66,22 @@ def _files(file: Path) -> str | list[str]:
     """Return the Parquet files of a folder, in which images and notes may lie too; where none is called so, all that it holds."""
     if not file.is_dir():
         return str(file)
-    inner = sorted(path.relative_to(file) for path in file.rglob("*") if path.suffix.lower() == ".parquet")
-    return [str(file / path) for path in inner if not any(part.startswith((".", "_")) for part in path.parts)] or str(file)
+    inner = [path for path in map(Path, map(os.fsdecode, images_below(os.fsencode(file), (b"",))))
+             if not any(part.startswith("_") for part in path.parts)]
+    named = sorted(path for path in inner if path.suffix.lower() == ".parquet")
+    folders = {path.parent for path in named}
+    for path in inner:
+        if not path.suffix and path.parent in folders and _is_parquet(file / path):
+            print(f"warning: {str(path)!r} in {file.name!r} is not read, for its name does not end with .parquet",
+                  file=sys.stderr)
+            break
+    return [str(file / path) for path in named] or str(file)
+
+
+def _is_parquet(file: Path) -> bool:
+    with suppress(OSError), file.open("rb") as stream:  # what may not be read is no table
+        return stream.read(len(_BEGINS)) == _BEGINS
+    return False
 
 
 def _where(files: Sequence[str]) -> list[str]:
@@ -77,12 +95,19 @@ def _where(files: Sequence[str]) -> list[str]:
 
 
 def _told(folder: Path, files: Sequence[str]) -> dict[str, list[str]]:
-    """Return the column ``split`` as the files' names tell it: ``train-00000-of-00002.parquet``, ``test/0.parquet``."""
+    """Return the column ``split`` as the files' names tell it: ``train-00000-of-00002.parquet``, ``test/0.parquet``.
+
+    As in tars, they tell nothing where none says ``train``.
+    """
     roles = {file: role_of_path(PurePath(os.path.relpath(file, folder))) for file in dict.fromkeys(files)}
     told = {file: role for file, role in roles.items() if role is not None}
-    if not told:
+    others = [file for file in roles if file not in told]
+    if "train" not in told.values():
+        if told and others:
+            print(f"warning: {os.path.relpath(next(iter(told)), folder)!r} in {folder.name!r} is trained on like "
+                  f"{os.path.relpath(others[0], folder)!r}, for no file's name says 'train'", file=sys.stderr)
         return {}
-    for file in roles.keys() - told.keys():
+    for file in others:
         raise UserError(f"{str(folder)!r} must hold files whose names all say train, test or val, or none, got "
                         f"{os.path.relpath(next(iter(told)), folder)!r} and {os.path.relpath(file, folder)!r}")
     return {"split": [told[file] for file in files]}

@@ -27,8 +27,11 @@ def role_in(name: str) -> str | None:
 
 
 def role_of_path(path: PurePath) -> str | None:
-    """Return the part that a file's name speaks of, else the innermost of its folders that is called like one."""
-    return role_in(path.stem) or next(filter(None, (role_of(folder.name) for folder in path.parents)), None)
+    """Return the part that a file's name speaks of, else the innermost of its folders that is called like one.
+
+    Spark's ``train.parquet`` is a folder.
+    """
+    return role_in(path.stem) or next(filter(None, (role_of(folder.stem) for folder in path.parents)), None)
 
 
 def folders_within(names: Iterable[str]) -> dict[str, set[str]]:

@@ -91,6 +91,8 @@ def test_a_part_beside_the_folder_of_the_training_part_is_told(tmp_path: Path, c
 
 def test_classes_that_a_person_takes_for_one_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_classes(tmp_path / "pets", {"Cat": 2, "cat": 2, "dog": 2})
+    if len(list((tmp_path / "pets").iterdir())) < 3:
+        pytest.skip("the file system takes the names for one")
     assert open_folder(str(tmp_path / "pets")).class_names == ("Cat", "cat", "dog")
     assert capsys.readouterr().err.startswith("warning: classes 'Cat' and 'cat' of folder:pets differ in case, ")
 

@@ -36,9 +36,22 @@ def test_splits_that_are_not_read_are_told(names: str, told: str, capsys: pytest
     assert re.fullmatch(f"warning: of hf:x {told}\n", capsys.readouterr().err)
 
 
+@pytest.mark.parametrize(("names", "wanted", "told"), [
+    ("train eval test", {"train": "train", "test": "test"}, "'eval' is not read, for 'test' is the test part"),
+    ("train dev validation", {"train": "train", "val": "validation"}, "'dev' is not read, for 'validation' is the val part"),
+    ("training train trn", {"train": "train"}, "'training', 'trn' is not read, for 'train' is the train part"),
+])
+def test_the_plain_name_of_a_part_comes_first(names: str, wanted: dict[str, str], told: str,
+                                              capsys: pytest.CaptureFixture[str]) -> None:
+    assert chosen(names) == wanted
+    assert re.fullmatch(rf"warning: of hf:x {told}; another is meant with hf:...\(\w+=SPLIT\)\n", capsys.readouterr().err)
+
+
 @pytest.mark.parametrize(("names", "options", "message"), [
-    ("train test eval", {},
-     r"hf:x must have one split of the test part, or say which: hf:...\(test=SPLIT\), got 'test' and 'eval'"),
+    ("train eval testing", {},
+     r"hf:x must have one split of the test part, or say which: hf:...\(test=SPLIT\), got 'eval' and 'testing'"),
+    ("train test val validation", {},
+     r"hf:x must have one split of the val part, or say which: hf:...\(val=SPLIT\), got 'val' and 'validation'"),
     ("train test", {"test": "train"}, r"hf:x must say which split is trained on, hf:...\(train=SPLIT\), got train, test"),
     ("a b", {"train": "a", "test": "a"}, "hf:x must have a split of its own for each part, got train=a, test=a"),
     ("a", {"test": "a"}, r"hf:x must say which split is trained on, hf:...\(train=SPLIT\), got a"),

@@ -18,6 +18,12 @@ def test_whole_numbers_are_numbers_however_they_are_written() -> None:
     assert same_numbers(["01", "1.5"], ["01", "1.5"]) == ["01", "1.5"]
 
 
+@pytest.mark.parametrize("written", [["1.0", "2.0"], ["1.0", "2", "3.0"], ["-1.0", "0.0"], ["0.0", "2.0"], ["0.0", "v1"]])
+def test_numbers_with_a_point_that_are_no_classes_from_0_on_are_names(written: list[str]) -> None:
+    assert same_numbers(written, written) == written
+    assert list(class_numbers("x", written)) == sorted(written)
+
+
 @pytest.mark.parametrize(("one", "other"), [("Cat", "cat"), ("cat", "cat "), ("big cat", "big  cat"), ("caf\xe9", "cafe\u0301"),
                                             ("STRASSE", "stra\xdfe")])
 def test_names_that_a_person_takes_for_one_are_told(one: str, other: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from ltbench.data.own_hub import open_hub
 from ltbench.data.own_tars import open_tar
 from ltbench.errors import MissingData, UserError
 from ltbench.registry.discovery import load_registry
+from tests.support.own_images import write_classes
 from tests.support.source_factory import digits, write_csv, write_hub_parquet, write_pngs
 
 datasets = pytest.importorskip("datasets")
@@ -114,6 +116,36 @@ def test_files_that_the_library_does_not_tell_apart(stored: Path, tmp_path: Path
     assert len(open_hub(str(folder)).load(None).train.labels) < 240
     assert capsys.readouterr().err == ("warning: 'testset.parquet' in 'digits' is not read, for the library datasets knows no "
                                        "split by its name\n")
+
+
+@pytest.mark.parametrize(("other", "why"), [
+    ("test", "it has no column 'label': a fifth of each class is set apart"),
+    ("valid", r"it cannot be read \(\w+: .*\): a fifth of each class is set apart")])
+def test_a_file_beside_that_cannot_be_used_is_told(stored: Path, tmp_path: Path, other: str, why: str,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    """Kaggle gives no classes of the images to test on."""
+    train = shutil.copy(stored / "data" / "train-00000-of-00001.parquet", tmp_path / "train.parquet")
+    alone = open_hub(str(train))
+    file = tmp_path / f"{other}.parquet"
+    if other == "test":
+        write_hub_parquet(file, digits(9)[0], {"id": list(range(9))}, {"id": datasets.Value("int64")})
+    else:
+        file.write_bytes(b"PAR1 and no more")
+    capsys.readouterr()  # the library's own progress
+    assert open_hub(str(train)).images == alone.images
+    assert re.fullmatch(f"warning: '{other}.parquet' beside 'train.parquet' is not read, for {why}\n", capsys.readouterr().err)
+    if other == "test":
+        with pytest.raises(UserError, match="^the test part of hf:train must have a column 'label', got image, id$"):
+            open_hub(f"{train}(test=test)")
+
+
+def test_folders_of_images_that_the_library_does_not_tell_apart(tmp_path: Path) -> None:
+    for part in ("trainset", "testset"):
+        write_classes(tmp_path / "pets" / part, {"a": 3, "b": 3})
+    with pytest.raises(UserError, match=r"^'.*/pets' must hold folders called 'train', 'test' or 'validation', which the library "
+                                        r"datasets tells apart, got 'testset', which it takes for training; folder: knows more "
+                                        r"names$"):
+        open_hub(str(tmp_path / "pets"))
 
 
 def test_classes_with_zeros_before_them_are_numbers(tmp_path: Path) -> None:
@@ -235,7 +267,7 @@ def test_it_is_checked_and_trained_on_like_any_other(stored: Path, tmp_path: Pat
     ("{stored}(label=writers)", r"hf:digits must have one column of classes, or say which: hf:...\(label=.*, got label, odd"),
     ("{stored}(test=dev)", "hf:digits must have the split 'dev', got train, test"),
     ("{stored}(label=image)", r"hf:digits must have one column of classes, or say which: .*"),
-    ("{stored}/data/notes.txt", r"hf:notes cannot be read \(UserError: a file must end with .parquet, .*, got 'notes.txt'\)"),
+    ("{stored}/data/notes.txt", "hf: must be followed by a folder or a file that ends with .parquet, .*, got 'notes.txt'"),
     ("{stored}(image=label)", r"hf:digits must have one column of images, or say which: hf:...\(image=COLUMN\), got image"),
     ("{stored}(label=odd,group=writer)", "images of one group must be in one part, got '0' in train and test"),
     ("{stored}(group=writers)", "the train part of hf:digits must have a column 'writers', got image, label, odd, writer"),

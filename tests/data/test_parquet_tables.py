@@ -49,11 +49,48 @@ def test_files_of_a_folder_are_the_parts_that_their_names_tell(tmp_path: Path, n
 
 
 def test_some_files_alone_that_name_a_part_are_refused(tmp_path: Path) -> None:
-    write(tmp_path / "more.parquet", TRAIN)
-    write(tmp_path / "test-0.parquet", TEST)
+    write(tmp_path / "more.parquet", TEST)
+    write(tmp_path / "train-0.parquet", TRAIN)
     with pytest.raises(UserError, match=r"^'.*' must hold files whose names all say train, test or val, or none, got "
-                                        r"'test-0.parquet' and 'more.parquet'$"):
+                                        r"'train-0.parquet' and 'more.parquet'$"):
         open_parquet(str(tmp_path))
+
+
+@pytest.mark.parametrize(("names", "said"), [
+    (("test-0", "test-1"), ""), (("test-0", "val-0"), ""),
+    (("invalid-1", "valid-0"), "warning: 'valid-0.parquet' in '{}' is trained on like 'invalid-1.parquet', for no file's name "
+                               "says 'train'\n")])
+def test_where_no_name_says_train_names_tell_nothing(tmp_path: Path, names: tuple[str, str], said: str,
+                                                     capsys: pytest.CaptureFixture[str]) -> None:
+    write_classes(tmp_path, {"a": 9, "b": 5})
+    for name, rows in zip(names, (TRAIN, [*TEST, *VAL]), strict=True):
+        write(tmp_path / f"{name}.parquet", rows)
+    assert counts(tmp_path) == [[8, 4], [1, 1], None]
+    assert capsys.readouterr().err == said.format(tmp_path.name)
+
+
+def test_folders_that_are_links_and_folders_called_like_files(tmp_path: Path) -> None:
+    """Spark writes a folder for a table."""
+    write_classes(tmp_path / "set", {"a": 9, "b": 5})
+    write(tmp_path / "set" / "train.parquet" / "part-0.parquet", TRAIN[:4])
+    write(tmp_path / "elsewhere" / "part-1.parquet", TRAIN[4:])
+    (tmp_path / "set" / "train").symlink_to(tmp_path / "elsewhere")
+    write(tmp_path / "set" / "test.parquet" / "part-0.parquet", TEST)
+    (tmp_path / "set" / "test.parquet" / "_SUCCESS").touch()
+    assert counts(tmp_path / "set") == [[7, 2], [1, 1], None]
+    (tmp_path / "elsewhere" / "again").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"^'.*/train/again' must not be a link to a folder that it lies in$"):
+        open_parquet(str(tmp_path / "set"))
+
+
+def test_a_table_of_no_ending_beside_others_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_classes(tmp_path, {"a": 9, "b": 5})
+    write(tmp_path / "0.parquet", TRAIN)
+    write(tmp_path / "part-1", TEST)
+    (tmp_path / "LICENSE").write_text("No table.")
+    assert counts(tmp_path) == [[6, 1], [1, 1], None]
+    assert capsys.readouterr().err == (f"warning: 'part-1' in {tmp_path.name!r} is not read, for its name does not end with "
+                                       ".parquet\n")
 
 
 def test_a_column_that_the_first_file_lacks_is_read(tmp_path: Path) -> None:
@@ -75,8 +112,9 @@ def test_another_folder_beside_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert counts(tmp_path / "training") == [[6, 1], [1, 1], None]
     assert capsys.readouterr().err == ("warning: 'test' beside 'training' is not read, for it is another folder: a fifth of each "
                                        "class is set apart\n")
-    (tmp_path / "training").rename(tmp_path / "photos")
-    assert counts(tmp_path / "photos") == [[6, 1], [1, 1], None] and capsys.readouterr().err == ""
+    for before, name in (("training", "photos"), ("photos", "restrained"), ("restrained", "trainees")):
+        (tmp_path / before).rename(tmp_path / name)
+        assert counts(tmp_path / name) == [[6, 1], [1, 1], None] and capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(("values", "told"), [([b"a", b"b"], "b'a'"), ([["a"], ["b"]], r"\['a'\]"), ([{"k": 1}] * 2, "{'k': 1}")])
