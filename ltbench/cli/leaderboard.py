@@ -101,8 +101,9 @@ def _written(folder: Path, name: str, files: Mapping[str, bytes], check: bool) -
 def _show(folders: Sequence[Path], args: argparse.Namespace) -> int:
     """Show the sound records, and name the others on stderr."""
     from ltbench.leaderboard.collect import collect
-    from ltbench.leaderboard.sound import sound, without_predictions
+    from ltbench.leaderboard.sound import sound
     from ltbench.leaderboard.tables import render
+    from ltbench.results.records import without_predictions
 
     stored, broken = _read(folders)
     stored, edited = sound(stored)

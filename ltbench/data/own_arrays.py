@@ -16,6 +16,7 @@ from ltbench.data.copies import first_pixels
 from ltbench.data.own import set_apart
 from ltbench.data.parts import Parts, TensorImages
 from ltbench.errors import UserError
+from ltbench.terms.protocol import Protocol
 
 
 class ToldTensors(TensorImages):
@@ -55,14 +56,19 @@ class OwnArrays(Dataset):
         self.image_size = train.pixels.shape[-1]
         self.crop_padding = max(1, self.image_size // 8)
         self.mean, self.std = _moments(train.pixels)
-        augmentation = ("crop", "flip") if mirrored else ("crop",)
-        self.protocols = {key: replace(protocol, augmentation=augmentation) for key, protocol in Cifar10LT.protocols.items()}
+        self.protocols = array_protocols(mirrored=mirrored)
         self._parts = Parts(train, test, val)
         self.images = hashlib.sha256(f"{train.fingerprint} {test.fingerprint}".encode()).hexdigest()
 
     def load(self, root: Path | None, *, download: bool = False) -> Parts:
         """Return the parts."""
         return self._parts
+
+
+def array_protocols(*, mirrored: bool) -> dict[str, Protocol]:
+    """Return CIFAR's protocols for images that may be mirrored, or not."""
+    augmentation = ("crop", "flip") if mirrored else ("crop",)
+    return {name: replace(protocol, augmentation=augmentation) for name, protocol in Cifar10LT.protocols.items()}
 
 
 def _carve(images: ToldTensors, class_names: tuple[str, ...]) -> tuple[ToldTensors, ToldTensors]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ltbench.errors import UserError
 from ltbench.leaderboard.contradictions import one_labeling
-from ltbench.results.records import Stored, load_predictions, verify
+from ltbench.results.records import Stored, load_predictions, verify, without_predictions
 from ltbench.results.text import printable
 
 
@@ -32,12 +32,6 @@ def sound(stored: Iterable[Stored]) -> tuple[list[Stored], list[str]]:
         tested |= {} if labels is None else {item.path: labels}
     kept, contradictions = one_labeling(kept, tested)
     return kept, [*problems, *map(str, contradictions)]
-
-
-def without_predictions(item: Stored) -> bool:
-    """Tell whether no predictions lie beside a completed run's record: nothing then says whether its figures are true."""
-    entry = item.record.predictions
-    return item.record.status == "completed" and (entry is None or not (item.path.parent / entry.file).exists())
 
 
 def _tested_on(item: Stored) -> str | None:

@@ -157,6 +157,12 @@ def is_record(value: Any) -> bool:
     return not isinstance(value, dict) or bool(_MARKS & set(value))
 
 
+def without_predictions(item: Stored) -> bool:
+    """Tell whether no predictions lie beside a completed run's record: nothing then says whether its figures are true."""
+    entry = item.record.predictions
+    return item.record.status == "completed" and (entry is None or not (item.path.parent / entry.file).exists())
+
+
 def load_predictions(path: Path, record: Record) -> Predictions | None:
     """Read the predictions that lie next to a record; None if it has none.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ltbench.errors import UserError
-from ltbench.leaderboard.sound import without_predictions
 from ltbench.planning.plan import RunPlan
 from ltbench.planning.request import KEEP, How
 from ltbench.results import records
@@ -45,7 +44,7 @@ def _holds(record: Record, how: How) -> bool:
 
 def _follows(record: Record, path: Path) -> bool:
     """Tell whether every figure follows from the predictions beside the record, where they are: else it was edited."""
-    if without_predictions(records.Stored(path, record)):
+    if records.without_predictions(records.Stored(path, record)):
         return True
     predictions = records.load_predictions(path, record)
     return predictions is not None and not records.verify(record, predictions)

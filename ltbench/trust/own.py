@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-from ltbench.data.cifar import Cifar10LT
 from ltbench.data.own import PROTOCOLS
+from ltbench.data.own_arrays import array_protocols
 from ltbench.errors import UserError
 from ltbench.registry.discovery import Registry
 from ltbench.terms.protocol import Protocol
 
 _CORE = "ltbench.data."
-# As :class:`ltbench.data.own_arrays.OwnArrays` has them: an image may be mirrored, or not.
-_ARRAYS = [{name: replace(protocol, augmentation=augmentation) for name, protocol in Cifar10LT.protocols.items()}
-           for augmentation in (("crop", "flip"), ("crop",))]
+_ARRAYS = [array_protocols(mirrored=mirrored) for mirrored in (True, False)]
 
 
 def own_protocols(dataset: str, registry: Registry) -> list[Mapping[str, Protocol]]:
