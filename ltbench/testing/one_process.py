@@ -5,21 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ltbench.data.randomness import derive_seed
 from ltbench.testing import scene
 from ltbench.testing.results import brief
 from ltbench.testing.subject import Subject
+from ltbench.testing.sums import close, image_by_image
 from ltbench.training.files import load_tensors
 from ltbench.training.loop import Row
 
 EARLIER = "earlier"  # folder of the stages that all processes stand on
 STATE = "state.safetensors"  # what two processes came to, in the folder of an expression
-
-# Sums in another order: after two steps, single precision differs by about 1e-6 of the largest entry of a tensor.
-_RELATIVE = 1e-4
-_TINY = 1e-6
 
 
 def place_of(folder: Path, method: str, number: int) -> Path:
@@ -49,7 +45,7 @@ def _difference(subject: Subject, text: str, file: Path) -> str:
         curve.append(row)
         drew.append(_drew(subject, text, row))
 
-    with scene.scratch() as folder:
+    with scene.scratch() as folder, image_by_image():
         engine, runner, plan = subject.split.build(text, folder)
         runner.train(engine, plan, scene.SEED, subject.split.data, observe)
     if any(drew):  # dropout and its like: each process draws its own numbers, so only the processes are compared
@@ -70,11 +66,3 @@ def _drew(subject: Subject, text: str, row: Row) -> bool:
         torch.manual_seed(derive_seed("step", scene.SEED, row["stage"], row["epoch"] - 1, 0))
         seeded = torch.get_rng_state()
     return not torch.equal(torch.get_rng_state(), seeded)
-
-
-def close(first: Tensor, second: Tensor) -> bool:
-    """Tell whether two tensors are equal up to the order of sums; whole numbers must be equal."""
-    if not first.is_floating_point():
-        return torch.equal(first, second)
-    largest = float(second.abs().max()) if second.numel() else 0.0
-    return torch.allclose(first, second, rtol=0.0, atol=_RELATIVE * largest + _TINY, equal_nan=True)

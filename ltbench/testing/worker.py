@@ -18,6 +18,7 @@ from ltbench.testing import scene
 from ltbench.testing.one_process import EARLIER, STATE, place_of
 from ltbench.testing.results import Failure, brief
 from ltbench.testing.subject import Subject
+from ltbench.testing.sums import image_by_image
 from ltbench.training.files import save_tensors
 
 _TIMEOUT = timedelta(days=1)  # whoever has started the two ends them when they stand still, however busy the machine is
@@ -53,7 +54,8 @@ def _compare(subject: Subject, text: str, folder: Path, world: int) -> str:
     if runner.accelerator.num_processes != world:
         raise Failure(f"{world} processes must work together, got {runner.accelerator.num_processes}")
     # Nothing is read back from the store, which would make the processes equal.
-    runner.train(engine, plan, scene.SEED, subject.split.data)
+    with image_by_image():
+        runner.train(engine, plan, scene.SEED, subject.split.data)
     state = {name: value.detach().cpu() for name, value in engine.state_dict().items()}
     if runner.accelerator.is_main_process:
         save_tensors(folder / STATE, state, runner.store.meta(plan.key))
