@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from ltbench.data.own import ROLES
@@ -47,6 +48,20 @@ def file_beside(file: Path, part: str) -> Path | None:
     return found[0] if found else None
 
 
+def say_not_read(other: str, given: str, why: str, read: Collection[str]) -> None:
+    """Warn that something which may hold images to test on is not read, and say what is tested on in its place.
+
+    Args:
+        other: Its name.
+        given: The name of what is trained on.
+        why: It is not read.
+        read: The parts that are read.
+    """
+    tested = ("" if "test" in read else ": the validation part is tested on" if "val" in read else
+              ": a fifth of each class is set apart")
+    print(f"warning: {other!r} beside {given!r} is not read, for {why}{tested}", file=sys.stderr)
+
+
 def say_unread(file: Path, val: Path | None = None, why: str = "their names differ in more than a word") -> None:
     """Warn that a file which looks like one to test on is not read, because its name differs elsewhere too.
 
@@ -74,5 +89,4 @@ def say_unread(file: Path, val: Path | None = None, why: str = "their names diff
         pass
     if beside:
         other = beside[0].name if beside[0].parent == file.parent else f"{beside[0].parent.name}/{beside[0].name}"
-        tested = "a fifth of each class is set apart" if val is None else "the validation part is tested on"
-        print(f"warning: {other!r} beside {file.name!r} is not read, for {why}: {tested}", file=sys.stderr)
+        say_not_read(other, file.name, why, () if val is None else ("val",))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from ltbench.data.beside import file_beside, say_unread
+from ltbench.data.beside import file_beside, say_not_read, say_unread
 from ltbench.data.hub_splits import require_told_apart
 from ltbench.errors import UserError, brief
 from ltbench.system.settings import cache_root
@@ -56,18 +55,16 @@ def lacking(parts: Mapping[str, Any], columns: Collection[str]) -> dict[str, str
     return {part: f"it has no column {column!r}" for part, column in lacks.items() if column is not None}
 
 
-def say_not_read(path: Path, parts: Collection[str], unread: Mapping[str, str]) -> None:
+def say_beside(path: Path, parts: Collection[str], unread: Mapping[str, str]) -> None:
     """Warn of files beside that are not read, or else of what looks like images to test on where none are known.
 
     Args:
         parts: Those that are read.
         unread: Why other parts' files are not.
     """
-    tested = ("" if "test" in parts else ": the validation part is tested on" if "val" in parts else
-              ": a fifth of each class is set apart")
     for part, why in unread.items():
         if file := file_beside(path, part):
-            print(f"warning: {file.name!r} beside {path.name!r} is not read, for {why}{tested}", file=sys.stderr)
+            say_not_read(file.name, path.name, why, parts)
     if unread or "test" in parts:
         return
     if path.is_dir():

@@ -18,7 +18,7 @@ from ltbench.data.fetched import downloading
 from ltbench.data.files import FileImages
 from ltbench.data.hub_columns import classes_of, groups_of, image_column, label_column, labels_of
 from ltbench.data.hub_images import HubImages
-from ltbench.data.hub_local import lacking, read_local, say_not_read
+from ltbench.data.hub_local import lacking, read_local, say_beside
 from ltbench.data.hub_splits import chosen_splits
 from ltbench.data.labels import same_numbers
 from ltbench.data.listed import LARGE, LARGE_RESIZED
@@ -78,7 +78,7 @@ def open_hub(typed: str, *, download: bool = False) -> OwnImages:
         unread |= lacking({part: rows for part, rows in parts.items() if part not in ("train", *options)}, (image, label))
         parts = {part: rows for part, rows in parts.items() if part not in unread}
     if local:
-        say_not_read(path, parts, unread)
+        say_beside(path, parts, unread)
     return _open(name, datasets, parts, (image, label, options.get("group")), path if local else None)
 
 
