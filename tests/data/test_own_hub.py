@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -118,25 +117,23 @@ def test_files_that_the_library_does_not_tell_apart(stored: Path, tmp_path: Path
                                        "split by its name\n")
 
 
-@pytest.mark.parametrize(("other", "why"), [
-    ("test", "it has no column 'label': a fifth of each class is set apart"),
-    ("valid", r"it cannot be read \(\w+: .*\): a fifth of each class is set apart")])
-def test_a_file_beside_that_cannot_be_used_is_told(stored: Path, tmp_path: Path, other: str, why: str,
-                                                   capsys: pytest.CaptureFixture[str]) -> None:
-    """Kaggle gives no classes of the images to test on."""
+def test_a_file_beside_that_cannot_be_used_is_told(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Kaggle gives no classes of the images to test on; what may have some is refused."""
     train = shutil.copy(stored / "data" / "train-00000-of-00001.parquet", tmp_path / "train.parquet")
     alone = open_hub(str(train))
-    file = tmp_path / f"{other}.parquet"
-    if other == "test":
-        write_hub_parquet(file, digits(9)[0], {"id": list(range(9))}, {"id": datasets.Value("int64")})
-    else:
-        file.write_bytes(b"PAR1 and no more")
+    file = write_hub_parquet(tmp_path / "test.parquet", digits(9)[0], {"id": list(range(9))}, {"id": datasets.Value("int64")})
     capsys.readouterr()  # the library's own progress
     assert open_hub(str(train)).images == alone.images
-    assert re.fullmatch(f"warning: '{other}.parquet' beside 'train.parquet' is not read, for {why}\n", capsys.readouterr().err)
-    if other == "test":
-        with pytest.raises(UserError, match="^the test part of hf:train must have a column 'label', got image, id$"):
-            open_hub(f"{train}(test=test)")
+    assert capsys.readouterr().err == ("warning: 'test.parquet' beside 'train.parquet' is not read, for it has no column "
+                                       "'label': a fifth of each class is set apart\n")
+    with pytest.raises(UserError, match="^the test part of hf:train must have a column 'label', got image, id$"):
+        open_hub(f"{train}(test=test)")
+    write_hub_parquet(file, digits(9)[0], {"class": list(range(9))}, {"class": datasets.Value("int64")})
+    with pytest.raises(UserError, match="^the test part of hf:train must have a column 'label', got image, class$"):
+        open_hub(str(train))
+    file.write_bytes(b"PAR1 and no more")
+    with pytest.raises(UserError, match=r"^'.*/test.parquet' cannot be read \(\w+: .*\)$"):
+        open_hub(str(train))
 
 
 def test_folders_of_images_that_the_library_does_not_tell_apart(tmp_path: Path) -> None:
