@@ -145,6 +145,22 @@ def test_folders_of_images_that_the_library_does_not_tell_apart(tmp_path: Path) 
         open_hub(str(tmp_path / "pets"))
 
 
+@pytest.mark.parametrize(("other", "said"), [("testset", True), ("Test", True), ("heldout", True), ("docs", False),
+                                             ("test_images", False)])
+def test_a_folder_that_the_library_leaves_out_is_told(tmp_path: Path, other: str, said: bool,
+                                                      capsys: pytest.CaptureFixture[str]) -> None:
+    write_classes(tmp_path / "pets" / "train", {"a": 5, "b": 5})
+    if other == "docs":
+        (tmp_path / "pets" / other).mkdir()
+        (tmp_path / "pets" / other / "notes.txt").write_text("nothing to see")
+    else:
+        write_classes(tmp_path / "pets" / other, {"a": 1, "b": 1})
+    parts = open_hub(str(tmp_path / "pets")).load(None)
+    assert (len(parts.train.labels), len(parts.test.labels)) == ((10, 2) if other == "test_images" else (8, 2))
+    assert capsys.readouterr().err == (f"warning: {other!r} in 'pets' is not read, for the library datasets knows no split by "
+                                       "its name\n" if said else "")
+
+
 def test_classes_with_zeros_before_them_are_numbers(tmp_path: Path) -> None:
     pixels, labels = digits(60)
     file = write_hub_parquet(tmp_path / "x.parquet", pixels, {"label": [f"{label:02d}" for label in labels]},
