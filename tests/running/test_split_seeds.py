@@ -75,7 +75,7 @@ def test_a_validation_part_of_its_own_is_not_drawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", [["run", "--dry-run", "--methods", "ce"], ["run", "--methods", "ce"],
-                                  ["tune", "post_la", "--trials", "1"],
+                                  ["tune", "post_la", "--trials", "1"], ["tune", "post_la", "--trials", "1", "--dry-run"],
                                   ["tune", "post_la", "--trials", "1", "--trial-protocol", "smoke"]])
 def test_it_is_told_before_anything_is_trained(verb: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                capsys: pytest.CaptureFixture[str]) -> None:
