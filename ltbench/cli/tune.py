@@ -70,12 +70,30 @@ def run(args: argparse.Namespace) -> int:
                      request.how.out / _FOLDER)
 
     studies = {text: study(text) for text in request.what.methods}
-    if request.how.dry_run:
-        _announce(list(studies.values()))
-        return 0
     with watching(debug=request.how.debug) as watch:
         runner = make_runner(request, args.registry, planned, watch)
-        return _tune(studies, runner, lambda text, values: plans(request, text, values))
+        _prepare(studies, runner, planned.plans)
+        return 0 if request.how.dry_run else _tune(studies, runner, lambda text, values: plans(request, text, values))
+
+
+def _prepare(studies: Mapping[str, Study], runner: Runner, finals: Sequence[RunPlan]) -> None:
+    """Refuse what cannot be tuned, and say what is.
+
+    Args:
+        finals: The final runs, planned with what is set by hand.
+    """
+    from ltbench.running.checks import check_split_seeds
+    from ltbench.running.tuning.study import check
+
+    bases = [study.base for study in studies.values()]
+    runner.check(bases)
+    check_split_seeds(finals, runner.data, tunes=True)
+    for base in bases:
+        check(base, runner)
+    if not runner.options.dry_run:
+        runner.stages.store.require_writable()
+    if runner.accelerator.is_main_process:
+        _announce(list(studies.values()))
 
 
 def _tune(studies: Mapping[str, Study], runner: Runner, finals_of: Callable[[str, Mapping[str, Any]], list[RunPlan]]) -> int:
@@ -87,18 +105,9 @@ def _tune(studies: Mapping[str, Study], runner: Runner, finals_of: Callable[[str
         finals_of: Plans the final runs of an expression with the chosen values.
     """
     from ltbench.cli.run.execute import run_plans
-    from ltbench.running.checks import check_split_seeds
     from ltbench.running.tuning.space import spelled
-    from ltbench.running.tuning.study import TrialFailed, check, tune
+    from ltbench.running.tuning.study import TrialFailed, tune
 
-    bases = [study.base for study in studies.values()]
-    runner.check(bases)
-    check_split_seeds([final for text in studies for final in finals_of(text, {})], runner.data, tunes=True)
-    for base in bases:
-        check(base, runner)
-    runner.stages.store.require_writable()
-    if runner.accelerator.is_main_process:
-        _announce(list(studies.values()))
     finals: list[RunPlan] = []
     broken = 0
     for text, study in studies.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ltbench.data.own import ROLES
@@ -47,7 +48,36 @@ def file_beside(file: Path, part: str) -> Path | None:
     return found[0] if found else None
 
 
-def say_unread(file: Path, val: Path | None = None, why: str = "their names differ in more than a word") -> None:
+def say_not_read(other: str, given: str, why: str, read: Collection[str]) -> None:
+    """Warn that something which may hold images to test on is not read, and say what is tested on in its place.
+
+    Args:
+        other: Its name.
+        given: The name of what is trained on.
+        why: It is not read.
+        read: The parts that are read.
+    """
+    tested = ("" if "test" in read else ": the validation part is tested on" if "val" in read else
+              ": a fifth of each class is set apart")
+    print(f"warning: {other!r} beside {given!r} is not read, for {why}{tested}", file=sys.stderr)
+
+
+def say_beside(file: Path, read: Collection[str], unused: Mapping[str, str]) -> None:
+    """Warn of files of other parts beside that are not used, or else of what looks like images to test on where none are known.
+
+    Args:
+        file: What is trained on.
+        read: The parts that are read.
+        unused: Why the files of other parts are not used, by their parts.
+    """
+    for part, why in unused.items():
+        if other := file_beside(file, part):
+            say_not_read(other.name, file.name, why, read)
+    if not unused and "test" not in read:
+        say_unread(file, None if file.is_dir() else file_beside(file, "val"))
+
+
+def say_unread(file: Path, val: Path | None = None, why: str | None = None) -> None:
     """Warn that a file which looks like one to test on is not read, because its name differs elsewhere too.
 
     A file of the same name in a folder of another part is one, too: ``test/list.txt`` for ``train/list.txt``. Of a folder that
@@ -56,11 +86,12 @@ def say_unread(file: Path, val: Path | None = None, why: str = "their names diff
     Args:
         file: What is trained on, and holds no test part.
         val: What holds the validation part, which is tested on then; None where there is none.
-        why: It is not read.
+        why: It is not read; None where its name, or its folder, alone is the reason.
     """
     judge = _JUDGE if val is None else _TEST
     suffixes = {*_SUFFIXES, file.suffix.lower()}
     is_folder = file.is_dir()
+    why = why or ("it is another folder" if is_folder else "their names differ in more than a word")
     beside: list[Path] = []
     try:
         if not is_folder or role_in(file.name) == "train":  # "tests" beside "data" may be a program's
@@ -74,5 +105,4 @@ def say_unread(file: Path, val: Path | None = None, why: str = "their names diff
         pass
     if beside:
         other = beside[0].name if beside[0].parent == file.parent else f"{beside[0].parent.name}/{beside[0].name}"
-        tested = "a fifth of each class is set apart" if val is None else "the validation part is tested on"
-        print(f"warning: {other!r} beside {file.name!r} is not read, for {why}: {tested}", file=sys.stderr)
+        say_not_read(other, file.name, why, () if val is None else ("val",))

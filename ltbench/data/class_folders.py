@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 
+from ltbench.data.beside import say_not_read
 from ltbench.data.encoded import USUAL
 from ltbench.data.files import FileImages
 from ltbench.data.labels import say_alike
@@ -57,9 +57,7 @@ def _say_unread(root: Path, parts: dict[str, Path], classes: list[str]) -> None:
             continue
         with suppress(OSError):  # what may not be entered is no part
             if set(classes) & {name, *_folders(root / name)}:
-                tested = f"{parts['val'].name!r} is tested on" if "val" in parts else "a fifth of each class is set apart"
-                print(f"warning: {name!r} beside {parts['train'].name!r} is not read, for its name is that of no part, such as "
-                      f"'test': {tested}", file=sys.stderr)
+                say_not_read(name, parts["train"].name, "its name is that of no part, such as 'test'", parts)
                 return
 
 
@@ -70,8 +68,7 @@ def _say_other_parts(root: Path, classes: list[str]) -> None:
     with suppress(OSError):  # what may not be entered is no part
         for name in sorted(_folders(root.parent), key=lambda name: role_of(name) != "test"):
             if role_of(name) in ("test", "val") and set(classes) & set(_folders(root.parent / name)):
-                print(f"warning: {name!r} beside {root.name!r} is not read, for it is another folder: a fifth of each class is "
-                      "set apart", file=sys.stderr)
+                say_not_read(name, root.name, "it is another folder", ())
                 return
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ltbench.data.encoded import ENDINGS
 from ltbench.data.part_folders import role_of, role_of_path
+from ltbench.data.walking import images_below
 from ltbench.errors import UserError
 
 _PLAIN = {"train": ("train",), "test": ("test",), "val": ("val", "validation")}
@@ -61,7 +64,7 @@ def chosen_splits(name: str, splits: Mapping[str, Any], options: Mapping[str, st
 
 
 def require_told_apart(folder: Path, files: Mapping[str, Iterable[str]]) -> None:
-    """Refuse what the library trains on though its name says otherwise, and name on stderr a file that it leaves out.
+    """Refuse what the library trains on though its name says otherwise, and name on stderr a file or a folder that it leaves out.
 
     It knows fewer names than ``folder:`` does: ``testset.parquet`` beside ``trainset.parquet`` is of its split ``train``. Where a
     ``README.md`` may say which files a split has, they are as that says.
@@ -84,12 +87,22 @@ def require_told_apart(folder: Path, files: Mapping[str, Iterable[str]]) -> None
         for name in (name for name, role in inside.items() if role != "train"):
             raise UserError(f"{str(folder)!r} must hold folders called 'train', 'test' or 'validation', which the library "
                             f"datasets tells apart, got {name!r}, which it takes for training; folder: knows more names")
+    folders = {Path(inner) for inner in {os.path.dirname(file) for held in files.values() for file in held}}
     known = {path for held in read.values() for path in held}
+    known |= {path for inner in folders for path in (inner, *inner.parents) if folder in path.parents}
     for path in sorted(other for where in {path.parent for path in known} for other in where.iterdir()):
-        if path not in known and path.suffix.lower() in _TABLES and not path.name.startswith((".", "_")):
+        if path not in known and not path.name.startswith((".", "_")) and _holds_images(path):
             print(f"warning: {path.name!r} in {folder.name!r} is not read, for the library datasets knows no split by its name",
                   file=sys.stderr)
             return
+
+
+def _holds_images(path: Path) -> bool:
+    if not path.is_dir():
+        return path.suffix.lower() in _TABLES
+    with suppress(OSError):  # what may not be entered is no part
+        return bool(images_below(os.fsencode(path), (*ENDINGS, *map(str.encode, _TABLES))))
+    return False
 
 
 def _tops(files: Iterable[str]) -> dict[str, str]:

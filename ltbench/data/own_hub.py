@@ -13,12 +13,13 @@ import numpy as np
 import torch
 
 from ltbench.data.arrays import Ints
+from ltbench.data.beside import say_beside
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.fetched import downloading
 from ltbench.data.files import FileImages
 from ltbench.data.hub_columns import classes_of, groups_of, image_column, label_column, labels_of
 from ltbench.data.hub_images import HubImages
-from ltbench.data.hub_local import lacking, read_local, say_not_read
+from ltbench.data.hub_local import lacking, read_local
 from ltbench.data.hub_splits import chosen_splits
 from ltbench.data.labels import same_numbers
 from ltbench.data.listed import LARGE, LARGE_RESIZED
@@ -61,8 +62,8 @@ def open_hub(typed: str, *, download: bool = False) -> OwnImages:
     with downloading(f"hf-{safe_name(member)}", None) if download and not local else nullcontext(), \
             _quiet(datasets, offline=local or not download):
         try:
-            found, unread = read_local(datasets, path, options.get("config")) if local else \
-                (datasets.load_dataset(member, options.get("config")), {})
+            found = (read_local(datasets, path, options.get("config")) if local else
+                     datasets.load_dataset(member, options.get("config")))
         except UserError:
             raise
         except Exception as error:  # the library has no error of its own for what its many readers raise
@@ -74,11 +75,11 @@ def open_hub(typed: str, *, download: bool = False) -> OwnImages:
     features = parts["train"].features
     image = image_column(name, datasets, features, options.get("image"))
     label = label_column(name, datasets, features, options.get("label"))
-    if local and path.is_file():
-        unread |= lacking({part: rows for part, rows in parts.items() if part not in ("train", *options)}, (image, label))
-        parts = {part: rows for part, rows in parts.items() if part not in unread}
     if local:
-        say_not_read(path, parts, unread)
+        beside = {part: rows for part, rows in parts.items() if part not in ("train", *options)} if path.is_file() else {}
+        unused = lacking(beside, image, label)
+        parts = {part: rows for part, rows in parts.items() if part not in unused}
+        say_beside(path, parts, unused)
     return _open(name, datasets, parts, (image, label, options.get("group")), path if local else None)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ltbench.data.beside import file_beside, say_unread
+from ltbench.data.beside import file_beside, say_beside, say_unread
 from ltbench.data.files import FileImages
 from ltbench.data.grouped import group_numbers
 from ltbench.data.labels import class_numbers, same_numbers
@@ -19,7 +19,7 @@ from ltbench.data.lists import require_one_label, with_slashes
 from ltbench.data.own import ROLES, OwnImages, own_files, own_path, safe_name
 from ltbench.data.parquet_tables import read_parquet
 from ltbench.data.paths import Paths
-from ltbench.data.tables import Table, find_columns
+from ltbench.data.tables import NO_LABELS, NoLabels, Table, find_columns
 from ltbench.errors import UserError
 
 
@@ -44,7 +44,10 @@ def open_parquet(typed: str) -> OwnImages:
 
 
 def _with_parts(file: Path, read: Callable[[Path], Table]) -> Table:
-    """Read a table; one that tells no parts apart is joined with those of the test and validation parts beside it."""
+    """Read a table; one that tells no parts apart is joined with those of the test and validation parts beside it.
+
+    A table beside without classes is left alone, and named on stderr.
+    """
     table = read(file)
     if "split" in table.columns:
         told = {ROLES.get(text.lower()) for text in table.columns["split"]}
@@ -52,12 +55,16 @@ def _with_parts(file: Path, read: Callable[[Path], Table]) -> Table:
             say_unread(file, file if "val" in told else None, f"{file.name!r} tells the parts itself")
         return table
     if file.is_dir():
-        say_unread(file, why="it is another folder")
+        say_unread(file)
         return replace(table, columns={**table.columns, "split": ["train"] * len(table.where)})
-    beside = {part: file_beside(file, part) for part in ("test", "val")}
-    if beside["test"] is None:
-        say_unread(file, beside["val"])
-    tables = {"train": table, **{part: read(other) for part, other in beside.items() if other is not None}}
+    tables, unused = {"train": table}, {}
+    for part, other in ((part, file_beside(file, part)) for part in ("test", "val")):
+        if other is not None:
+            try:
+                tables[part] = read(other)
+            except NoLabels:
+                unused[part] = NO_LABELS
+    say_beside(file, tables, unused)
     columns = {name for one in tables.values() for name in one.columns} - {"split"}
     joined = {name: [text for one in tables.values() for text in one.columns.get(name, [""] * len(one.where))]
               for name in columns}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ltbench.data.beside import say_not_read
 from ltbench.data.encoded import USUAL
 from ltbench.data.labels import class_numbers, same_numbers
 from ltbench.data.listed import LARGE, LARGE_RESIZED
@@ -189,14 +189,12 @@ def _say_unread(files: list[Path], val: bool) -> None:
         val: Whether the validation part is tested on.
     """
     roles = ("test",) if val else ("test", "val")
-    tested = "the validation part is tested on" if val else "a fifth of each class is set apart"
     known = set(files)
     for folder in dict.fromkeys(file.parent for file in files):
         with suppress(OSError):  # what may not be listed is no part
             for other in sorted(folder.glob("*.tar")):
                 if other not in known and role_in(other.stem) in roles:
-                    print(f"warning: {other.name!r} beside {files[0].name!r} is not read, for tar: was given others: {tested}",
-                          file=sys.stderr)
+                    say_not_read(other.name, files[0].name, "tar: was given others", ("val",) if val else ())
                     return
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
+from typing import Any
 
+from ltbench.data.beside import say_not_read
 from ltbench.data.labels import cell_text
 from ltbench.data.part_folders import role_of_path
-from ltbench.data.tables import EXTRA, Table, find_columns
+from ltbench.data.tables import EXTRA, NO_LABELS, NoLabels, Table, find_columns
 from ltbench.data.walking import images_below
 from ltbench.errors import UserError
 
@@ -32,6 +34,8 @@ def read_parquet(file: Path) -> Table:
     try:
         within = {"partitioning": "hive", "partition_base_dir": str(file)} if file.is_dir() else {}  # label=cat/0.parquet
         held = arrow.dataset(_files(file), format="parquet", **within)
+        if file.is_dir():
+            held = arrow.FileSystemDataset(_labelled(file, held.get_fragments()), held.schema, held.format, held.filesystem)
         schema = held.schema
         for fragment in held.get_fragments():  # the first file's schema alone would drop the columns that others have more
             for field in fragment.physical_schema:
@@ -76,6 +80,28 @@ def _files(file: Path) -> str | list[str]:
                   file=sys.stderr)
             break
     return [str(file / path) for path in named] or str(file)
+
+
+def _labelled(folder: Path, fragments: Iterable[Any]) -> list[Any]:
+    """Leave out files of other parts than that of training which hold no classes, and name the first on stderr."""
+    from pyarrow import dataset as arrow
+
+    def lacks(fragment: Any) -> bool:
+        try:
+            find_columns(folder, [*fragment.physical_schema.names, *arrow.get_partition_keys(fragment.partition_expression)])
+        except UserError as problem:
+            return isinstance(problem, NoLabels)
+        return False
+
+    fragments = list(fragments)
+    roles = {fragment.path: role_of_path(PurePath(os.path.relpath(fragment.path, folder))) for fragment in fragments}
+    lacking = [fragment.path for fragment in fragments if roles[fragment.path] in ("test", "val") and lacks(fragment)]
+    read = {role: path for path, role in roles.items() if role and path not in lacking}
+    if "train" not in read:
+        return fragments
+    for path in lacking[:1]:
+        say_not_read(os.path.relpath(path, folder), os.path.relpath(read["train"], folder), NO_LABELS, read)
+    return [fragment for fragment in fragments if fragment.path not in lacking]
 
 
 def _is_parquet(file: Path) -> bool:

@@ -14,7 +14,12 @@ COLUMNS = {"path": ("path", "file", "filename", "file_name", "filepath", "image"
            "split": ("split", "subset", "part"),
            "group": ("group", "group_id")}
 _NEEDED = ("path", "label")
+NO_LABELS = "it has no column 'label'"
 EXTRA = "pip install 'ltbench[hf]'"
+
+
+class NoLabels(UserError):
+    """Report a table of images without a column of classes: Kaggle gives none of the images to test on."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,15 @@ def find_columns(file: Path, names: Sequence[str]) -> dict[str, int]:
     """Return where the columns stand that matter.
 
     Raises:
-        UserError: If there is none for the path or the label, or two that are called alike.
+        NoLabels: If there is one for the path and none for the label.
+        UserError: If there is none for the path, or two that are called alike.
     """
     known = [name.strip().lower() for name in names]
     found = {column: next((known.index(name) for name in called if name in known), None) for column, called in COLUMNS.items()}
     if any(found[column] is None for column in _NEEDED):
-        raise UserError(f"{str(file)!r} must name its columns, a path ({', '.join(COLUMNS['path'])}) and a label "
-                        f"({', '.join(COLUMNS['label'])}) among them, got {', '.join(repr(name[:40]) for name in names[:8])}")
+        raise (UserError if found["path"] is None else NoLabels)(
+            f"{str(file)!r} must name its columns, a path ({', '.join(COLUMNS['path'])}) and a label "
+            f"({', '.join(COLUMNS['label'])}) among them, got {', '.join(repr(name[:40]) for name in names[:8])}")
     places = {column: place for column, place in found.items() if place is not None}
     for place in places.values():
         if known.count(known[place]) > 1:

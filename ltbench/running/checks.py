@@ -49,16 +49,19 @@ def check_split_seeds(plans: Sequence[RunPlan], data: RunData, *, tunes: bool = 
         tunes: Whether the plans are of trials; a run with what trials chose tells it itself.
 
     Raises:
-        UserError: If a set is used as it is, and no images are held out of its training part.
+        UserError: If every training image of a set is used, and none are held out of them.
     """
     for plan in plans:
-        task, protocol = plan.task, plan.protocol
-        if not task.split_seed or task.imbalance_ratio is not None or protocol.per_class is not None:
+        task = plan.task
+        if not task.split_seed:
             continue
-        held_out = tunes or protocol.hold_out or plan.tuning is not None
-        if not held_out or data.of(plan, validates=tunes).parts.val is not None:
-            raise UserError(f"--split-seeds must be 0 for {task.dataset}, which is used as it is: there is no other subset of "
-                            f"it, got {task.split_seed}")
+        of_task = data.of(plan, validates=tunes)
+        if of_task.parts.val is None and (tunes or plan.protocol.hold_out or plan.tuning is not None):
+            continue
+        drawn = len(of_task.labels) + int((of_task.unreadable or {}).get("train", 0))
+        if drawn == len(of_task.parts.train.labels):
+            raise UserError(f"--split-seeds must be 0 for {task}, which is used as it is: there is no other subset of it, got "
+                            f"{task.split_seed}")
 
 
 def check_budget(plan: RunPlan, data: TaskData, world: int, accumulation: int) -> None:

@@ -191,6 +191,19 @@ def test_values_that_are_refused_together_are_a_trial_and_never_chosen(monkeypat
     assert "[trial 1/3] post_la with post_la.tau=1.646: refused\n" in capsys.readouterr().err
 
 
+def test_final_runs_are_planned_again_with_what_was_chosen_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, planned = tune_verb._one, []
+
+    def notes(request: Any, registry: Any, text: str, values: Any) -> Any:
+        planned.append((request.what.seeds, dict(values)))
+        return one(request, registry, text, values)
+
+    monkeypatch.setattr(tune_verb, "_one", notes)
+    assert main(["tune", "post_la", *SMOKE[2:-1], "1", "--trials", "1"]) == 0
+    tried = {"post_la.tau": 1.646}
+    assert planned == [((0,), {}), ((0,), tried), ((1,), tried)]  # the base of the trials, the trial, the final run
+
+
 def test_a_study_of_diverged_trials_alone_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tune", "la", *SMOKE, "--trials", "2", "--lr", "1e30"]) == 1
     said = capsys.readouterr().err

@@ -64,7 +64,7 @@ def test_parts_are_used_as_they_are(tmp_path: Path, folders: dict[str, int], cou
 @pytest.mark.parametrize(("folders", "told"), [
     (["train/a", "train/b", "heldout/b"], "'heldout' beside 'train' is not read, .*: a fifth of each class is set apart"),
     (["Training Set/a", "Training Set/b", "val/a", "val/b", "test_v2/a"],
-     "'test_v2' beside 'Training Set' is not read, .*: 'val' is tested on"),
+     "'test_v2' beside 'Training Set' is not read, .*: the validation part is tested on"),
     (["train/day", "train/night", "bus/day", "bus/night"], "'bus' beside 'train' is not read, .*"),
     (["train/a", "train/b", "b"], "'b' beside 'train' is not read, .*"),
     (["train/a", "train/b", "test/a", "test/b", "heldout/a"], None),

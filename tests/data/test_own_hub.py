@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -118,25 +117,23 @@ def test_files_that_the_library_does_not_tell_apart(stored: Path, tmp_path: Path
                                        "split by its name\n")
 
 
-@pytest.mark.parametrize(("other", "why"), [
-    ("test", "it has no column 'label': a fifth of each class is set apart"),
-    ("valid", r"it cannot be read \(\w+: .*\): a fifth of each class is set apart")])
-def test_a_file_beside_that_cannot_be_used_is_told(stored: Path, tmp_path: Path, other: str, why: str,
-                                                   capsys: pytest.CaptureFixture[str]) -> None:
-    """Kaggle gives no classes of the images to test on."""
+def test_a_file_beside_that_cannot_be_used_is_told(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Kaggle gives no classes of the images to test on; what may have some is refused."""
     train = shutil.copy(stored / "data" / "train-00000-of-00001.parquet", tmp_path / "train.parquet")
     alone = open_hub(str(train))
-    file = tmp_path / f"{other}.parquet"
-    if other == "test":
-        write_hub_parquet(file, digits(9)[0], {"id": list(range(9))}, {"id": datasets.Value("int64")})
-    else:
-        file.write_bytes(b"PAR1 and no more")
+    file = write_hub_parquet(tmp_path / "test.parquet", digits(9)[0], {"id": list(range(9))}, {"id": datasets.Value("int64")})
     capsys.readouterr()  # the library's own progress
     assert open_hub(str(train)).images == alone.images
-    assert re.fullmatch(f"warning: '{other}.parquet' beside 'train.parquet' is not read, for {why}\n", capsys.readouterr().err)
-    if other == "test":
-        with pytest.raises(UserError, match="^the test part of hf:train must have a column 'label', got image, id$"):
-            open_hub(f"{train}(test=test)")
+    assert capsys.readouterr().err == ("warning: 'test.parquet' beside 'train.parquet' is not read, for it has no column "
+                                       "'label': a fifth of each class is set apart\n")
+    with pytest.raises(UserError, match="^the test part of hf:train must have a column 'label', got image, id$"):
+        open_hub(f"{train}(test=test)")
+    write_hub_parquet(file, digits(9)[0], {"class": list(range(9))}, {"class": datasets.Value("int64")})
+    with pytest.raises(UserError, match="^the test part of hf:train must have a column 'label', got image, class$"):
+        open_hub(str(train))
+    file.write_bytes(b"PAR1 and no more")
+    with pytest.raises(UserError, match=r"^'.*/test.parquet' cannot be read \(\w+: .*\)$"):
+        open_hub(str(train))
 
 
 def test_folders_of_images_that_the_library_does_not_tell_apart(tmp_path: Path) -> None:
@@ -146,6 +143,22 @@ def test_folders_of_images_that_the_library_does_not_tell_apart(tmp_path: Path) 
                                         r"datasets tells apart, got 'testset', which it takes for training; folder: knows more "
                                         r"names$"):
         open_hub(str(tmp_path / "pets"))
+
+
+@pytest.mark.parametrize(("other", "said"), [("testset", True), ("Test", True), ("heldout", True), ("docs", False),
+                                             ("test_images", False)])
+def test_a_folder_that_the_library_leaves_out_is_told(tmp_path: Path, other: str, said: bool,
+                                                      capsys: pytest.CaptureFixture[str]) -> None:
+    write_classes(tmp_path / "pets" / "train", {"a": 5, "b": 5})
+    if other == "docs":
+        (tmp_path / "pets" / other).mkdir()
+        (tmp_path / "pets" / other / "notes.txt").write_text("nothing to see")
+    else:
+        write_classes(tmp_path / "pets" / other, {"a": 1, "b": 1})
+    parts = open_hub(str(tmp_path / "pets")).load(None)
+    assert (len(parts.train.labels), len(parts.test.labels)) == ((10, 2) if other == "test_images" else (8, 2))
+    assert capsys.readouterr().err == (f"warning: {other!r} in 'pets' is not read, for the library datasets knows no split by "
+                                       "its name\n" if said else "")
 
 
 def test_classes_with_zeros_before_them_are_numbers(tmp_path: Path) -> None:

@@ -156,6 +156,40 @@ def test_a_table_of_another_part_beside_is_read(family: str, folder: Path, capsy
                                        f"'mine_train.{family}' tells the parts itself: the validation part is tested on\n")
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet", "folder"])
+@pytest.mark.parametrize("others", [("test",), ("test", "val")])
+def test_a_table_beside_without_classes_is_left_alone(form: str, others: tuple[str, ...], folder: Path,
+                                                      capsys: pytest.CaptureFixture[str]) -> None:
+    """Kaggle gives no classes of the images to test on; a table of other columns may have some under another name."""
+    table, ending = rows(), "csv" if form == "csv" else "parquet"
+    reader = open_csv if form == "csv" else open_parquet
+
+    def write(name: str, columns: dict[str, list[object]]) -> Path:
+        file = folder / f"{name}.{ending}"
+        if form == "csv":
+            return write_csv(file, list(columns), zip(*columns.values(), strict=True))
+        parquet.write_table(pyarrow.table(columns), file)
+        return file
+
+    train = write("train", {"path": [path for path, *_ in table], "label": [label for _, label, *_ in table]})
+    asked = str(folder if form == "folder" else train)
+    alone = reader(asked)
+    assert capsys.readouterr().err == ""
+    if "val" in others:
+        write("val", {"path": [table[0][0], table[-1][0]], "label": ["a", "b"]})
+        write("train", {"path": [path for path, *_ in table[1:-1]], "label": [label for _, label, *_ in table[1:-1]]})
+    write("test", {"id": [1], "path": ["images/none.png"]})
+    dataset = reader(asked)
+    tested = "the validation part is tested on" if "val" in others else "a fifth of each class is set apart"
+    assert capsys.readouterr().err == (f"warning: 'test.{ending}' beside 'train.{ending}' is not read, for it has no column "
+                                       f"'label': {tested}\n")
+    assert counts(dataset) == [[8, 4], [1, 1], None] if "val" in others else dataset.images == alone.images
+    write("test", {"photo": ["images/none.png"], "species": ["a"]})
+    if form != "folder":  # where the columns of all files are one table's
+        with pytest.raises(UserError, match=rf"^'.*/test.{ending}' must name its columns, .*, got 'photo', 'species'$"):
+            reader(asked)
+
+
 def test_a_wrong_row_of_a_table_beside_is_named(folder: Path) -> None:
     train = write_csv(folder / "train.csv", ["path", "label"], rows()[2:-1])
     write_csv(folder / "test.csv", ["path", "label"], [["images/a/000.png", "c"]])

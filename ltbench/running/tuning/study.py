@@ -59,7 +59,7 @@ def check(base: RunPlan, runner: Runner) -> None:
     """
     check_split_seeds([base], runner.data, tunes=True)
     whole = runner.data.of(base, validates=True)
-    refuse_trained(whole.dataset, whole.parts)
+    refuse_trained(whole.dataset, whole.parts, planning=runner.options.dry_run)
     data, _ = trial_data(whole, base.task.split_seed, base.protocol.per_class)
     check_budget(base, data, runner.accelerator.num_processes, runner.options.accumulation)
 
