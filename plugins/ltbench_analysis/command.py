@@ -8,6 +8,7 @@ import difflib
 import importlib
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,8 @@ def make(figure: FigureSpec, runs: Sequence[Run], out: Path) -> list[Path]:
 
     drawing = build(figure, runs)
     used = runs if drawing.used is None else drawing.used
+    if len(used) < len(runs):
+        print(f"figure {figure.name}: made from {len(used)} of {len(runs)} records", file=sys.stderr)
     caption = caption_of(figure, used)
     data = json.dumps(as_json(data_of(figure, used, drawing, caption)), indent=1, sort_keys=True, allow_nan=False) + "\n"
     contents = {"json": data.encode(), **render(drawing, caption)}

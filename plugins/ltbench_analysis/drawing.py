@@ -21,7 +21,7 @@ class Series:
     Args:
         x: Places, or names of places.
         y: Values; None where there is none.
-        spread: Half of a 95 % interval over seeds; None for one run.
+        spread: Half of a 95 % interval over seeds; None for too few seeds.
         marks: ``level`` is one horizontal line at ``y[0]``.
     """
 

@@ -147,6 +147,28 @@ def read_runs(paths: Iterable[Path]) -> list[Run]:
     return runs
 
 
+def suitable(runs: Iterable[Run], need: Callable[[Run], object]) -> list[Run]:
+    """Return the runs that have what a figure needs: a folder holds others, too.
+
+    Args:
+        need: Raises :class:`Lacking` for a run that has it not.
+
+    Raises:
+        Lacking: If none has it, as the first one does.
+    """
+    found, lacks = [], []
+    for run in runs:
+        try:
+            need(run)
+        except Lacking as lack:
+            lacks.append(lack)
+        else:
+            found.append(run)
+    if lacks and not found:
+        raise lacks[0]
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Group:
     """Hold runs that differ in nothing but their seeds.
@@ -169,15 +191,15 @@ class Group:
         return torch.stack([values(run).double() for run in self.runs]).mean(dim=0)
 
     def average(self, values: Callable[[Run], Tensor]) -> tuple[list[float], list[float] | None]:
-        """Return the mean over seeds of values of shape (N,), and half of a 95 % interval; None for one run."""
+        """Return the mean over seeds of values of shape (N,), and half of a 95 % interval; None for too few runs."""
         return mean_intervals([values(run).tolist() for run in self.runs])
 
 
 def mean_intervals(rows: Sequence[Sequence[float]]) -> tuple[list[float], list[float] | None]:
-    """Return the mean of every column, and half of its 95 % interval; None for one row."""
+    """Return the mean of every column, and half of its 95 % interval; None for rows too few to have one."""
     found = [ltbench.mean_interval(column) for column in zip(*rows, strict=True)]
     halves = [half for _, half in found if half is not None]
-    return [mean for mean, _ in found], halves if len(rows) > 1 else None
+    return [mean for mean, _ in found], halves or None
 
 
 def members_of(found: Iterable[Group]) -> list[Run]:

@@ -12,7 +12,7 @@ from torch import Tensor
 import ltbench
 from ltbench_analysis.drawing import Drawing, Panel, Series
 from ltbench_analysis.geometry import mean_cosines, pair_cosines
-from ltbench_analysis.runs import Group, Lacking, Run, groups
+from ltbench_analysis.runs import Group, Lacking, Run, groups, suitable
 
 _SIGMAS = (0.1, 1.0, 10.0)  # of the Gaussians that random prototypes are drawn from; their directions do not depend on it
 
@@ -65,7 +65,7 @@ def cosines(runs: Sequence[Run]) -> Drawing:
 def _by_label(runs: Sequence[Run]) -> list[tuple[Group, Tensor]]:
     """Return the unit prototypes, or the weight vectors, of each setting's smallest seed."""
     found = []
-    for group in groups(runs):
+    for group in groups(suitable(runs, Run.layer)):
         layer = group.first.layer()
         if layer.vectors is not None and not layer.points and len(layer.vectors) > 1:
             found.append((group, layer.vectors))

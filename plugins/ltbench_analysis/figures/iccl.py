@@ -75,7 +75,7 @@ def embeddings(runs: Sequence[Run]) -> Drawing:
     """Draw figure 3: projected embeddings of training images with the running centroids, mapped to two dimensions."""
     given = using(runs, "iccl")
     # A run that goes on to a second stage keeps that one's features, which are not projected.
-    found = [run for run in given if "train.projection" in run.tensors]
+    found = [run for run in given if "train.projection" in run.tensors and run.find(_CENTROIDS) is not None]
     if not found:
         raise Lacking("train.projection of every image (run iccl as the last stage with --keep features)", given[0])
     return Drawing([_map(group) for group in groups(found)], used=found)
@@ -85,8 +85,7 @@ def _map(group: Group) -> Panel:
     run = group.first
     points, labels = run.features("train", "projection")
     centroids = run.find(_CENTROIDS)
-    if centroids is None:
-        raise Lacking("running centroids", run)
+    assert centroids is not None
     chosen = run.order[:_CLASSES].tolist()
     rows = images_of(chosen, labels, _CLASS_LIMIT)
     mapped = map_points(torch.cat([points[torch.cat(rows)].double(), centroids[chosen].double()]))

@@ -16,7 +16,7 @@ from ltbench_analysis.drawing import Drawing, Panel, Series
 from ltbench_analysis.embedding import map_points
 from ltbench_analysis.figures.common import INDEX, SPLITS, by_class, cloud, images_of, option, over_training, sweep, using
 from ltbench_analysis.geometry import lengths
-from ltbench_analysis.runs import Lacking, Run, groups, members_of, terms
+from ltbench_analysis.runs import Lacking, Run, groups, members_of, suitable, terms
 from ltbench_analysis.variance import ESTIMATORS, Estimator, intra_class_variance
 
 _LEARNED = ("lncm", "lncm_la")
@@ -26,17 +26,25 @@ _CLASS_LIMIT = 500  # points of a class in a map: t-SNE of all of a head class t
 def neighborhoods(runs: Sequence[Run]) -> Drawing:
     """Draw figure 1: two large classes and a small one, mapped to two dimensions."""
     panels = []
-    for group in groups(runs):
+    found = suitable(runs, _neighbors)
+    for group in groups(found):
         run = group.first
-        features, labels = run.features("train")
-        chosen = [*run.order[:2].tolist(), int(run.order[run.counts[run.order] > 0][-1])]
-        rows = images_of(chosen, labels, _CLASS_LIMIT)
-        if sum(map(len, rows)) < 4:
-            raise Lacking("at least four images of its largest and smallest classes", run)
+        chosen, rows = _neighbors(run)
+        features, _ = run.features("train")
         places = torch.split(map_points(features[torch.cat(rows)]), [len(part) for part in rows])
         series = [cloud(f"class {k}, {int(run.counts[k])} images", part) for k, part in zip(chosen, places, strict=True)]
         panels.append(Panel(group.label, "", "", series, bare=True))
-    return Drawing(panels)
+    return Drawing(panels, used=found)
+
+
+def _neighbors(run: Run) -> tuple[list[int], list[Tensor]]:
+    """Return the two largest classes and the smallest one, and the positions of their images."""
+    _, labels = run.features("train")
+    chosen = [*run.order[:2].tolist(), int(run.order[run.counts[run.order] > 0][-1])]
+    rows = images_of(chosen, labels, _CLASS_LIMIT)
+    if sum(map(len, rows)) < 4:
+        raise Lacking("at least four images of its largest and smallest classes", run)
+    return chosen, rows
 
 
 def class_variance(runs: Sequence[Run]) -> Drawing:
@@ -46,7 +54,8 @@ def class_variance(runs: Sequence[Run]) -> Drawing:
     """
     panels = []
     summary: dict[str, Any] = {}
-    for group in groups(runs):
+    found = suitable(runs, lambda run: run.features("train"))
+    for group in groups(found):
         series = []
         counts = group.first.counts
         kept = counts > 1
@@ -55,7 +64,7 @@ def class_variance(runs: Sequence[Run]) -> Drawing:
             series.append(Series(estimator.replace("_", " "), counts[kept].double().tolist(), values.tolist(), None, "points"))
             summary.setdefault(group.label, {})[f"rank correlation, {estimator}"] = _rank_correlation(counts[kept], values)
         panels.append(Panel(group.label, "training images of the class", "intra-class variance", series, scale="log"))
-    return Drawing(panels, summary)
+    return Drawing(panels, summary, found)
 
 
 def _variance(run: Run, estimator: Estimator) -> Tensor:
@@ -70,15 +79,18 @@ def _rank_correlation(counts: Tensor, values: Tensor) -> float:
 def projections(runs: Sequence[Run]) -> Drawing:
     """Draw figure 3: how much each eigendirection of each class counts in the learned local projection."""
     panels = []
-    found = using(runs, "local_projection")
+    found = suitable(using(runs, "local_projection"), _projection)
     for group in groups(found):
-        run = group.first
-        weights = run.find("head.classifier.weights")
-        if weights is None:
-            raise Lacking("the weights of a local projection", run)
-        grid = weights.double().sigmoid()[run.order]
+        grid = _projection(group.first).double().sigmoid()[group.first.order]
         panels.append(Panel(group.label, "eigendirection, by increasing eigenvalue", INDEX, grid=grid.tolist()))
     return Drawing(panels, used=found)
+
+
+def _projection(run: Run) -> Tensor:
+    weights = run.find("head.classifier.weights")
+    if weights is None:
+        raise Lacking("the weights of a local projection", run)
+    return weights
 
 
 def learning_curves(runs: Sequence[Run]) -> Drawing:
@@ -154,7 +166,7 @@ def _told(left_out: set[str]) -> dict[str, Any]:
 def displacement(runs: Sequence[Run]) -> Drawing:
     """Draw figure 6: how far learned centroids are from the empirical ones, class by class, and CDNV over training."""
     found, left_out = _learned(runs)
-    members = groups(found)
+    members = groups(suitable(found, _moved))
     left = by_class("displacement of centroids", "distance from the class mean", members, _moved)
     right = over_training("class-distance normalized variance", "CDNV", members, {"cdnv": ""})
     summary: dict[str, Any] = _told(left_out)

@@ -12,7 +12,7 @@ from torch import Tensor
 from ltbench_analysis.drawing import Drawing, Panel
 from ltbench_analysis.figures.common import INDEX, by_class, variation
 from ltbench_analysis.geometry import angles, centered, lengths, pair_cosines
-from ltbench_analysis.runs import Lacking, Run, groups
+from ltbench_analysis.runs import Lacking, Run, groups, suitable
 
 _MOST = 1000  # classes: a map of more angles than a screen has pixels shows nothing, and its data would fill gigabytes
 
@@ -24,10 +24,9 @@ def pairwise_angles(runs: Sequence[Run]) -> Drawing:
     """
     panels = []
     summary: dict[str, Any] = {}
-    for group in groups(runs):
+    found = suitable(runs, _few_means)
+    for group in groups(found):
         classes = len(group.first.counts)
-        if not 2 <= classes <= _MOST:
-            raise Lacking(f"2 to {_MOST} classes", group.first)
         grid = group.mean(lambda run: angles(_means(run)[run.order]))  # (C, C)
         grid.fill_diagonal_(torch.nan)  # a class is no pair with itself
         panels.append(Panel(group.label, INDEX, INDEX, grid=grid.tolist()))
@@ -35,17 +34,24 @@ def pairwise_angles(runs: Sequence[Run]) -> Drawing:
         summary[group.label] = {"smallest angle": sum(pair.smallest_angle for pair in pairs) / len(pairs),
                                 "mean angle": sum(pair.mean_angle for pair in pairs) / len(pairs),
                                 "angle of a simplex": math.degrees(math.acos(-1 / (classes - 1)))}
-    return Drawing(panels, summary)
+    return Drawing(panels, summary, found)
 
 
 def mean_norms(runs: Sequence[Run]) -> Drawing:
     """Draw figure 3: the length of centered class means by class."""
-    members = groups(runs)
+    found = suitable(runs, _means)
+    members = groups(found)
     panel = by_class("centered class means", "norm", members, _lengths)
     summary: dict[str, Any] = {}
     for group in members:
         summary[group.label] = {"coefficient of variation": variation(group, _lengths)}
-    return Drawing([panel], summary)
+    return Drawing([panel], summary, found)
+
+
+def _few_means(run: Run) -> Tensor:
+    if not 2 <= len(run.counts) <= _MOST:
+        raise Lacking(f"2 to {_MOST} classes", run)
+    return _means(run)
 
 
 def _means(run: Run) -> Tensor:

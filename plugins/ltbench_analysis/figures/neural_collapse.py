@@ -11,7 +11,8 @@ import torch
 import ltbench
 from ltbench_analysis.collapse import center_disagreement, linear_decision, scatter_trace, statistics_figures
 from ltbench_analysis.drawing import Drawing, Panel, Series
-from ltbench_analysis.runs import Lacking, Run, groups
+from ltbench_analysis.layer import Layer
+from ltbench_analysis.runs import Lacking, Run, groups, suitable
 
 # Title of a panel -> name of a figure -> what the legend calls it.
 _PANELS: Mapping[str, Mapping[str, str]] = MappingProxyType({
@@ -26,9 +27,9 @@ _PANELS: Mapping[str, Mapping[str, str]] = MappingProxyType({
 
 def neural_collapse(runs: Sequence[Run]) -> Drawing:
     """Draw NC1 to NC4 side by side; each run says what it keeps the data for."""
-    members = groups(runs)
+    kept = suitable(runs, _some_classes)
     found = {}
-    for group in members:
+    for group in groups(kept):
         each = [_figures(run) for run in group.runs]
         # What only some of the seeds can say is not averaged with others' nothing.
         found[group.label] = {name: sum(figures[name] for figures in each) / len(each) for name in each[0]
@@ -39,13 +40,18 @@ def neural_collapse(runs: Sequence[Run]) -> Drawing:
                   for name, shown in names.items() if any(name in figures for figures in found.values())]
         if series:
             panels.append(Panel(title, "", "0 in full collapse", series))
-    return Drawing(panels, dict(found))
+    return Drawing(panels, dict(found), kept)
 
 
-def _figures(run: Run) -> dict[str, float]:
+def _some_classes(run: Run) -> Layer:
     layer = run.layer()
     if len(layer.classes) < 2:
         raise Lacking("at least two classes with training images", run)
+    return layer
+
+
+def _figures(run: Run) -> dict[str, float]:
+    layer = _some_classes(run)
     figures = statistics_figures(layer)
     if "train.features" in run.tensors:
         features, labels = run.features("train")

@@ -13,7 +13,7 @@ from torch import Tensor
 from ltbench_analysis.drawing import Drawing, Panel
 from ltbench_analysis.figures.common import by_class, over_training, variation
 from ltbench_analysis.geometry import lengths, separation
-from ltbench_analysis.runs import Group, Lacking, Run, groups, members_of
+from ltbench_analysis.runs import Group, Lacking, Run, groups, members_of, suitable
 
 _MEASURED = re.compile(r"separation_([a-z_]+)_(euclidean|cosine)")
 
@@ -23,11 +23,16 @@ def norms(runs: Sequence[Run]) -> Drawing:
 
     Weight vectors are those of the first stage that has any, centroids those of the features that the prototypes stand among.
     """
-    members = groups(run for run in runs if _prototypes(run) is not None)
-    if not members:
-        raise Lacking("prototypes in the last stage")
     parts: tuple[tuple[str, Callable[[Run], Tensor | None]], ...]
     parts = (("softmax classifier", _weights), ("centroids", lambda run: run.layer().means), ("prototypes", _prototypes))
+
+    def need(run: Run) -> None:
+        if _prototypes(run) is None:
+            raise Lacking("prototypes in the last stage", run)
+        for title, vectors in parts:
+            _lengths(run, vectors, title)
+
+    members = groups(suitable(runs, need))
     panels = [by_class("class sizes", "training images", members, lambda run: run.counts)]
     summary: dict[str, Any] = {}
     for title, vectors in parts:

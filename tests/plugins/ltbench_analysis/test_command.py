@@ -11,7 +11,10 @@ import torch
 from ltbench.cli.main import main
 from ltbench_analysis.drawing import as_json
 from tests.support import record_factory
-from tests.support.made_runs import layer, write
+from tests.support.made_runs import layer, stage_of, write
+
+
+BOARD = Path(__file__).parents[3] / "leaderboards" / "cifar100-lt" / "results"
 
 
 def analyze(*arguments: str | Path) -> int:
@@ -37,6 +40,30 @@ def test_the_same_bytes_for_the_same_records(tmp_path: Path, capsys: pytest.Capt
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     assert (tmp_path / "a" / "nc.2.png").read_bytes()[:4] == b"\x89PNG"
     assert b"<svg" in (tmp_path / "a" / "nc.2.svg").read_bytes() and b"dc:date" not in (tmp_path / "a" / "nc.2.svg").read_bytes()
+
+
+def test_two_seeds_are_drawn_without_an_interval(tmp_path: Path) -> None:
+    """On records of a board, whose curves and norms by class are lines."""
+    kept = BOARD.glob("cifar100-lt@100-common-ce-prototype_s[01]_*.json")
+    assert analyze(*kept, "--figure", "prototype.2,nc.3", "--out", tmp_path) == 0
+    series = json.loads((tmp_path / "nc.3.json").read_text())["panels"][0]["series"]
+    assert [line["spread"] for line in series] == [None] and len(series[0]["y"]) == 100
+
+
+@pytest.mark.parametrize("figure", ["prototype.2", "nc.2", "nc.3", "learned-ncm.3", "neural-collapse", "hyperspherical.3a"])
+def test_a_folder_holds_other_runs_too(figure: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs that keep nothing, or have no such classifier, are left out; where none is left, one of them is named."""
+    stages = [stage_of("ce"), stage_of("local_projection")]
+    has = layer(1, weight=torch.eye(4)) | layer(2, means=torch.eye(4))
+    has |= {"stage2.head.classifier.weights": torch.zeros(4, 4)} if figure == "learned-ncm.3" else \
+        {"stage2.head.classifier.weight": torch.eye(4)} if figure == "hyperspherical.3a" else layer(2, prototypes=2 * torch.eye(4))
+    write(tmp_path, "a", {}, expression="ce/local_projection", stages=stages)
+    assert "lacks; run ltbench run" in refused(capsys, tmp_path, "--figure", figure, "--out", tmp_path / "out")
+    write(tmp_path, "b", has, expression="ce/local_projection", stages=stages)
+    assert analyze(tmp_path, "--figure", figure, "--out", tmp_path / "out") == 0
+    assert capsys.readouterr().err == f"figure {figure}: made from 1 of 2 records\n"
+    data = json.loads((tmp_path / "out" / f"{figure}.json").read_text())
+    assert [run["record"] for run in data["runs"]] == ["b.json"]
 
 
 def test_the_data_says_what_it_is(tmp_path: Path) -> None:
