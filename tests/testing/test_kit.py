@@ -122,7 +122,7 @@ def test_processes_that_are_not_started_in_time_are_one_line_a_method(monkeypatc
 @pytest.mark.slow
 def test_a_method_on_which_two_processes_stand_still_is_named_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first process waits for rows that the second never sends; the methods after it get a new pair."""
-    monkeypatch.setattr(patience, "_IDLE", 15.0)  # beside a process of the highest priority a start gets a hundredth of a core
+    monkeypatch.setattr(patience, "_IDLE", 5.0)
     found = check_two_processes(["planted_one_sided", "ce"], plugins=PLANTED)
     assert found["ce"].ok
     assert found["planted_one_sided"].message == "the two processes went on without end, or one of them hung or died"

@@ -69,13 +69,48 @@ def test_one_that_works_beside_one_that_waits_is_waited_for(start: Callable[[str
     monkeypatch.setattr(patience.time, "monotonic", lambda: now)
     work = {"busy": 0.0, "idle": 0.0}
     monkeypatch.setattr(patience, "_work_of", lambda pid: work[pid])
+    monkeypatch.setattr(patience, "_wants_to_work", lambda pid: False)
     watched = Patience([type("Process", (), {"pid": pid})() for pid in work], 100)  # type: ignore[misc]
-    for _ in range(50):  # half an hour in which a busy machine gives one of them a tenth of a second a minute
-        now += 40
+    for _ in range(50):  # each does a little before a minute is over
+        for _ in range(59):
+            now += 1
+            assert not watched.ended()
         work["busy"] += 0.11
         assert not watched.ended()
-    now += 61
-    assert watched.ended()
+    now += 600  # in which nobody looked
+    assert not watched.ended()
+    for _ in range(60):
+        now += 1
+        ended = watched.ended()
+    assert ended
+
+
+def test_one_that_is_not_let_work_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of the highest priority beside it leaves it a hundredth of a core, or nothing."""
+    now = 1000.0
+    monkeypatch.setattr(patience.time, "monotonic", lambda: now)
+    monkeypatch.setattr(patience, "_work_of", lambda pid: 0.0)
+    monkeypatch.setattr(patience, "_wants_to_work", lambda pid: True)
+    watched = Patience([type("Process", (), {"pid": 1})()], 100)  # type: ignore[list-item]
+    for _ in range(1000):
+        now += 1
+        assert not watched.ended()
+
+
+def test_what_wants_to_work_is_told_from_what_sleeps(start: Callable[[str], subprocess.Popen[bytes]]) -> None:
+    sleeps = start("print('begun', flush=True); import time; time.sleep(600)")
+    assert sleeps.stdout is not None and sleeps.stdout.readline() == b"begun\n"
+    while patience._wants_to_work(sleeps.pid):
+        time.sleep(0.01)
+    spins = start(f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {SPIN!r}])")
+    while not patience._children(spins.pid):
+        time.sleep(0.01)
+    (child,) = patience._children(spins.pid)
+    while patience._work_of(child) < 0.1:
+        time.sleep(0.01)
+    assert patience._wants_to_work(spins.pid) and patience._wants_to_work(child)
+    assert not patience._wants_to_work(sleeps.pid)
+    os.kill(child, signal.SIGKILL)
 
 
 def test_a_rank_that_still_does_something_is_let_end_when_another_one_fails(tmp_path: Path) -> None:

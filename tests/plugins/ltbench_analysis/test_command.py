@@ -13,7 +13,6 @@ from ltbench_analysis.drawing import as_json
 from tests.support import record_factory
 from tests.support.made_runs import layer, stage_of, write
 
-
 BOARD = Path(__file__).parents[3] / "leaderboards" / "cifar100-lt" / "results"
 
 
@@ -54,9 +53,8 @@ def test_two_seeds_are_drawn_without_an_interval(tmp_path: Path) -> None:
 def test_a_folder_holds_other_runs_too(figure: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Runs that keep nothing, or have no such classifier, are left out; where none is left, one of them is named."""
     stages = [stage_of("ce"), stage_of("local_projection")]
-    has = layer(1, weight=torch.eye(4)) | layer(2, means=torch.eye(4))
-    has |= {"stage2.head.classifier.weights": torch.zeros(4, 4)} if figure == "learned-ncm.3" else \
-        {"stage2.head.classifier.weight": torch.eye(4)} if figure == "hyperspherical.3a" else layer(2, prototypes=2 * torch.eye(4))
+    heads = {"learned-ncm.3": {"weights": torch.zeros(4, 4)}, "hyperspherical.3a": {"weight": torch.eye(4)}}
+    has = layer(1, weight=torch.eye(4)) | layer(2, **heads.get(figure, {"prototypes": 2 * torch.eye(4)}))
     write(tmp_path, "a", {}, expression="ce/local_projection", stages=stages)
     assert "lacks; run ltbench run" in refused(capsys, tmp_path, "--figure", figure, "--out", tmp_path / "out")
     write(tmp_path, "b", has, expression="ce/local_projection", stages=stages)
