@@ -89,6 +89,8 @@ def _lines(one: Comparison) -> Iterator[str]:
         known = "nothing" if len(one.runs) == 1 else "too little"
         yield f"{few_seeds(len(one.runs))}: no interval and no p-value, for {known} is known of other seeds"
     yield from (f"left out: {line}" for line in one.left_out)
+    if one.tested:
+        yield f"figures are {one.tested}"
     yield ""
     header = ["split", "A", "B", "B - A", "95 % interval", "p"]
     yield from _table(header, [_row(difference) for difference in one.differences])

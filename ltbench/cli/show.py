@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _summary(record: Record, remark: str | None) -> Iterator[str]:
-    from ltbench.results.tested import tell_tested
+    from ltbench.results.tested import tell_of
     from ltbench.running.tuning.judged import tell_judged, tell_score
     from ltbench.terms.shots import USUAL
 
@@ -81,7 +81,7 @@ def _summary(record: Record, remark: str | None) -> Iterator[str]:
         best = tell_score(max(trial.score or 0.0 for trial in tuning.trials), tuning.validation.counts)
         yield f"tuned: {', '.join(tuning.space)}; trials: {len(tuning.trials)}; best: {best}"
     if record.metrics is not None:
-        if tested := tell_tested(counts, split.test_counts, record.protocol.bounds):
+        if tested := tell_of([record]):
             yield f"figures are {tested}"
         if record.protocol.bounds != USUAL:
             yield f"{record.protocol.bounds} training images of the class"

@@ -17,6 +17,7 @@ from ltbench.leaderboard.rows import Run, name_runs
 from ltbench.leaderboard.tables import headings
 from ltbench.results.class_names import Named, recorded_names
 from ltbench.results.interval import FEWEST_SEEDS
+from ltbench.results.tested import tell_of
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Comparison:
         terms: What both share, as a table's heading says it.
         runs: Split seed and seed of each paired run.
         left_out: One line for each thing that had no part.
+        tested: Over how many classes the figures are, where some have no test image; None where all have.
         resamples: How many; 0 for fewer than three runs, from which there is no interval.
         differences: Second minus first, one a split that holds classes.
         gaining: Classes that gain most, the largest gain first.
@@ -54,6 +56,7 @@ class Comparison:
     terms: str
     runs: tuple[Run, ...]
     left_out: tuple[str, ...]
+    tested: str | None
     test_images: int
     resamples: int
     differences: tuple[Difference, ...]
@@ -86,6 +89,7 @@ def compare(first: Opponent, second: Opponent, classes: int = 5, resamples: int 
         terms=str(headings(tables)[0]),
         runs=tuple(runs),
         left_out=(*_left_out(first, second.runs), *_left_out(second, first.runs)),
+        tested=tell_of(first.runs[run].record for run in runs),
         test_images=len(outcomes.labels),
         resamples=resamples if len(runs) >= FEWEST_SEEDS else 0,
         differences=tuple(difference(resampled, 0, 1, split) for split in resampled.splits),

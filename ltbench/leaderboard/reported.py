@@ -194,6 +194,7 @@ def differing(table: Table, row: Row, claim: Printed) -> list[str]:
         pairs.append(("terms of", record.paper or "", claim.paper))
     different = [f"{name} {ours} instead of {theirs}" for name, ours, theirs in pairs if ours != theirs]
     different += ["one of two codes of its methods"] if row.other_code else []  # which of them is meant nobody says
+    different += [row.tested] if row.tested else []
     return different if table.track == PAPER else [f"{table.track} track", *different]
 
 

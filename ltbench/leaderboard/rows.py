@@ -11,7 +11,7 @@ from ltbench.leaderboard.tuned import too_many
 from ltbench.results.interval import FEWEST_SEEDS, Estimate
 from ltbench.results.records import Stored
 from ltbench.results.schema import Record, RecordedProtocol
-from ltbench.results.tested import tell_tested
+from ltbench.results.tested import tell_of
 from ltbench.terms.protocol import CUSTOM
 
 SMOKE = "smoke"
@@ -109,9 +109,7 @@ class Row:
     @property
     def tested(self) -> str | None:
         """Over how many classes its figures are, where some have no test image; None where all have."""
-        texts = [text for record in self.records
-                 if (text := tell_tested(record.split.class_counts, record.split.test_counts, record.protocol.bounds))]
-        return texts[0] if texts else None
+        return tell_of(self.records)
 
     @property
     def code(self) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from ltbench.terms.shots import USUAL, Splits
+
+if TYPE_CHECKING:
+    from ltbench.results.schema.record import Record
 
 
 def count_tested(class_counts: Sequence[int], test_counts: Sequence[int], splits: Splits = USUAL) -> dict[str, int] | None:
@@ -29,3 +33,9 @@ def tell_tested(class_counts: Sequence[int], test_counts: Sequence[int], splits:
     there = splits.tally(class_counts)
     fewer = [f"{name} {tested[name]} of {there[name]}" for name in there if name != "all" and tested[name] < there[name]]
     return f"over {tested['all']} of {there['all']} classes ({', '.join(fewer)}): the others have no test image"
+
+
+def tell_of(records: Iterable[Record]) -> str | None:
+    """Say it of records, whose runs may lack different classes; None where every class has a test image in all of them."""
+    texts = [tell_tested(record.split.class_counts, record.split.test_counts, record.protocol.bounds) for record in records]
+    return "; ".join(dict.fromkeys(text for text in texts if text)) or None

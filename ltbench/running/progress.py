@@ -14,6 +14,7 @@ from ltbench.errors import UserError
 from ltbench.registry.hookspecs import hookimpl
 from ltbench.registry.run_info import RunInfo
 from ltbench.results.schema import Record
+from ltbench.results.tested import tell_of
 from ltbench.running.duration import duration
 
 LEVELS = ("warning", "info", "debug")
@@ -144,7 +145,7 @@ def ltbench_run_end(run: RunInfo, record: Record) -> None:
         shown.bar.close()
     seconds = sum(value or 0.0 for phase, value in record.timing.seconds.items() if phase != "data")  # which runs share
     if record.metrics is not None:
-        result = f"{record.metrics.accuracy.all:.2f} %"
+        result = " ".join(filter(None, [f"{record.metrics.accuracy.all:.2f} %", tell_of([record])]))
     elif record.status == "failed":
         return  # the runner has said so
     else:

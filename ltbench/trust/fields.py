@@ -13,7 +13,7 @@ from ltbench.leaderboard.opponents import unordered
 from ltbench.method.hyperparameters import format_value
 from ltbench.planning.expression import parse
 from ltbench.results.schema import Record, RecordedStage
-from ltbench.results.tested import tell_tested
+from ltbench.results.tested import tell_of
 from ltbench.running.tuning.judged import tell_judged
 from ltbench.trust.course import check_epochs
 from ltbench.trust.remark import Remark, error, warning
@@ -34,8 +34,7 @@ def check_fields(record: Record) -> Iterator[Remark]:
     yield from _identity(record)
     yield from check_trials(record)
     yield from _flags(record)
-    if record.metrics is not None and (tested := tell_tested(record.split.class_counts, record.split.test_counts,
-                                                                 record.protocol.bounds)):
+    if record.metrics is not None and (tested := tell_of([record])):
         yield warning("metrics.accuracy", f"is {tested}")
     if record.split.held_out is not None and (judged := tell_judged(record.split.held_out, "held-out")):
         yield warning("split.held_out", f"figures on these images are {judged}")

@@ -68,6 +68,7 @@ def test_a_diverged_run_is_said() -> None:
     ({"protocol": {**PAPER, "splits": [50, 10]}}, "classes many > 50, few < 10 instead of many > 100, few < 20"),
     ({"expression": "ce/pc(inputs=images)"}, "expression ce/pc(inputs=images) instead of wd/pc(inputs=images)"),
     ({"paper": "lncm"}, "terms of lncm instead of "),
+    ({"split__test_counts": [3, 3, 3, 0]}, "over 3 of 4 classes (few 0 of 1): the others have no test image"),
 ])
 def test_other_terms_conclude_nothing(changes: dict[str, Any], reason: str) -> None:
     (found,) = reproductions(*measured(50.0, 50.0, 50.0, **changes), [CLAIM], 1.0)

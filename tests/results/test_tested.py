@@ -11,7 +11,7 @@ from ltbench.leaderboard.tables import render
 from ltbench.results import records
 from ltbench.results.metrics import standard_metrics
 from ltbench.results.predictions import Predictions
-from ltbench.results.tested import count_tested, tell_tested
+from ltbench.results.tested import count_tested, tell_of, tell_tested
 from tests.support import record_factory
 from tests.support.record_factory import CLASS_COUNTS
 
@@ -52,6 +52,16 @@ def test_it_stands_beside_the_number_everywhere(fewer: Predictions, tmp_path: Pa
     assert f"figures are {TEXT}" in capsys.readouterr().out.splitlines()
     assert main(["check", str(path)]) in (0, 1)
     assert f"{path}: warning: metrics.accuracy: is {TEXT}" in capsys.readouterr().out.splitlines()
+    assert main(["compare", str(path), str(path)]) == 0
+    assert f"figures are {TEXT}" in capsys.readouterr().out.splitlines()
+
+
+def test_seeds_that_lack_different_classes_are_all_told(fewer: Predictions) -> None:
+    whole = record_factory.predictions()
+    last = Predictions(*(getattr(whole, name)[3:] for name in ("ids", "labels", "argmax", "confidence", "log_prob")))
+    made = [record_factory.model(given, task__seed=seed) for seed, given in enumerate([fewer, last, fewer, whole])]
+    assert tell_of(made) == f"{TEXT}; over 3 of 4 classes (many 0 of 1): the others have no test image"
+    assert tell_of(made[3:]) is None
 
 
 def test_what_it_says_is_verified(fewer: Predictions) -> None:

@@ -66,6 +66,13 @@ def test_bars_of_several_runs_stand_side_by_side(monkeypatch: pytest.MonkeyPatch
     assert "[1/2] ce on digits-lt@20, seed 0: 50.00 % (2.0 s)\n" in capsys.readouterr().err
 
 
+def test_a_figure_over_fewer_classes_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    record = record_factory.model(timing__seconds={"stage 1": 2.0}, split__test_counts=[3, 3, 3, 0])
+    progress.ltbench_run_end(RUNS[0], record)
+    assert capsys.readouterr().err == ("[1/2] ce on digits-lt@20, seed 0: 50.00 % over 3 of 4 classes (few 0 of 1): the others "
+                                       "have no test image (2.0 s)\n")
+
+
 @pytest.mark.parametrize(("options", "lines"), [
     (["--quiet"], []),
     ([], ["1 run on cpu", "[1/1] ce on digits-lt@20, seed 0: ", "the records are in "]),
