@@ -140,7 +140,7 @@ def test_a_dev_shm_without_room_for_a_lock_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("room", [True, False])
-def test_a_dead_worker_is_found_within_seconds(monkeypatch: pytest.MonkeyPatch, room: bool) -> None:
+def test_a_dead_worker_is_found(monkeypatch: pytest.MonkeyPatch, room: bool) -> None:
     if not room:
         monkeypatch.setattr(Tensor, "share_memory_", no_room)
 
