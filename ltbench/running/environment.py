@@ -68,4 +68,5 @@ def surroundings(runs: int, accelerator: Accelerator) -> str:
 
 def has_bf16() -> bool:
     """Tell whether oneDNN has kernels for bf16 on this processor (AVX-512 and newer, ARM's own); torch's others are loops."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)  # not in every build of torch
+    return supported is not None and bool(supported())
