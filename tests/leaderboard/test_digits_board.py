@@ -19,7 +19,7 @@ from ltbench.results.interval import Estimate
 
 BOARD = Path(__file__).resolve().parents[2] / "leaderboards" / "digits-lt"
 TOLERANCE = 3.0  # points of a row's mean, as the board's README says
-FARTHER = 0.1  # of the rows may be, within the interval over their seeds
+WIDER = {"paco"}  # rows that came out farther off on another processor, where they stayed within their interval
 
 
 def rows(folder: Path) -> dict[str, Estimate]:
@@ -51,7 +51,7 @@ def test_the_board_can_be_made_again(third: int, tmp_path: Path) -> None:
     assert main(["run", "--cpu", "--board", str(tmp_path), "--keep", "nothing", "--cache", str(tmp_path / "cache")]) == 0
     made, published = rows(tmp_path / "results"), rows(BOARD / "results")
     assert len(made) == len(some)
-    off = {method: abs((row.mean or 0.0) - (published[method].mean or 0.0)) for method, row in made.items()}
-    far = {method: (made[method], published[method]) for method in made if off[method] > TOLERANCE}
-    assert len(far) <= FARTHER * len(made), far
-    assert all(off[method] <= (published[method].half_width or 0.0) for method in far), far
+    allowed = {method: (published[method].half_width or 0.0) if method in WIDER else TOLERANCE for method in made}
+    far = {method: (row.mean, published[method].mean) for method, row in made.items()
+           if abs((row.mean or 0.0) - (published[method].mean or 0.0)) > allowed[method]}
+    assert far == {}
