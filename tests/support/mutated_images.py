@@ -1,4 +1,4 @@
-"""Image files with damaged headers, and what becomes of them: ``python -m tests.support.mutated_images SEED COUNT``.
+"""Image files with damaged headers, and what becomes of them: ``python -m tests.support.mutated_images SEED COUNT SECONDS``.
 
 Runs in a process of its own, so that its memory can be measured and its time limited. Case ``i`` of a seed is the same on every
 machine with the same Pillow.
@@ -10,6 +10,7 @@ import io
 import json
 import resource
 import sys
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -119,15 +120,21 @@ def outcome(content: bytes) -> str:
     return "decoded"
 
 
-def main(seed: int, count: int) -> None:
-    """Try files, and print as JSON what became of them, what is wrong, and the memory beyond that of whole files."""
+def main(seed: int, count: int, seconds: int) -> None:
+    """Try so many files, or as many as so long of a core allows.
+
+    Prints as JSON what became of them, what is wrong, and the memory beyond that of whole files.
+    """
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
     for content in originals():
         outcome(content)
     before = peak_memory()
     counts: Counter[str] = Counter()
     wrong = []
+    end = time.process_time() + seconds
     for number, content in cases(seed, count):
+        if time.process_time() > end:
+            break
         try:
             counts[outcome(content)] += 1
         except Exception as error:
