@@ -61,12 +61,4 @@ def surroundings(runs: int, accelerator: Accelerator) -> str:
     threads = f", {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}" if device.type == "cpu" else ""
     together = f", {processes} processes" if processes > 1 else ""
     precision = "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
-    if precision == "bf16" and device.type == "cpu" and not has_bf16():
-        precision += ", for which this processor has no kernels: fp32 is some ten times as quick"  # 117 and 10 images/s
     return f"{runs} run{'s' * (runs > 1)} on {where}{threads}{together} in {precision}"
-
-
-def has_bf16() -> bool:
-    """Tell whether oneDNN has kernels for bf16 on this processor (AVX-512 and newer, ARM's own); torch's others are loops."""
-    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)  # not in every build of torch
-    return supported is not None and bool(supported())

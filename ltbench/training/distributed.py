@@ -12,6 +12,8 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGr
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
+from ltbench.training.rounding import provide_bf16
+
 
 def make_accelerator(precision: str = "no", *, cpu: bool) -> Accelerator:
     """Return an accelerator on whose processes each keeps its own buffers during an epoch.
@@ -32,6 +34,8 @@ def make_accelerator(precision: str = "no", *, cpu: bool) -> Accelerator:
     accelerator = Accelerator(mixed_precision=precision, cpu=cpu, kwargs_handlers=[keep_buffers, patience])
     if precision == "fp16" and accelerator.device.type == "cpu":  # accelerate would train in fp32 and say nothing
         raise ValueError("fp16 needs a GPU")
+    if precision == "bf16" and accelerator.device.type == "cpu":
+        provide_bf16()
     return accelerator
 
 

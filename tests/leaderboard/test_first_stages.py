@@ -18,12 +18,11 @@ from ltbench.results import records
 from ltbench.results.evaluate import speak
 from ltbench.results.predictions import Predictions
 from ltbench.results.schema import Record
-from ltbench.running.environment import has_bf16
 from ltbench.trained.recall import recall
 
 BOARD = Path(__file__).resolve().parents[2] / "leaderboards" / "cifar100-lt"
 KEYS = sorted(path.name for path in (BOARD / "stages").iterdir())
-SAID = 1_000 if has_bf16() else 250  # test images of ten thousand; without kernels for bf16, ten come in a second
+SAID = 1_000  # test images of ten thousand
 
 
 @cache
@@ -64,7 +63,6 @@ def test_it_says_of_test_images_what_its_record_holds(key: str, tmp_path: Path, 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not has_bf16(), reason="ten thousand images in bf16 take five minutes on this processor")
 def test_a_row_comes_out_of_one_again(tmp_path: Path, cifar100_root: Path, monkeypatch: pytest.MonkeyPatch,
                                       capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
