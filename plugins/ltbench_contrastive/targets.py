@@ -69,9 +69,11 @@ def match(centers: Tensor, targets: Tensor, current: Tensor) -> Tensor:
     rows = (centers != 0).any(dim=1).nonzero()[:, 0]
     if not len(rows) or not torch.isfinite(centers).all():
         return current
-    # What all centers have in common adds the same to every match, and without it the solver is ten times faster.
     apart = centers[rows].double()
-    costs = -((apart - apart.mean(dim=0)) @ targets.double().T)
+    if len(rows) == len(targets):
+        # What all centers have in common adds the same to every match, and without it the solver is ten times faster.
+        apart -= apart.mean(dim=0)
+    costs = -(apart @ targets.double().T)
     chosen = torch.from_numpy(linear_sum_assignment(costs.cpu().numpy())[1]).to(current)
     return torch.full_like(current, -1).index_copy_(0, rows, chosen)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 
@@ -31,6 +31,8 @@ class ContextRichOversampling(ltbench.Method):
         alpha: Both parameters of the Beta distribution of the part that is kept.
         probability: That a batch is pasted onto.
         plain_epochs: How many epochs at the beginning, and how many at the end, are left without pasting.
+        foregrounds: Whether all classes are as frequent among them, as in the public code, or class k is by 1 / n_k, the printed
+            q(1, k).
     """
 
     name = "cmo"
@@ -38,11 +40,13 @@ class ContextRichOversampling(ltbench.Method):
 
     def __init__(self, facts: ltbench.Facts, *, alpha: ltbench.Positive = 1.0,
                  probability: Annotated[ltbench.Fraction, ltbench.Uniform(0.0, 1.0)] = 0.5,
-                 plain_epochs: Annotated[int, ltbench.Interval(ge=0)] = 0) -> None:
+                 plain_epochs: Annotated[int, ltbench.Interval(ge=0)] = 0,
+                 foregrounds: Literal["class_balanced", "class_reversed"] = "class_balanced") -> None:
         super().__init__(facts)
         self.alpha = alpha
         self.probability = probability
         self.plain_epochs = plain_epochs
+        self.foregrounds = foregrounds
 
     @classmethod
     def paper(cls, task: ltbench.Task) -> ltbench.PaperSetting | None:
@@ -51,8 +55,9 @@ class ContextRichOversampling(ltbench.Method):
         return None if protocol is None else ltbench.PaperSetting(protocol=protocol, hyperparameters={"plain_epochs": 3})
 
     def streams(self, ctx: ltbench.Context) -> Mapping[str, ltbench.Sampler]:
-        """Return the stream of backgrounds, as they come, and that of foregrounds: q(1, k), class k by 1 / n_k."""
-        return {"main": ltbench.InstanceBalanced(), "rare": ltbench.ClassReversed()}
+        """Return the stream of backgrounds, as they come, and that of foregrounds."""
+        rare = ltbench.ClassBalanced() if self.foregrounds == "class_balanced" else ltbench.ClassReversed()
+        return {"main": ltbench.InstanceBalanced(), "rare": rare}
 
     def mix(self, ctx: ltbench.Context, batch: ltbench.Batch) -> ltbench.Batch:
         """Return the batch as it is: owning this says that no other method may mix what the step mixes already."""

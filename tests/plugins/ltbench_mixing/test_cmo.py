@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from ltbench.data.samplers import ClassReversed
 from ltbench.method.values import Step
 from ltbench.terms.task import Task
 from ltbench_mixing.cmo import ContextRichOversampling
@@ -17,7 +16,7 @@ from tests.support.stages import facts
 COUNTS = (60, 30, 10)
 
 
-def method(**values: float) -> ContextRichOversampling:
+def method(**values: float | str) -> ContextRichOversampling:
     return ContextRichOversampling(facts(COUNTS), **values)
 
 
@@ -84,13 +83,13 @@ def test_settings_are_the_public_ones() -> None:
         assert setting is not None and (setting.protocol["milestones"], setting.protocol["gamma"]) == (milestones, gamma)
 
 
-def test_foregrounds_are_drawn_by_the_inverse_of_the_class_size() -> None:
-    """Eq. 1 with r = 1: 1/60 : 1/30 : 1/10 is 1 : 2 : 6."""
-    sampler = method().streams(context(COUNTS))["rare"]
-    assert sampler == ClassReversed()
+@pytest.mark.parametrize(("foregrounds", "shares"), [("class_balanced", (1, 1, 1)), ("class_reversed", (1, 2, 6))])
+def test_how_often_classes_are_in_the_foreground(foregrounds: str, shares: tuple[int, ...]) -> None:
+    """Images weighted by 1 / n_k make classes alike; eq. 1 with r = 1 has classes by 1/60 : 1/30 : 1/10."""
+    sampler = method(foregrounds=foregrounds).streams(context(COUNTS))["rare"]
     drawn = sampler.draw(np.repeat([0, 1, 2], COUNTS), 9000, np.random.default_rng(0))
     counts = np.bincount(np.repeat([0, 1, 2], COUNTS)[drawn])
-    np.testing.assert_allclose(counts, [1000, 2000, 6000], rtol=0.1)
+    np.testing.assert_allclose(counts, 9000 * np.array(shares) / sum(shares), rtol=0.1)
 
 
 @pytest.mark.parametrize(("values", "message"), [
