@@ -45,8 +45,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     """Plan, run and judge."""
     from ltbench.cli.run.execute import execute
+    from ltbench.leaderboard.sound import sound
     from ltbench.results import records
     from ltbench.results.command import arguments_of, plugins_hint
+    from ltbench.results.records import Stored
     from ltbench.results.text import printable
     from ltbench.trust.verdict import describe, judge
 
@@ -64,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"ltbench reproduce must run in one process, got WORLD_SIZE={world}; run the command above, then compare")
     if args.out.resolve() == args.record.resolve().parent:
         raise UserError(f"--out must be another folder than the record's, got {args.out}")
+    for mismatch in sound([Stored(args.record, record)])[1]:  # whose verdict is known before hours are spent
+        print(printable(f"warning: {mismatch}"), file=sys.stderr)
     execute(replace(found.request, how=_how(args, record, found.request.how)), args.registry)
     again = records.read(args.out / f"{found.plan.file_name}.json")
     for line in _elsewhere(record.environment, again.environment):

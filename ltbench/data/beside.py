@@ -13,7 +13,8 @@ from ltbench.errors import UserError
 
 _TRAIN = re.compile("train(?:ing)?|trn", re.IGNORECASE)
 _WORDS = {part: tuple(word for word, role in ROLES.items() if role == part) for part in ("test", "val")}
-_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".lst", ".list", ".parquet")
+_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".lst", ".list", ".parquet", ".pq", ".arrow", ".feather", ".xls", ".xlsx")
+_PACKED = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
 def _saying(words: tuple[str, ...]) -> re.Pattern[str]:
@@ -28,7 +29,8 @@ _TEST, _JUDGE = _saying(_WORDS["test"]), _saying(_WORDS["test"] + _WORDS["val"])
 def file_beside(file: Path, part: str) -> Path | None:
     """Return the file whose name says ``test`` or ``val`` where a training file's own says ``train``, or None.
 
-    ``Train.txt`` has ``Test.txt`` or ``test.TXT`` beside it, ``train_list.csv`` has ``validation_list.csv``.
+    ``Train.txt`` has ``Test.txt`` or ``test.TXT`` beside it, ``train_list.csv`` has ``validation_list.csv``. A broken link is
+    one, which whoever reads it refuses.
 
     Raises:
         UserError: If there are several, or the folder cannot be listed.
@@ -39,7 +41,7 @@ def file_beside(file: Path, part: str) -> Path | None:
     wanted |= {_TRAIN.sub(word, file.name).lower() for word in _WORDS[part] if said}
     try:
         inside = sorted(file.parent.iterdir()) if said else ()
-        found = [other for other in inside if other.name.lower() in wanted and other.is_file()]
+        found = [other for other in inside if other.name.lower() in wanted and (other.is_file() or not other.exists())]
     except OSError as error:
         raise UserError(f"{str(file.parent)!r} cannot be read: {error.strerror}") from error
     if len(found) > 1:
@@ -89,7 +91,7 @@ def say_unread(file: Path, val: Path | None = None, why: str | None = None) -> N
         why: It is not read; None where its name, or its folder, alone is the reason.
     """
     judge = _JUDGE if val is None else _TEST
-    suffixes = {*_SUFFIXES, file.suffix.lower()}
+    suffixes = {*_SUFFIXES, *_PACKED, file.suffix.lower()}
     is_folder = file.is_dir()
     why = why or ("it is another folder" if is_folder else "their names differ in more than a word")
     beside: list[Path] = []
@@ -105,4 +107,5 @@ def say_unread(file: Path, val: Path | None = None, why: str | None = None) -> N
         pass
     if beside:
         other = beside[0].name if beside[0].parent == file.parent else f"{beside[0].parent.name}/{beside[0].name}"
+        why = "it is packed" if other.lower().endswith(_PACKED) else why
         say_not_read(other, file.name, why, () if val is None else ("val",))

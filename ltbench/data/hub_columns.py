@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ltbench.data.arrays import Ints
 from ltbench.data.grouped import group_numbers
 from ltbench.data.labels import cell_text, class_numbers, say_alike
+from ltbench.data.part_columns import LOOKED_AT, may_tell_parts, part_column
 from ltbench.data.tables import COLUMNS
 from ltbench.errors import UserError
 
@@ -69,6 +70,27 @@ def labels_of(name: str, part: str, rows: Any, column: str) -> Sequence[str]:
                             "column or split is named by hf:...(label=COLUMN,test=SPLIT)")
         found.append(names[value] if names else text)
     return found
+
+
+def part_told(datasets: Any, rows: Any, known: Collection[str | None]) -> str | None:
+    """Return the column of a part that tells parts apart itself; None where there is none.
+
+    Args:
+        known: Columns that are read as something else.
+    """
+    columns = {}
+    for column, kind in rows.features.items():
+        if column not in known and isinstance(kind, (datasets.ClassLabel, datasets.Value)):
+            names = getattr(kind, "names", None)
+
+            def texts(values: Iterable[Any], names: Sequence[str] | None = names) -> set[str]:
+                return {names[value] if names and value is not None and value >= 0 else cell_text(value) or ""
+                        for value in values}
+
+            alone = rows.select_columns([column])
+            if may_tell_parts(column, texts(alone[:LOOKED_AT][column])):
+                columns[column] = texts(alone.unique(column))
+    return part_column(columns)
 
 
 def classes_of(name: str, names: Sequence[str] | None, labels: Sequence[str]) -> dict[str, int]:

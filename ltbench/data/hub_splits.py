@@ -11,7 +11,7 @@ from typing import Any
 
 from ltbench.data.encoded import ENDINGS
 from ltbench.data.part_folders import role_of, role_of_path
-from ltbench.data.walking import images_below
+from ltbench.data.walking import images_below, require_there
 from ltbench.errors import UserError
 
 _PLAIN = {"train": ("train",), "test": ("test",), "val": ("val", "validation")}
@@ -98,6 +98,10 @@ def require_told_apart(folder: Path, files: Mapping[str, Iterable[str]]) -> None
 
 
 def _holds_images(path: Path) -> bool:
+    try:
+        require_there(str(path))
+    except OSError as error:
+        raise UserError(f"{str(path)!r} cannot be read: {error.strerror}") from None
     if not path.is_dir():
         return path.suffix.lower() in _TABLES
     with suppress(OSError):  # what may not be entered is no part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -17,7 +18,7 @@ from ltbench.data.beside import say_beside
 from ltbench.data.encoded import EncodedImages
 from ltbench.data.fetched import downloading
 from ltbench.data.files import FileImages
-from ltbench.data.hub_columns import classes_of, groups_of, image_column, label_column, labels_of
+from ltbench.data.hub_columns import classes_of, groups_of, image_column, label_column, labels_of, part_told
 from ltbench.data.hub_images import HubImages
 from ltbench.data.hub_local import lacking, read_local
 from ltbench.data.hub_splits import chosen_splits
@@ -75,12 +76,18 @@ def open_hub(typed: str, *, download: bool = False) -> OwnImages:
     features = parts["train"].features
     image = image_column(name, datasets, features, options.get("image"))
     label = label_column(name, datasets, features, options.get("label"))
+    known = (image, label, options.get("group"))
+    if told := part_told(datasets, parts["train"], known):
+        wrong = f"{name} must have its parts as splits, got a column {told!r} that looks like parts in what is trained on"
+        if local:
+            raise UserError(f"{wrong}: write a file for each part, or leave the column out")
+        print(f"warning: {wrong}: it is used as its authors made it", file=sys.stderr)
     if local:
         beside = {part: rows for part, rows in parts.items() if part not in ("train", *options)} if path.is_file() else {}
         unused = lacking(beside, image, label)
         parts = {part: rows for part, rows in parts.items() if part not in unused}
         say_beside(path, parts, unused)
-    return _open(name, datasets, parts, (image, label, options.get("group")), path if local else None)
+    return _open(name, datasets, parts, known, path if local else None)
 
 
 @contextmanager

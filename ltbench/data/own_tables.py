@@ -19,8 +19,10 @@ from ltbench.data.lists import require_one_label, with_slashes
 from ltbench.data.own import ROLES, OwnImages, own_files, own_path, safe_name
 from ltbench.data.parquet_tables import read_parquet
 from ltbench.data.paths import Paths
-from ltbench.data.tables import NO_LABELS, NoLabels, Table, find_columns
+from ltbench.data.tables import NO_LABELS, NoLabels, Table, find_columns, refuse_part_column
 from ltbench.errors import UserError
+
+_PARTS = 30  # ways in which a column may write its parts
 
 
 def open_csv(typed: str) -> OwnImages:
@@ -121,6 +123,7 @@ def _read_csv(file: Path) -> Table:
     _, header = next(rows, (0, []))
     found = find_columns(file, header)
     columns: dict[str, list[str]] = {column: [] for column in found}
+    unread = {} if "split" in found else {name: set[str]() for name in header if header.index(name) not in found.values()}
     where = []
     for line, values in rows:
         where.append(f"line {line} of {str(file)!r}")
@@ -128,8 +131,14 @@ def _read_csv(file: Path) -> Table:
             raise UserError(f"{where[-1]} must have {len(header)} values, as the first line has names, got {len(values)}")
         for column, place in found.items():
             columns[column].append(values[place].strip())
+        for name, value in zip(header, values, strict=True) if unread else ():
+            if name in unread:
+                unread[name].add(value)
+                if len(unread[name]) > _PARTS:
+                    del unread[name]
     if not where:
         raise UserError(f"{str(file)!r} lists no image")
+    refuse_part_column(file, unread)
     return Table(columns, where)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from ltbench.data.tar_members import Member, read_members
 from ltbench.errors import UserError
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".zip")
 _RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
 
 
@@ -49,6 +51,7 @@ def open_tar(typed: str) -> OwnImages:
     pattern = own_path(typed, "tar:")
     name = f"tar:{safe_name(_name(pattern))}"
     files = _files(pattern, typed)
+    told = _say_others(pattern)
     members = read_members(files)
     labelled = any(member.label is not None for held in members.values() for member in held)
     images = [image for shard, file in enumerate(files) for image in _images(shard, file, members[file], labelled)]
@@ -65,7 +68,8 @@ def open_tar(typed: str) -> OwnImages:
     train, test, val = (_source(files, parts[part], classes) if part in parts else None for part in ("train", "test", "val"))
     assert train is not None
     if test is None:
-        _say_unread(files, "val" in parts)
+        if not told:
+            _say_unread(files, "val" in parts)
         test, val = val, None
     return OwnImages(name, tuple(classes), train, test, val)
 
@@ -94,6 +98,19 @@ def _files(pattern: Path, typed: str) -> list[Path]:
     if not found:
         raise UserError(f"tar: must be followed by the path of tar files, got {typed!r}: no *.tar there")
     return sorted(found)
+
+
+def _say_others(pattern: Path) -> bool:
+    """Warn of a tar of a folder that is not read, for it is compressed, or lies deeper than one folder below."""
+    if not pattern.is_dir():
+        return False
+    inside = os.path.join(glob.escape(str(pattern)), "")
+    others = [(file, "it is compressed") for folder in ("", "*/") for ending in _PACKED
+              for file in glob.glob(f"{inside}{folder}*{ending}")]
+    others += [(file, "it lies deeper than one folder below") for file in glob.glob(f"{inside}*/*/*.tar")]
+    for file, why in sorted(others)[:1]:
+        print(f"warning: {os.path.relpath(file, pattern)!r} in {pattern.name!r} is not read, for {why}", file=sys.stderr)
+    return bool(others)
 
 
 def _expanded(text: str) -> Iterator[str]:
@@ -192,8 +209,8 @@ def _say_unread(files: list[Path], val: bool) -> None:
     known = set(files)
     for folder in dict.fromkeys(file.parent for file in files):
         with suppress(OSError):  # what may not be listed is no part
-            for other in sorted(folder.glob("*.tar")):
-                if other not in known and role_in(other.stem) in roles:
+            for other in sorted(other for ending in (".tar", *_PACKED) for other in folder.glob(f"*{ending}")):
+                if other not in known and role_in(other.name.partition(".")[0]) in roles:
                     say_not_read(other.name, files[0].name, "tar: was given others", ("val",) if val else ())
                     return
 

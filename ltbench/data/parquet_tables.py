@@ -10,9 +10,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ltbench.data.beside import say_not_read
+from ltbench.data.encoded import ENDINGS
 from ltbench.data.labels import cell_text
+from ltbench.data.part_columns import LOOKED_AT, may_tell_parts
 from ltbench.data.part_folders import role_of_path
-from ltbench.data.tables import EXTRA, NO_LABELS, NoLabels, Table, find_columns
+from ltbench.data.tables import EXTRA, NO_LABELS, NoLabels, Table, find_columns, refuse_part_column
 from ltbench.data.walking import images_below
 from ltbench.errors import UserError
 
@@ -45,7 +47,12 @@ def read_parquet(file: Path) -> Table:
         kind = schema.field(found["path"]).type
         if pyarrow.types.is_struct(kind) or pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind):
             raise UserError(f"{str(file)!r} holds images themselves, which hf: reads: --dataset hf:{file.name}")
-        table = held.replace_schema(schema).to_table([*(schema.names[place] for place in found.values()), _FILE])
+        held = held.replace_schema(schema)
+        table = held.to_table([*(schema.names[place] for place in found.values()), _FILE])
+        if "split" not in found:
+            others = [name for place, name in enumerate(schema.names) if place not in found.values()
+                      and schema.names.count(name) == 1 and not name.startswith(".")]  # a path of names, to Arrow
+            refuse_part_column(file, _unread(held, others))
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{str(file)!r} cannot be read: {reason:.200}") from error
@@ -73,9 +80,10 @@ def _files(file: Path) -> str | list[str]:
     inner = [path for path in map(Path, map(os.fsdecode, images_below(os.fsencode(file), (b"",))))
              if not any(part.startswith("_") for part in path.parts)]
     named = sorted(path for path in inner if path.suffix.lower() == ".parquet")
-    folders = {path.parent for path in named}
-    for path in inner:
-        if not path.suffix and path.parent in folders and _is_parquet(file / path):
+    known, images = set(named), set(map(os.fsdecode, ENDINGS))
+    for path in inner if named else ():
+        # Images may lie there by the thousand.
+        if path not in known and path.suffix.lower() not in images and _is_parquet(file / path):
             print(f"warning: {str(path)!r} in {file.name!r} is not read, for its name does not end with .parquet",
                   file=sys.stderr)
             break
@@ -108,6 +116,23 @@ def _is_parquet(file: Path) -> bool:
     with suppress(OSError), file.open("rb") as stream:  # what may not be read is no table
         return stream.read(len(_BEGINS)) == _BEGINS
     return False
+
+
+def _unread(held: Any, names: Sequence[str]) -> dict[str, set[str]]:
+    """Return the values of columns that may tell parts, each once, as a look at the first rows has it."""
+    def texts(column: Any) -> set[str]:
+        return {cell_text(value) or "" for value in column.unique().to_pylist()}
+
+    first = held.head(LOOKED_AT, columns=list(names))
+    likely = [name for name in names if _is_plain(first.column(name).type) and may_tell_parts(name, texts(first.column(name)))]
+    return {name: texts(held.to_table([name]).column(name)) for name in likely}
+
+
+def _is_plain(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_dictionary(kind) or types.is_boolean(kind)
+                or types.is_integer(kind))
 
 
 def _where(files: Sequence[str]) -> list[str]:

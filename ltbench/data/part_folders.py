@@ -13,6 +13,8 @@ _MORE = r"(?:[\W_]*(?:sets?|data|split|images?|imgs?|photos?|pictures?))*"
 _CLEAR = re.compile(rf"({'|'.join(ROLES)}){_MORE}")
 _SAYS = re.compile(rf"(?<![a-z])({'|'.join(ROLES)}){_MORE}(?![a-z])")
 
+_FOLD = re.compile(r"(?:(?:cv|fold|split|subset)[\W_]*)+\d+")
+
 
 def role_of(name: str) -> str | None:
     """Return the part that a folder's whole name means: ``test`` for ``Testing``, ``test_set`` and ``Test Images``."""
@@ -95,6 +97,9 @@ def refuse_parts(where: str, within: Mapping[str, set[str]]) -> None:
                     both = {name, other}
                 if len(both) > 1:
                     raise UserError(f"{rule} {name!r} and {other!r}, which look like parts: they hold {_listed(both)}")
+    folds = [name for name in within if _FOLD.fullmatch(name.lower())]
+    if 1 < len(folds) == len(within) and len(both := set.intersection(*within.values())) > 1:
+        raise UserError(f"{rule} {_listed(folds)}, which look like folds of one set: they hold {_listed(both)}")
     inner = {inside: f"{name}/{folder}" for name, held in within.items() for folder in held if (inside := role_of(folder))}
     if "train" in inner and len(inner) > 1:
         raise UserError(f"{rule} {_listed(inner.values())}")

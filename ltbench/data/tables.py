@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ltbench.data.part_columns import part_column
 from ltbench.errors import UserError
 
 # What people call a column, the first that is there being meant.
@@ -32,6 +33,20 @@ class Table:
 
     columns: Mapping[str, Sequence[str]]
     where: Sequence[str]
+
+
+def refuse_part_column(file: Path, columns: Mapping[str, Iterable[str]]) -> None:
+    """Refuse a table that has no column ``split`` and tells the parts in one of another name.
+
+    Args:
+        columns: The values of each column that is not read, by its name.
+
+    Raises:
+        UserError: If it does.
+    """
+    if name := part_column(columns):
+        raise UserError(f"{str(file)!r} must tell the parts in a column called 'split', got {name!r}, which looks like it: call "
+                        "it so, with train, test or val in it, or leave it out")
 
 
 def find_columns(file: Path, names: Sequence[str]) -> dict[str, int]:

@@ -157,3 +157,9 @@ def _labelled(images: dict[str, Member], labels: dict[str, str], others: dict[st
                 raise UserError(f"key {key!r} of {str(file)!r} must have one class, got {labels[key]!r} and {others[key]!r}")
             taken[key] = name
             yield image._replace(label=labels[key])
+    if alone := labels.keys() - taken.keys():
+        key = min(alone)
+        named = next((name for name in images if _key(name) == key), None)
+        told = "no image" if named is None else f"{named!r}, whose name has a dot before its ending"
+        print(f"warning: {len(alone):,} of the {len(labels):,} classes in {str(file)!r} are of no image that is read, the first "
+              f"of key {key!r}: it has {told}", file=sys.stderr)

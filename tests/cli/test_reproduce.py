@@ -34,8 +34,9 @@ def test_a_record_is_reproduced_bit_for_bit(smoke_runs: Path, tmp_path: Path, ca
 def test_an_edited_accuracy_is_told_apart(copy: Copy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     accuracy = copy.record()["metrics"]["accuracy"]["all"]
     copy.change(metrics__accuracy__all=accuracy + 1)
-    code, out, _ = _run(capsys, copy.json, "--out", tmp_path / "again", "--cpu")
+    code, out, err = _run(capsys, copy.json, "--out", tmp_path / "again", "--cpu")
     assert code == 1
+    assert err.startswith(f"warning: record {copy.json}: metrics.accuracy.all ")  # before it was run
     assert f"accuracy all: recorded {accuracy + 1:.2f}, now {accuracy:.2f}, difference -1.00\n" in out
     assert out.endswith("not reproduced: equal predictions do not give metrics.accuracy.all as the record has it\n")
 

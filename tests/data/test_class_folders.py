@@ -109,6 +109,8 @@ def test_classes_that_a_person_takes_for_one_are_told(tmp_path: Path, capsys: py
     (["seg_train/seg_train/cat", "seg_test/seg_test/cat"],
      "'seg_test' and 'seg_train', which look like parts: they hold 'seg_test', 'seg_train'"),
     (["pets/train/cat", "pets/test/cat", "misc"], "'pets/test', 'pets/train'"),
+    (["fold_1/cat", "fold_1/dog", "fold_2/cat", "fold_2/dog"],
+     "'fold_1', 'fold_2', which look like folds of one set: they hold 'cat', 'dog'"),
 ])
 def test_classes_that_look_like_parts_are_refused(tmp_path: Path, folders: list[str], told: str) -> None:
     for folder in folders:
@@ -127,6 +129,7 @@ def test_classes_that_look_like_parts_are_refused(tmp_path: Path, folders: list[
     ["cat/dog", "cat/elk", "dog/cat", "dog/elk", "elk/cat", "elk/dog"],  # taken for
     ["red", "green", "blue", "mixed/red", "mixed/green"],
     ["cat/cat", "dog/dog"],
+    ["part1/left", "part1/right", "part2/left", "part2/up"],
     ["vehicle/train", "vehicle/bus", "animal/cat", "animal/dog"],
 ])
 def test_folders_in_class_folders_are_no_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str], folders: list[str]) -> None:

@@ -161,6 +161,25 @@ def test_a_folder_that_the_library_leaves_out_is_told(tmp_path: Path, other: str
                                        "its name\n" if said else "")
 
 
+def test_a_column_that_tells_the_parts_is_refused(tmp_path: Path) -> None:
+    """What it says is for testing would be trained on."""
+    pixels, labels = digits(60)
+    columns = {"label": labels, "split": [("train", "test")[row % 5 == 0] for row in range(60)]}
+    kinds = {"label": datasets.Value("int64"), "split": datasets.Value("string")}
+    file = write_hub_parquet(tmp_path / "all.parquet", pixels, columns, kinds)
+    with pytest.raises(UserError, match=r"^hf:all must have its parts as splits, got a column 'split' that looks like parts"):
+        open_hub(str(file))
+    write_hub_parquet(file, pixels, {**columns, "split": ["train"] * 60}, kinds)
+    assert len(open_hub(str(file)).load(None).train.labels) > 40
+
+
+def test_a_link_to_a_part_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    write_classes(tmp_path / "train", {"a": 3, "b": 3})
+    (tmp_path / "test").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"^'.*/test' cannot be read: it is a link to what is not there$"):
+        open_hub(str(tmp_path))
+
+
 def test_classes_with_zeros_before_them_are_numbers(tmp_path: Path) -> None:
     pixels, labels = digits(60)
     file = write_hub_parquet(tmp_path / "x.parquet", pixels, {"label": [f"{label:02d}" for label in labels]},

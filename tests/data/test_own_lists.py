@@ -138,6 +138,21 @@ def test_a_list_of_that_name_in_a_folder_of_another_part_is_named(folder: Path, 
     assert capsys.readouterr().err.startswith("warning: 'test/list.txt' beside 'list.txt' is not read, ")
 
 
+@pytest.mark.parametrize("name", ["pets_test.txt.gz", "pets_test.zip", "pets_test.xlsx"])
+def test_a_test_list_of_a_form_that_is_not_read_is_named(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder / "pets_train.txt", {"a": (0, 9), "b": (1, 5)})
+    (folder / name).write_bytes(b"")
+    open_list(str(folder / "pets_train.txt"))
+    assert capsys.readouterr().err.startswith(f"warning: {name!r} beside 'pets_train.txt' is not read, for ")
+
+
+def test_a_link_to_a_test_list_that_is_not_there_is_refused(folder: Path) -> None:
+    write(folder / "pets_train.txt", {"a": (0, 9), "b": (1, 5)})
+    (folder / "pets_test.txt").symlink_to(folder / "nowhere")
+    with pytest.raises(UserError, match=r"^'.*/pets_test.txt' cannot be read: No such file or directory$"):
+        open_list(str(folder / "pets_train.txt"))
+
+
 def test_a_list_of_another_name_is_cut(folder: Path) -> None:
     write(folder / "pets_test.txt", {"a": (1, 1), "b": (0, 1)})
     assert counts(open_list(write(folder / "pets.lst", {"a": (0, 9), "b": (1, 5)}))) == [[8, 4], [1, 1], None]

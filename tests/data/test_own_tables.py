@@ -130,6 +130,28 @@ def test_quotes_and_marks_of_other_programs(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("family", ["csv", "parquet"])
+@pytest.mark.parametrize(("column", "values", "refused"), [
+    ("set", ("train", "test"), True), ("Data Set", ("Training", "validation"), True), ("is_test", ("0", "1"), True),
+    ("is_test", ("True", "False"), True), ("set", ("train", "train"), False), ("train", ("0", "1"), False),
+    ("vehicle", ("train", "bus"), False)])
+def test_a_column_of_another_name_that_tells_the_parts_is_refused(column: str, values: tuple[str, str], refused: bool,
+                                                                  family: str, folder: Path) -> None:
+    """What it says is for testing would be trained on."""
+    header = ["path", "label", column]
+    table = [[*row[:2], values[number % 2]] for number, row in enumerate(rows())]
+    if family == "csv":
+        file, reader = write_csv(folder / "mine.csv", header, table), open_csv
+    else:
+        file, reader = folder / "mine.parquet", open_parquet
+        parquet.write_table(pyarrow.table(dict(zip(header, map(list, zip(*table, strict=True)), strict=True))), file)
+    if not refused:
+        assert counts(reader(str(file)))[2] is None
+        return
+    with pytest.raises(UserError, match=f"^{str(file)!r} must tell the parts in a column called 'split', got {column!r}, "):
+        reader(str(file))
+
+
+@pytest.mark.parametrize("family", ["csv", "parquet"])
 def test_a_table_of_another_part_beside_is_read(family: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def write(name: str, header: list[str], table: list[list[object]]) -> Path:
         if family == "csv":

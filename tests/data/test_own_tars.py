@@ -247,6 +247,25 @@ def test_of_a_key_with_a_class_the_plain_ending_is_the_image(tmp_path: Path) -> 
     assert all(content.startswith(b"image ") for content, _ in contents(dataset.load(None).train))
 
 
+def test_a_class_of_no_image_that_is_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A dot in its name, and the image belongs to nothing: the key is all up to the first dot, as WebDataset has it."""
+    file = write_tar(tmp_path / "x.tar", [*samples([0, 1, 0, 1]), ("a.b.png", b"image"), ("a.b.cls", b"0"), ("c.cls", b"1")])
+    assert counts(open_tar(str(file))) == [[1, 1], [1, 1], None]
+    assert capsys.readouterr().err == (f"warning: 2 of the 6 classes in {str(file)!r} are of no image that is read, the first of "
+                                       "key 'a': it has 'a.b.png', whose name has a dot before its ending\n")
+
+
+@pytest.mark.parametrize(("other", "why"), [("test.tar.gz", "it is compressed"), ("a/train-1.tgz", "it is compressed"),
+                                            ("a/b/train-1.tar", "it lies deeper than one folder below")])
+def test_a_tar_of_a_folder_that_is_not_read_is_told(other: str, why: str, tmp_path: Path,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("train-0.tar", other):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_tar(tmp_path / name, samples([0, 1, 0, 1]))
+    open_tar(str(tmp_path))
+    assert capsys.readouterr().err == f"warning: {other!r} in {tmp_path.name!r} is not read, for {why}\n"
+
+
 def test_a_class_may_be_told_twice_and_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     more = [("00000.cls", b"\xef\xbb\xbf0\r\n"), ("00001.json", b'\xef\xbb\xbf{"label": "1"}'), ("00002.CLS", b"00"),
             ("00003.more.json", b'{"label": 1}'), ("beside.cls", b"0"), ("beside.json", b'{"label": 7}')]  # of no image

@@ -83,13 +83,16 @@ def test_folders_that_are_links_and_folders_called_like_files(tmp_path: Path) ->
         open_parquet(str(tmp_path / "set"))
 
 
-def test_a_table_of_no_ending_beside_others_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["part-1", "test/part-1.pq"])
+def test_a_table_of_no_ending_beside_others_is_told(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     write_classes(tmp_path, {"a": 9, "b": 5})
     write(tmp_path / "0.parquet", TRAIN)
-    write(tmp_path / "part-1", TEST)
+    write(tmp_path / "part-1.parquet", TEST)
+    (tmp_path / "part-1.parquet").rename(tmp_path / name)
     (tmp_path / "LICENSE").write_text("No table.")
     assert counts(tmp_path) == [[6, 1], [1, 1], None]
-    assert capsys.readouterr().err == (f"warning: 'part-1' in {tmp_path.name!r} is not read, for its name does not end with "
+    assert capsys.readouterr().err == (f"warning: {name!r} in {tmp_path.name!r} is not read, for its name does not end with "
                                        ".parquet\n")
 
 

@@ -9,6 +9,7 @@ from ltbench.data.walking import ignored, images_below
 
 
 @pytest.mark.parametrize(("name", "expected"), [(".a.jpg", True), ("._1.jpg", True), (".", True), ("@eaDir", True),
+                                                ("#recycle", True), ("recycle", False),
                                                 ("a.jpg", False), ("a@eaDir", False), ("@eadir", False), ("eaDir", False)])
 def test_what_is_ignored(name: str, expected: bool) -> None:
     assert ignored(name) == ignored(os.fsencode(name)) == expected
