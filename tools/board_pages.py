@@ -32,7 +32,7 @@ SOURCES = {"prototype": "prototype", "learned-ncm": "ncm", "hyperspherical": "hy
 SHOWN = {"ce/crt": "new classifier on balanced draws", "ce/lncm": "learned class means", "ce/ncm": "nearest class mean",
          "ce/prototype": "prototype classifier", "ce": "cross-entropy"}  # of the README's table
 SPLITS = ("all", "many", "medium", "few")
-Verdicts = Mapping[tuple[Any, ...], str | None]  # by what identity() returns
+Verdicts = Mapping[tuple[Any, ...], Mapping[str, str]]  # by what identity() returns, and by split
 
 
 def read_boards() -> list[Content]:
@@ -43,7 +43,7 @@ def read_boards() -> list[Content]:
 def papers_page(boards: Sequence[Content]) -> str:
     """Return docs/papers.md."""
     given = read_given(BOARDS)
-    verdicts = {identity(row): row["verdict"] for board in boards for row in board["printed"]}
+    verdicts = {identity(row): row.get("verdicts", {}) for board in boards for row in board["printed"]}
     found = {tuple(claim[name] for name in ("source", "says", "dataset", "imbalance_ratio", "table")): claim["found"]
              for board in boards for claim in board["claims"]}
     where = {row["dataset"]: board["name"] for board in boards for row in board["printed"]}
@@ -102,15 +102,16 @@ def identity(row: Content) -> tuple[Any, ...]:
     return tuple(row[name] for name in ("source", "table", "dataset", "imbalance_ratio", "setting", "row", "run_by", "backbone"))
 
 
-def verdict_of(row: PrintedRow, verdicts: Verdicts) -> str:
-    """Return a printed row's verdict; a dataset without a board has none."""
-    return verdicts.get((row.source, row.table, row.dataset, row.imbalance_ratio, row.setting, row.method, row.run_by,
-                         row.backbone)) or NOT_RUN
+def verdicts_of(row: PrintedRow, verdicts: Verdicts) -> list[str]:
+    """Return the verdict on each figure of a printed row; a dataset without a board has none."""
+    known = verdicts.get((row.source, row.table, row.dataset, row.imbalance_ratio, row.setting, row.method, row.run_by,
+                          row.backbone), {})
+    return [known.get(split, NOT_RUN) for split in row.accuracy]
 
 
 def counted(rows: Iterable[PrintedRow], verdicts: Verdicts) -> list[str]:
-    """Return how many rows a paper ran itself, and how many of these have which verdict."""
-    found = Counter(verdict_of(row, verdicts) for row in rows if row.claim is not None)
+    """Return how many figures are of rows that a paper ran itself, and how many of these have which verdict."""
+    found = Counter(verdict for row in rows if row.claim is not None for verdict in verdicts_of(row, verdicts))
     return [str(found.total()), ", ".join(f"{count} {verdict}" for verdict, count in sorted(found.items())) or NOTHING]
 
 
@@ -149,7 +150,7 @@ def printed_of(rows: Iterable[PrintedRow], verdicts: Verdicts, boards: Mapping[s
         best = max(of_group, key=lambda row: row.accuracy.get("all", 0.0))
         ratio = f" at ratio {best.imbalance_ratio}" if best.imbalance_ratio else ""
         body.append([where, f"table {table}", *counted(of_group, verdicts), f"{best.method}{ratio}: {best.accuracy['all']:g}"])
-    return compact_markdown_of_links(["data", "in", "rows", "verdicts", "highest figure"], body)
+    return compact_markdown_of_links(["data", "in", "figures", "verdicts", "highest figure"], body)
 
 
 def doubts(package: str) -> Iterator[str]:

@@ -24,7 +24,7 @@ from ltbench.leaderboard.given import NOTHING_GIVEN, Given
 from ltbench.leaderboard.outcomes import Outcome, read_outcome
 from ltbench.leaderboard.page import render_index, render_page
 from ltbench.leaderboard.papers import papers_of
-from ltbench.leaderboard.printed_page import Beside, nearest, printed_page, summary, verdict_of
+from ltbench.leaderboard.printed_page import Beside, nearest, printed_page, summary, verdict_of, verdicts_of
 from ltbench.leaderboard.ranking import Standings, standings
 from ltbench.leaderboard.reported import PrintedRow, Reproduction, reproductions
 from ltbench.leaderboard.rows import Table
@@ -212,7 +212,8 @@ def _readme(board: Board, text: str) -> str:
 def _reproduction(one: Reproduction) -> dict[str, Any]:
     claim = one.printed
     return {"source": claim.source, "table": claim.table, "row": claim.method, "setting": claim.setting,
-            "accuracy": dict(claim.accuracy), "differences": dict(one.differences), "verdict": one.verdict, "reason": one.reason}
+            "accuracy": dict(claim.accuracy), "differences": dict(one.differences), "verdict": one.verdict, "reason": one.reason,
+            "verdicts": dict(one.verdicts)}
 
 
 def _claim(claim: Claim, found: Sequence[Finding]) -> dict[str, Any]:
@@ -227,10 +228,12 @@ def _claim(claim: Claim, found: Sequence[Finding]) -> dict[str, Any]:
 def _printed(row: PrintedRow, beside: Sequence[Beside], asked: Sequence[Asked]) -> dict[str, Any]:
     names = ("source", "table", "dataset", "imbalance_ratio", "backbone", "setting", "run_by")
     plain = {name: getattr(row, name) for name in names}
-    verdict = None if row.claim is None else verdict_of(nearest(row.claim, beside))
-    run = None if row.claim is None else run_of_claim(row.claim, asked)
+    known = {**plain, "row": row.method, "accuracy": dict(row.accuracy)}
+    if row.claim is None:
+        return {**known, "verdict": None}
+    one, run = nearest(row.claim, beside), run_of_claim(row.claim, asked)
     costs = {} if run is None else {"command": run.command, "cost": run.cost}
-    return {**plain, "row": row.method, "accuracy": dict(row.accuracy), "verdict": verdict, **costs}
+    return {**known, "verdict": verdict_of(one), "verdicts": verdicts_of(row.claim, one), **costs}
 
 
 def _asked(run: Asked, tables: Sequence[Table]) -> dict[str, Any]:

@@ -91,15 +91,17 @@ class Reproduction:
     """Hold a printed row beside a measured one.
 
     Args:
-        verdict: One of the constants of this module.
+        verdict: Of the row, which is that on its figure over all classes: one of the constants of this module.
         reason: Settings that differ, or what is missing for a verdict; empty where nothing is.
         differences: Measured minus printed, in points, by split; of the splits that both have.
+        verdicts: By split, on every printed figure of the row by the same rule; empty on other terms.
     """
 
     printed: Printed
     verdict: str
     reason: str
     differences: Mapping[str, float]
+    verdicts: Mapping[str, str]
 
 
 def read_reported(file: Path) -> list[Printed]:
@@ -158,16 +160,18 @@ def _compare(row: Row, claim: Printed, settings: Sequence[str], tolerance: float
     differences = {split: mean - claim.accuracy[split] for split, mean in means.items()
                    if mean is not None and split in claim.accuracy}
     if settings:
-        return Reproduction(claim, NOT_COMPARABLE, "; ".join(settings), differences)
+        return Reproduction(claim, NOT_COMPARABLE, "; ".join(settings), differences, {})
     if row.diverged:
         return Reproduction(claim, DIVERGED, f"{row.diverged} of {row.diverged + row.failed + len(row.completed)} runs",
-                          differences)
-    return Reproduction(claim, *_verdict(row.figure("accuracy.all"), claim.accuracy.get("all"), tolerance), differences)
+                          differences, dict.fromkeys(claim.accuracy, DIVERGED))
+    judged = {split: _verdict(row.figure(f"accuracy.{split}"), claim.accuracy.get(split), tolerance) for split in SPLITS}
+    verdicts = {split: judged[split][0] for split in SPLITS if split in claim.accuracy}
+    return Reproduction(claim, *judged["all"], differences, verdicts)
 
 
 def _verdict(ours: Estimate, printed: float | None, tolerance: float) -> tuple[str, str]:
     if printed is None or ours.mean is None:
-        return INCONCLUSIVE, "no figure over all classes"
+        return INCONCLUSIVE, "no figure"
     if ours.runs < FEWEST_SEEDS or ours.half_width is None:
         return INCONCLUSIVE, f"{ours.runs} seed{'s' if ours.runs != 1 else ''}, {FEWEST_SEEDS} are needed"
     off = abs(ours.mean - printed)

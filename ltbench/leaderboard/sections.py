@@ -60,7 +60,7 @@ def printed_section(lines: Sequence[Sequence[str]]) -> str:
     """Lay out how many figures each paper prints, and what is known of them."""
     if not lines:
         return ""
-    table = compact_markdown(["paper", "printed rows", "run by the paper itself", "of these"], lines)
+    table = compact_markdown(["paper", "printed rows", "run by the paper itself", "the figures in these"], lines)
     return f"\n## Printed figures\n\n[Every printed row]({PRINTED_PAGE}): who ran it, its command, what it takes.\n\n{table}\n"
 
 

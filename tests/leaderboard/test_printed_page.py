@@ -23,7 +23,8 @@ def row(expression: str) -> Row:
 
 
 def beside(expression: str, verdict: str, reason: str) -> Beside:
-    return Beside(row(expression), Reproduction(CLAIM, verdict, reason, {"all": 1.3}))
+    verdicts = {} if verdict == NOT_COMPARABLE else {"all": verdict, "few": "not reproduced"}
+    return Beside(row(expression), Reproduction(CLAIM, verdict, reason, {"all": 1.3, "few": -2.54}, verdicts))
 
 
 def lines(*found: Beside) -> list[list[str]]:
@@ -41,6 +42,7 @@ def test_what_was_not_run_says_so_and_has_its_command_and_cost() -> None:
 
 def test_a_record_fills_its_row() -> None:
     own, _ = lines(beside("ce/ncm", "inconclusive", "1 seed, 3 are needed"))
+    assert own[6:10] == ["48.7", "—", "—", "9 (-2.5, not reproduced)"]
     assert own[10:14] == ["50.0", "+1.3", "inconclusive", "1 seed, 3 are needed"]
 
 
@@ -48,6 +50,7 @@ def test_the_same_methods_on_other_terms_are_shown_and_not_judged() -> None:
     far = beside("ce/ncm", NOT_COMPARABLE, "common track; epochs 16 instead of 200")
     near = beside("ce/ncm(distance=cosine)", NOT_COMPARABLE, "common track")
     own, _ = lines(far, near)
+    assert own[6:10] == ["48.7", "—", "—", "9"]
     assert own[10:14] == ["50.0", "+1.3", NOT_RUN, "common track"]
     assert nearest(CLAIM, [far, near]) is near
     assert nearest(CLAIM, [near, beside("ce/ncm", "reproduced", "")]) != near
@@ -58,7 +61,8 @@ def test_other_methods_say_nothing_of_a_row() -> None:
     assert nearest(CLAIM, [other]) is None and verdict_of(None) == NOT_RUN
 
 
-def test_the_summary_counts_rows_and_verdicts() -> None:
+def test_the_summary_counts_rows_and_verdicts_on_their_figures() -> None:
     found = [beside("ce/ncm", "reproduced", "")]
-    assert summary([OWN, QUOTED], found) == [["a paper", "2", "1", "1 reproduced"]]
+    assert summary([OWN, QUOTED], found) == [["a paper", "2", "1", "1 not reproduced, 1 reproduced"]]
+    assert summary([OWN], []) == [["a paper", "1", "1", "2 not run yet"]]
     assert summary([QUOTED], []) == [["a paper", "1", "0", "—"]]

@@ -47,6 +47,8 @@ def test_verdicts(figures: tuple[float, ...], verdict: str, reason: str) -> None
     (found,) = reproductions(*measured(*figures), [CLAIM], 1.0)
     assert (found.verdict, found.reason) == (verdict, reason)
     assert found.differences == {"all": pytest.approx(sum(figures) / len(figures) - 50), "few": pytest.approx(1.0)}
+    # 21.0 in every seed where 20.0 is printed: on the edge of the tolerance, which is of the same seeds.
+    assert found.verdicts == {"all": verdict, "few": "reproduced" if len(figures) == 3 else "inconclusive"}
 
 
 def test_a_row_whose_methods_had_two_codes_stands_for_no_printed_one() -> None:
@@ -58,6 +60,16 @@ def test_a_row_whose_methods_had_two_codes_stands_for_no_printed_one() -> None:
 def test_a_diverged_run_is_said() -> None:
     (found,) = reproductions(*measured(50.0, 50.0, diverged=1), [CLAIM], 1.0)
     assert (found.verdict, found.reason) == ("diverged", "1 of 3 runs")
+    assert found.verdicts == {"all": "diverged", "few": "diverged"}
+
+
+def test_every_printed_figure_of_a_row_has_a_verdict_of_its_own() -> None:
+    table, row = measured(49.5, 49.6, 49.7)
+    known = [replace(CLAIM, accuracy=accuracy) for accuracy in ({"all": 50.0, "few": 23.0}, {"few": 20.5}, {"many": 60.0})]
+    found = reproductions(table, row, known, 1.0)
+    assert [one.verdicts for one in found[:2]] == [{"all": "reproduced", "few": "not reproduced"}, {"few": "reproduced"}]
+    assert [(one.verdict, one.reason) for one in found[1:]] == [("inconclusive", "no figure")] * 2
+    assert reproductions(*measured(50.0, track="common"), [CLAIM], 1.0)[0].verdicts == {}
 
 
 @pytest.mark.parametrize(("changes", "reason"), [
