@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import re
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -91,8 +94,18 @@ def test_every_paper_has_its_claims_figures_and_doubts(tool: ModuleType) -> None
     sections = page.split("\n## ")[1:]
     assert [section.split("\n")[0] for section in sections] == list(tool.SOURCES)
     for section in sections:
-        assert section.count("| claim | data |") == 1 and section.count("| data | in | rows |") == 1
+        assert section.count("| claim | data |") == 1 and section.count("| data | in | figures |") == 1
         assert len(section.split("Open doubts")[1].split(";")) > 5
+
+
+def test_every_printed_figure_is_counted_once(tool: ModuleType) -> None:
+    with (tool.BOARDS / "reported.csv").open(newline="", encoding="utf-8") as file:
+        own = Counter(line["source"] for line in csv.DictReader(file) if line["run_by"] == "this paper")
+    page = (ROOT / "docs" / "papers.md").read_text(encoding="utf-8")
+    totals = {source: tuple(map(int, (figures, *re.findall(r"\d+", verdicts)))) for source, figures, verdicts in
+              re.findall(r"^\| \[[^]]+\]\(#([^)]+)\) \| (\d+) \| ([^|]+) \|", page, re.M)}
+    assert {source: figures for source, (figures, *_) in totals.items()} == own
+    assert all(figures == sum(verdicts) for figures, *verdicts in totals.values())
 
 
 def test_two_papers_with_one_claim_keep_their_own_verdicts(tool: ModuleType) -> None:
