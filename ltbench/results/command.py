@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ltbench.errors import UserError
 from ltbench.method.from_file import PREFIX
 from ltbench.planning.request import ALTERNATIVES, BY_HAND, How, Request, Terms, What
+from ltbench.results.text import printable
 from ltbench.terms.protocol import CUSTOM, PAPER, TUNED
 from ltbench.terms.shots import USUAL
 
@@ -64,7 +65,7 @@ def request_of(record: Record, protocols: Mapping[str, Protocol] | None = None, 
     given, tune = (None, None) if how is not None and how.stage1 is not None else _given(record, weights)
     task = record.task
     if ":" in task.dataset and dataset is None and protocols is None:  # nobody has opened it by this name
-        raise UserError(f"{task.dataset:.80} is somebody's own images, and no record says where they are")
+        raise UserError(f"{printable(task.dataset[:80])} is somebody's own images, and no record says where they are")
     what = What((_expression(record, explicit=record.track == PAPER),), (dataset or task.dataset,), task.imbalance_ratio,
                 task.imbalance or "exp", (task.seed,), (task.split_seed,))
     protocol, paper, by_hand = _terms(record, protocols)
@@ -94,7 +95,8 @@ def _given(record: Record, file: Path | None) -> tuple[str | None, str | None]:
         return None, None
     if came is None or came.kind != "weights" or came.source == "file" and file is None:
         hint = "; give the file with --weights FILE" if came is not None and came.kind == "weights" else ""
-        raise UserError(f"its first stage comes from elsewhere ({record.external:.80}), and no record holds one{hint}")
+        came_from = printable(record.external[:80])
+        raise UserError(f"its first stage comes from elsewhere ({came_from}), and no record holds one{hint}")
     return str(file) if file is not None else came.source, came.tune
 
 

@@ -17,6 +17,7 @@ from ltbench.registry.discovery import Registry
 from ltbench.results.command import request_of
 from ltbench.results.plain import plain
 from ltbench.results.schema import Record
+from ltbench.results.text import printable
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ def replan(record: Record, registry: Registry, weights: Path | None = None, root
     planned = plan_matrix(request, registry, find_weights(request), open_files=False)
     (plan,) = planned.plans
     if plan.external != record.external:
-        raise UserError(f"its weights must have the sha256 {record.external!s:.64}, got {plan.external!s:.64}")
+        raise UserError(f"its weights must have the sha256 {printable(str(record.external))[:64]}, got {plan.external!s:.64}")
     return Replan(request, planned, plan)
 
 

@@ -86,6 +86,7 @@ def test_a_custom_protocol_is_the_nearest_one_with_what_differs() -> None:
 
 @pytest.mark.parametrize(("changes", "problem"), [
     ({"external": "ab" * 32}, "its first stage comes from elsewhere"),
+    ({"external": "a\nb"}, r"its first stage comes from elsewhere \(a b\)"),
     ({"protocol": QUICK.replace(momentum=0.5).as_dict()}, "its custom protocol must be one of its dataset's, changed by no more"),
     ({"expression": "--out=/etc"}, "'--out=/etc' must be a value that a command takes"),
     ({"expression": "ce\x1b[2J"}, "must be a value that a command takes"),
